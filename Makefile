@@ -1,0 +1,49 @@
+# Tiltyard's tasks. Everything runs in the private environment .venv, made by uv from uv.lock;
+# uv itself is installed with pip into .uv/ where it is missing. Nothing here needs root or a GPU.
+
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export UV_PYTHON_DOWNLOADS ?= never
+RUN := $(UV) run --frozen --all-extras
+
+.PHONY: demo test test-fast check format bench bench-peers audit clean
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet uv
+
+.venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --frozen --all-extras --quiet
+	@touch $@
+
+demo: .venv/.ready
+	@$(RUN) tiltyard demo
+
+test: .venv/.ready
+	$(RUN) pytest -n 2 --dist loadfile
+
+test-fast: .venv/.ready
+	$(RUN) pytest -n 2 --dist loadfile -m "not engine and not browser and not slow"
+
+check: .venv/.ready
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest tests/test_architecture.py tests/test_docs.py
+
+format: .venv/.ready
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+bench: .venv/.ready
+	$(RUN) python -m benchmarks
+
+bench-peers: .venv/.ready
+	$(RUN) python -m benchmarks.peers
+
+audit: .venv/.ready
+	$(UV) export --frozen --all-extras --no-emit-project --quiet --output-file .venv/requirements.txt
+	$(UV) tool run pip-audit --requirement .venv/requirements.txt
+
+clean:
+	rm -rf .venv .uv build dist demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,92 @@
+"""Every error that a user can meet, in one tree. Each says what happened in one line, and what to do next.
+
+TiltyardError
+├── UsageError            2   the command line or the settings are wrong
+├── ServerError           3   a server cannot do what was asked
+│   ├── NoServer              nothing answers there
+│   ├── NotAModelServer       something answers, but it serves no models
+│   ├── ModelNotFound         with the nearest names
+│   ├── Unauthorized          the key is missing or wrong
+│   ├── Unsupported           the dialect or the model cannot do this
+│   └── EngineError           the embedded engine is missing or did not start
+├── StoreError            4   the store cannot be used
+│   ├── StoreLocked
+│   ├── StoreTooNew
+│   ├── StoreCorrupt
+│   └── StoreFull
+├── RunFailed             1   the run ended with too few successes
+└── Interrupted         130   by the user; everything finished is kept
+The numbers are exit codes. Bugs are not in this tree: they crash with a traceback.
+"""
+
+from __future__ import annotations
+
+
+class TiltyardError(Exception):
+    """`str(error)` is one line; `remedy` is the next step, also one line."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class UsageError(TiltyardError):
+    exit_code = 2
+
+
+class ServerError(TiltyardError):
+    exit_code = 3
+
+
+class NoServer(ServerError):
+    pass
+
+
+class NotAModelServer(ServerError):
+    pass
+
+
+class ModelNotFound(ServerError):
+    pass
+
+
+class Unauthorized(ServerError):
+    pass
+
+
+class Unsupported(ServerError):
+    pass
+
+
+class EngineError(ServerError):
+    pass
+
+
+class StoreError(TiltyardError):
+    exit_code = 4
+
+
+class StoreLocked(StoreError):
+    pass
+
+
+class StoreTooNew(StoreError):
+    pass
+
+
+class StoreCorrupt(StoreError):
+    pass
+
+
+class StoreFull(StoreError):
+    pass
+
+
+class RunFailed(TiltyardError):
+    exit_code = 1
+
+
+class Interrupted(TiltyardError):
+    exit_code = 130

@@ -1,0 +1,352 @@
+"""The values that every package shares: what was asked, what arrived and when, and what it means.
+
+Everything here is a frozen value that knows nothing about sockets, storage or screens, and imports
+nothing of ours. Times are nanoseconds of one monotonic clock (`servers/clock.py`) unless the name
+says otherwise; `None` always means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+Dialect = Literal["ollama", "lmstudio", "llamacpp", "mlx", "vllm", "sglang", "openai", "embedded", "simulator"]
+
+Ending = Literal[
+    "ok",  # a finish reason was seen
+    "truncated",  # the stream ended without one
+    "error_midstream",  # an error arrived inside a 200 stream, or the connection broke in it
+    "http_error",  # the server answered with an error status
+    "connect_error",  # no connection, or none that lived until the first byte
+    "timeout_first_byte",
+    "timeout_gap",  # silence between two arrivals
+    "cancelled",
+    "wrong_model",  # another model answered
+    "empty",  # a 200 answer without a single choice
+]
+
+Outcome = Literal["correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error"]
+
+RunState = Literal["running", "finished", "interrupted", "failed"]
+
+TokenSource = Literal["server", "server-native", "tokenize", "local", "estimate"]
+
+Json = Any  # a JSON value: None, bool, int, float, str, list or dict
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all values: immutable, keyword-only, JSON-encodable by msgspec."""
+
+
+# ------------------------------------------------------------------ who answers
+
+
+class ServerInfo(Record):
+    """A running inference endpoint and the dialect it speaks."""
+
+    dialect: Dialect
+    url: str  # base address without a trailing slash and without any credential
+    version: str | None = None
+    slots: int | None = None  # requests it works on at once
+    loaded: tuple[str, ...] = ()  # names of the models in memory
+    local: bool = True  # on this machine: its telemetry is ours to read
+    notes: tuple[str, ...] = ()
+
+
+class Model(Record):
+    """What a server serves. A name is not an identity; a digest is."""
+
+    name: str
+    digest: str | None = None
+    architecture: str | None = None
+    moe: bool | None = None
+    parameters: int | None = None
+    active_parameters: int | None = None
+    quantization: str | None = None
+    bits_per_weight: float | None = None  # effective: size_bytes * 8 / parameters
+    context_max: int | None = None
+    context_loaded: int | None = None
+    size_bytes: int | None = None
+    vram_bytes: int | None = None  # below size_bytes: the rest runs on the CPU
+    loaded: bool | None = None
+    capabilities: tuple[str, ...] | None = None  # of: tools, thinking, vision, schema, completion, embedding
+    engine: str | None = None
+    engine_version: str | None = None
+    path: str | None = None
+    remote: bool = False  # served by somebody's cloud: kept off local boards
+    notes: tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------ what is asked
+
+
+class ToolCall(Record):
+    """A call the model made. `arguments` is the raw JSON text as sent (or as re-encoded from an object)."""
+
+    name: str
+    arguments: str
+    id: str | None = None
+    arguments_kind: Literal["string", "object"] = "string"
+
+
+class Message(Record):
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+class Request(Record):
+    """One thing to send, in no dialect. None leaves a choice to the server (and is recorded as such)."""
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    ignore_eos: bool = False  # ask for exactly max_tokens where the server can do that
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    think: bool | str | None = None  # False, True or an effort word; dialects that must be told are told
+    context: int | None = None
+    cache_prompt: bool | None = None  # False: ask for an honest prefill
+    tools: tuple[Mapping[str, Json], ...] = ()
+    tool_choice: str | None = None
+    response_format: Mapping[str, Json] | None = None  # {"type": "json_object"} or {"type": "json_schema", ...}
+    logprobs: int | None = None
+    request_id: str | None = None  # sent as X-Request-Id; the simulator logs its true times under it
+    timeouts: Timeouts | None = None
+
+
+class Timeouts(Record):
+    """Seconds. The first byte may wait for a model to load; a gap may not."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 600.0
+    gap_s: float = 60.0
+    total_s: float | None = None
+
+
+# ------------------------------------------------------------------ what arrived
+
+
+class Timeline(Record):
+    """When things happened to one request; all in ns of the monotonic clock."""
+
+    scheduled_ns: int  # when it was meant to start (the schedule's absolute time)
+    started_ns: int  # when the client took it up
+    connected_ns: int | None = None  # the connection was ready
+    reused: bool = False  # it was an old connection
+    sent_ns: int | None = None  # the first byte was handed to the kernel: every latency starts here
+    headers_ns: int | None = None  # the status line and headers were complete
+    arrivals_ns: tuple[int, ...] = ()  # one per read that held body bytes
+    arrivals_end: tuple[int, ...] = ()  # body bytes received by then (after transfer decoding)
+    closed_ns: int | None = None  # the end of the body, or of the connection
+    clock: Literal["kernel", "user"] = "user"  # who stamped the arrivals
+    origin_unix_ns: int = 0  # add to any stamp for Unix time
+
+
+class Capture(Record):
+    """One HTTP answer as it came off the wire, not yet interpreted."""
+
+    timeline: Timeline
+    status: int | None = None
+    headers: Mapping[str, str] = {}  # lower-case names
+    body: bytes = b""
+    failure: Ending | None = None  # connect_error, timeout_*, cancelled, error_midstream (connection broke)
+    error: str | None = None  # one line, no credentials
+
+
+class Events(Record):
+    """The decoded stream as parallel columns, one entry per event that the server sent.
+
+    `kinds` has one letter per event: c content, r reasoning, t tool call, f refusal, o other (role, usage,
+    finish, empty), p ping or comment. `texts` is what a payload event carried. `tokens` is the number of
+    tokens in each event where the server says so, else -1.
+    """
+
+    t_ns: tuple[int, ...] = ()
+    kinds: str = ""
+    texts: tuple[str, ...] = ()
+    tokens: tuple[int, ...] | None = None
+
+
+class Usage(Record):
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    source: TokenSource = "server"
+
+
+class ServerTimings(Record):
+    """The server's own claims about one request, in its own definitions; kept beside the client's."""
+
+    source: str  # "ollama", "llamacpp", "lmstudio-v0", ...
+    load_ms: float | None = None
+    queue_ms: float | None = None
+    prefill_tokens: int | None = None  # tokens really processed, the cached ones left out
+    prefill_ms: float | None = None
+    prefill_tps: float | None = None
+    decode_tokens: int | None = None
+    decode_ms: float | None = None
+    decode_tps: float | None = None
+    ttft_ms: float | None = None
+    total_ms: float | None = None
+    draft_tokens: int | None = None
+    draft_accepted: int | None = None
+
+
+class Exchange(Record):
+    """One request and its streamed answer: what was sent, every arrival, what was claimed, how it ended."""
+
+    request: Request
+    timeline: Timeline
+    ending: Ending
+    status: int | None = None
+    events: Events = Events()
+    text: str = ""
+    reasoning: str = ""
+    reasoning_source: str | None = None  # reasoning_content | reasoning | thinking | tags
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str | None = None
+    model_served: str | None = None
+    engine_version: str | None = None
+    usage: Usage | None = None
+    timings: ServerTimings | None = None
+    error: str | None = None
+    notes: tuple[str, ...] = ()  # e.g. context_truncated, thinking_despite_off, token_repeat
+    raw: bytes | None = None  # the body, kept when the ending is not ok
+
+
+# ------------------------------------------------------------------ what it means
+
+
+class Measures(Record):
+    """Every figure of one exchange (`load/metrics.py` has the formulas). None: not measurable here."""
+
+    queue_ms: float | None = None  # scheduled start to first byte sent
+    connect_ms: float | None = None
+    ttfb_ms: float | None = None
+    first_event_ms: float | None = None
+    ttft_ms: float | None = None
+    ttfo_ms: float | None = None
+    ttft_scheduled_ms: float | None = None
+    e2e_ms: float | None = None
+    e2e_scheduled_ms: float | None = None
+    close_ms: float | None = None
+    tail_ms: float | None = None
+    itl_ms: float | None = None
+    decode_tps: float | None = None
+    e2e_tps: float | None = None
+    prefill_tps: float | None = None
+    prefill_kind: Literal["cold", "warm", "unknown"] = "unknown"
+    load_ms: float | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    chunks: int | None = None  # payload events
+    tokens_per_chunk: float | None = None
+    tokens_source: TokenSource | None = None
+    rate_source: Literal["client", "server", "client-chunked"] | None = None
+    rate_bias: float | None = None  # largest relative error of a chunked client rate
+    server_prefill_tps: float | None = None
+    server_decode_tps: float | None = None
+    server_ttft_ms: float | None = None
+    server_total_ms: float | None = None
+    transport_ms: float | None = None  # client's total less the server's own: transport and client
+
+
+class Grade(Record):
+    """A judgement with its reasons. Speed suites give none."""
+
+    outcome: Outcome
+    score: float  # 0..1
+    points: float | None = None
+    reasons: tuple[str, ...] = ()
+    rule: str | None = None
+
+
+class Item(Record):
+    """One thing to ask, with a stable id and the hash of its content."""
+
+    id: str
+    content_hash: str
+    spec: Mapping[str, Json] = {}
+
+
+class Attempt(Record):
+    """One try at one item in one stage of a run."""
+
+    run_id: str
+    stage: str
+    item_id: str
+    item_hash: str
+    repetition: int
+    started_at: str  # ISO-8601 UTC
+    exchanges: tuple[Exchange, ...]
+    measures: Measures
+    grade: Grade | None = None
+    try_no: int = 1
+    client_bound: bool = False  # the client was the bottleneck while this ran
+
+
+class Figure(Record):
+    """A sample summarised. `ci95` is the 95 % interval of the mean; null with the reason in `why`."""
+
+    n: int
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None  # null below 100 samples, where it would be the maximum
+    min: float | None = None
+    max: float | None = None
+    ci95: tuple[float, float] | None = None
+    why: str | None = None
+
+
+class Run(Record):
+    """Model x suite x settings, with a fingerprint; it holds attempts."""
+
+    id: str
+    suite: str
+    suite_version: str
+    model: Model
+    server: ServerInfo
+    settings: Mapping[str, Json]
+    fingerprint: str
+    started_at: str
+    command: str  # reproduces it
+    state: RunState = "running"
+    ended_at: str | None = None
+    machine: Mapping[str, Json] = {}
+    calibration: Mapping[str, Json] | None = None
+    notes: tuple[str, ...] = ()
+    summary: Mapping[str, Json] | None = None  # the last line of `--json`, whole
+
+
+class Sample(Record):
+    """One reading of the machine. Unknown is None, never 0."""
+
+    t_ns: int
+    device: str  # "gpu0", "cpu", "ram", "package0" ...
+    utilisation: float | None = None  # percent
+    memory_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    power_w: float | None = None
+    energy_j: float | None = None  # counter
+    temperature_c: float | None = None
+    clock_mhz: float | None = None
+
+
+def content_hash(value: Json) -> str:
+    """Stable hash (16 hex digits of SHA-256) of a JSON value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

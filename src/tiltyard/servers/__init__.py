@@ -1,0 +1,84 @@
+"""What am I testing? One client per dialect behind one small protocol.
+
+A dialect is one file and one line in `DIALECTS`; third parties add theirs by the entry-point group
+`tiltyard.servers`, through the same door. Choosing a server from words is in `servers/choose.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from tiltyard.records import Capture, Dialect, Exchange, Model, Record, Request, ServerInfo, Usage
+
+# dialect -> "module:Class"; the class takes one `Address`. Imported only when it is needed.
+DIALECTS: Mapping[Dialect, str] = {
+    "ollama": "tiltyard.servers.ollama:Ollama",
+    "lmstudio": "tiltyard.servers.lmstudio:LMStudio",
+    "llamacpp": "tiltyard.servers.llamacpp:LlamaCpp",
+    "mlx": "tiltyard.servers.mlx:Mlx",
+    "vllm": "tiltyard.servers.vllm:Vllm",
+    "sglang": "tiltyard.servers.sglang:SGLang",
+    "openai": "tiltyard.servers.openai:OpenAI",
+    "embedded": "tiltyard.servers.embedded:Embedded",
+    "simulator": "tiltyard.servers.simulated:Simulated",
+}
+
+
+class Address(Record):
+    """Where a server is and how to be let in. The key goes into request headers and nowhere else."""
+
+    url: str  # base address, no trailing slash; for `embedded` the path of a GGUF file
+    api_key: str | None = None
+    context: int | None = None  # context to load with, where the server can be told
+    slots: int | None = None  # parallel requests, where we start the server ourselves
+
+    def __repr__(self) -> str:
+        return f"Address(url={self.url!r}, api_key={'***' if self.api_key else None})"
+
+
+class Loading(Record):
+    """A model was brought into memory: how long that took, and who says so."""
+
+    load_ms: float
+    source: str  # "server" (its own figure) or "client" (wall time of the call)
+    server_load_ms: float | None = None
+    was_loaded: bool = False  # it was in memory already: not a cold start
+
+
+@runtime_checkable
+class Server(Protocol):
+    """A running server. Everything that waits is async; `read` is pure."""
+
+    info: ServerInfo
+    can: frozenset[str]  # of: load, unload, tokenize, ignore_eos, cache_off, seed, tools, schema, think
+
+    async def identify(self) -> ServerInfo:
+        """Ask who it is; raises NoServer, NotAModelServer, Unauthorized."""
+
+    async def models(self) -> list[Model]:
+        """Every model it offers, with what the listing tells."""
+
+    async def describe(self, model: str) -> Model:
+        """All that can be found out about one model; raises ModelNotFound with the nearest names."""
+
+    async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
+        """Send and receive, stamping arrivals, interpreting nothing. Never raises for what the server does."""
+
+    def read(self, request: Request, capture: Capture) -> Exchange:
+        """Interpret a capture."""
+
+    async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
+        """`ask`, then `read`."""
+
+    async def count_tokens(self, model: str, text: str) -> Usage | None:
+        """Tokens of a bare text by the server's own tokenizer; None where it has no such service."""
+
+    async def load(self, model: str, context: int | None = None) -> Loading:
+        """Bring the model into memory; raises Unsupported where the server has no way."""
+
+    async def unload(self, model: str) -> None:
+        """Take it out of memory and wait until it is out; raises Unsupported likewise."""
+
+    async def close(self) -> None:
+        """Close connections; stop the process if we started it."""

@@ -1,0 +1,64 @@
+"""What do I ask, and who judges? One file (or folder) per suite behind one protocol.
+
+A suite is one file and one line in `SUITES`; third parties add theirs by the entry-point group
+`tiltyard.suites`, through the same door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from tiltyard.load.schedule import Load
+from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Model, Record, Request
+from tiltyard.servers import Server
+
+SUITES: Mapping[str, str] = {
+    "speed": "tiltyard.suites.speed:Speed",
+}
+
+
+class Bench(Record):
+    """What a suite may use while it runs: one server, one model, the settings of this run."""
+
+    server: Server
+    model: Model
+    settings: Mapping[str, Json]
+    calibration: Mapping[str, Json] | None = None
+
+
+class Stage(Record):
+    """A part of a run under one load, such as `pp512 @ d4096` or `8 streams`."""
+
+    name: str
+    load: Load  # when requests start, and when the stage is over
+    items: Iterable[Item]  # may be endless; the load's stop rule ends it
+    warmup: int = 0  # items asked first and not recorded
+    expected: int | None = None  # attempts, for the progress display; None: unknown
+
+
+class StageResult(Record):
+    """What came of a stage: the attempts in order of completion, those of an earlier, interrupted run included."""
+
+    stage: Stage
+    attempts: Sequence[Attempt]
+    wall_s: float
+
+
+class Suite(Protocol):
+    """Yields stages, makes requests, grades answers, summarises attempts."""
+
+    name: str
+    version: str
+
+    def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
+        """The stages in order; each result is sent back in, so that the next may depend on it."""
+
+    def request(self, item: Item, bench: Bench) -> Request:
+        """What to send for an item (a fresh nonce each time, where the suite wants one)."""
+
+    def grade(self, item: Item, exchange: Exchange) -> Grade | None:
+        """Judge an answer: pure."""
+
+    def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
+        """The suite's own part of the summary object."""
