@@ -294,6 +294,7 @@ class Attempt(Record):
     measures: Measures
     grade: Grade | None = None
     try_no: int = 1
+    session: int = 1  # which sitting of the run: no window of time spans an interruption
     client_bound: bool = False  # the client was the bottleneck while this ran
 
 
@@ -310,6 +311,7 @@ class Figure(Record):
     max: float | None = None
     ci95: tuple[float, float] | None = None
     why: str | None = None
+    missing: int = 0  # values that were left out: not measured, NaN or infinite
 
 
 class Run(Record):
