@@ -1,0 +1,68 @@
+"""What is checked before minutes are spent, and the cold start, which is a measurement of its own.
+
+Everything that fails here fails with a remedy. Nothing here is part of a run's figures but the load time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
+from tiltyard.records import Exchange, Message, Model, Request, Timeouts
+from tiltyard.servers import Loading, Server
+
+PROBE = "Reply with one word."
+
+
+def check_context(model: Model, context: int | None) -> None:
+    """Refuse a context that the model cannot have; raises UsageError."""
+    limit = model.context_max
+    if context is not None and limit is not None and context > limit:
+        raise UsageError(
+            f"{model.name} has a context of at most {limit} tokens, {context} were asked for",
+            f"use --context {limit} or less",
+        )
+
+
+async def neighbours(server: Server, model: Model) -> tuple[str, ...]:
+    """Other models in the server's memory: they take room and, when used, time."""
+    listed = await server.models()
+    return tuple(sorted(other.name for other in listed if other.loaded and other.name != model.name))
+
+
+async def cold_start(server: Server, model: Model, context: int | None, say: Callable[[str], None]) -> Loading | None:
+    """Take the model out of memory and bring it back, timed; None where the server has no way to do that."""
+    if not {"load", "unload"} <= server.can:
+        return None
+    try:
+        say(f"unloading {model.name}")
+        await server.unload(model.name)
+        say(f"loading {model.name}")
+        return await server.load(model.name, context)
+    except Unsupported:
+        return None
+
+
+async def probe(server: Server, model: Model, timeouts: Timeouts | None) -> Exchange:
+    """One short answer: is the model really there and able to chat? Raises ServerError with the remedy."""
+    request = Request(
+        model=model.name,
+        messages=(Message(role="user", content=PROBE),),
+        max_tokens=4,
+        temperature=0.0,
+        think=False if "thinking" in (model.capabilities or ()) else None,
+        timeouts=timeouts,
+    )
+    exchange = await server.send(request)
+    if exchange.ending == "ok":
+        return exchange
+    reason = exchange.error or exchange.ending.replace("_", " ")
+    where = f"{server.info.dialect} at {server.info.url}"
+    if exchange.status in (401, 403):
+        raise Unauthorized(f"{where} refuses the key: {reason}", "set TILTYARD_API_KEY or name it with --api-key-env")
+    if exchange.ending == "wrong_model":
+        raise ServerError(
+            f"{where} answered with {exchange.model_served} when asked for {model.name}",
+            "load the model on the server first, or name the one that it serves",
+        )
+    raise ServerError(f"{model.name} on {where} does not answer: {reason}", "`tiltyard doctor` checks each part")

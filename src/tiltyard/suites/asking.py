@@ -1,0 +1,204 @@
+"""Asks the items of one stage and turns what comes back into attempts.
+
+The load decides when each request starts and the server's client stamps what arrives. Reading, grading and
+recording happen here, after the last byte, and give way while the loop is busy receiving: a saturated client
+must not spend its time on answers that are already in. Knows nothing of the store; `record` takes the attempts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from tiltyard.load.generator import Ticket, drive
+from tiltyard.load.lag import ClientMeter
+from tiltyard.load.metrics import measure
+from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Record, Request
+from tiltyard.servers.clock import now_ns
+from tiltyard.stats.figures import figure
+from tiltyard.suites import Bench, Stage, StageResult, Suite
+
+Key = tuple[str, str, int]  # stage, item id, repetition
+
+BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
+BACKLOG_BYTES = 64 << 20  # unread answers kept while it is
+BACKLOG_NS = 5_000_000_000  # and the longest that one of them waits
+
+
+class Answer(NamedTuple):
+    """A finished request that nobody has read yet."""
+
+    item: Item
+    repetition: int
+    request: Request
+    capture: Capture
+    ended_ns: int
+
+
+class Sitting(Record):
+    """What one sitting of a run shares between its stages."""
+
+    run_id: str
+    session: int
+    record: Callable[[Attempt], Awaitable[None]]
+    done: Mapping[Key, Attempt]  # answered in an earlier sitting: not asked again
+    tries: Mapping[Key, int]  # tries already spent on what was not
+    meter: ClientMeter
+    watch: Callable[[Stage, Attempt], None]  # sees each new attempt, for the progress display
+
+
+class StageAsker:
+    """One stage under way: hands out items, keeps unread answers, makes attempts."""
+
+    def __init__(self, stage: Stage, suite: Suite, bench: Bench, sitting: Sitting) -> None:
+        self.stage, self.suite, self.bench, self.sitting = stage, suite, bench, sitting
+        self.items: Iterator[Item] = iter(stage.items)
+        self.seen: Counter[str] = Counter()
+        self.unread: deque[Answer] = deque()
+        self.unread_bytes = 0
+        self.arrived = asyncio.Event()
+        self.over = False
+        self.attempts: list[Attempt] = [a for key, a in sitting.done.items() if key[0] == stage.name]
+        self.narrow_at = 0  # number of attempts at which the width was last looked at
+        self.narrow = False
+        self.asked = 0
+
+    def next_item(self) -> tuple[Item, int] | None:
+        """The next item that has no answer yet, with its repetition."""
+        for item in self.items:
+            repetition = self.seen[item.id]
+            self.seen[item.id] += 1
+            if (self.stage.name, item.id, repetition) not in self.sitting.done:
+                return item, repetition
+        return None
+
+    async def fire(self, ticket: Ticket) -> bool:
+        """Ask one item; False when there is nothing left to ask."""
+        chosen = self.next_item()
+        if chosen is None:
+            return False
+        item, repetition = chosen
+        self.asked += 1
+        request = self.suite.request(item, self.bench)
+        if request.request_id is None:
+            request = replace(request, request_id=f"{self.sitting.run_id}-{self.sitting.session}-{self.asked}")
+        capture = await self.bench.server.ask(request, scheduled_ns=ticket.scheduled_ns)
+        self.unread.append(Answer(item, repetition, request, capture, now_ns()))
+        self.unread_bytes += len(capture.body)
+        self.arrived.set()
+        return True
+
+    async def finish(self, answer: Answer) -> None:
+        """Read, grade, measure and record one answer."""
+        exchange = self.bench.server.read(answer.request, answer.capture)
+        timeline = exchange.timeline
+        key = (self.stage.name, answer.item.id, answer.repetition)
+        started = datetime.fromtimestamp((timeline.origin_unix_ns + timeline.started_ns) / 1e9, UTC)
+        try:
+            grade = self.suite.grade(answer.item, exchange)
+        except Exception:  # a grader's bug must not lose the answer it stumbled over
+            grade = Grade(outcome="error", score=0.0, reasons=(traceback.format_exc(),), rule="grader_failed")
+        attempt = Attempt(
+            run_id=self.sitting.run_id,
+            stage=self.stage.name,
+            item_id=answer.item.id,
+            item_hash=answer.item.content_hash,
+            repetition=answer.repetition,
+            started_at=started.isoformat(timespec="milliseconds"),
+            exchanges=(exchange,),
+            measures=measure(exchange),
+            grade=grade,
+            try_no=self.sitting.tries.get(key, 0) + 1,
+            session=self.sitting.session,
+            client_bound=self.sitting.meter.was_bound(timeline.started_ns, answer.ended_ns),
+        )
+        self.attempts.append(attempt)
+        self.sitting.watch(self.stage, attempt)
+        await self.sitting.record(attempt)
+
+    async def finish_all(self) -> None:
+        """Work off the answers while the stage runs, one per turn of the loop, and the rest when it is over."""
+        while self.unread or not self.over:
+            if not self.unread:
+                self.arrived.clear()
+                await self.arrived.wait()
+                continue
+            before = now_ns()
+            await asyncio.sleep(0)
+            oldest = self.unread[0]
+            busy = now_ns() - before > BUSY_NS and not self.over
+            if busy and self.unread_bytes < BACKLOG_BYTES and before - oldest.ended_ns < BACKLOG_NS:
+                await asyncio.sleep(0.005)
+                continue
+            self.unread.popleft()
+            self.unread_bytes -= len(oldest.capture.body)
+            await self.finish(oldest)
+
+    def end(self) -> None:
+        """Nothing more will be asked."""
+        self.over = True
+        self.arrived.set()
+
+    async def warm_up(self) -> None:
+        """Ask the first items without recording them, so that measurement starts on a warm server."""
+        first = list(islice(self.items, self.stage.warmup))
+        self.items = chain(first, self.items)
+        for item in first:
+            await self.bench.server.ask(self.suite.request(item, self.bench))
+
+    def should_stop(self) -> bool:
+        """Is the interval of the watched figure as narrow as the load's stop rule asks?"""
+        stop = self.stage.load.stop
+        if stop.width is None or len(self.attempts) == self.narrow_at or len(self.attempts) < stop.min_count:
+            return self.narrow
+        self.narrow_at = len(self.attempts)
+        values = figure([getattr(attempt.measures, stop.metric) for attempt in self.attempts])
+        if values.ci95 is not None and values.mean and values.n >= stop.min_count:
+            self.narrow = (values.ci95[1] - values.ci95[0]) / abs(values.mean) <= stop.width
+        return self.narrow
+
+
+async def ask_stage(stage: Stage, suite: Suite, bench: Bench, sitting: Sitting) -> StageResult:
+    """Run one stage to its end; what an earlier sitting answered counts as answered."""
+    asker = StageAsker(stage, suite, bench, sitting)
+    load = stage.load
+    if load.stop.count is not None:
+        left = load.stop.count - len(asker.attempts)
+        load = replace(load, stop=replace(load.stop, count=max(left, 0)))
+    if load.stop.count != 0 and not (asker.attempts and asker.should_stop()):
+        await asker.warm_up()
+        finisher = asyncio.create_task(asker.finish_all())
+        try:
+            await drive(load, asker.fire, asker.should_stop)
+        finally:
+            asker.end()
+            await finisher
+    return StageResult(stage=stage, attempts=asker.attempts, wall_s=wall_seconds(asker.attempts))
+
+
+def wall_seconds(attempts: list[Attempt]) -> float:
+    """Seconds under load: per sitting the last end less the first start, added up over the sittings."""
+    spans: dict[int, tuple[int, int]] = {}
+    for attempt in attempts:
+        for exchange in attempt.exchanges:
+            timeline = exchange.timeline
+            start, end = timeline.started_ns, last_ns(exchange)
+            low, high = spans.get(attempt.session, (start, end))
+            spans[attempt.session] = (min(low, start), max(high, end))
+    return sum(high - low for low, high in spans.values()) / 1e9
+
+
+def last_ns(exchange: Exchange) -> int:
+    """The last thing that is known to have happened in an exchange."""
+    timeline = exchange.timeline
+    last_arrival = timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
+    return max(timeline.closed_ns or 0, last_arrival)
+
+
