@@ -1,0 +1,199 @@
+"""Is B different from A? Ratios with intervals, paired where items match, and an honest verdict.
+
+Everything works on logarithms, because speeds differ by factors: "6 % faster" means the same at 8 and at
+800 tok/s. The intervals speak about the requests of the two runs; what changes between runs (heat, other
+programs) is not in them. Leaves out words and screens (`reports/comparison.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from tiltyard.records import Figure, Record
+from tiltyard.stats.figures import Interval, half_width
+from tiltyard.stats.student import normal_quantile, t_cdf, t_quantile
+
+Verdict = Literal["higher", "lower", "same", "unclear", "none"]
+Values = Mapping[Hashable, float]  # the values of one stage by what pairs them: (item id, repetition)
+
+_POWER = 0.80  # "about n more" is meant to succeed four times out of five
+
+
+class Ratio(Record, frozen=True):
+    """B / A. `low` and `high` bound it with 95 % confidence; None where no interval is possible."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    p_value: float | None  # of "there is no difference", two-sided
+    paired: bool
+    n_a: int
+    n_b: int
+    pairs: int = 0
+    stages: int = 1
+    medians: float | None = None  # ratio of the medians: far from `ratio` where outliers rule
+
+
+class _Part(NamedTuple):
+    """One stage's estimate of log(B/A)."""
+
+    mean: float
+    variance: float  # of the mean
+    df: float
+
+
+def log_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None:
+    """Compare values stage by stage (only stages in both) and give every stage the same weight.
+
+    Within a stage: the t interval of log(b) - log(a) over pairs where at least two thirds of the smaller side
+    match, else Welch's interval of the means of logs. Over stages: the mean of the estimates, variances
+    added, degrees of freedom by Welch and Satterthwaite. Where a stage holds a single pair, all pairs make
+    one stage. None when nothing is in common. Values at or below zero have no logarithm and are left out.
+    """
+    shared = [(_logs(a[s]), _logs(b[s])) for s in a if s in b]
+    shared = [(x, y) for x, y in shared if x and y]
+    if not shared:
+        return None
+    paired = all(len(x.keys() & y.keys()) * 3 >= min(len(x), len(y)) * 2 for x, y in shared)
+    if paired:
+        differences = [[y[k] - x[k] for k in x.keys() & y.keys()] for x, y in shared]
+        if any(len(d) < 2 for d in differences):
+            differences = [[v for d in differences for v in d]]
+        parts = [_paired(d) for d in differences]
+        pairs = sum(map(len, differences))
+    else:
+        parts, pairs = [_welch(list(x.values()), list(y.values())) for x, y in shared], 0
+    estimate = math.fsum(p.mean for p in parts) / len(parts)
+    interval, p_value = _combined(parts, estimate)
+    return Ratio(
+        ratio=math.exp(estimate),
+        low=None if interval is None else math.exp(interval.low),
+        high=None if interval is None else math.exp(interval.high),
+        p_value=p_value,
+        paired=paired,
+        n_a=sum(len(x) for x, _ in shared),
+        n_b=sum(len(y) for _, y in shared),
+        pairs=pairs,
+        stages=len(shared),
+        medians=math.exp(math.fsum(_median(y) - _median(x) for x, y in shared) / len(shared)),
+    )
+
+
+def _logs(values: Values) -> dict[Hashable, float]:
+    return {k: math.log(v) for k, v in values.items() if v > 0 and math.isfinite(v)}
+
+
+def _median(logs: Mapping[Hashable, float]) -> float:
+    ordered = sorted(logs.values())
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def _mean_variance(values: Sequence[float]) -> tuple[float, float]:
+    """Mean, and the sample variance (infinite below two values)."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, math.inf
+    return mean, math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)
+
+
+def _paired(differences: Sequence[float]) -> _Part:
+    mean, variance = _mean_variance(differences)
+    n = len(differences)
+    return _Part(mean, variance / n, n - 1)
+
+
+def _welch(a: Sequence[float], b: Sequence[float]) -> _Part:
+    (mean_a, var_a), (mean_b, var_b) = _mean_variance(a), _mean_variance(b)
+    error_a, error_b = var_a / len(a), var_b / len(b)
+    total = error_a + error_b
+    if math.isinf(total):
+        return _Part(mean_b - mean_a, total, 0)
+    bottom = error_a**2 / (len(a) - 1) + error_b**2 / (len(b) - 1)
+    df = total**2 / bottom if bottom > 0 else len(a) + len(b) - 2
+    return _Part(mean_b - mean_a, total, df)
+
+
+def _combined(parts: Sequence[_Part], estimate: float) -> tuple[Interval | None, float | None]:
+    total = math.fsum(p.variance for p in parts)
+    if math.isinf(total):
+        return None, None
+    bottom = math.fsum(p.variance**2 / p.df for p in parts)
+    df = total**2 / bottom if bottom > 0 else sum(p.df for p in parts)
+    error = math.sqrt(total) / len(parts)
+    if error == 0:
+        return Interval(estimate, estimate), 1.0 if estimate == 0 else 0.0
+    reach = t_quantile(0.975, df) * error
+    return Interval(estimate - reach, estimate + reach), 2.0 * t_cdf(-abs(estimate) / error, df)
+
+
+def verdict(ratio: Ratio, p_adjusted: float | None, margin: float = 0.02) -> Verdict:
+    """What may be said of B against A.
+
+    `same`: the whole interval lies within 1 +- margin. `higher`, `lower`: they differ, also after correcting
+    for several metrics. `unclear`: neither. `none`: there is no interval.
+    """
+    if ratio.low is None or ratio.high is None:
+        return "none"
+    if ratio.low >= 1 - margin and ratio.high <= 1 + margin:
+        return "same"
+    if p_adjusted is not None and p_adjusted < 0.05 and (ratio.low > 1 or ratio.high < 1):
+        return "higher" if ratio.low > 1 else "lower"
+    return "unclear"
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment (1979): the chance of one false claim among all metrics stays below 5 %."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, i) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        adjusted[i] = highest
+    return adjusted
+
+
+def more_needed(ratio: Ratio, margin: float = 0.02) -> int | None:
+    """About how many more units (pairs, or requests on each side) until `verdict` can decide; at least 1.
+
+    With effect d = |log ratio| and unit spread s (from the interval): the cheaper of showing a change of d
+    with 80 % power, ((z.975 + z.80) s / d)^2, and of fitting inside the margin, (z.975 s / (margin - d))^2.
+    None when no interval exists.
+    """
+    if ratio.low is None or ratio.high is None:
+        return None
+    n = ratio.pairs if ratio.paired else min(ratio.n_a, ratio.n_b)
+    reach = (math.log(ratio.high) - math.log(ratio.low)) / 2
+    df = max(n - 1, 1)
+    spread = reach / t_quantile(0.975, df) * math.sqrt(n)
+    effect = abs(math.log(ratio.ratio))
+    z, power = normal_quantile(0.975), normal_quantile(_POWER)
+    ways = []
+    if effect > 0:
+        ways.append(((z + power) * spread / effect) ** 2)
+    if effect < margin:
+        ways.append((z * spread / (margin - effect)) ** 2)
+    return max(1, math.ceil(min(ways)) - n) if ways else None
+
+
+def needed_n(fig: Figure, wanted_half_width: float) -> int | None:
+    """How many values in all would bring the interval of the mean to +- `wanted_half_width` (same unit).
+
+    The standard deviation is taken from the present interval; n = (t(0.975, n - 1) s / wanted)^2, iterated.
+    None without an interval; the present n where it is narrow enough already.
+    """
+    now = half_width(fig)
+    if now is None or wanted_half_width <= 0:
+        return None
+    if now <= wanted_half_width:
+        return fig.n
+    deviation = now / t_quantile(0.975, fig.n - 1) * math.sqrt(fig.n)
+    n = fig.n
+    for _ in range(50):
+        following = max(2, math.ceil((t_quantile(0.975, n - 1) * deviation / wanted_half_width) ** 2))
+        if following == n:
+            break
+        n = following if abs(following - n) > 1 else max(n, following)
+    return n
