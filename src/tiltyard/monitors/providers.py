@@ -1,0 +1,56 @@
+"""Which sources of readings this machine has. Decided by what is there, not by trying everything.
+
+Loading NVML costs time and memory, so it is tried only where a driver has left its traces.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from tiltyard.monitors import Device, Provider
+
+NVIDIA_TRACES = ("dev/nvidiactl", "proc/driver/nvidia", "dev/dxg", "dev/nvhost-gpu", "dev/nvgpu")
+
+
+def find_providers(root: Path = Path("/")) -> list[tuple[Provider, list[Device]]]:
+    """Each source that sees something, probed, with what it sees. Close them when done."""
+    from tiltyard.monitors.host import Host, Rapl
+    from tiltyard.monitors.nvidia_smi import NvidiaSmi
+
+    found: list[tuple[Provider, list[Device]]] = []
+    gpus = 0
+    for provider in gpu_sources(root):
+        if isinstance(provider, NvidiaSmi) and gpus:
+            continue  # the library has answered already
+        devices = provider.probe(gpus)
+        if devices:
+            found.append((provider, devices))
+            gpus += sum(device.kind == "gpu" for device in devices)
+    for provider in (Host(), Rapl(root)):
+        if devices := provider.probe():
+            found.append((provider, devices))
+    return found
+
+
+def gpu_sources(root: Path) -> list[Provider]:
+    """NVIDIA first, and its command only as the way out."""
+    sources: list[Provider] = []
+    if sys.platform == "win32" or any((root / trace).exists() for trace in NVIDIA_TRACES):
+        from tiltyard.monitors.nvml import Nvml
+
+        sources.append(Nvml())
+        if executable := shutil.which("nvidia-smi"):
+            from tiltyard.monitors.nvidia_smi import NvidiaSmi
+
+            sources.append(NvidiaSmi(executable))
+    if sys.platform == "linux":
+        from tiltyard.monitors.sysfs import AmdGpus, IntelGpus
+
+        sources += [AmdGpus(root), IntelGpus(root)]
+    if sys.platform == "darwin" and shutil.which("macmon"):
+        from tiltyard.monitors.apple import Macmon
+
+        sources.append(Macmon())
+    return sources

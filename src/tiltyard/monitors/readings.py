@@ -1,0 +1,195 @@
+"""Figures of what was read: means and peaks, energy, tokens per joule, and remarks in words.
+
+Energy comes from a counter where there is one, else from integrated power. What could not be read is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from tiltyard.monitors import Device, GpuProcess, Status
+from tiltyard.records import Json, Record, Sample
+
+LOW_UTILISATION = 80.0  # percent
+GOOD_BASELINE_S = 5.0
+
+LOW_REMARK = (
+    "{device} was busy {mean:.0f} % of the time on average. That is often normal with a single stream: each "
+    "token waits for memory, and the GPU rests while the server samples and sends it. More streams at once fill "
+    "it; if it stays low then, look for layers on the CPU or for a processor at its limit."
+)
+
+
+class Energy(Record):
+    """Joules in a window, and where they come from."""
+
+    joules: float | None
+    source: str | None  # "counter" or "power" (integrated)
+    stuck: bool = False  # the counter did not move although time passed
+
+
+class Readings(Record):
+    """Everything a watch saw, from its start to its stop."""
+
+    samples: Sequence[Sample] = ()
+    devices: Sequence[Device] = ()
+    started_ns: int = 0
+    ended_ns: int = 0
+    period_s: float = 0.5
+    before: Mapping[str, Status] = {}
+    after: Mapping[str, Status] = {}
+    idle_w: Mapping[str, float] = {}
+    baseline_s: float = 0.0
+    overhead_cpu_s: float = 0.0
+    own_pids: frozenset[int] | None = None  # the server's processes and ours; None: not known
+    refused: str | None = None  # why nothing was read
+
+    @property
+    def duration_s(self) -> float:
+        return (self.ended_ns - self.started_ns) / 1e9
+
+    def of(self, device: str) -> list[Sample]:
+        return [sample for sample in self.samples if sample.device == device]
+
+    def energy_between(self, start_ns: int, end_ns: int) -> dict[str, float | None]:
+        """Joules of each device that tells them, over the samples in a window (prefill, decode, a stage)."""
+        inside = [s for s in self.samples if start_ns <= s.t_ns <= end_ns]
+        return {
+            d.device: energy_of([s for s in inside if s.device == d.device]).joules
+            for d in self.devices
+            if d.kind in {"gpu", "package"}
+        }
+
+    def summary(self, tokens: int | None = None) -> dict[str, Json]:
+        """The `machine` part of a run's summary; `tokens` are all its output tokens, for tokens per joule."""
+        if self.refused:
+            return {"telemetry": self.refused}
+        devices = {d.device: self._device(d) for d in self.devices}
+        measured = {name: part for name, part in devices.items() if part.get("energy_j") is not None}
+        total = sum(part["energy_j"] for part in measured.values()) if measured else None
+        nets = [part["energy_net_j"] for part in measured.values()]
+        net = sum(nets) if measured and None not in nets else None
+        best = net if net is not None and net > 0 else total
+        return {
+            "telemetry": "ok",
+            "duration_s": round(self.duration_s, 3),
+            "samples": len(self.samples),
+            "period_s": self.period_s,
+            "overhead_cpu_s": round(self.overhead_cpu_s, 4),
+            "devices": devices,
+            "energy_of": sorted(measured) or None,
+            "energy_j": rounded(total),
+            "energy_net_j": rounded(net),
+            "baseline_s": round(self.baseline_s, 1) or None,
+            "tokens_per_joule": rounded(tokens / best, 4) if tokens and best else None,
+            "joules_per_token": rounded(best / tokens, 4) if tokens and best else None,
+            "foreign_gpu_processes": self._foreign(),
+            "remarks": list(self._remarks(devices)),
+        }
+
+    def _device(self, device: Device) -> dict[str, Json]:
+        samples = self.of(device.device)
+        energy = energy_of(samples)
+        idle = self.idle_w.get(device.device)
+        net = None if energy.joules is None or idle is None else energy.joules - idle * self.duration_s
+        part: dict[str, Json] = {
+            "name": device.name,
+            "kind": device.kind,
+            "utilisation_pct": spread([s.utilisation for s in samples]),
+            "memory_bytes": spread([s.memory_bytes for s in samples], 0),
+            "memory_total_bytes": device.memory_total_bytes,
+            "power_w": power_of(samples, energy, self.duration_s),
+            "energy_j": rounded(energy.joules),
+            "energy_source": energy.source,
+            "energy_net_j": rounded(net),
+            "idle_w": rounded(idle),
+            "temperature_c": ends([s.temperature_c for s in samples]),
+            "clock_mhz": spread([s.clock_mhz for s in samples], 0),
+        }
+        if device.kind == "gpu":
+            part["unified_memory"] = device.unified_memory
+            part["throttle"] = {
+                "start": throttle(self.before.get(device.device)),
+                "end": throttle(self.after.get(device.device)),
+            }
+        return {key: value for key, value in part.items() if value is not None or key == "energy_j"}
+
+    def _foreign(self) -> list[Json] | None:
+        """GPU processes that are neither the server's nor ours; None where nobody can tell."""
+        known = [
+            s.processes for s in (*self.before.values(), *self.after.values()) if s.processes is not None
+        ]
+        if not known or self.own_pids is None:
+            return None
+        strangers: dict[int, GpuProcess] = {
+            p.pid: p for found in known for p in found if p.pid not in self.own_pids
+        }
+        return [{"pid": p.pid, "name": p.name, "memory_bytes": p.memory_bytes} for p in strangers.values()]
+
+    def _remarks(self, devices: Mapping[str, Mapping[str, Json]]) -> Iterable[str]:
+        for name, part in devices.items():
+            busy = part.get("utilisation_pct")
+            if part["kind"] == "gpu" and busy and busy["mean"] < LOW_UTILISATION:
+                yield LOW_REMARK.format(device=name, mean=busy["mean"])
+            if part["kind"] == "gpu" and part["throttle"]["end"]:
+                yield f"{name} was held back at the end: {', '.join(part['throttle']['end'])}."
+            if energy_of(self.of(name)).stuck:
+                yield (
+                    f"{name}'s energy counter did not move in {self.duration_s:.2f} s, a window shorter than "
+                    "its update; energy is left to integrated power. Measure longer for a better figure."
+                )
+        if self.idle_w and self.baseline_s < GOOD_BASELINE_S:
+            yield f"The idle baseline took {self.baseline_s:.1f} s; 5 s or more make net energy trustworthy."
+        for stranger in self._foreign() or ():
+            yield f"Process {stranger['pid']} ({stranger['name'] or 'unknown'}) also computes on the GPU."
+
+
+def energy_of(samples: Sequence[Sample]) -> Energy:
+    """Counter: last reading less the first. Else the trapezoid rule over power, needing two readings."""
+    integrated = integrate([(s.t_ns, s.power_w) for s in samples if s.power_w is not None])
+    counted = [s for s in samples if s.energy_j is not None]
+    if len(counted) < 2:
+        return Energy(joules=integrated, source=None if integrated is None else "power")
+    first, last = counted[0], counted[-1]
+    moved = (last.energy_j or 0.0) - (first.energy_j or 0.0)
+    if moved > 0 or (moved == 0 and last.t_ns == first.t_ns):
+        return Energy(joules=moved, source="counter")
+    # Zero in a real span of time is a counter that has not been updated yet; less is one that was reset.
+    return Energy(joules=integrated, source=None if integrated is None else "power", stuck=True)
+
+
+def integrate(points: Sequence[tuple[int, float]]) -> float | None:
+    """Joules under a curve of (ns, watts)."""
+    if len(points) < 2:
+        return None
+    return sum((a_w + b_w) / 2 * (b_ns - a_ns) / 1e9 for (a_ns, a_w), (b_ns, b_w) in pairwise(points))
+
+
+def power_of(samples: Sequence[Sample], energy: Energy, duration_s: float) -> Json:
+    """Mean and peak watts; the mean from the counter where power itself is not told."""
+    told = spread([s.power_w for s in samples])
+    if told is None and energy.joules is not None and duration_s > 0:
+        return {"mean": rounded(energy.joules / duration_s), "max": None}
+    return told
+
+
+def spread(values: Sequence[float | None], digits: int = 2) -> dict[str, float] | None:
+    known = [v for v in values if v is not None]
+    if not known:
+        return None
+    mean, peak = round(sum(known) / len(known), digits), round(max(known), digits)
+    return {"mean": int(mean), "max": int(peak)} if digits == 0 else {"mean": mean, "max": peak}
+
+
+def ends(values: Sequence[float | None]) -> dict[str, float] | None:
+    known = [v for v in values if v is not None]
+    return {"start": known[0], "end": known[-1], "max": max(known)} if known else None
+
+
+def throttle(status: Status | None) -> list[str] | None:
+    return None if status is None or status.throttle is None else list(status.throttle)
+
+
+def rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(value, digits)
