@@ -34,11 +34,11 @@ COMMANDS: Mapping[str, Entry] = {
     "export": Entry("tiltyard.cli.transfer:export", "Write results as JSON, CSV, Markdown or JSONL."),
     "import": Entry("tiltyard.cli.transfer:import_", "Take in a bundle from another machine."),
     "rm": Entry("tiltyard.cli.results:rm", "Delete runs."),
-    "doctor": Entry("tiltyard.cli.doctor:doctor", "Check servers, GPU, engine, disk and store; say what to do."),
+    "doctor": Entry("tiltyard.cli.doctor:doctor", "Check every part of this set-up; say what to do."),
     "calibrate": Entry("tiltyard.cli.calibrate:calibrate", "Measure the instrument itself on this machine."),
-    "demo": Entry("tiltyard.cli.demo:demo", "See it work: tiny models on the embedded engine, a board, a report."),
+    "demo": Entry("tiltyard.cli.demo:demo", "See it work on tiny models, without any server."),
     "simulate": Entry("tiltyard.cli.simulate:simulate", "Serve made-up models whose true speed is known."),
-    "make-model": Entry("tiltyard.cli.make_model:make_model", "Write a tiny GGUF of known speed and ability."),
+    "make-model": Entry("tiltyard.cli.make_model:make_model", "Write a tiny GGUF of known ability."),
     "config": Entry("tiltyard.cli.config:config", "Show each setting and where its value comes from."),
 }
 
@@ -77,7 +77,7 @@ def app() -> None:
 
 
 def main() -> None:
-    """The console entry point: runs a command and turns our errors into one line, a remedy and an exit code."""
+    """The console entry point: our errors become one line, a remedy and an exit code."""
     try:
         app.main(standalone_mode=False)
     except TiltyardError as error:

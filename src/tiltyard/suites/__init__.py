@@ -6,9 +6,12 @@ A suite is one file and one line in `SUITES`; third parties add theirs by the en
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load
 from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Model, Record, Request
 from tiltyard.servers import Server
@@ -62,3 +65,16 @@ class Suite(Protocol):
 
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
         """The suite's own part of the summary object."""
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by its name: a built-in one, or one that a third party offers by entry point."""
+    targets = {
+        **{e.name: e.value for e in importlib.metadata.entry_points(group="tiltyard.suites")},
+        **SUITES,
+    }
+    if name not in targets:
+        raise UsageError(f"there is no suite called {name!r}", "choose from: " + ", ".join(sorted(targets)))
+    module, _, attribute = targets[name].partition(":")
+    suite: Suite = getattr(importlib.import_module(module), attribute)()
+    return suite

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import NamedTuple
@@ -24,8 +24,12 @@ from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Record, Re
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import figure
 from tiltyard.suites import Bench, Stage, StageResult, Suite
+from tiltyard.suites.telling import Teller
 
 Key = tuple[str, str, int]  # stage, item id, repetition
+OUTSIDE = frozenset(
+    {"connect_error", "error_midstream", "timeout_first_byte", "timeout_gap", "cancelled", "wrong_model"}
+)
 
 BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
 BACKLOG_BYTES = 64 << 20  # unread answers kept while it is
@@ -51,7 +55,7 @@ class Sitting(Record):
     done: Mapping[Key, Attempt]  # answered in an earlier sitting: not asked again
     tries: Mapping[Key, int]  # tries already spent on what was not
     meter: ClientMeter
-    watch: Callable[[Stage, Attempt], None]  # sees each new attempt, for the progress display
+    teller: Teller
 
 
 class StageAsker:
@@ -88,7 +92,9 @@ class StageAsker:
         self.asked += 1
         request = self.suite.request(item, self.bench)
         if request.request_id is None:
-            request = replace(request, request_id=f"{self.sitting.run_id}-{self.sitting.session}-{self.asked}")
+            request = replace(
+                request, request_id=f"{self.sitting.run_id}-{self.sitting.session}-{self.asked}"
+            )
         capture = await self.bench.server.ask(request, scheduled_ns=ticket.scheduled_ns)
         self.unread.append(Answer(item, repetition, request, capture, now_ns()))
         self.unread_bytes += len(capture.body)
@@ -120,7 +126,7 @@ class StageAsker:
             client_bound=self.sitting.meter.was_bound(timeline.started_ns, answer.ended_ns),
         )
         self.attempts.append(attempt)
-        self.sitting.watch(self.stage, attempt)
+        self.sitting.teller.saw(self.stage, attempt)
         await self.sitting.record(attempt)
 
     async def finish_all(self) -> None:
@@ -168,6 +174,7 @@ class StageAsker:
 async def ask_stage(stage: Stage, suite: Suite, bench: Bench, sitting: Sitting) -> StageResult:
     """Run one stage to its end; what an earlier sitting answered counts as answered."""
     asker = StageAsker(stage, suite, bench, sitting)
+    sitting.teller.start(stage, already=len(asker.attempts))
     load = stage.load
     if load.stop.count is not None:
         left = load.stop.count - len(asker.attempts)
@@ -181,6 +188,28 @@ async def ask_stage(stage: Stage, suite: Suite, bench: Bench, sitting: Sitting) 
             asker.end()
             await finisher
     return StageResult(stage=stage, attempts=asker.attempts, wall_s=wall_seconds(asker.attempts))
+
+
+def sort_out(attempts: Sequence[Attempt]) -> tuple[dict[Key, Attempt], dict[Key, int], int]:
+    """Of earlier sittings: what need not be asked again, the tries spent on each key, this sitting's number.
+
+    A server or a network that failed says nothing about the model: such items are asked again.
+    """
+    newest: dict[Key, Attempt] = {}
+    for attempt in sorted(attempts, key=lambda attempt: attempt.try_no):
+        newest[attempt.stage, attempt.item_id, attempt.repetition] = attempt
+    tries = {key: attempt.try_no for key, attempt in newest.items()}
+    done = {key: attempt for key, attempt in newest.items() if not failed_outside(attempt)}
+    return done, tries, 1 + max((attempt.session for attempt in attempts), default=0)
+
+
+def failed_outside(attempt: Attempt) -> bool:
+    """Did the server or the network fail, rather than the model? A 4xx is an answer; 429 and 5xx are not."""
+    return any(
+        exchange.ending in OUTSIDE
+        or (exchange.ending == "http_error" and (exchange.status == 429 or (exchange.status or 500) >= 500))
+        for exchange in attempt.exchanges
+    )
 
 
 def wall_seconds(attempts: list[Attempt]) -> float:
@@ -200,5 +229,3 @@ def last_ns(exchange: Exchange) -> int:
     timeline = exchange.timeline
     last_arrival = timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
     return max(timeline.closed_ns or 0, last_arrival)
-
-

@@ -1,0 +1,74 @@
+"""Turns finished attempts into progress events: how far, tokens per second now, time left.
+
+At most two events a second, whatever the rate of answers; the display is the command line's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+
+from tiltyard.records import Attempt, Json
+from tiltyard.suites import Stage
+
+EVERY_S = 0.5
+RECENT = 8  # attempts that "now" looks back on
+
+
+class Teller:
+    """Counts one job's attempts and tells about them."""
+
+    def __init__(self, tell: Callable[[Mapping[str, Json]], None], fixed: Mapping[str, Json]) -> None:
+        self.tell, self.fixed = tell, fixed
+        self.told_s = 0.0
+        self.recent: list[float] = []
+        self.start(None, 0)
+
+    def say(self, text: str) -> None:
+        """A sentence for a person: what is going on."""
+        self.tell({"event": "say", **self.fixed, "text": text})
+
+    def start(self, stage: Stage | None, already: int) -> None:
+        """A stage begins, `already` of its items answered in an earlier sitting."""
+        self.stage, self.already = stage, already
+        self.done, self.failed = already, 0
+        self.began_s = time.monotonic()
+        if stage is not None:
+            place = {"stage": stage.name, "expected": stage.expected, "done": already}
+            self.tell({"event": "stage", **self.fixed, **place})
+
+    def saw(self, stage: Stage, attempt: Attempt) -> None:
+        """An attempt ended."""
+        self.done += 1
+        self.failed += attempt.exchanges[-1].ending != "ok"
+        if attempt.measures.decode_tps is not None:
+            self.recent = [*self.recent[-RECENT + 1 :], attempt.measures.decode_tps]
+        now_s = time.monotonic()
+        if now_s - self.told_s < EVERY_S and self.done != stage.expected:
+            return
+        self.told_s = now_s
+        elapsed_s = now_s - self.began_s
+        self.tell(
+            {
+                "event": "progress",
+                **self.fixed,
+                "stage": stage.name,
+                "done": self.done,
+                "failed": self.failed,
+                "expected": stage.expected,
+                "elapsed_s": round(elapsed_s, 2),
+                "left_s": self.left_s(stage, elapsed_s),
+                "decode_tps": median(self.recent) if self.recent else None,
+            }
+        )
+
+    def left_s(self, stage: Stage, elapsed_s: float) -> float | None:
+        """Seconds to go at the present pace, and at most what the load allows; None when nobody knows."""
+        bounds = []
+        new = self.done - self.already
+        if stage.expected and new:
+            bounds.append((stage.expected - self.done) * elapsed_s / new)
+        if stage.load.stop.seconds is not None:
+            bounds.append(max(stage.load.stop.seconds - elapsed_s, 0.0))
+        return round(min(bounds), 1) if bounds else None
