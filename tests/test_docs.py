@@ -1,4 +1,4 @@
-"""The documentation is complete and true: everything a user can say is explained, every link and example holds.
+"""The documentation is complete and true: all a user can say is explained, every link and example holds.
 
 The words are taken from the code itself (click's commands, the records, the dictionaries of dialects, faults
 and settings), so that what is added later must be explained too.
@@ -22,7 +22,11 @@ from tiltyard.suites import SUITES
 
 ROOT = Path(__file__).resolve().parent.parent
 # Keys of the summary object that `run ... --json` ends with; programs rely on them.
-SUMMARY_KEYS = ["schema", "suite", "model", "server", "run_id", "requests", "endings", "tokens", "output_tps", "request_rate", "ttft_ms", "ttfo_ms", "itl_ms", "chunk_gap_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps", "client", "machine"]
+SUMMARY_KEYS = [
+    *["schema", "suite", "model", "server", "run_id", "requests", "endings", "tokens", "output_tps"],
+    *["request_rate", "ttft_ms", "ttfo_ms", "itl_ms", "chunk_gap_ms", "e2e_ms", "queue_ms"],
+    *["decode_tps", "prefill_tps", "client", "machine"],
+]
 CLIENT_KEYS = ["cpu_s", "cpu_us_per_chunk", "loop_lag_ms_p99", "bottleneck"]
 UNFINISHED = ("TO" + "DO", "FIX" + "ME")
 

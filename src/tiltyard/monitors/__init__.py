@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from tiltyard.records import Record, Sample
 
 
-class Device(Record):
+class Device(Record, frozen=True):
     """Something that can be read: a GPU, the CPU, the memory, a processor package."""
 
     device: str  # "gpu0", "cpu", "ram", "package0": the name that its samples carry
@@ -27,7 +27,7 @@ class Device(Record):
     notes: tuple[str, ...] = ()
 
 
-class GpuProcess(Record):
+class GpuProcess(Record, frozen=True):
     """A process that computes on a GPU. `memory_bytes` is None where the driver does not tell."""
 
     pid: int
@@ -35,7 +35,7 @@ class GpuProcess(Record):
     memory_bytes: int | None = None
 
 
-class Status(Record):
+class Status(Record, frozen=True):
     """What is asked at the start and the end only. None: this source cannot tell."""
 
     throttle: tuple[str, ...] | None = None  # why the clock is held down; () means it is not

@@ -14,7 +14,7 @@ from typing import Any
 from tiltyard.monitors import Device, GpuProcess, Status
 from tiltyard.records import Sample
 
-# Bits of nvmlDeviceGetCurrentClocksEventReasons. Idle (0x1) and the user's own clocks (0x2) hold nothing back.
+# Bits of nvmlDeviceGetCurrentClocksEventReasons; idle (0x1) and the user's clocks (0x2) hold nothing back.
 THROTTLE: Mapping[int, str] = {
     0x4: "power cap (software)",
     0x8: "slowdown (hardware)",

@@ -16,12 +16,12 @@ GOOD_BASELINE_S = 5.0
 
 LOW_REMARK = (
     "{device} was busy {mean:.0f} % of the time on average. That is often normal with a single stream: each "
-    "token waits for memory, and the GPU rests while the server samples and sends it. More streams at once fill "
-    "it; if it stays low then, look for layers on the CPU or for a processor at its limit."
+    "token waits for memory, and the GPU rests while the server samples and sends it. More streams at once "
+    "fill it; if it stays low then, look for layers on the CPU or for a processor at its limit."
 )
 
 
-class Energy(Record):
+class Energy(Record, frozen=True):
     """Joules in a window, and where they come from."""
 
     joules: float | None
@@ -29,7 +29,7 @@ class Energy(Record):
     stuck: bool = False  # the counter did not move although time passed
 
 
-class Readings(Record):
+class Readings(Record, frozen=True):
     """Everything a watch saw, from its start to its stop."""
 
     samples: Sequence[Sample] = ()
