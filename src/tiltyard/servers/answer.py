@@ -1,0 +1,231 @@
+"""One HTTP/1.x answer while it arrives: the bytes, a stamp per read, and the knowledge of where it ends.
+
+Nothing is interpreted here beyond that: no JSON, no events. Sockets and timers are in `pool.py`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from tiltyard.servers.framing import ChunkWalk, FramingError, Unframed, unframe_plain
+
+HEAD: Final = 0
+LENGTH: Final = 1
+CHUNKED: Final = 2
+UNTIL_CLOSE: Final = 3
+DONE: Final = 4
+
+MAX_HEAD_BYTES = 65536
+_PLAIN_TRIES = 3
+
+
+class AnswerError(ValueError):
+    """What came is not an HTTP answer; the text is one clean line."""
+
+
+class Answer:
+    """Grows by `add`; `status`, `headers` and `body` are there once `phase` says so."""
+
+    __slots__ = (
+        "_limit",
+        "_plain_tries",
+        "_start",
+        "_unframed",
+        "_walk",
+        "ends",
+        "head_read",
+        "headers",
+        "http10",
+        "method",
+        "phase",
+        "raw",
+        "stamps",
+        "status",
+    )
+
+    def __init__(self, method: str = "POST") -> None:
+        self.method = method
+        self.raw = bytearray()
+        self.stamps: list[int | bytes] = []  # the kernel's timespec, or our own ns
+        self.ends: list[int] = []  # len(raw) after each read
+        self.phase = HEAD
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.http10 = False
+        self.head_read: int | None = None  # index of the read that completed the head
+        self._start = 0  # of the head, then of the body
+        self._limit = 0  # where a body of known length ends
+        self._walk: ChunkWalk | None = None
+        self._unframed: Unframed | None = None
+        self._plain_tries = 0
+
+    def add(self, data: memoryview | bytes, stamp: int | bytes) -> bool:
+        """Take in one read; True when the answer is complete. Raises AnswerError."""
+        raw = self.raw
+        raw += data
+        self.stamps.append(stamp)
+        self.ends.append(len(raw))
+        phase = self.phase
+        if phase == CHUNKED:
+            return raw.endswith(b"\r\n\r\n") and self._chunks_complete()
+        if phase == LENGTH:
+            return len(raw) >= self._limit
+        if phase == HEAD:
+            return self._head()
+        return False
+
+    def recheck(self) -> bool:
+        """Look for the end again, thoroughly: bytes after the terminator hide it from `add`."""
+        return self.phase == CHUNKED and self._walk_on()
+
+    def close(self) -> bool:
+        """The connection ended; True when the body is complete by that."""
+        if self.phase == UNTIL_CLOSE:
+            return True
+        return self.phase == CHUNKED and self._walk_on()
+
+    @property
+    def has_body_bytes(self) -> bool:
+        return self.phase != HEAD and len(self.raw) > self._start
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the connection may carry another request after this complete answer."""
+        if self.phase not in (LENGTH, CHUNKED):
+            return False
+        connection = self.headers.get("connection", "").lower()
+        if "close" in connection or (self.http10 and "keep-alive" not in connection):
+            return False
+        if self.phase == LENGTH:
+            return len(self.raw) == self._limit
+        return self._walk is None or self._walk.end == len(self.raw)
+
+    # -------------------------------------------------------------- the head
+
+    def _head(self) -> bool:
+        raw = self.raw
+        while True:
+            if len(raw) >= self._start + 5 and not raw.startswith(b"HTTP/", self._start):
+                raise AnswerError("what answers there does not speak HTTP")
+            end = raw.find(b"\r\n\r\n", self._start)
+            if end < 0 and raw.find(b"\n\n", self._start) >= 0:
+                raise AnswerError("the answer's headers are not valid HTTP")
+            if (end if end >= 0 else len(raw)) - self._start > MAX_HEAD_BYTES:
+                raise AnswerError(f"the answer's headers are larger than {MAX_HEAD_BYTES // 1024} KiB")
+            if end < 0:
+                return False
+            self._parse_head(bytes(raw[self._start : end]))
+            self._start = end + 4
+            if self.status is None or self.status >= 200 or self.status == 101:
+                break
+        self.head_read = len(self.ends) - 1
+        return self._begin_body()
+
+    def _parse_head(self, head: bytes) -> None:
+        lines = head.split(b"\r\n")
+        first = lines[0].split(None, 2)
+        if len(first) < 2 or not first[1].isdigit() or len(first[1]) != 3:
+            raise AnswerError("the answer's status line is not valid HTTP")
+        self.http10 = first[0] == b"HTTP/1.0"
+        self.status = int(first[1])
+        headers: dict[str, str] = {}
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            if colon:
+                key = name.strip().decode("latin-1").lower()
+                text = value.strip().decode("latin-1")
+                headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        self.headers = headers
+
+    def _begin_body(self) -> bool:
+        headers, status = self.headers, self.status
+        if self.method == "HEAD" or status in (204, 304):
+            self._limit = self._start
+            self.phase = LENGTH
+        elif "chunked" in headers.get("transfer-encoding", "").lower():
+            self._walk = ChunkWalk(self._start)
+            self.phase = CHUNKED
+            return self.raw.endswith(b"\r\n\r\n", self._start) and self._chunks_complete()
+        elif "content-length" in headers:
+            length = headers["content-length"].split(",")[0].strip()
+            if not length.isdigit():
+                raise AnswerError("the answer's Content-Length is not a number")
+            self._limit = self._start + int(length)
+            self.phase = LENGTH
+        else:
+            self.phase = UNTIL_CLOSE
+            return False
+        return len(self.raw) >= self._limit
+
+    # -------------------------------------------------------------- the end of a chunked body
+
+    def _chunks_complete(self) -> bool:
+        raw, walk = self.raw, self._walk
+        assert walk is not None
+        if (
+            walk.position == self._start
+            and self._plain_tries < _PLAIN_TRIES
+            and raw.endswith(b"\r\n0\r\n\r\n")
+        ):
+            self._plain_tries += 1
+            self._unframed = unframe_plain(bytes(memoryview(raw)[self._start :]))
+            if self._unframed is not None:
+                self._walk = None
+                return True
+        return self._walk_on()
+
+    def _walk_on(self) -> bool:
+        assert self._walk is not None
+        try:
+            return self._walk.advance(self.raw)
+        except FramingError as error:
+            raise AnswerError(f"the answer is not valid HTTP: {error}") from None
+
+    # -------------------------------------------------------------- what it held
+
+    def body(self) -> tuple[bytes, list[int]]:
+        """The body without framing, and the body bytes received by each read (0 for reads before it)."""
+        start = self._start
+        if self.phase == HEAD:
+            return b"", [0] * len(self.ends)
+        if self.phase != CHUNKED:
+            limit = self._limit if self.phase == LENGTH else len(self.raw)
+            body = bytes(memoryview(self.raw)[start:limit])
+            size = len(body)
+            return body, [min(max(end - start, 0), size) for end in self.ends]
+        unframed = self._unframed
+        if unframed is None:
+            unframed = self._walked()
+        return unframed.body, unframed.offsets([max(end - start, 0) for end in self.ends])
+
+    def _walked(self) -> Unframed:
+        assert self._walk is not None
+        try:
+            self._walk.advance(self.raw)
+            return self._walk.unframed(self.raw, self._start)
+        except FramingError:
+            walk = self._walk
+            return ChunkWalk.unframed(walk, self.raw[: walk.position], self._start)
+
+
+def decoded(body: bytes, ends: list[int], encoding: str) -> tuple[bytes, list[int]] | None:
+    """Body and ends with the Content-Encoding undone read by read; None when it is unknown or broken."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body, ends
+    for bits in {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}.get(encoding, ()):
+        inflate = zlib.decompressobj(bits)
+        out = bytearray()
+        out_ends = []
+        done = 0
+        try:
+            for end in ends:
+                out += inflate.decompress(body[done:end])
+                done = end
+                out_ends.append(len(out))
+        except zlib.error:
+            continue
+        return bytes(out), out_ends
+    return None

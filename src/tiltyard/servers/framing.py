@@ -1,0 +1,134 @@
+"""HTTP/1.1 body framing: where a chunked body ends, and its bytes without the frame.
+
+The whole body is unframed at once after the last byte; while it arrives only a cheap check is made.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+_MAX_SIZE_LINE = 4096
+
+
+class FramingError(ValueError):
+    """The bytes are not a chunked body."""
+
+
+class Unframed(NamedTuple):
+    """A body without its chunk frame. At the end of chunk i, `outer[i]` raw bytes held `inner[i]`."""
+
+    body: bytes
+    outer: list[int]
+    inner: list[int]
+
+    def offsets(self, raw_ends: Sequence[int]) -> list[int]:
+        """Body bytes received by each read, given the raw bytes received by then."""
+        out = []
+        outer, inner = self.outer, self.inner
+        for end in raw_ends:
+            i = bisect_right(outer, end)
+            done = inner[i - 1] if i else 0
+            if i < len(outer):  # inside a chunk: its data begin that many bytes before its end
+                size = inner[i] - done
+                begin = outer[i] - 2 - size
+                done += min(max(end - begin, 0), size)
+            out.append(done)
+        return out
+
+
+def unframe_plain(raw: bytes) -> Unframed | None:
+    """A complete body without trailers whose data hold no CRLF, at C speed; None when it is not that.
+
+    Splitting at CRLF gives size, data, size, data ... exactly when every size equals the length of the
+    piece after it; then a walk along the frame would have cut at the same places.
+    """
+    parts = raw.split(b"\r\n")
+    if len(parts) < 3 or len(parts) % 2 == 0 or parts[-1] or parts[-2] or parts[-3].strip(b"0"):
+        return None
+    sizes = parts[0:-3:2]
+    data = parts[1:-3:2]
+    try:
+        known = {size: int(size, 16) for size in set(sizes)}
+    except ValueError:
+        return None
+    lengths = list(map(len, data))
+    if list(map(known.__getitem__, sizes)) != lengths or not all(lengths):
+        return None
+    inner = list(accumulate(lengths))
+    outer = list(accumulate([len(s) + n + 4 for s, n in zip(sizes, lengths, strict=True)]))
+    return Unframed(b"".join(data), outer, inner)
+
+
+class ChunkWalk:
+    """Follows the frame of a growing body from where it stopped the last time."""
+
+    __slots__ = ("_data", "_inner", "_outer", "end", "position")
+
+    def __init__(self, start: int) -> None:
+        self.position = start  # of the next size line
+        self.end: int | None = None  # one past the body's terminator, once seen
+        self._data: list[tuple[int, int]] = []
+        self._outer: list[int] = []
+        self._inner: list[int] = []
+
+    def advance(self, raw: bytearray) -> bool:
+        """Walk as far as `raw` goes; True when the body is complete. Raises FramingError."""
+        while self.end is None:
+            line_end = raw.find(b"\r\n", self.position, self.position + _MAX_SIZE_LINE)
+            if line_end < 0:
+                if len(raw) - self.position >= _MAX_SIZE_LINE:
+                    raise FramingError("a chunk's size line does not end")
+                return False
+            size = _chunk_size(bytes(raw[self.position : line_end]))
+            if size == 0:
+                return self._trailers(raw, line_end)
+            begin = line_end + 2
+            if len(raw) < begin + size + 2:
+                return False
+            if raw[begin + size : begin + size + 2] != b"\r\n":
+                raise FramingError("a chunk is longer than its size says")
+            self._data.append((begin, begin + size))
+            self.position = begin + size + 2
+            self._outer.append(self.position)
+            self._inner.append((self._inner[-1] if self._inner else 0) + size)
+        return True
+
+    def _trailers(self, raw: bytearray, line_end: int) -> bool:
+        if raw[line_end : line_end + 4] == b"\r\n\r\n":
+            self.end = line_end + 4
+            return True
+        found = raw.find(b"\r\n\r\n", line_end + 2)
+        if found < 0:
+            return False
+        self.end = found + 4
+        return True
+
+    def unframed(self, raw: bytearray, start: int) -> Unframed:
+        """What has been walked, with a last chunk that is still incomplete; offsets count from `start`."""
+        pieces = [bytes(raw[a:b]) for a, b in self._data]
+        outer = [end - start for end in self._outer]
+        inner = list(self._inner)
+        if self.end is None:
+            line_end = raw.find(b"\r\n", self.position, self.position + _MAX_SIZE_LINE)
+            if line_end >= 0:
+                rest = bytes(raw[line_end + 2 :])
+                size = _chunk_size(bytes(raw[self.position : line_end]))
+                rest = rest[:size]
+                if rest:
+                    pieces.append(rest)
+                    inner.append((inner[-1] if inner else 0) + len(rest))
+                    outer.append(line_end + 2 + len(rest) + 2 - start)
+        return Unframed(b"".join(pieces), outer, inner)
+
+
+def _chunk_size(line: bytes) -> int:
+    try:
+        size = int(line.split(b";", 1)[0].strip(), 16)
+    except ValueError:
+        raise FramingError("a chunk's size is not a number") from None
+    if size < 0:
+        raise FramingError("a chunk's size is negative")
+    return size

@@ -1,0 +1,235 @@
+"""The same wire over https, and through HTTP proxies, by aiohttp.
+
+Arrivals are stamped by us in the read that hands them over (clock "user"): the kernel's stamps belong to
+encrypted records. aiohttp is imported only when a connection is first needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tiltyard.records import Capture, Ending, Timeline, Timeouts
+from tiltyard.servers import Address
+from tiltyard.servers.clock import now_ns, unix_offset_ns
+from tiltyard.servers.connection import os_error_words
+from tiltyard.servers.wire import Wire
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class _Progress:
+    """What one exchange has reached, filled in as it goes so that a failure loses nothing."""
+
+    def __init__(self) -> None:
+        self.connected_ns: int | None = None
+        self.reused = False
+        self.sent_ns: int | None = None
+        self.headers_ns: int | None = None
+        self.closed_ns: int | None = None
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.times: list[int] = []
+        self.ends: list[int] = []
+        self.body = bytearray()
+
+
+class TlsWire(Wire):
+    """`Wire` for https, and for http through a proxy (`proxy`: its URL)."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        headers: Mapping[str, str] = {},
+        context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        super().__init__(address, headers=headers)
+        self._context = context
+        self._proxy = proxy
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        when: tuple[int | None, Timeouts],
+    ) -> Capture:
+        import aiohttp
+
+        scheduled_ns, timeouts = when
+        started_ns = now_ns()
+        seen = _Progress()
+        failure: Ending | None = None
+        error: str | None = None
+        try:
+            async with asyncio.timeout(timeouts.total_s):
+                await self._exchange((method, path), headers, body, timeouts, seen)
+        except TimeoutError as timeout:
+            failure, error = _timeout_words(timeout, timeouts, seen)
+        except aiohttp.ClientError as problem:
+            failure, error = self._words(problem, seen)
+        except OSError as problem:
+            failure = "error_midstream" if seen.status is not None else "connect_error"
+            error = f"the connection broke ({os_error_words(problem)})"
+        timeline = Timeline(
+            scheduled_ns=started_ns if scheduled_ns is None else scheduled_ns,
+            started_ns=started_ns,
+            connected_ns=seen.connected_ns,
+            reused=seen.reused,
+            sent_ns=seen.sent_ns,
+            headers_ns=seen.headers_ns,
+            arrivals_ns=tuple(seen.times),
+            arrivals_end=tuple(seen.ends),
+            closed_ns=seen.closed_ns,
+            clock="user",
+            origin_unix_ns=unix_offset_ns(),
+        )
+        return Capture(
+            timeline=timeline,
+            status=seen.status,
+            headers=seen.headers,
+            body=self._without_key(bytes(seen.body), seen.status),
+            failure=failure,
+            error=error,
+        )
+
+    async def _exchange(
+        self,
+        target: tuple[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        seen: _Progress,
+    ) -> None:
+        async with self._answer(target, headers, body, timeouts, seen) as response:
+            seen.headers_ns = now_ns()
+            seen.status = response.status
+            seen.headers = {name.lower(): value for name, value in response.headers.items()}
+            chunks = response.content.iter_any().__aiter__()
+            limit_s = timeouts.first_byte_s
+            while True:
+                try:
+                    async with asyncio.timeout(limit_s):
+                        data = await chunks.__anext__()
+                except StopAsyncIteration:
+                    break
+                stamp = now_ns()
+                if data:
+                    seen.body += data
+                    seen.times.append(stamp)
+                    seen.ends.append(len(seen.body))
+                    limit_s = timeouts.gap_s
+            seen.closed_ns = now_ns()
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        target: tuple[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: Timeouts,
+        seen: _Progress,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        import aiohttp
+        from yarl import URL
+
+        method, path = target
+        session = self._open_session()
+        # the connect limit covers the name look-up and the TLS handshake as well
+        limits = aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=timeouts.connect_s, sock_read=timeouts.first_byte_s
+        )
+        url = f"{self.origin.scheme}://{self.origin.authority}{self._target(path)}"
+        async with session.request(
+            method,
+            URL(url, encoded=True),
+            data=body or None,
+            headers={**self._headers, "Accept-Encoding": "identity", **headers},
+            timeout=limits,
+            proxy=self._proxy,
+            allow_redirects=False,
+            trace_request_ctx=seen,
+        ) as response:
+            yield response
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None or self._session.closed:
+            context: ssl.SSLContext | bool = self._context if self._context is not None else True
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=60),
+                trace_configs=[_tracing()],
+                auto_decompress=True,
+            )
+        return self._session
+
+    def _words(self, problem: aiohttp.ClientError, seen: _Progress) -> tuple[Ending, str]:
+        import aiohttp
+
+        where = self.origin.authority
+        if isinstance(problem, aiohttp.ClientConnectorCertificateError):
+            reason = getattr(problem.certificate_error, "verify_message", "") or "it cannot be verified"
+            return "connect_error", f"the certificate of {where} is not trusted: {reason}"
+        if isinstance(problem, aiohttp.ClientConnectorSSLError):
+            return "connect_error", f"{where} does not answer in TLS"
+        if isinstance(problem, aiohttp.ClientConnectorError):
+            return "connect_error", f"cannot connect to {where}: {os_error_words(problem.os_error)}"
+        if isinstance(problem, aiohttp.ClientPayloadError) or seen.status is not None:
+            return "error_midstream", "the server closed the connection in the middle of the answer"
+        if isinstance(problem, aiohttp.ServerDisconnectedError):
+            return "connect_error", "the server closed the connection without an answer"
+        return "connect_error", f"no valid answer from {where} ({type(problem).__name__})"
+
+
+def _timeout_words(problem: TimeoutError, limits: Timeouts, seen: _Progress) -> tuple[Ending, str]:
+    """aiohttp raises its own kinds for the connect and read limits; ours is the bare one."""
+    if seen.sent_ns is None:
+        return "connect_error", f"no connection within {limits.connect_s:g} s"
+    waited_s = (now_ns() - seen.sent_ns) / 1e9
+    begun = bool(seen.body)
+    if limits.total_s is not None and waited_s >= limits.total_s * 0.99:
+        ending: Ending = "timeout_gap" if begun else "timeout_first_byte"
+        return ending, f"the whole answer took longer than {limits.total_s:g} s"
+    if begun:
+        return "timeout_gap", f"silence for more than {limits.gap_s:g} s within the answer"
+    return "timeout_first_byte", f"no answer within {limits.first_byte_s:g} s"
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Hooks that stamp when a connection was ready and when the request's first byte went out."""
+    import aiohttp
+
+    async def connected(_session: object, context: object, _params: object) -> None:
+        _progress(context).connected_ns = now_ns()
+
+    async def reused(_session: object, context: object, _params: object) -> None:
+        _progress(context).reused = True
+
+    async def sending(_session: object, context: object, _params: object) -> None:
+        _progress(context).sent_ns = now_ns()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(reused)
+    trace.on_request_headers_sent.append(sending)
+    return trace
+
+
+def _progress(context: object) -> _Progress:
+    seen = getattr(context, "trace_request_ctx", None)
+    assert isinstance(seen, _Progress)
+    return seen

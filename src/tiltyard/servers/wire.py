@@ -1,0 +1,273 @@
+"""One origin over HTTP: a measured streaming request, and plain management calls.
+
+Arrivals are stamped and stored raw; nothing is interpreted here. Plain http goes over our own connections
+(`pool.py`), https and proxies over aiohttp (`tls.py`) behind the same methods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from tiltyard.errors import NoServer, UsageError
+from tiltyard.records import Capture, Ending, Json, Record, Timeline, Timeouts
+from tiltyard.servers import Address
+from tiltyard.servers.answer import Answer, decoded
+from tiltyard.servers.clock import now_ns
+from tiltyard.servers.connection import Connection, ExchangeError
+from tiltyard.servers.pool import Pool
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_ACCEPT = "text/event-stream, application/x-ndjson, application/json, */*;q=0.5"
+_SAFE_IN_PATH = "/?&=%:+,;@!$'()*~-._[]"
+
+
+class Reply(Record, frozen=True, kw_only=True):
+    """The answer to a management call."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+    def json(self) -> Json | None:
+        """The body as a JSON value; None when it is not JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+
+class Origin(NamedTuple):
+    """The parts of a base address, without any credential."""
+
+    scheme: str
+    host: str
+    port: int
+    base_path: str
+    basic: str | None  # user information of the URL, ready for an Authorization header
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.base_path}"
+
+
+def parse_origin(url: str) -> Origin:
+    """Take a base address apart; raises UsageError when it is none."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port
+    except ValueError:
+        raise UsageError("the server address is not a valid URL", "give it as http://host:port") from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise UsageError("the server address is not an http or https URL", "give it as http://host:port")
+    basic = None
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        basic = "Basic " + base64.b64encode(pair.encode()).decode()
+    host = parts.hostname
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    return Origin(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"), basic)
+
+
+class Wire:
+    """Requests to one origin. It belongs to the event loop that first uses it."""
+
+    def __init__(self, address: Address, *, headers: Mapping[str, str] = {}) -> None:
+        self.origin = parse_origin(address.url)
+        self._key = (address.api_key or "").strip()
+        self._headers = {"User-Agent": "tiltyard", **headers}
+        if self._key:
+            self._headers["Authorization"] = f"Bearer {self._key}"
+        elif self.origin.basic:
+            self._headers.setdefault("Authorization", self.origin.basic)
+        self._pool: Pool | None = None
+
+    async def stream(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        scheduled_ns: int | None = None,
+        timeouts: Timeouts | None = None,
+        request_id: str | None = None,
+    ) -> Capture:
+        """POST a JSON body and capture the answer as it arrives.
+
+        What the server or the network does never raises: it is `failure` and `error` of the capture. Only a
+        cancellation does, after the connection is closed.
+        """
+        headers = {"Accept": _ACCEPT, "Content-Type": "application/json"}
+        if request_id:
+            headers["X-Request-Id"] = request_id
+        return await self._request("POST", path, headers, body, (scheduled_ns, timeouts or Timeouts()))
+
+    async def call(
+        self, method: str, path: str, payload: Json | None = None, *, timeout_s: float = 10.0
+    ) -> Reply:
+        """A management call; any status is a reply. Raises NoServer when there is no whole answer in time."""
+        headers = {"Accept": "application/json, */*;q=0.5"}
+        body = b""
+        if payload is not None:
+            body = msgspec.json.encode(payload)
+            headers["Content-Type"] = "application/json"
+        limits = Timeouts(
+            connect_s=min(timeout_s, 5.0), first_byte_s=timeout_s, gap_s=timeout_s, total_s=timeout_s
+        )
+        capture = await self._request(method.upper(), path, headers, body, (None, limits))
+        if capture.failure is not None or capture.status is None:
+            raise NoServer(
+                f"{self.origin.url}: {capture.error or 'no answer'}",
+                "check that the server is running and the address is right",
+            )
+        return Reply(status=capture.status, headers=capture.headers, body=capture.body)
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    # -------------------------------------------------------------- inside
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        when: tuple[int | None, Timeouts],
+    ) -> Capture:
+        scheduled_ns, timeouts = when
+        started_ns = now_ns()
+        request = self._encode(method, path, headers, body)
+        begun = Timeline(
+            scheduled_ns=started_ns if scheduled_ns is None else scheduled_ns, started_ns=started_ns
+        )
+        pool = self._open_pool()
+        fresh = False
+        while True:
+            answer = Answer(method)
+            try:
+                connection = await pool.take(timeouts.connect_s, fresh=fresh)
+            except ExchangeError as failure:
+                return Capture(timeline=begun, failure=failure.ending, error=failure.error)
+            reused = connection.reused
+            outcome = await connection.exchange(request, answer, timeouts)
+            if outcome is None or not outcome.stale:
+                break
+            fresh = True  # an old connection that the server had closed meanwhile: ask once more on a new one
+        return self._capture(begun, connection, reused, answer, outcome)
+
+    def _open_pool(self) -> Pool:
+        loop = asyncio.get_running_loop()
+        if self._pool is None or self._pool.loop is not loop:
+            if self._pool is not None:
+                self._pool.close()
+            self._pool = Pool(self.origin.host, self.origin.port)
+        return self._pool
+
+    def _target(self, path: str) -> str:
+        return quote(self.origin.base_path + path, safe=_SAFE_IN_PATH) or "/"
+
+    def _encode(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        lines = [
+            f"{method} {self._target(path)} HTTP/1.1",
+            f"Host: {self.origin.authority}",
+            "Accept-Encoding: identity",
+        ]
+        for name, value in {**self._headers, **headers}.items():
+            lines.append(f"{name}: {_one_line(value)}")
+        if body or method not in ("GET", "HEAD"):
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    def _capture(
+        self,
+        begun: Timeline,
+        connection: Connection,
+        reused: bool,
+        answer: Answer,
+        outcome: ExchangeError | None,
+    ) -> Capture:
+        clock = connection.pool.clock
+        times, kernel = clock.resolve(answer.stamps, connection.sent_ns)
+        body, ends = answer.body()
+        failure: Ending | None = outcome.ending if outcome else None
+        error = outcome.error if outcome else None
+        encoding = answer.headers.get("content-encoding", "")
+        if encoding:
+            plain = decoded(body, ends, encoding)
+            if plain is None:
+                failure = failure or "error_midstream"
+                error = error or f"the answer is encoded as {_one_line(encoding)[:40]}, which cannot be read"
+            else:
+                body, ends = plain
+        closed_ns = connection.eof_ns
+        if closed_ns is None and outcome is None and times:
+            closed_ns = times[-1]
+        arrivals, arrived = _with_bytes(times, ends)
+        timeline = Timeline(
+            scheduled_ns=begun.scheduled_ns,
+            started_ns=begun.started_ns,
+            connected_ns=None if reused else connection.connected_ns,
+            reused=reused,
+            sent_ns=connection.sent_ns,
+            headers_ns=times[answer.head_read] if answer.head_read is not None else None,
+            arrivals_ns=arrivals,
+            arrivals_end=arrived,
+            closed_ns=closed_ns,
+            clock="kernel" if kernel and times else "user",
+            origin_unix_ns=clock.distance_ns,
+        )
+        return Capture(
+            timeline=timeline,
+            status=answer.status,
+            headers=answer.headers,
+            body=self._without_key(body, answer.status),
+            failure=failure,
+            error=error,
+        )
+
+    def _without_key(self, body: bytes, status: int | None) -> bytes:
+        """Some servers quote the key they refuse; it must not reach a store or a log."""
+        if self._key and status is not None and status >= 300:
+            key = self._key.encode()
+            return body.replace(key, b"*" * len(key))
+        return body
+
+
+def _with_bytes(times: list[int], ends: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Only the reads that held body bytes."""
+    arrivals: list[int] = []
+    arrived: list[int] = []
+    before = 0
+    for t, end in zip(times, ends, strict=True):
+        if end > before:
+            arrivals.append(t)
+            arrived.append(end)
+            before = end
+    return tuple(arrivals), tuple(arrived)
+
+
+def _one_line(value: str) -> str:
+    """A header value that cannot break out of its line."""
+    return "".join(c if c.isprintable() else " " for c in value).strip()
+
+
+def open_wire(address: Address) -> Wire:
+    """The client for an address: our own for http, aiohttp's for https."""
+    if parse_origin(address.url).scheme == "https":
+        from tiltyard.servers.tls import TlsWire
+
+        return TlsWire(address)
+    return Wire(address)
