@@ -160,6 +160,7 @@ class Capture(Record):
     body: bytes = b""
     failure: Ending | None = None  # connect_error, timeout_*, cancelled, error_midstream (connection broke)
     error: str | None = None  # one line, no credentials
+    notes: tuple[str, ...] = ()  # what only the asker knew, e.g. cold (the model was not in memory)
 
 
 class Events(Record):
