@@ -1,0 +1,170 @@
+"""`tiltyard compare`: is B really faster than A? Chooses the two runs and prints the verdicts."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tiltyard.records import Run
+    from tiltyard.reports.comparison import Comparison
+    from tiltyard.store.store import Store
+
+_LOOK_BACK = 500  # runs that `--by` searches, newest first
+_MARKS = {"higher": "▲", "lower": "▼", "same": "=", "unclear": "?", "none": "–"}
+
+EPILOG = """\b
+Examples:
+  tiltyard compare                            the newest run with the one before it
+  tiltyard compare 3f2a 9c41                  two runs by the beginning of their ids
+  tiltyard compare --by quant --model qwen3   the newest two runs that differ in quantization
+  tiltyard compare --by engine_version --metric decode_tps --json"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("a", required=False)
+@click.argument("b", required=False)
+@click.option(
+    "--by", metavar="KEY", help="Take the newest two runs that differ in KEY: quant, engine_version ..."
+)
+@click.option("--model", metavar="NAME", help="Only runs of models with NAME in their name.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this metric; repeatable.")
+@click.option(
+    "--margin",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0.01, 50),
+    help="What counts as no difference, in %.",
+)
+@click.option("--stages", is_flag=True, help="One row per stage as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def compare(
+    *,
+    a: str | None,
+    b: str | None,
+    by: str | None,
+    model: str | None,
+    metrics: tuple[str, ...],
+    margin: float,
+    stages: bool,
+    as_json: bool,
+) -> None:
+    """Is B really faster than A?
+
+    A and B are beginnings of run ids, `latest` or `previous`. Paired where items match; ties are called ties.
+    """
+    from tiltyard.reports.comparison import Side, compare_runs
+    from tiltyard.store.store import Store
+
+    with Store.open() as store:
+        run_a, run_b = choose(store, a, b, by, model)
+        sides = [Side(run=run, attempts=store.attempts(run.id)) for run in (run_a, run_b)]
+    found = compare_runs(sides[0], sides[1], metrics, margin / 100, stages)
+    if as_json:
+        import msgspec
+
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    else:
+        show(found, run_a, run_b)
+
+
+def choose(store: Store, a: str | None, b: str | None, by: str | None, model: str | None) -> tuple[Run, Run]:
+    """The two runs that the words mean, A the older one where the words leave it open."""
+    from tiltyard.errors import UsageError
+    from tiltyard.store.store import RunFilter
+
+    if by is not None:
+        if a is not None:
+            raise UsageError("--by chooses both runs by itself", "leave out A and B, or leave out --by")
+        return differing(store.runs(RunFilter(model=model, limit=_LOOK_BACK)), by)
+    names = (a or "previous", b or "latest")
+    found = [store.run(name) if name not in ("latest", "previous") else None for name in names]
+    if None in found:
+        newest = store.runs(RunFilter(model=model, limit=_LOOK_BACK))
+        if not newest:
+            raise UsageError("no runs to compare", "measure something: tiltyard run speed")
+        latest = newest[0]
+        other = next((run for run in found if run is not None), latest)
+        before = next((run for run in newest if run.id != latest.id and run.suite == other.suite), None)
+        if "previous" in names and before is None:
+            raise UsageError("there is only one run", "measure another: tiltyard run speed --fresh")
+        found = [
+            run or (latest if name == "latest" else before) for run, name in zip(found, names, strict=True)
+        ]
+    run_a, run_b = found
+    assert run_a is not None
+    assert run_b is not None
+    return run_a, run_b
+
+
+def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
+    """The newest two finished runs alike in suite, model and profile (but for `key`) that differ in `key`."""
+    from tiltyard.errors import UsageError
+    from tiltyard.reports.traits import trait
+
+    alike = [name for name in ("suite", "model", "profile") if name != key]
+    seen: dict[tuple[str | None, ...], Run] = {}
+    for run in newest:
+        if run.state != "finished" or trait(run, key) is None:
+            continue
+        kind = tuple(trait(run, name) for name in alike)
+        later = seen.setdefault(kind, run)
+        if trait(later, key) != trait(run, key):
+            return run, later
+    known = sorted({str(trait(run, key)) for run in newest if trait(run, key) is not None})
+    raise UsageError(
+        f"no two like runs differ in {key!r}" + (f" (it is {', '.join(known[:5])})" if known else ""),
+        "measure the other one, or name both: tiltyard compare A B",
+    )
+
+
+def show(found: Comparison, a: Run, b: Run) -> None:
+    """Print it: who A and B are, the verdicts, what differs, what to be careful about."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tiltyard.reports.comparison import METRICS
+    from tiltyard.reports.words import NOTHING, clean
+
+    console = Console()
+    for letter, run in (("A", a), ("B", b)):
+        words = f"{run.model.name}  {run.model.quantization or ''}  {run.started_at[:16].replace('T', ' ')}"
+        console.print(f"[bold]{letter}[/]  {run.id[:12]}  {escape(clean(words, 200))}", highlight=False)
+    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
+    for name in ("", "metric", "B / A", "95 % interval", "n", "B against A"):
+        table.add_column(name)
+    for row in found.rows:
+        name = METRICS.get(row.metric, (row.metric, True))[0]
+        ratio = row.ratio
+        table.add_row(
+            _MARKS[row.verdict],
+            escape(f"  {clean(row.stage, 60)}" if row.stage else name),
+            NOTHING if ratio is None else f"{ratio.ratio:.3f}",
+            NOTHING if ratio is None or ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
+            NOTHING
+            if ratio is None
+            else (f"{ratio.pairs} pairs" if ratio.paired else f"{ratio.n_a} + {ratio.n_b}"),
+            f"[bold]{row.words}[/]" if row.verdict in ("higher", "lower") else row.words,
+        )
+    console.print()
+    console.print(table)
+    console.print()
+    if not found.differences:
+        console.print(
+            "Nothing differs between the two but the time: same model, engine, settings and machine."
+        )
+    for d in found.differences:
+        console.print(
+            f"  {escape(d.name)}: {escape(clean(d.a, 80))} → {escape(clean(d.b, 80))}", highlight=False
+        )
+    for warning in found.warnings:
+        console.print(f"[yellow]careful:[/] {escape(warning)}", highlight=False)
+    console.print(
+        "Intervals hold for the requests of these two runs; what changes from run to run is not in them. "
+        f"Several metrics: claims are Holm-corrected. Ties are within {100 * found.margin:g} %.",
+        style="dim",
+        highlight=False,
+    )

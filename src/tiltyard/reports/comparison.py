@@ -1,0 +1,163 @@
+"""Two runs side by side: the ratio of every metric with its interval, a verdict in words, and what differs.
+
+Runs are compared, never pooled: requests are matched stage by stage and item by item, and different suites
+are refused. The statistics are in `stats/contrast.py`; printing is the command's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Attempt, Measures, Record, Run
+from tiltyard.reports.traits import Difference, differences
+from tiltyard.reports.words import count
+from tiltyard.stats.contrast import Ratio, Values, Verdict, holm, log_ratio, more_needed, verdict
+
+# metric -> (what it is called, larger is better)
+METRICS: Mapping[str, tuple[str, bool]] = {
+    "decode_tps": ("decode speed", True),
+    "prefill_tps": ("prefill speed", True),
+    "ttft_ms": ("time to first token", False),
+    "e2e_ms": ("whole request", False),
+    "output_tps": ("total output rate", True),
+}
+_WITHOUT_INTERVAL = 20_000  # "about n more" beyond this says only that it is out of reach
+
+
+class Row(Record, frozen=True):
+    """One metric of B against A, over all shared stages or in one."""
+
+    metric: str
+    verdict: Verdict
+    words: str
+    stage: str | None = None
+    ratio: Ratio | None = None
+    p_adjusted: float | None = None
+    more: int | None = None
+
+
+class Comparison(Record, frozen=True):
+    a: str  # run ids
+    b: str
+    margin: float
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    warnings: tuple[str, ...]
+
+
+class Side(Record, frozen=True):
+    """A run with its attempts."""
+
+    run: Run
+    attempts: Sequence[Attempt]
+
+
+def compare_runs(
+    a: Side, b: Side, metrics: Sequence[str] = (), margin: float = 0.02, by_stage: bool = False
+) -> Comparison:
+    """Compare B with A. Raises UsageError for a run with itself, different suites, unknown metrics."""
+    _refuse(a.run, b.run, metrics)
+    rows: list[tuple[str, str | None, Ratio | None]] = []
+    for metric in metrics or [*METRICS]:
+        of_a, of_b = samples(a, metric), samples(b, metric)
+        rows.append((metric, None, log_ratio(of_a, of_b)))
+        if by_stage:
+            shared = [s for s in of_a if s in of_b]
+            rows += [(metric, s, log_ratio({s: of_a[s]}, {s: of_b[s]})) for s in shared if len(shared) > 1]
+    if not metrics:  # what neither run measured is no finding; what was asked for by name is answered
+        rows = [row for row in rows if row[2] is not None] or rows[:1]
+    adjusted = holm([None if ratio is None else ratio.p_value for _, _, ratio in rows])
+    return Comparison(
+        a=a.run.id,
+        b=b.run.id,
+        margin=margin,
+        rows=tuple(_row(*row, p, margin) for row, p in zip(rows, adjusted, strict=True)),
+        differences=tuple(differences(a.run, b.run)),
+        warnings=tuple(_warnings(a, b)),
+    )
+
+
+def _refuse(a: Run, b: Run, metrics: Sequence[str]) -> None:
+    if a.id == b.id:
+        raise UsageError(f"A and B are the same run, {a.id}", "name another one; `tiltyard runs` lists them")
+    if a.suite != b.suite:
+        raise UsageError(
+            f"{a.id} is a `{a.suite}` run and {b.id} a `{b.suite}` run: they ask different things",
+            "compare runs of one suite; `tiltyard runs` lists them",
+        )
+    for metric in metrics:
+        if metric not in METRICS and metric not in Measures.__struct_fields__:
+            raise UsageError(f"there is no metric {metric!r}", f"one of: {', '.join(METRICS)}")
+
+
+def samples(side: Side, metric: str) -> dict[str, Values]:
+    """The metric's values by stage, then by (item, repetition). A stage's total rate is one value a stage."""
+    if metric == "output_tps":
+        stages = (side.run.summary or {}).get("stages") or [{"name": "run", **(side.run.summary or {})}]
+        return {str(s.get("name")): {0: s[metric]} for s in stages if isinstance(s.get(metric), (int, float))}
+    found: dict[str, dict[Hashable, float]] = {}
+    for attempt in side.attempts:
+        value = getattr(attempt.measures, metric)
+        if isinstance(value, (int, float)):
+            found.setdefault(attempt.stage, {})[attempt.item_id, attempt.repetition] = value
+    return dict(found)
+
+
+def _row(metric: str, stage: str | None, ratio: Ratio | None, p: float | None, margin: float) -> Row:
+    if ratio is None:
+        return Row(metric=metric, stage=stage, verdict="none", words="not measured in both runs")
+    found = verdict(ratio, p, margin)
+    more = more_needed(ratio, margin) if found == "unclear" else None
+    words = in_words(metric, ratio, found, more, margin)
+    return Row(metric=metric, stage=stage, verdict=found, words=words, ratio=ratio, p_adjusted=p, more=more)
+
+
+def in_words(metric: str, ratio: Ratio, found: Verdict, more: int | None, margin: float) -> str:
+    """`B is 6 to 9 % faster`, `no difference above 2 %`, or `cannot tell, about 40 more`."""
+    if found == "none":
+        return "cannot tell: one value each, so there is no interval; measure again"
+    assert ratio.low is not None
+    assert ratio.high is not None
+    if found == "same":
+        return f"no difference above {100 * margin:g} %"
+    if found == "unclear":
+        unit = "pairs" if ratio.paired else "requests each"
+        if more is None or more > _WITHOUT_INTERVAL:
+            return "cannot tell: the two are too close, or too noisy, for any reasonable number of requests"
+        rounded = more if more < 10 else round(more, -1 if more < 1000 else -2)
+        return f"cannot tell, about {count(rounded)} more {unit}"
+    larger_is_better = METRICS.get(metric, ("", not metric.endswith("_ms")))[1]
+    up, down = ("faster", "slower") if larger_is_better else ("longer", "shorter")
+    word = up if found == "higher" else down
+    subject = "B is" if larger_is_better else "B takes"
+    if ratio.low >= 2 or ratio.high <= 0.5:
+        low, high = sorted((ratio.low, ratio.high) if ratio.low >= 2 else (1 / ratio.low, 1 / ratio.high))
+        return f"{subject} {_between(low, high)} times {'as fast' if up == 'faster' and word == up else word}"
+    low, high = sorted((abs(ratio.low - 1) * 100, abs(ratio.high - 1) * 100))
+    return f"{subject} {_between(low, high)} % {word}"
+
+
+def _between(low: float, high: float) -> str:
+    """`6 to 9`, with one decimal place only where whole numbers would hide the difference."""
+    places = 0 if high >= 5 and round(low) != round(high) else 1
+    return f"{low:.{places}f} to {high:.{places}f}"
+
+
+def _warnings(a: Side, b: Side) -> list[str]:
+    out = []
+    for name, side in (("A", a), ("B", b)):
+        bound = sum(attempt.client_bound for attempt in side.attempts)
+        client = (side.run.summary or {}).get("client") or {}
+        if bound or client.get("bottleneck"):
+            out.append(
+                f"in {name} the client was the bottleneck: its figures are a lower bound of the server's"
+            )
+        if side.run.state != "finished":
+            out.append(f"{name} is {side.run.state}: what it lacks may not be like what it has")
+    changed = {d.name for d in differences(a.run, b.run)}
+    if hardware := sorted(name for name in changed if name.startswith("machine.")):
+        out.append(f"the machines differ: {', '.join(n.removeprefix('machine.') for n in hardware[:4])}")
+    if "tiltyard" in changed or "suite_version" in changed:
+        out.append("measured by different versions of Tiltyard or of the suite")
+    return out

@@ -1,0 +1,80 @@
+"""What makes a run what it is, as flat names and values, so that two runs can be told apart in words.
+
+The same names serve `compare --by NAME` and the list of differences. Leaves out what changes by itself
+(times, ids, how far a run got).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tiltyard.records import Json, Run
+
+_ALIASES = {"quantization": "quant", "name": "model", "version": "engine_version", "server": "dialect"}
+
+
+class Difference(NamedTuple):
+    name: str
+    a: str
+    b: str
+
+
+def traits(run: Run) -> dict[str, str]:
+    """Names to values; what is not known is left out. Settings and machine carry their prefix."""
+    model, server = run.model, run.server
+    known: dict[str, Json] = {
+        "suite": run.suite,
+        "suite_version": run.suite_version,
+        "model": model.name,
+        "digest": model.digest,
+        "architecture": model.architecture,
+        "parameters": model.parameters,
+        "quant": model.quantization,
+        "bits_per_weight": model.bits_per_weight,
+        "size_bytes": model.size_bytes,
+        "context": model.context_loaded,
+        "dialect": server.dialect,
+        "engine": model.engine,
+        "engine_version": model.engine_version or server.version,
+        "url": server.url,
+        "slots": server.slots,
+        "tiltyard": (run.summary or {}).get("tiltyard"),
+        **flat(run.settings, "settings."),
+        **flat(run.machine, "machine."),
+    }
+    return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def flat(values: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
+    """Nested objects as dotted names."""
+    out: dict[str, Json] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            out.update(flat(value, f"{prefix}{name}."))
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            for i, part in enumerate(value):
+                out.update(
+                    flat({str(i): part} if not isinstance(part, Mapping) else part, f"{prefix}{name}.{i}.")
+                )
+        else:
+            out[prefix + name] = value
+    return out
+
+
+def trait(run: Run, name: str) -> str | None:
+    """One trait by its name, by an alias, or by a setting's or machine field's name without the prefix."""
+    known = traits(run)
+    name = _ALIASES.get(name, name)
+    return known.get(name) or known.get(f"settings.{name}") or known.get(f"machine.{name}")
+
+
+def differences(a: Run, b: Run) -> list[Difference]:
+    """What differs, in the order of importance that `traits` has."""
+    of_a, of_b = traits(a), traits(b)
+    names = [*of_a, *(name for name in of_b if name not in of_a)]
+    return [
+        Difference(name, of_a.get(name, "not known"), of_b.get(name, "not known"))
+        for name in names
+        if of_a.get(name) != of_b.get(name)
+    ]

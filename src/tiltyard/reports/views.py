@@ -1,0 +1,348 @@
+"""From runs and attempts to what the report shows: one view per model, and the board over them.
+
+Pure: takes records, gives values for the template. The page is `html.py`, the drawings are `charts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from tiltyard.records import Attempt, Figure, Json, Run
+from tiltyard.reports import charts
+from tiltyard.reports.charts import Chart
+from tiltyard.reports.comparison import Side, samples
+from tiltyard.reports.stages import load_charts
+from tiltyard.reports.traits import flat
+from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
+from tiltyard.stats.contrast import log_ratio, verdict
+from tiltyard.stats.figures import figure
+from tiltyard.stats.proportions import wilson
+from tiltyard.stats.trends import drift
+
+# summary key -> (name, unit)
+FIGURES: Mapping[str, tuple[str, str]] = {
+    "decode_tps": ("Decode speed", "tok/s"),
+    "prefill_tps": ("Prefill speed", "tok/s"),
+    "ttft_ms": ("Time to first token", "ms"),
+    "ttfo_ms": ("Time to first visible token", "ms"),
+    "itl_ms": ("Time per token (ITL)", "ms"),
+    "chunk_gap_ms": ("Gap between chunks", "ms"),
+    "e2e_ms": ("Whole request", "ms"),
+    "queue_ms": ("Wait in the client", "ms"),
+}
+_KEY_FIGURES = ("decode_tps", "ttft_ms", "prefill_tps")
+_ANSWER = 1_200  # characters of the sample answer
+
+
+class KeyFigure(NamedTuple):
+    name: str
+    value: str
+    unit: str
+    note: str
+
+
+class FigureRow(NamedTuple):
+    name: str
+    unit: str
+    n: str
+    mean: str
+    interval: str
+    p50: str
+    p90: str
+    p95: str
+    p99: str
+    least: str
+    most: str
+
+
+class Fact(NamedTuple):
+    name: str
+    value: str
+
+
+class ModelView(NamedTuple):
+    anchor: str
+    run: Run
+    about: str  # one line of identity
+    key: Sequence[KeyFigure]
+    endings: str  # in words
+    endings_bar: str  # SVG
+    charts: Sequence[Chart]
+    figures: Sequence[FigureRow]
+    notes: Sequence[str]
+    instrument: Sequence[Fact]
+    machine: Sequence[Fact]
+    settings: Sequence[Fact]
+    prompt: str
+    answer: str
+
+
+class BoardRow(NamedTuple):
+    rank: str
+    name: str
+    anchor: str | None
+    about: str
+    decode: str
+    plot: str  # SVG
+    ttft: str
+    prefill: str
+    load: str
+    energy: str
+    marks: Sequence[str]
+
+
+def summary_of(run: Run) -> Mapping[str, Json]:
+    return run.summary or {}
+
+
+def fig(run: Run, name: str) -> Mapping[str, Json]:
+    """One figure of the summary as a mapping; empty where it is null."""
+    found = summary_of(run).get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def decode_mean(run: Run) -> float:
+    return float(fig(run, "decode_tps").get("mean") or 0.0)
+
+
+def board(runs: Sequence[Run], anchors: Mapping[str, str]) -> tuple[list[BoardRow], str]:
+    """Rows by decode speed, ties sharing a rank, and the axis over their miniatures."""
+    ordered = sorted(runs, key=decode_mean, reverse=True)
+    top = max(
+        [(fig(r, "decode_tps").get("ci95") or [0, 0])[1] for r in ordered] + [decode_mean(r) for r in ordered]
+    )
+    top = top * 1.04 or 1.0
+    rows = [
+        _board_row(run, rank, anchors.get(run.id), top)
+        for run, rank in zip(ordered, ranks(ordered), strict=True)
+    ]
+    return rows, charts.axis_in_head(top)
+
+
+def ranks(ordered: Sequence[Run]) -> list[str]:
+    """`1`, `2`, or `2=` where intervals overlap the first of a group; no rank without a decode speed."""
+    places: list[int] = []
+    leader: tuple[float, float] | None = None
+    for i, run in enumerate(ordered):
+        mean, ci95 = decode_mean(run), fig(run, "decode_tps").get("ci95")
+        low, high = ci95 or (mean, mean)
+        tied = leader is not None and high >= leader[0] and mean > 0
+        if not tied:
+            leader = (low, high)
+        places.append(places[-1] if tied else i + 1)
+    words = []
+    for run, place in zip(ordered, places, strict=True):
+        words.append("" if decode_mean(run) == 0 else f"{place}=" if places.count(place) > 1 else f"{place}")
+    return words
+
+
+def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:
+    summary, decode = summary_of(run), fig(run, "decode_tps")
+    return BoardRow(
+        rank=rank,
+        name=run.model.name,
+        anchor=anchor,
+        about=identity(run),
+        decode=with_interval(decode),
+        plot=charts.dot_in_row(decode, top) if decode.get("mean") is not None else "",
+        ttft=milliseconds(fig(run, "ttft_ms").get("p50")),
+        prefill=number(fig(run, "prefill_tps").get("mean")),
+        load=milliseconds((summary.get("load") or {}).get("load_ms")),
+        energy=number((summary.get("machine") or {}).get("tokens_per_joule")),
+        marks=marks(run),
+    )
+
+
+def identity(run: Run) -> str:
+    model = run.model
+    parts = [
+        f"{count(model.parameters)} parameters" if model.parameters else None,
+        f"{count(model.active_parameters)} active" if model.active_parameters and model.moe else None,
+        model.quantization,
+        size(model.size_bytes) if model.size_bytes else None,
+        f"{run.server.dialect} {model.engine_version or run.server.version or ''}".strip(),
+    ]
+    return " · ".join(p for p in parts if p)
+
+
+def marks(run: Run) -> list[str]:
+    """Words of caution on a row."""
+    out = []
+    if (summary_of(run).get("client") or {}).get("bottleneck"):
+        out.append("client-bound")
+    if run.state != "finished":
+        out.append(run.state)
+    if run.model.remote or not run.server.local:
+        out.append("remote")
+    return out
+
+
+def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
+    """The report's title and its second sentence: what was found, or that it cannot be told."""
+    ordered = [r for r in sorted(runs, key=decode_mean, reverse=True) if decode_mean(r) > 0]
+    if not ordered:
+        return "No decode speed was measured", "The runs below say how their requests ended, and why."
+    first = ordered[0]
+    speed = f"{with_interval(fig(first, 'decode_tps'))} tokens per second"
+    if len(ordered) == 1:
+        return f"{first.model.name} decodes {speed}", f"95 % interval {span(fig(first, 'decode_tps'))}."
+    second = ordered[1]
+    by_id = {side.run.id: side for side in sides}
+    ratio = None
+    if first.id in by_id and second.id in by_id:
+        ratio = log_ratio(samples(by_id[second.id], "decode_tps"), samples(by_id[first.id], "decode_tps"))
+    found = "none" if ratio is None else verdict(ratio, ratio.p_value)
+    if ratio is not None and found == "higher" and ratio.low is not None and ratio.high is not None:
+        lead = f"{number(100 * (ratio.low - 1), 2)} to {number(100 * (ratio.high - 1), 2)} % faster than"
+        if ratio.low >= 2:
+            lead = f"{number(ratio.low, 2)} to {number(ratio.high, 2)} times as fast as"
+        return (
+            f"{first.model.name} is the fastest, at {speed}",
+            f"It is {lead} {second.model.name}, the next.",
+        )
+    title = f"{first.model.name} and {second.model.name} lead"
+    if found == "same":
+        return title, f"Their decode speeds differ by less than 2 %, near {speed}."
+    return title, f"These runs cannot tell which of the two is faster; {first.model.name} decodes {speed}."
+
+
+def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
+    """Everything the report says about one run."""
+    run, summary = side.run, summary_of(side.run)
+    endings = {str(k): int(v) for k, v in (summary.get("endings") or {}).items() if v}
+    exchange = sample.exchanges[0] if sample is not None and sample.exchanges else None
+    return ModelView(
+        anchor=anchor,
+        run=run,
+        about=identity(run),
+        key=key_figures(run),
+        endings=endings_in_words(endings),
+        endings_bar=charts.endings_bar(endings),
+        charts=[c for c in [*_distributions(side), *load_charts(summary), _soak(side)] if c is not None],
+        figures=[
+            figure_row(name, unit, fig(run, key)) for key, (name, unit) in FIGURES.items() if fig(run, key)
+        ],
+        notes=[str(n) for n in (*(summary.get("notes") or ()), *run.notes, *run.model.notes)],
+        instrument=facts({"client": summary.get("client"), "calibration": run.calibration}),
+        machine=facts({**dict(run.machine), "during the run": summary.get("machine")}),
+        settings=facts(
+            {
+                **dict(run.settings),
+                "server": f"{run.server.dialect} {run.server.version or ''} at {run.server.url}",
+                "model digest": run.model.digest,
+                "context loaded": run.model.context_loaded,
+                "fingerprint": run.fingerprint,
+            }
+        ),
+        prompt=""
+        if exchange is None or not exchange.request.messages
+        else exchange.request.messages[-1].content[:_ANSWER],
+        answer="" if exchange is None else exchange.text or exchange.reasoning,
+    )
+
+
+def key_figures(run: Run) -> list[KeyFigure]:
+    out = []
+    for key in _KEY_FIGURES:
+        f, (name, unit) = fig(run, key), FIGURES[key]
+        if f.get("mean") is None:
+            continue
+        note = f"95 %: {span(f)} · n = {f.get('n')}" if f.get("ci95") else f"{span(f)} · n = {f.get('n')}"
+        out.append(KeyFigure(name, number(f["mean"]), unit, note))
+    load = summary_of(run).get("load") or {}
+    if load.get("load_ms") is not None:
+        value, unit = milliseconds(load["load_ms"]).split(" ", 1)
+        out.append(
+            KeyFigure("Cold load", value, unit, f"one load, timed by the {load.get('source', 'client')}")
+        )
+    return out
+
+
+def endings_in_words(endings: Mapping[str, int]) -> str:
+    total, ok = sum(endings.values()), endings.get("ok", 0)
+    if not total:
+        return "No request was sent."
+    if ok == total:
+        return f"All {total} requests ended well."
+    others = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in endings.items() if name != "ok")
+    interval = wilson(ok, total)
+    assert interval is not None
+    return (
+        f"{ok} of {total} requests ended well, {percent(ok / total)} "
+        f"(95 %: {percent(interval.low)} to {percent(interval.high)}); the rest: {others}."
+    )
+
+
+def figure_row(name: str, unit: str, f: Mapping[str, Json]) -> FigureRow:
+    return FigureRow(
+        name=name,
+        unit=unit,
+        n=count(f.get("n")),
+        mean=number(f.get("mean")),
+        interval=span(f),
+        p50=number(f.get("p50")),
+        p90=number(f.get("p90")),
+        p95=number(f.get("p95")),
+        p99=number(f.get("p99")) if f.get("p99") is not None else "n < 100",
+        least=number(f.get("min")),
+        most=number(f.get("max")),
+    )
+
+
+def facts(values: Mapping[str, Json]) -> list[Fact]:
+    """Names and values in words; what is not known is said to be so, not left out."""
+    out = []
+    for name, value in flat({k: v for k, v in values.items() if v not in (None, {}, [])}).items():
+        words = (
+            "not known" if value is None else "yes" if value is True else "no" if value is False else value
+        )
+        out.append(
+            Fact(
+                name.replace("_", " ").replace(".", " › "),
+                number(words, 4) if isinstance(words, float) else str(words),
+            )
+        )
+    return out
+
+
+def _distributions(side: Side) -> list[Chart | None]:
+    found: list[Chart | None] = []
+    for key in ("decode_tps", "ttft_ms"):
+        by_stage = samples(side, key)
+        if not by_stage:
+            continue
+        stage = max(by_stage, key=lambda s: len(by_stage[s]))
+        values = [*by_stage[stage].values()]
+        name, unit = FIGURES[key]
+        title = name if len(by_stage) == 1 else f"{name}, stage {stage}"
+        found.append(charts.distribution(values, figure(values), title, unit))
+    stages = summary_of(side.run).get("stages") or []
+    rows = [
+        (str(s.get("name")), s["chunk_gap_ms"]) for s in stages if isinstance(s.get("chunk_gap_ms"), Mapping)
+    ]
+    whole = fig(side.run, "chunk_gap_ms")
+    found.append(
+        charts.quantile_rows(rows or ([("all", whole)] if whole else []), "Gaps between chunks", "ms (log)")
+    )
+    return found
+
+
+def _soak(side: Side) -> Chart | None:
+    stages = summary_of(side.run).get("stages") or []
+    soaks = {str(s.get("name")) for s in stages if s.get("kind") == "soak"}
+    timed = [
+        (datetime.fromisoformat(a.started_at).timestamp(), a.measures.decode_tps)
+        for a in side.attempts
+        if a.measures.decode_tps is not None
+        and (a.stage in soaks or side.run.settings.get("profile") == "soak")
+    ]
+    if len(timed) < 6:
+        return None
+    start = min(t for t, _ in timed)
+    times, values = [t - start for t, _ in timed], [v for _, v in timed]
+    return charts.soak(times, values, drift(times, values), "Decode speed over time")
+
+
+__all__ = ["BoardRow", "Figure", "ModelView", "board", "headline", "model_view"]

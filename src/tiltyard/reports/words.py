@@ -1,0 +1,121 @@
+"""Numbers as people read them: three significant digits, units that fit, and text made safe to show.
+
+Every screen and report takes its words from here, so that the same figure looks the same everywhere.
+Leaves out layout.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+
+from tiltyard.records import Json
+
+NOTHING = "–"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (direction overrides), surrogates, ...
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Three significant digits, thousands grouped: 1,234 / 41.2 / 0.123."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:,.{decimals(value, digits)}f}"
+
+
+def decimals(value: float, digits: int = 3) -> int:
+    """Decimal places that show `digits` significant digits of `value` (none for large ones)."""
+    if value == 0:
+        return 0
+    return max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-9))
+
+
+def with_interval(fig: Mapping[str, Json] | None) -> str:
+    """`41.2 ± 0.6`: the mean and half its 95 % interval, rounded alike; without an interval `≈ 41.2`."""
+    mean = (fig or {}).get("mean")
+    if fig is None or mean is None:
+        return NOTHING
+    ci95 = fig.get("ci95")
+    if not ci95:
+        return f"≈ {number(mean)}"
+    half = (ci95[1] - ci95[0]) / 2
+    places = max(decimals(mean, 3), min(decimals(half, 1), 2)) if half > 0 else decimals(mean, 3)
+    return (
+        f"{mean:,.{places}f} ± {half:,.{places}f}"
+        if round(half, places)
+        else f"{mean:,.{places}f} ± <{10**-places:g}"
+    )
+
+
+def span(fig: Mapping[str, Json] | None) -> str:
+    """`40.6 to 41.8`: the 95 % interval; the reason where there is none."""
+    ci95 = (fig or {}).get("ci95")
+    if not ci95:
+        return str((fig or {}).get("why") or "no interval")
+    places = max(decimals(ci95[0], 3), 0)
+    return f"{ci95[0]:,.{places}f} to {ci95[1]:,.{places}f}"
+
+
+def milliseconds(value: float | None) -> str:
+    """`0.21 ms`, `85.3 ms`, `1.24 s`, `2 min 3 s`."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value < 999.5:
+        return f"{number(value)} ms"
+    if value < 99_950:
+        return f"{number(value / 1000)} s"
+    minutes, seconds = divmod(round(value / 1000), 60)
+    return f"{minutes} min {seconds} s"
+
+
+def size(value: float | None) -> str:
+    """Bytes with decimal units: `4.92 GB`, `3.1 MB`."""
+    if value is None:
+        return NOTHING
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= scale:
+            return f"{number(value / scale)} {unit}"
+    return f"{value:.0f} B"
+
+
+def count(value: float | None) -> str:
+    """Large counts shortened: `7.62B`, `494M`, `12.3k`, `512`."""
+    if value is None:
+        return NOTHING
+    for unit, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e4)):
+        if value >= scale:
+            return f"{number(value / (1e3 if unit == 'k' else scale))}{unit}"
+    return f"{value:,.0f}"
+
+
+def tokens(value: float) -> str:
+    """Token depths the way people say them: `512`, `4k`, `32k`."""
+    if value >= 1024 and value % 1024 == 0:
+        return f"{value / 1024:.0f}k"
+    return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    return NOTHING if share is None else f"{number(100 * share, digits)} %"
+
+
+def clean(text: str, limit: int = 2_000) -> str:
+    """Text from outside made harmless to look at: hidden characters become visible, long text is cut.
+
+    A cut says so. Newlines and tabs stay. Escaping for HTML or for terminals is the caller's, on top of this.
+    """
+    cut = text[:limit]
+    if not (cut.isascii() and cut.isprintable()):
+        cut = "".join(_visible(c) for c in cut)
+    if len(text) > limit:
+        cut += f" … [cut here: {len(text):,} characters in all]"
+    return cut
+
+
+def _visible(char: str) -> str:
+    if char in "\n\t" or unicodedata.category(char) not in _HIDDEN:
+        return char
+    code = ord(char)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"‹U+{code:04X}›"
