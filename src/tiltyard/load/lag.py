@@ -1,0 +1,144 @@
+"""The client measures itself: was *it* what limited a window of time?
+
+One timer ticks a few dozen times a second and notes how late it came and how much processor time the event
+loop's thread had used. Where the thread was busy nearly all the time, or the loop came back late nearly every
+time, more could not have been asked for or stamped in time. Arrival stamps by the kernel stay true even then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Protocol
+
+from tiltyard.records import Attempt, Json
+from tiltyard.servers.clock import now_ns
+from tiltyard.stats.figures import percentile
+
+TICK_S = 0.04
+WINDOW_NS = 240_000_000
+BUSY_SHARE = 0.9  # of one core, by the event loop's thread
+LATE_MS = 20.0  # the loop comes back that late in most ticks of a window
+BOUND_SHARE = 0.25  # of an attempt's duration
+RUN_SHARE = 0.05  # of a run's attempts
+
+
+class Answered(Protocol):
+    """A stage's result, as far as it concerns the client."""
+
+    @property
+    def attempts(self) -> Sequence[Attempt]: ...
+
+
+class ClientMeter:
+    """`async with ClientMeter() as meter:` around a run; then `was_bound` and `summary`."""
+
+    def __init__(self) -> None:
+        self.lag_ms = array("d")
+        self._window_lags: list[float] = []
+        self._ends = array("q")  # window ends
+        self._bound_before = array("q")  # bound ns in all windows up to and including each
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> ClientMeter:
+        self.started_ns = now_ns()
+        self._cpu_started = time.process_time()
+        self._open_window()
+        self._arm()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _open_window(self) -> None:
+        self._window_began = now_ns()
+        self._window_cpu = time.thread_time_ns()
+        self._window_lags.clear()
+
+    def _arm(self) -> None:
+        self._expected = now_ns() + round(TICK_S * 1e9)
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        now = now_ns()
+        late = max(now - self._expected, 0) / 1e6
+        self.lag_ms.append(late)
+        self._window_lags.append(late)
+        if now - self._window_began >= WINDOW_NS:
+            self._close_window(now)
+        self._arm()
+
+    def _close_window(self, now: int) -> None:
+        bound = now - self._window_began if self._is_bound(now) else 0
+        before = self._bound_before[-1] if self._bound_before else 0
+        self._ends.append(now)
+        self._bound_before.append(before + bound)
+        self._open_window()
+
+    def _is_bound(self, now: int) -> bool:
+        """Is the window that is open bound so far?"""
+        share = (time.thread_time_ns() - self._window_cpu) / max(now - self._window_began, 1)
+        lags = sorted(self._window_lags)
+        return share >= BUSY_SHARE or (len(lags) > 2 and lags[len(lags) // 2] >= LATE_MS)
+
+    def bound_ns(self, t_ns: int) -> int:
+        """Time up to `t_ns` during which the client was the bottleneck."""
+        at = bisect_left(self._ends, t_ns)
+        before = self._bound_before[at - 1] if at else 0
+        start = self._ends[at - 1] if at else self.started_ns
+        if t_ns <= start:
+            return before
+        if at < len(self._ends):
+            return before + (t_ns - start if self._bound_before[at] > before else 0)
+        late = t_ns - start > WINDOW_NS // 4 and self._is_bound(now_ns())
+        return before + (t_ns - start if late else 0)
+
+    def was_bound(self, start_ns: int, end_ns: int) -> bool:
+        """Was the client the bottleneck for a quarter or more of that time?"""
+        if end_ns <= start_ns:
+            return False
+        return (self.bound_ns(end_ns) - self.bound_ns(start_ns)) / (end_ns - start_ns) >= BOUND_SHARE
+
+    def summary(self, results: Iterable[Answered]) -> dict[str, Json]:
+        """The `client` object of a summary; attempts of earlier sittings are left out.
+
+        cpu_s: processor time of the whole process since the meter started. cpu_us_per_chunk: that / payload
+        events. dispatch_ms_p99: how late requests were taken up. bottleneck: more than 5 % of the attempts
+        were marked.
+        """
+        cpu_s = time.process_time() - self._cpu_started
+        chunks = attempts = bound = 0
+        dispatch = array("d")
+        kernel = True
+        for attempt in (a for result in results for a in result.attempts):
+            if not attempt.exchanges or attempt.exchanges[0].timeline.started_ns < self.started_ns:
+                continue
+            attempts += 1
+            bound += attempt.client_bound
+            for exchange in attempt.exchanges:
+                timeline = exchange.timeline
+                chunks += sum(exchange.events.kinds.count(kind) for kind in "crtf")
+                dispatch.append((timeline.started_ns - timeline.scheduled_ns) / 1e6)
+                kernel = kernel and timeline.clock == "kernel"
+        return {
+            "cpu_s": round(cpu_s, 4),
+            "cpu_us_per_chunk": round(cpu_s * 1e6 / chunks, 3) if chunks else None,
+            "cpu_share": round(cpu_s / max(now_ns() - self.started_ns, 1) * 1e9, 4),
+            "loop_lag_ms_p99": _p99(self.lag_ms),
+            "dispatch_ms_p99": _p99(dispatch),
+            "bottleneck": bound > RUN_SHARE * attempts,
+            "bound_attempts": bound,
+            "clock": None if not attempts else "kernel" if kernel else "user",
+        }
+
+
+def _p99(values: array[float]) -> float | None:
+    """The 99th percentile; of few values simply the largest, since here the worst case is what matters."""
+    return round(percentile(sorted(values), 0.99), 3) if values else None

@@ -1,0 +1,131 @@
+"""When requests start, and when a stage is over. Pure values and arithmetic; nothing here waits.
+
+Start times are absolute offsets from the beginning of a stage, computed from the index alone, so that
+lateness shows and never adds up. A closed loop has no start times: it starts a request when another has
+ended.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from itertools import count
+from typing import Literal
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Record
+
+SECOND = 1_000_000_000
+
+LoadKind = Literal["closed", "constant", "poisson", "burst", "ramp"]
+
+
+class Stop(Record, frozen=True, kw_only=True):
+    """When a stage is over: whichever of these comes first. At least one must be given."""
+
+    count: int | None = None  # requests
+    seconds: float | None = None  # no request starts after that many
+    width: float | None = None  # full width of the 95 % interval of `metric`, relative to its mean
+    metric: str = "decode_tps"  # a field of `Measures`
+    min_count: int = 3  # answers before the width is looked at
+
+    def __post_init__(self) -> None:
+        if self.count is None and self.seconds is None and self.width is None:
+            raise UsageError(
+                "a load without an end", "give a number of requests, seconds or an interval width"
+            )
+        for name in ("seconds", "width"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} must be a positive number, not {value}")
+
+
+class Load(Record, frozen=True, kw_only=True):
+    """How requests arrive.
+
+    closed    `concurrency` at a time; the next starts when one ends
+    constant  every 1 / `rate` seconds
+    poisson   at random (exponential gaps, seeded), `rate` a second on average
+    burst     `burst` at once, every `burst` / `rate` seconds (without a rate: all bursts at once)
+    ramp      from `rate` to `rate_to` a second, linearly over `stop.seconds`
+    All but `closed` are open: they start on time however many answers are outstanding.
+    """
+
+    kind: LoadKind = "closed"
+    concurrency: int = 1
+    rate: float | None = None  # requests a second
+    rate_to: float | None = None
+    burst: int = 1
+    seed: int = 0
+    stop: Stop
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1 or self.burst < 1:
+            raise UsageError("concurrency and burst must be 1 or more")
+        if self.kind in ("constant", "poisson", "ramp") and self.rate is None:
+            raise UsageError(f"a {self.kind} load needs a rate", "give --rate REQUESTS_PER_SECOND")
+        for value in (self.rate, self.rate_to):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"a rate must be a positive number, not {value}")
+        if self.kind == "ramp" and (self.rate_to is None or self.stop.seconds is None):
+            raise UsageError("a ramp needs a second rate and a duration")
+        if self.kind == "burst" and self.rate is None and self.stop.count is None:
+            raise UsageError("a burst without a rate needs a number of requests")
+
+
+def start_offsets_ns(load: Load) -> Iterator[int] | None:
+    """Start times in ns after the beginning, endless and non-decreasing; None for a closed loop."""
+    if load.kind == "constant":
+        return constant_offsets(load.rate or 1.0)
+    if load.kind == "poisson":
+        return poisson_offsets(load.rate or 1.0, load.seed)
+    if load.kind == "burst":
+        return burst_offsets(load.burst, load.rate)
+    if load.kind == "ramp":
+        return ramp_offsets(load.rate or 1.0, load.rate_to or 1.0, load.stop.seconds or 1.0)
+    return None
+
+
+def constant_offsets(rate: float) -> Iterator[int]:
+    """i / rate."""
+    return (round(i * SECOND / rate) for i in count())
+
+
+def poisson_offsets(rate: float, seed: int) -> Iterator[int]:
+    """Cumulative sums of Exp(rate) gaps; the first request starts at zero."""
+    gap = random.Random(seed).expovariate
+    at = 0.0
+    while True:
+        yield round(at * SECOND)
+        at += gap(rate)
+
+
+def burst_offsets(size: int, rate: float | None) -> Iterator[int]:
+    """floor(i / size) * size / rate: `rate` a second on average, `size` at once."""
+    if rate is None:
+        return (0 for _ in count())
+    return (round(i // size * size * SECOND / rate) for i in count())
+
+
+def ramp_offsets(rate: float, rate_to: float, seconds: float) -> Iterator[int]:
+    """The t at which r t + (r' - r) t^2 / 2T reaches i; after T the last rate stays."""
+    bend = (rate_to - rate) / (2 * seconds)
+    reached = (rate + rate_to) / 2 * seconds
+    for i in count():
+        if i >= reached:
+            t = seconds + (i - reached) / rate_to
+        elif bend == 0.0:
+            t = i / rate
+        else:  # the stable form of the smaller root
+            t = 2 * i / (rate + math.sqrt(max(rate * rate + 4 * bend * i, 0.0)))
+        yield round(t * SECOND)
+
+
+def doubling(first: int, last: int) -> Iterator[int]:
+    """1, 2, 4 ... for a sweep over concurrency; ends with `last` itself."""
+    level = first
+    while level < last:
+        yield level
+        level *= 2
+    yield last

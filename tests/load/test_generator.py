@@ -1,0 +1,128 @@
+"""The generator under real time: N under way, on time, stopped by each rule, cancelled cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tiltyard.load.generator import Driven, Ticket, drive
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.servers.clock import now_ns
+
+
+class Fake:
+    """A server that answers after `wait_s`, and remembers."""
+
+    def __init__(self, wait_s: float = 0.002, items: int | None = None) -> None:
+        self.wait_s, self.left = wait_s, items
+        self.under_way = self.most = self.answered = 0
+        self.late_ms: list[float] = []
+        self.numbers: list[int] = []
+
+    async def fire(self, ticket: Ticket) -> bool:
+        if self.left is not None:
+            if self.left == 0:
+                return False
+            self.left -= 1
+        self.late_ms.append((now_ns() - ticket.scheduled_ns) / 1e6)
+        self.numbers.append(ticket.number)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(self.wait_s)
+            self.answered += 1
+        finally:
+            self.under_way -= 1
+        return True
+
+
+def run(load: Load, fake: Fake, should_stop: Callable[[], bool] = lambda: False) -> Driven:
+    return asyncio.run(drive(load, fake.fire, should_stop))
+
+
+def test_a_closed_loop_keeps_exactly_n_under_way() -> None:
+    fake = Fake()
+    driven = run(Load(concurrency=7, stop=Stop(count=40)), fake)
+    assert (fake.most, fake.answered, driven.launched) == (7, 40, 40)
+    assert sorted(fake.numbers) == list(range(40))
+    assert driven.late_ms_p99 is None
+
+
+def test_never_more_streams_than_requests() -> None:
+    fake = Fake()
+    run(Load(concurrency=50, stop=Stop(count=3)), fake)
+    assert fake.most == 3
+
+
+def test_running_out_of_items_ends_it() -> None:
+    fake = Fake(items=5)
+    assert run(Load(concurrency=3, stop=Stop(seconds=30)), fake).launched == 5
+    fake = Fake(items=5)
+    assert run(Load(kind="constant", rate=500, stop=Stop(seconds=30)), fake).launched == 5
+
+
+def test_seconds_end_it_and_what_is_under_way_is_waited_for() -> None:
+    fake = Fake(wait_s=0.02)
+    driven = run(Load(concurrency=2, stop=Stop(seconds=0.1)), fake)
+    assert 0.1 <= driven.wall_s < 1.0
+    assert fake.answered == driven.launched >= 2
+
+
+def test_should_stop_ends_it() -> None:
+    fake = Fake()
+    run(Load(stop=Stop(width=0.1)), fake, lambda: fake.answered >= 4)
+    assert fake.answered == 4
+
+
+def test_an_open_loop_starts_on_time_and_waits_for_nobody() -> None:
+    fake = Fake(wait_s=0.3)
+    driven = run(Load(kind="constant", rate=200, stop=Stop(count=40)), fake)
+    assert fake.most == 40
+    assert fake.answered == 40
+    assert sorted(fake.late_ms)[len(fake.late_ms) // 2] < 2.0
+    assert driven.late_ms_p99 is not None
+
+
+def test_an_open_loop_is_over_after_its_seconds() -> None:
+    driven = run(Load(kind="constant", rate=100, stop=Stop(seconds=0.2)), Fake())
+    assert driven.launched == 20
+
+
+def test_a_rate_beyond_reach_still_lets_answers_in() -> None:
+    fake = Fake(wait_s=0)
+    driven = run(Load(kind="constant", rate=1e9, stop=Stop(seconds=0.1)), fake)
+    assert fake.answered == driven.launched > 100
+
+
+@pytest.mark.parametrize(
+    "load", [Load(concurrency=4, stop=Stop(count=9)), Load(kind="burst", burst=9, stop=Stop(count=9))]
+)
+def test_a_cancellation_cancels_what_is_under_way(load: Load) -> None:
+    fake = Fake(wait_s=60)
+
+    async def main() -> None:
+        task = asyncio.create_task(drive(load, fake.fire, lambda: False))
+        await asyncio.sleep(0.05)
+        assert fake.under_way > 0
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert fake.under_way == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["closed", "constant"])
+def test_an_error_ends_the_load_and_is_passed_on(kind: str) -> None:
+    class Broken(Fake):
+        async def fire(self, ticket: Ticket) -> bool:
+            if ticket.number == 3:
+                raise ZeroDivisionError
+            return await super().fire(ticket)
+
+    fake = Broken(wait_s=0.01)
+    with pytest.raises(ZeroDivisionError):
+        run(Load(kind=kind, concurrency=2, rate=200.0, stop=Stop(count=1000)), fake)
+    assert fake.under_way == 0

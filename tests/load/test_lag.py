@@ -1,0 +1,45 @@
+"""The client knows when it was the bottleneck."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tiltyard.load.lag import ClientMeter
+from tiltyard.servers.clock import now_ns
+
+
+def test_an_idle_client_is_no_bottleneck_and_costs_next_to_nothing() -> None:
+    async def main() -> None:
+        async with ClientMeter() as meter:
+            began, cpu = now_ns(), time.thread_time()
+            await asyncio.sleep(0.6)
+            assert time.thread_time() - cpu < 0.03
+            assert not meter.was_bound(began, now_ns())
+            summary = meter.summary([])
+        assert summary["bottleneck"] is False
+        assert summary["cpu_us_per_chunk"] is None
+        assert summary["loop_lag_ms_p99"] is not None
+
+    asyncio.run(main())
+
+
+def test_a_busy_loop_is_noticed_while_and_after_it_happens() -> None:
+    async def main() -> None:
+        async with ClientMeter() as meter:
+            await asyncio.sleep(0.3)
+            calm = now_ns()
+            until = time.thread_time() + 0.8  # thread time: other processes may hold the core
+            while time.thread_time() < until:
+                end = time.thread_time() + 0.01
+                while time.thread_time() < end:
+                    pass
+                await asyncio.sleep(0)
+            busy = now_ns()
+            assert meter.was_bound(calm, busy)
+            await asyncio.sleep(0.6)
+            assert meter.was_bound(calm, busy)
+            assert not meter.was_bound(now_ns() - 100_000_000, now_ns())
+            assert not meter.was_bound(busy, busy)
+
+    asyncio.run(main())

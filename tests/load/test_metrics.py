@@ -1,0 +1,176 @@
+"""Each metric against times that are known, with the cases in which peers go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.load.exchanges import make_exchange, steady
+from tiltyard.load.metrics import attribute, chunk_gaps_ms, measure, prefill_kind
+from tiltyard.records import ServerTimings, Usage
+
+
+def usage(output: int, prompt: int = 512, **more: Any) -> Usage:
+    return Usage(prompt_tokens=prompt, output_tokens=output, **more)
+
+
+def test_a_role_chunk_is_an_event_and_not_a_token() -> None:
+    m = measure(make_exchange([(20, "o", ""), *steady(20)], usage=usage(20)))
+    assert m.first_event_ms == 20
+    assert m.ttft_ms == m.ttfo_ms == 300
+    assert m.decode_tps == pytest.approx(25.0)
+    assert m.itl_ms == pytest.approx(40.0)
+    assert m.rate_source == "client"
+    assert m.rate_bias is None
+    assert m.chunks == 20
+
+
+def test_reasoning_is_a_first_token_but_not_visible() -> None:
+    m = measure(make_exchange([*steady(10, kind="r"), *steady(10, first=700)], usage=usage(20)))
+    assert (m.ttft_ms, m.ttfo_ms) == (300, 700)
+    assert m.decode_tps == pytest.approx(25.0)
+
+
+def test_an_answer_that_is_all_reasoning_has_no_visible_output() -> None:
+    m = measure(make_exchange(steady(10, kind="r"), usage=usage(10)))
+    assert (m.ttft_ms, m.ttfo_ms) == (300, None)
+
+
+def test_equal_bursts_take_the_first_chunks_tokens_off() -> None:
+    m = measure(make_exchange(steady(10, gap=160, text="four more words "), usage=usage(40)))
+    assert m.itl_ms == pytest.approx(40.0)
+    assert m.rate_source == "client-chunked"
+    assert m.rate_bias == pytest.approx(0.125)
+    assert m.tokens_per_chunk == 4
+
+
+def test_bursts_with_the_servers_counts_are_exact() -> None:
+    events = [*steady(10, gap=160), (2000.0, "o", "")]
+    m = measure(make_exchange(events, usage=usage(40), tokens=(*([4] * 10), 0)))
+    assert m.itl_ms == pytest.approx(40.0)
+    assert (m.rate_source, m.rate_bias) == ("client", None)
+
+
+def test_speculative_decoding_starts_with_one_token() -> None:
+    """One token, then nine bursts of four: 36 tokens in 1,440 ms."""
+    events = [(300.0, "c", "word"), *steady(9, first=460, gap=160, text="word" * 4)]
+    m = measure(make_exchange(events, usage=usage(37)))
+    assert m.itl_ms == pytest.approx(40.0)
+    assert m.rate_source == "client-chunked"
+
+
+def test_events_that_arrive_together_are_one_chunk() -> None:
+    events = [(300.0 + 160 * (i // 4), "c", "word") for i in range(40)]
+    exchange = make_exchange(events, usage=usage(40))
+    m = measure(exchange)
+    assert m.itl_ms == pytest.approx(40.0)
+    assert m.rate_source == "client"
+    assert (m.chunks, m.tokens_per_chunk) == (40, 4)
+    assert chunk_gaps_ms(exchange) == pytest.approx([160.0] * 9)
+
+
+def test_a_late_finish_is_a_tail_and_slows_nothing() -> None:
+    events = [*steady(20), (1560.0, "o", ""), (1560.0, "o", "")]
+    m = measure(make_exchange(events, usage=usage(20), closed_ms=1561))
+    assert m.decode_tps == pytest.approx(25.0)
+    assert m.e2e_ms == pytest.approx(1060)
+    assert m.close_ms == pytest.approx(1561)
+    assert m.tail_ms == pytest.approx(501)
+
+
+def test_without_a_count_there_is_no_rate_but_there_are_times() -> None:
+    m = measure(make_exchange(steady(10)))
+    assert (m.ttft_ms, m.e2e_ms) == (300, pytest.approx(660))
+    assert (m.decode_tps, m.itl_ms, m.output_tokens, m.tokens_source) == (None, None, None, None)
+
+
+def test_everything_in_one_read_has_no_client_rate() -> None:
+    m = measure(make_exchange([(500.0, "c", "word")] * 20, usage=usage(20)))
+    assert m.decode_tps is None
+    assert m.rate_source is None
+    native = ServerTimings(source="llamacpp", decode_tokens=20, decode_ms=400.0)
+    m = measure(make_exchange([(500.0, "c", "word")] * 20, usage=usage(20), timings=native))
+    assert (m.decode_tps, m.rate_source) == (50.0, "server")
+
+
+@pytest.mark.parametrize("ending", ["truncated", "error_midstream", "http_error", "empty", "timeout_gap"])
+def test_only_ok_has_latencies(ending: str) -> None:
+    m = measure(make_exchange(steady(3), usage=usage(3), ending=ending))
+    assert (m.ttft_ms, m.e2e_ms, m.decode_tps, m.prefill_tps, m.ttfb_ms) == (None,) * 5
+    assert (m.output_tokens, m.chunks) == (3, 3)
+    assert chunk_gaps_ms(make_exchange(steady(3), ending=ending)) == []
+
+
+def test_waiting_in_the_client_counts_from_the_schedule() -> None:
+    m = measure(make_exchange(steady(20), usage=usage(20)))
+    assert (m.queue_ms, m.connect_ms) == (7, 2)
+    assert (m.ttft_scheduled_ms, m.e2e_scheduled_ms) == (307, pytest.approx(1067))
+
+
+def test_prefill_leaves_cached_tokens_out() -> None:
+    cold = measure(make_exchange(steady(5, first=500), usage=usage(5, 500, cached_tokens=0)))
+    assert (cold.prefill_tps, cold.prefill_kind) == (1000.0, "cold")
+    warm = measure(make_exchange(steady(5, first=100), usage=usage(5, 500, cached_tokens=400)))
+    assert (warm.prefill_tps, warm.prefill_kind) == (1000.0, "warm")
+    whole = measure(make_exchange(steady(5, first=100), usage=usage(5, 500, cached_tokens=500)))
+    assert (whole.prefill_tps, whole.prefill_kind) == (None, "warm")
+    silent = measure(make_exchange(steady(5, first=500), usage=usage(5, 500)))
+    assert (silent.prefill_tps, silent.prefill_kind) == (1000.0, "unknown")
+
+
+def test_the_servers_prefill_goes_first() -> None:
+    """Ollama: the count holds cached tokens, the duration does not."""
+    native = ServerTimings(source="ollama", prefill_tokens=100, prefill_ms=50.0)
+    m = measure(make_exchange(steady(5), usage=usage(5, 500), timings=native))
+    assert (m.prefill_tps, m.server_prefill_tps) == (2000.0, 2000.0)
+    assert (m.cached_tokens, m.prefill_kind) == (400, "warm")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cached", "kind"),
+    [
+        (512, 0, "cold"),
+        (512, 32, "cold"),
+        (512, 51, "cold"),
+        (512, 52, "warm"),
+        (30, 15, "cold"),
+        (30, 16, "warm"),
+        (None, 3, "unknown"),
+        (30, None, "unknown"),
+    ],
+)
+def test_cold_and_warm(prompt: int | None, cached: int | None, kind: str) -> None:
+    assert prefill_kind(prompt, cached) == kind
+
+
+def test_the_parts_of_a_request_add_up() -> None:
+    native = ServerTimings(source="ollama", load_ms=50.0, prefill_ms=200.0, decode_ms=760.0)
+    exchange = make_exchange(steady(20), usage=usage(20), timings=native)
+    parts = attribute(exchange)
+    assert parts["total"] == pytest.approx(1067)
+    assert (parts["client"], parts["queue"]) == (5, None)
+    assert parts["transport"] == pytest.approx(1060 + 2 - 1010)
+    named = [parts[name] or 0.0 for name in ("client", "transport", "load", "queue", "prefill", "decode")]
+    assert sum(named) == pytest.approx(parts["total"])
+    assert measure(exchange).transport_ms == pytest.approx(50)
+
+
+def test_attribution_of_a_request_that_was_never_sent() -> None:
+    exchange = make_exchange([], ending="connect_error")
+    timeline = type(exchange.timeline)(scheduled_ns=0, started_ns=5)
+    parts = attribute(make_exchange([], ending="connect_error", timeline=timeline))
+    assert parts["total"] is None
+    assert parts["client"] is None
+
+
+def test_a_gap_with_an_event_between_is_one_gap() -> None:
+    events = [(100.0, "c", "a"), (110.0, "p", ""), (150.0, "r", "b"), (170.0, "o", ""), (200.0, "t", "c")]
+    assert chunk_gaps_ms(make_exchange(events)) == pytest.approx([50.0, 50.0])
+
+
+def test_one_token_more_than_chunks_is_still_a_token_a_chunk() -> None:
+    """The end-of-answer token is often counted and never seen; the error stays below 1 / (N - 1)."""
+    m = measure(make_exchange(steady(100), usage=usage(101)))
+    assert m.rate_source == "client"
+    assert m.rate_bias == pytest.approx(0.01)

@@ -1,0 +1,84 @@
+"""Start times: absolute, seeded, and at the rate that was asked for."""
+
+from __future__ import annotations
+
+from itertools import islice, pairwise
+from typing import Any
+
+import pytest
+
+from tiltyard.errors import UsageError
+from tiltyard.load.schedule import SECOND, Load, Stop, doubling, start_offsets_ns
+
+STOP = Stop(count=10_000)
+
+
+def offsets(n: int, **load: Any) -> list[int]:
+    found = start_offsets_ns(Load(**({"stop": STOP} | load)))
+    assert found is not None
+    return list(islice(found, n))
+
+
+def test_a_closed_loop_has_no_start_times() -> None:
+    assert start_offsets_ns(Load(stop=STOP)) is None
+
+
+def test_constant_never_drifts() -> None:
+    times = offsets(30_001, kind="constant", rate=3.0)
+    assert times[:4] == [0, 333_333_333, 666_666_667, SECOND]
+    assert times[30_000] == 10_000 * SECOND
+
+
+def test_poisson_is_seeded_and_has_its_rate() -> None:
+    times = offsets(20_000, kind="poisson", rate=50.0, seed=7)
+    assert times == offsets(20_000, kind="poisson", rate=50.0, seed=7)
+    assert times != offsets(20_000, kind="poisson", rate=50.0, seed=8)
+    gaps = [b - a for a, b in pairwise(times)]
+    mean = sum(gaps) / len(gaps)
+    spread = (sum((g - mean) ** 2 for g in gaps) / len(gaps)) ** 0.5
+    assert mean == pytest.approx(SECOND / 50, rel=0.03)
+    assert spread / mean == pytest.approx(1.0, abs=0.03)
+
+
+def test_bursts_keep_the_mean_rate() -> None:
+    times = offsets(9, kind="burst", burst=4, rate=8.0)
+    assert times == [0] * 4 + [SECOND // 2] * 4 + [SECOND]
+    assert offsets(5, kind="burst", burst=5) == [0] * 5
+
+
+@pytest.mark.parametrize(("first", "last"), [(2.0, 10.0), (10.0, 2.0), (5.0, 5.0)])
+def test_a_ramp_starts_as_many_as_its_mean_rate(first: float, last: float) -> None:
+    times = offsets(200, kind="ramp", rate=first, rate_to=last, stop=Stop(seconds=20))
+    within = sum(t < 20 * SECOND for t in times)
+    assert within == pytest.approx((first + last) / 2 * 20, abs=1)
+    assert times == sorted(times)
+    assert times[1] / SECOND == pytest.approx(1 / first, rel=0.1)
+    assert (times[-1] - times[-2]) / SECOND == pytest.approx(1 / last, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        {"kind": "constant"},
+        {"kind": "poisson", "rate": -1.0},
+        {"kind": "constant", "rate": float("nan")},
+        {"kind": "ramp", "rate": 1.0, "rate_to": 2.0},
+        {"concurrency": 0},
+        {"kind": "burst", "stop": Stop(seconds=1)},
+    ],
+)
+def test_loads_that_make_no_sense_are_refused(load: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Load(**({"stop": STOP} | load))
+
+
+def test_a_load_without_an_end_is_refused() -> None:
+    with pytest.raises(UsageError):
+        Stop()
+    with pytest.raises(UsageError):
+        Stop(seconds=-1)
+
+
+def test_doubling_ends_with_the_last() -> None:
+    assert list(doubling(1, 12)) == [1, 2, 4, 8, 12]
+    assert list(doubling(1, 1)) == [1]
