@@ -1,0 +1,345 @@
+"""The only reader of the environment and of `tiltyard.toml`: defaults < file < environment < flags.
+
+The file is `./tiltyard.toml`, or else the one in the platform's configuration folder, never a mix of them.
+Unknown keys and wrong types are errors that name the place. API keys are no settings: they are looked up when
+a request is about to be sent, for one address, and never kept, shown or stored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Record
+
+FILE = "tiltyard.toml"
+PREFIX = "TILTYARD_"
+OLLAMA_URL = "http://127.0.0.1:11434"
+Words = msgspec.Meta
+
+
+class Settings(Record, frozen=True):
+    """Every setting with its default; `tiltyard config show` prints these words."""
+
+    data_dir: Annotated[str, Words(description="Folder of the store.")]
+    server: Annotated[str | None, Words(description="Address used when --server is not given.")] = None
+    servers: Annotated[
+        tuple[str, ...], Words(description="Further addresses to look at when searching for servers.")
+    ] = ()
+    ollama_url: Annotated[
+        str, Words(description="Where Ollama is; OLLAMA_BASE_URL and OLLAMA_HOST are read too.")
+    ] = OLLAMA_URL
+    connect_timeout_s: Annotated[
+        float, Words(description="Seconds a connection may take.", extra={"above": 0})
+    ] = 5.0
+    first_byte_timeout_s: Annotated[
+        float,
+        Words(description="Seconds the first byte may take; a model may have to load.", extra={"above": 0}),
+    ] = 600.0
+    gap_timeout_s: Annotated[
+        float, Words(description="Seconds of silence between two arrivals.", extra={"above": 0})
+    ] = 60.0
+    keys: Annotated[
+        Mapping[str, str],
+        Words(description="Host -> NAME of the environment variable that holds its API key. File only."),
+    ] = {}
+    origins: Annotated[Mapping[str, str], Words(description="Where each value came from. Not settable.")] = {}
+
+    def origin(self, name: str) -> str:
+        """Where a value came from: "default", the file, the environment variable or "flag"."""
+        return self.origins.get(name, "default")
+
+
+SETTABLE = tuple(name for name in Settings.__struct_fields__ if name != "origins")
+KEY_VARIABLES = ("TILTYARD_API_KEY", "OPENAI_API_KEY", "LM_API_TOKEN", "OLLAMA_API_KEY")
+KEYRING_SERVICE = "tiltyard"
+
+
+def load_settings(flags: Mapping[str, Any] | None = None, cwd: Path | None = None) -> Settings:
+    """Merge all sources. Flags that are None were not given. Raises UsageError naming file, line and key."""
+    values: dict[str, Any] = {"data_dir": _default_data_dir()}
+    origins: dict[str, str] = {}
+    file = config_file(cwd)
+    if file is not None:
+        for name, value in _read_file(file).items():
+            values[name] = value
+            origins[name] = str(file)
+    for variable, name, value in _from_environment():
+        values[name] = value
+        origins[name] = f"environment ({variable})"
+    for name, value in (flags or {}).items():
+        if value is not None:
+            values[name] = _typed(name, value, f"--{name.replace('_', '-')}")
+            origins[name] = "flag"
+    return Settings(**values, origins=origins)
+
+
+def data_dir() -> Path:
+    """The store's folder. It need not exist yet."""
+    return Path(load_settings().data_dir)
+
+
+# ------------------------------------------------------------------ the file
+
+
+def config_files(cwd: Path | None = None) -> tuple[Path, ...]:
+    """The places where a file is looked for, in order."""
+    from platformdirs import user_config_path
+
+    return ((cwd or Path.cwd()) / FILE, user_config_path("tiltyard", appauthor=False) / FILE)
+
+
+def config_file(cwd: Path | None = None) -> Path | None:
+    """The file that is read, or None."""
+    return next((path for path in config_files(cwd) if path.is_file()), None)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+        found = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}", "correct that line") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "check its rights") from error
+    values = {}
+    for name, value in found.items():
+        place = f"{path}, line {_line_of(name, text)}"
+        if name not in SETTABLE:
+            raise UsageError(f"{place}: unknown setting {name!r}", _nearest(name, SETTABLE))
+        values[name] = _typed(name, value, place)
+    return values
+
+
+def _line_of(name: str, text: str) -> int:
+    pattern = re.compile(rf"^\s*\[*\s*[\"']?{re.escape(name)}[\"']?\s*[\].=]")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}"
+
+
+def _typed(name: str, value: Any, place: str) -> Any:
+    """The value in its setting's type; raises UsageError naming the place and the setting."""
+    field = next((f for f in msgspec.structs.fields(Settings) if f.name == name), None)
+    if field is None:
+        raise UsageError(f"{place}: unknown setting {name!r}", _nearest(name, SETTABLE))
+    try:
+        typed = msgspec.convert(value, field.type, strict=True)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{place}: {name}: {str(error).replace('`', '')}", "tiltyard config show") from error
+    if isinstance(typed, float) and not 0 < typed < float("inf"):
+        raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "tiltyard config show")
+    if name == "ollama_url":
+        return connectable(typed, 11434)
+    if name == "server" and typed is not None:
+        return connectable(typed, None)
+    return tuple(connectable(url, None) for url in typed) if name == "servers" else typed
+
+
+# ------------------------------------------------------------------ the environment
+
+
+def _from_environment() -> list[tuple[str, str, Any]]:
+    """(variable, setting, value), the weaker first. Empty variables count as absent."""
+    found: list[tuple[str, str, Any]] = []
+    for variable in ("OLLAMA_HOST", "OLLAMA_BASE_URL"):
+        if value := os.environ.get(variable, "").strip():
+            found.append((variable, "ollama_url", connectable(value, 11434)))
+    for variable, text in os.environ.items():
+        if not variable.startswith(PREFIX) or variable in KEY_VARIABLES or not text.strip():
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in SETTABLE or name == "keys":
+            known = tuple(PREFIX + name.upper() for name in SETTABLE if name != "keys")
+            raise UsageError(f"environment: unknown setting {variable}", _nearest(variable, known))
+        found.append((variable, name, _typed(name, _parsed(name, text.strip()), f"environment ({variable})")))
+    return found
+
+
+def _parsed(name: str, text: str) -> Any:
+    """An environment variable's text as the value that a file would hold; what cannot be read stays text."""
+    if name == "servers":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if name.endswith("_s"):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _default_data_dir() -> str:
+    from platformdirs import user_data_dir
+
+    return user_data_dir("tiltyard", appauthor=False)
+
+
+def connectable(text: str, default_port: int | None) -> str:
+    """An address one can connect to, from what servers are told to listen on.
+
+    `0.0.0.0` and `::` become the loopback address, a missing scheme http, a missing host 127.0.0.1. The port
+    is `default_port` only where no scheme was written, as Ollama reads its OLLAMA_HOST.
+    """
+    text = text.strip().strip("\"'").strip()
+    scheme, found, rest = text.partition("://")
+    if not found:
+        scheme, rest = "http", text
+        if rest.count(":") > 1 and not rest.startswith("["):
+            rest = f"[{rest}]"  # a bare IPv6 address
+    else:
+        default_port = None
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        host, port = parts.hostname or "127.0.0.1", parts.port
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no address: {error}", "write it like http://127.0.0.1:11434"
+        ) from error
+    if scheme not in ("http", "https"):
+        raise UsageError(f"{text!r} is no http address", "write it like http://127.0.0.1:11434")
+    if parts.username or parts.password:
+        raise UsageError(
+            f"the address of {host} holds a user name or password", "use an API key: docs/settings.md"
+        )
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    shown = f"[{host}]" if ":" in host else host
+    port = port if port is not None else default_port
+    return f"{scheme}://{shown}" + (f":{port}" if port is not None else "") + parts.path.rstrip("/")
+
+
+# ------------------------------------------------------------------ API keys
+
+_handed_out: set[str] = set()
+
+
+def api_key(url: str, dialect: str | None = None, key_env: str | None = None) -> str | None:
+    """The key for one address, or None. A key goes only to the host that it is meant for.
+
+    In this order: the variable named by `key_env` (UsageError when it is empty); the variable named for the
+    host in the file's [keys]; TILTYARD_API_KEY, for the host of the `server` setting, or for any address
+    when there is none; the dialect's own variable; the keyring (service "tiltyard", the host as user name).
+    """
+    host = (urlsplit(url).hostname or "").lower()
+    key = _named_key(key_env) if key_env else _key_for(host, dialect)
+    if key:
+        _handed_out.add(key)
+    return key
+
+
+def _named_key(variable: str) -> str:
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise UsageError(f"the environment variable {variable} holds no API key", f"export {variable}=...")
+    return key
+
+
+def _key_for(host: str, dialect: str | None) -> str | None:
+    settings = load_settings()
+    if host in settings.keys:
+        return _named_key(settings.keys[host])
+    for variable, source in _key_sources(host, dialect, settings).items():
+        if source and (key := os.environ.get(variable, "").strip()):
+            return key
+    return _from_keyring(host)
+
+
+def _key_sources(host: str, dialect: str | None, settings: Settings) -> dict[str, bool]:
+    """Which variables may speak for this host."""
+    own = (urlsplit(settings.server).hostname or "").lower() if settings.server else None
+    openai = urlsplit(os.environ.get("OPENAI_BASE_URL", "") or "https://api.openai.com").hostname
+    ollama = urlsplit(settings.ollama_url).hostname
+    return {
+        "TILTYARD_API_KEY": own is None or own == host,
+        "OPENAI_API_KEY": host == openai,
+        "LM_API_TOKEN": dialect == "lmstudio" and (is_local(host) or host == own),
+        "OLLAMA_API_KEY": host == "ollama.com" or (dialect == "ollama" and host == ollama),
+    }
+
+
+def key_origin(url: str, dialect: str | None = None) -> str | None:
+    """Where the key of an address would come from, never the key: "environment", "keyring" or None."""
+    host = (urlsplit(url).hostname or "").lower()
+    settings = load_settings()
+    names = [settings.keys[host]] if host in settings.keys else []
+    names += [name for name, source in _key_sources(host, dialect, settings).items() if source]
+    if any(os.environ.get(name, "").strip() for name in names):
+        return "environment"
+    return "keyring" if _from_keyring(host) else None
+
+
+@cache
+def _from_keyring(host: str) -> str | None:
+    if not host or is_local(host):
+        return None  # asking a keyring can open a window: not for a server without keys
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        return None
+    try:
+        key: str | None = keyring.get_password(KEYRING_SERVICE, host)
+    except keyring.errors.KeyringError:
+        return None
+    return key
+
+
+def hide_keys(text: str) -> str:
+    """The text with every API key that this process knows of replaced by ***."""
+    known = _handed_out | {os.environ.get(name, "").strip() for name in KEY_VARIABLES}
+    for key in known:
+        if len(key) >= 6 and key in text:
+            text = text.replace(key, "***")
+    return text
+
+
+def is_local(host: str) -> bool:
+    """Is this host name the machine itself?"""
+    if host in ("localhost", ""):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# ------------------------------------------------------------------ what else the environment says
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment (or the system) wants for this address; never for this machine."""
+    import urllib.request
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_local(host) or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a child process: ours without any API key, and what it needs besides."""
+    return {**{k: v for k, v in os.environ.items() if k not in KEY_VARIABLES}, **(extra or {})}
+
+
+def variable(name: str) -> str | None:
+    """An environment variable of somebody else's, such as XDG_RUNTIME_DIR; None when unset or empty."""
+    return os.environ.get(name) or None
+
+
+def terminal_is_ci() -> bool:
+    """Does a build service run us? Then nobody watches a progress display."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")

@@ -1,0 +1,167 @@
+"""Opens the store's file: pragmas, migrations with a backup, and SQLite's errors put into our words.
+
+Write-ahead log with synchronous=NORMAL: a killed process loses nothing that was acknowledged; a power cut can
+lose the last moments before it but never damages the file. Knows nothing of what is in the tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
+from tiltyard.store.schema import MIGRATIONS
+
+BUSY_S = 5.0  # how long to wait for another process that is writing
+
+Migrations = Sequence[Callable[[sqlite3.Connection], None]]
+
+
+def connect(
+    path: Path, *, busy_s: float = BUSY_S, migrations: Migrations = tuple(MIGRATIONS)
+) -> sqlite3.Connection:
+    """Open, creating or migrating as needed.
+
+    Raises StoreTooNew (the file is not touched), StoreCorrupt, StoreLocked, StoreFull or StoreError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make the store's folder {path.parent}: {error.strerror}",
+            "set TILTYARD_DATA_DIR to a folder you may write to",
+        ) from error
+    with translated(path):
+        db = _connect(path, busy_s)
+        try:
+            _prepare(db, path, busy_s, migrations)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migrations) -> None:
+    version = _version(db)
+    if version > len(migrations):
+        raise StoreTooNew(
+            f"the store {path} is version {version}; this Tiltyard knows versions up to {len(migrations)}",
+            "update Tiltyard, or set TILTYARD_DATA_DIR to another folder",
+        )
+    _write_ahead(db, busy_s)
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA temp_store = MEMORY")
+    if version < len(migrations):
+        if version > 0:
+            _backup(db, path, version)
+        _migrate(db, migrations)
+    db.execute("PRAGMA cache_size = -16000")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _write_ahead(db: sqlite3.Connection, busy_s: float) -> None:
+    """Switch to the write-ahead log; SQLite does not wait by itself when two do this at once."""
+    deadline = time.monotonic() + busy_s
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _backup(db: sqlite3.Connection, path: Path, version: int) -> None:
+    """A whole copy beside the store, once per version, complete before it gets its name."""
+    target = path.with_name(f"{path.stem}.v{version}.backup{path.suffix}")
+    if target.exists():
+        return
+    partial = target.with_suffix(target.suffix + ".partial")
+    partial.unlink(missing_ok=True)
+    with closing(sqlite3.connect(partial)) as copy:
+        db.backup(copy)
+    partial.replace(target)
+
+
+def _migrate(db: sqlite3.Connection, migrations: Migrations) -> None:
+    for number, migration in enumerate(migrations, start=1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(db) < number:  # another process may have been faster
+                migration(db)
+                db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; takes the write lock at once, so that it cannot fail half-way for another's sake."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has already rolled it back
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors about the file into ours; errors about our own SQL stay what they are."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        ours = _our_error(error, path)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
+    code = _code(error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreLocked(
+            f"the store {path} is being written by another process",
+            "wait for it to end, or give this run a store of its own with TILTYARD_DATA_DIR",
+        )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreCorrupt(
+            f"the store {path} is damaged ({error}); it was left as it is",
+            "`tiltyard runs --recover` saves what is readable into a fresh store and keeps this file",
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFull(
+            f"no room left for the store {path}; everything acknowledged before is kept",
+            "free some space (`tiltyard rm RUN` helps) and repeat the command: it carries on",
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+        return StoreError(
+            f"the store {path} cannot be written ({error})",
+            "check the rights on the file and its folder, or set TILTYARD_DATA_DIR to another folder",
+        )
+    if code == sqlite3.SQLITE_IOERR:
+        return StoreError(
+            f"reading or writing the store {path} failed ({error})", "check the disk and its free space"
+        )
+    return None

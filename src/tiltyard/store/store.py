@@ -1,0 +1,495 @@
+"""The store: claim a run, add attempts as they end, finish it, read it back.
+
+Synchronous; one connection behind a lock, so that a writer thread and its owner may share it. Several
+processes may write at once. What the rows look like is in `rows.py`; the leaderboard is `board.py`, the
+search is `search.py`, rescue is `recover.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from msgspec.structs import replace
+
+from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
+from tiltyard.records import Attempt, Exchange, Json, Model, Record, Run, RunState, Sample, ServerInfo
+from tiltyard.settings import data_dir, hide_keys
+from tiltyard.store import rows
+from tiltyard.store.board import Wanted, board_rows
+from tiltyard.store.connection import BUSY_S, connect, transaction, translated
+from tiltyard.store.figures import headline, summary_figures
+from tiltyard.store.owner import Owner, alive, this_process
+from tiltyard.store.requests import Texts
+from tiltyard.store.search import attempts_matching, runs_matching
+
+FILE = "tiltyard.sqlite3"
+Key = tuple[str, str, int]  # stage, item id, repetition
+
+_RUN = (
+    "SELECT runs.*, "
+    + ", ".join(f"models.{name} AS m_{name}" for name in rows.MODEL_FIELDS)
+    + ", "
+    + ", ".join(f"servers.{name} AS s_{name}" for name in rows.SERVER_FIELDS)
+    + " FROM runs JOIN models ON models.id = model_id JOIN servers ON servers.id = server_id "
+)
+_NEWEST_TRY = (
+    "NOT EXISTS (SELECT 1 FROM attempts AS later WHERE later.run_key = attempts.run_key "
+    "AND later.stage = attempts.stage AND later.item_id = attempts.item_id "
+    "AND later.repetition = attempts.repetition AND later.try_no > attempts.try_no)"
+)
+
+
+class Claim(Record, frozen=True):
+    """What `Store.claim` gives: the run to work on, or one that needs no more work."""
+
+    run: Run
+    resumed: bool = False  # an earlier sitting's attempts are there
+    finished: bool = False  # nothing to do: `run.summary` is the answer
+    session: int = 1  # number of this sitting
+
+
+class RunFilter(Record, frozen=True):
+    """Which runs. None: any."""
+
+    suite: str | None = None
+    model: str | None = None  # part of the name, any case
+    state: RunState | None = None
+    search: str | None = None  # words in the model, the prompts or the answers
+    limit: int | None = None
+
+
+class Bundle(Record, frozen=True):
+    """One run with all that belongs to it, as it goes from machine to machine."""
+
+    run: Run
+    attempts: tuple[Attempt, ...] = ()
+    samples: tuple[Sample, ...] = ()
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Store:
+    """One SQLite file. Every method may raise StoreLocked, StoreFull, StoreCorrupt or StoreError."""
+
+    def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._db = connect(path, busy_s=busy_s)
+        self._texts = Texts(self._db)
+        self._keys: dict[str, int] = {}  # run id -> key
+
+    @classmethod
+    def open(cls, path: Path | None = None) -> Store:
+        """Open the file at `path`, or the one in the data folder, creating or migrating it as needed."""
+        return cls(path if path is not None else data_dir() / FILE)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one group of queries."""
+        with self._lock, translated(self.path):
+            yield self._db
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The connection inside one transaction."""
+        with self._lock, translated(self.path):
+            done = False
+            try:
+                with transaction(self._db):
+                    yield self._db
+                    done = True
+            finally:
+                if not done:
+                    self._texts.forget()
+                    self._keys.clear()
+
+    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        with self.reading() as db:
+            cursor = db.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    # -------------------------------------------------------------- one run's life
+
+    def claim(self, run: Run, fresh: bool = False) -> Claim:
+        """Start this run, or carry on where the newest one of its fingerprint was left.
+
+        A finished one is handed back unless some of its attempts failed for outside reasons; one that another
+        living process is working on raises StoreLocked. `fresh` always starts a new one.
+        """
+        with self.writing() as db:
+            newest = None if fresh else self._newest(run.fingerprint)
+            if newest is None:
+                return Claim(run=self._insert_run(db, run, this_process()))
+            earlier = rows.run_of(newest)
+            if earlier.state == "running" and alive(_owner(newest), newest["active_at"]):
+                raise StoreLocked(
+                    f"run {earlier.id} is under way, process {newest['owner_pid']} on {newest['owner_host']}",
+                    "wait for it to end, or start another beside it with --fresh",
+                )
+            if earlier.state == "finished" and not self._failed_outside(db, newest["key"]):
+                return Claim(run=earlier, finished=True, session=newest["sessions"])
+            session = newest["sessions"] + 1
+            me = this_process()
+            db.execute(
+                "UPDATE runs SET state = 'running', ended_at = NULL, sessions = ?, owner_pid = ?, "
+                "owner_started = ?, owner_host = ?, active_at = ? WHERE key = ?",
+                (session, *me, utc_now(), newest["key"]),
+            )
+            return Claim(run=replace(earlier, state="running", ended_at=None), resumed=True, session=session)
+
+    def _newest(self, fingerprint: str) -> dict[str, Any] | None:
+        found = self._all(_RUN + "WHERE fingerprint = ? ORDER BY key DESC LIMIT 1", (fingerprint,))
+        return found[0] if found else None
+
+    def _failed_outside(self, db: sqlite3.Connection, key: int) -> bool:
+        sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND failed_outside AND {_NEWEST_TRY} LIMIT 1"
+        return db.execute(sql, (key,)).fetchone() is not None
+
+    def _insert_run(self, db: sqlite3.Connection, run: Run, owner: Owner | None) -> Run:
+        """Insert inside the caller's transaction; the newest calibration is attached where there is none."""
+        if run.calibration is None and owner is not None:
+            run = replace(run, calibration=self.calibration())
+        values = {
+            "id": run.id,
+            "suite": run.suite,
+            "suite_version": run.suite_version,
+            "model_id": self._identity(db, "models", run.model),
+            "server_id": self._identity(db, "servers", run.server),
+            "settings": hide_keys(rows.to_json(run.settings)),
+            "fingerprint": run.fingerprint,
+            "command": hide_keys(rows.clean(run.command)),
+            "state": run.state,
+            "started_at": run.started_at,
+            "ended_at": run.ended_at,
+            "machine": rows.to_json(run.machine),
+            "calibration": None if run.calibration is None else rows.to_json(run.calibration),
+            "notes": rows.to_json(run.notes),
+            "summary": None if run.summary is None else rows.to_json(run.summary),
+        }
+        if owner is not None:
+            values.update(
+                owner_pid=owner.pid, owner_started=owner.started, owner_host=owner.host, active_at=utc_now()
+            )
+        marks = ", ".join("?" * len(values))
+        db.execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+        return run
+
+    def _identity(self, db: sqlite3.Connection, table: str, record: Model | ServerInfo) -> int:
+        """The id of a model or server in exactly this state."""
+        row = rows.struct_row(record)
+        identity = hashlib.sha256(rows.to_json(row).encode()).hexdigest()[:32]
+        found = db.execute(f"SELECT id FROM {table} WHERE identity = ?", (identity,)).fetchone()
+        if found is None:
+            names = ", ".join(record.__struct_fields__)
+            marks = ", ".join("?" * (len(row) + 1))
+            cursor = db.execute(f"INSERT INTO {table} (identity, {names}) VALUES ({marks})", (identity, *row))
+            found = (cursor.lastrowid,)
+        return int(found[0])
+
+    def finish(
+        self,
+        run_id: str,
+        state: RunState,
+        summary: Mapping[str, Json] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """End a sitting: state, summary and notes; the figures in the summary become rows for the board."""
+        with self.writing() as db:
+            key = self._key(db, run_id)
+            db.execute(
+                "UPDATE runs SET state = ?, ended_at = ?, summary = ?, notes = ?, owner_pid = NULL, "
+                "owner_started = NULL, owner_host = NULL WHERE key = ?",
+                (
+                    state,
+                    utc_now(),
+                    rows.to_json(summary) if summary else None,
+                    rows.to_json(list(notes)),
+                    key,
+                ),
+            )
+            self._put_figures(db, key, summary or {})
+
+    def _put_figures(self, db: sqlite3.Connection, key: int, summary: Mapping[str, Json]) -> None:
+        db.execute("DELETE FROM figures WHERE run_key = ?", (key,))
+        db.executemany(
+            "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(key, *figure) for figure in summary_figures(summary)],
+        )
+        values = headline(summary)
+        names = ", ".join(f"{name} = ?" for name in values)
+        db.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), key))
+
+    def _key(self, db: sqlite3.Connection, run_id: str) -> int:
+        known = self._keys.get(run_id)
+        if known is None:
+            found = db.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()
+            if found is None:
+                raise _no_run(run_id)
+            known = self._keys[run_id] = int(found[0])
+        return known
+
+    # -------------------------------------------------------------- attempts
+
+    def add(self, attempts: Sequence[Attempt]) -> int:
+        """Store attempts in one transaction; those already there stay. Returns how many were new."""
+        new = 0
+        with self.writing() as db:
+            for attempt in attempts:
+                new += self._add_one(db, attempt)
+            for run_id in {attempt.run_id for attempt in attempts}:
+                db.execute("UPDATE runs SET active_at = ? WHERE key = ?", (utc_now(), self._key(db, run_id)))
+        return new
+
+    def _add_one(self, db: sqlite3.Connection, attempt: Attempt) -> bool:
+        row = rows.attempt_row(self._key(db, attempt.run_id), attempt)
+        cursor = db.execute(_INSERT_ATTEMPT, row)
+        if cursor.rowcount != 1:
+            return False
+        attempt_id = cursor.lastrowid
+        assert attempt_id is not None
+        for number, exchange in enumerate(attempt.exchanges, start=1):
+            if number == 1:
+                self._texts.put_prompt(attempt.item_hash, attempt.item_id, exchange.request)
+            kept = exchange if exchange.ending == "ok" else _without_keys(exchange)
+            request = self._texts.request_row(kept.request)
+            cursor = db.execute(_INSERT_EXCHANGE, rows.exchange_row(attempt_id, number, kept, request))
+            assert cursor.lastrowid is not None
+            db.execute(_INSERT_TIMELINE, rows.timeline_row(cursor.lastrowid, kept))
+        return True
+
+    def attempts(self, run_id: str, with_exchanges: bool = False, all_tries: bool = False) -> list[Attempt]:
+        """The newest try of each item, in the order they were stored; every try with `all_tries`."""
+        where = "" if all_tries else f" AND {_NEWEST_TRY}"
+        return self._attempts(run_id, where, with_exchanges)
+
+    def attempt(self, run_id: str, number: int) -> Attempt:
+        """One attempt with its exchanges, by its place (1, 2, ...) among the newest tries."""
+        ids = self._attempt_ids(run_id, f" AND {_NEWEST_TRY}")
+        if not 1 <= number <= len(ids):
+            raise UsageError(
+                f"run {run_id} has attempts 1 to {len(ids)}, not {number}", f"tiltyard show {run_id}"
+            )
+        return self._attempts(run_id, " AND attempts.id = ?", True, (ids[number - 1],))[0]
+
+    def _attempt_ids(self, run_id: str, where: str) -> list[int]:
+        with self.reading() as db:
+            sql = f"SELECT id FROM attempts WHERE run_key = ?{where} ORDER BY id"
+            return [row[0] for row in db.execute(sql, (self._key(db, run_id),))]
+
+    def _attempts(
+        self, run_id: str, where: str, with_exchanges: bool, values: Sequence[Any] = ()
+    ) -> list[Attempt]:
+        with self.reading() as db:
+            bound = (self._key(db, run_id), *values)
+            found = self._all(f"SELECT * FROM attempts WHERE run_key = ?{where} ORDER BY id", bound)
+            exchanges = self._exchanges(where, bound) if with_exchanges else {}
+        return [rows.attempt_of(run_id, row, tuple(exchanges.get(row["id"], ()))) for row in found]
+
+    def _exchanges(self, where: str, bound: Sequence[Any]) -> dict[int, list[Exchange]]:
+        found: dict[int, list[Exchange]] = {}
+        sql = (
+            "SELECT exchanges.*, timelines.* FROM attempts JOIN exchanges ON attempt_id = attempts.id "
+            f"JOIN timelines ON exchange_id = exchanges.id WHERE run_key = ?{where} ORDER BY exchanges.id"
+        )
+        for row in self._all(sql, bound):
+            request = self._request(row)
+            found.setdefault(row["attempt_id"], []).append(rows.exchange_of(row, request))
+        return found
+
+    def _request(self, row: Mapping[str, Any]) -> Any:
+        try:
+            return self._texts.request_of(row["request_id"], row["options_id"], row["messages"], row["tails"])
+        except KeyError as error:
+            raise StoreCorrupt(
+                f"the store {self.path} lacks text {error} of exchange {row['exchange_id']}",
+                "`tiltyard runs --recover` saves what is readable",
+            ) from error
+
+    def done(self, run_id: str) -> dict[Key, Attempt]:
+        """What need not be asked again: the newest try of each item that did not fail for outside reasons."""
+        where = f" AND NOT failed_outside AND {_NEWEST_TRY}"
+        return {(a.stage, a.item_id, a.repetition): a for a in self._attempts(run_id, where, True)}
+
+    def done_keys(self, run_id: str) -> set[Key]:
+        """The keys of `done`, without reading the attempts."""
+        with self.reading() as db:
+            sql = (
+                "SELECT stage, item_id, repetition FROM attempts "
+                f"WHERE run_key = ? AND NOT failed_outside AND {_NEWEST_TRY}"
+            )
+            return set(db.execute(sql, (self._key(db, run_id),)))
+
+    def tries(self, run_id: str) -> dict[Key, int]:
+        """How many tries each item has had."""
+        with self.reading() as db:
+            sql = (
+                "SELECT stage, item_id, repetition, max(try_no) FROM attempts WHERE run_key = ? "
+                "GROUP BY stage, item_id, repetition"
+            )
+            return {(row[0], row[1], row[2]): row[3] for row in db.execute(sql, (self._key(db, run_id),))}
+
+    def add_samples(self, run_id: str, samples: Sequence[Sample]) -> None:
+        """Store readings of the machine."""
+        with self.writing() as db:
+            key = self._key(db, run_id)
+            db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in samples])
+
+    def samples(self, run_id: str) -> list[Sample]:
+        with self.reading() as db:
+            sql = "SELECT * FROM samples WHERE run_key = ? ORDER BY t_ns, rowid"
+            return [rows.sample_of(row) for row in self._all(sql, (self._key(db, run_id),))]
+
+    # -------------------------------------------------------------- runs
+
+    def run(self, run_id: str) -> Run:
+        """A run by its id, the beginning of one, or `latest`; UsageError when none or several match."""
+        if run_id == "latest":
+            found = self._all(_RUN + "ORDER BY started_at DESC, key DESC LIMIT 1")
+        else:
+            found = self._all(_RUN + "WHERE runs.id = ?", (run_id,)) or self._all(
+                _RUN + "WHERE substr(runs.id, 1, length(?1)) = ?1 ORDER BY key DESC LIMIT 9", (run_id,)
+            )
+        if not found or not run_id:
+            raise _no_run(run_id)
+        if len(found) > 1:
+            names = ", ".join(row["id"] for row in found[:5])
+            raise UsageError(f"{run_id!r} begins several run ids: {names}", "write more of it")
+        return rows.run_of(found[0])
+
+    def runs(self, wanted: RunFilter | None = None) -> list[Run]:
+        """Runs, newest first."""
+        wanted = wanted or RunFilter()
+        parts: list[tuple[str, Sequence[Any]]] = []
+        if wanted.suite:
+            parts.append(("suite = ?", (wanted.suite,)))
+        if wanted.state:
+            parts.append(("state = ?", (wanted.state,)))
+        if wanted.model:
+            parts.append(("instr(lower(models.name), lower(?))", (rows.clean(wanted.model),)))
+        if wanted.search is not None:
+            with self.writing() as db:
+                keys = runs_matching(db, wanted.search)
+            parts.append((f"runs.key IN ({', '.join(map(str, keys))})", ()))
+        where = " AND ".join(part for part, _ in parts)
+        sql = _RUN + (f"WHERE {where} " if where else "") + "ORDER BY started_at DESC, runs.key DESC"
+        values = [value for _, bound in parts for value in bound]
+        if wanted.limit is not None:
+            sql, values = sql + " LIMIT ?", [*values, wanted.limit]
+        return [rows.run_of(row) for row in self._all(sql, values)]
+
+    def search(self, text: str, limit: int = 100) -> list[Any]:
+        """Answers in which these words stand, best first."""
+        with self.writing() as db:
+            return attempts_matching(db, text, limit)
+
+    def counts(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """Attempts stored for each run."""
+        found = {}
+        with self.reading() as db:
+            for run_id in run_ids:
+                sql = "SELECT count(*) FROM attempts WHERE run_key = ?"
+                found[run_id] = db.execute(sql, (self._key(db, run_id),)).fetchone()[0]
+        return found
+
+    def board(self, wanted: Wanted | None = None) -> list[Any]:
+        """The leaderboard: see `board.py`."""
+        with self.reading() as db:
+            return board_rows(db, wanted or Wanted())
+
+    def delete(self, run_ids: Iterable[str]) -> int:
+        """Delete runs and all that belongs to them; one that is under way raises StoreLocked."""
+        with self.writing() as db:
+            for run_id in (gone := list(run_ids)):
+                key = self._key(db, run_id)
+                row = self._all("SELECT * FROM runs WHERE key = ?", (key,))[0]
+                if row["state"] == "running" and alive(_owner(row), row["active_at"]):
+                    raise StoreLocked(f"run {run_id} is under way", "stop it first (Ctrl+C)")
+                db.execute("DELETE FROM runs WHERE key = ?", (key,))
+                self._keys.pop(run_id, None)
+        return len(gone)
+
+    def take_in(self, bundles: Iterable[Bundle]) -> list[str]:
+        """Add whole runs from elsewhere, all or none; returns the ids that were not here already."""
+        new = []
+        with self.writing() as db:
+            for bundle in bundles:
+                if db.execute("SELECT 1 FROM runs WHERE id = ?", (bundle.run.id,)).fetchone():
+                    continue
+                state: RunState = "interrupted" if bundle.run.state == "running" else bundle.run.state
+                self._insert_run(db, replace(bundle.run, state=state), None)
+                key = self._key(db, bundle.run.id)
+                sessions = max((attempt.session for attempt in bundle.attempts), default=1)
+                db.execute(
+                    "UPDATE runs SET ended_at = ?, sessions = ? WHERE key = ?",
+                    (bundle.run.ended_at, sessions, key),
+                )
+                self._put_figures(db, key, bundle.run.summary or {})
+                for attempt in bundle.attempts:
+                    self._add_one(db, attempt)
+                db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])
+                new.append(bundle.run.id)
+        return new
+
+    # -------------------------------------------------------------- calibration
+
+    def set_calibration(self, result: Mapping[str, Json]) -> None:
+        with self.writing() as db:
+            db.execute(
+                "INSERT INTO calibrations (made_at, result) VALUES (?, ?)", (utc_now(), rows.to_json(result))
+            )
+
+    def calibration(self) -> dict[str, Json] | None:
+        """The newest calibration of this machine, or None."""
+        found = self._all("SELECT result FROM calibrations ORDER BY id DESC LIMIT 1")
+        return rows.from_json(found[0]["result"], dict[str, Any]) if found else None
+
+
+def _insert(table: str, columns: str, tail: str = "") -> str:
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))}){tail}"
+
+
+_INSERT_ATTEMPT = _insert("attempts", rows.ATTEMPT_COLUMNS, " ON CONFLICT DO NOTHING")
+_INSERT_EXCHANGE = _insert("exchanges", rows.EXCHANGE_COLUMNS)
+_INSERT_TIMELINE = _insert("timelines", rows.TIMELINE_COLUMNS)
+_INSERT_SAMPLE = _insert("samples", rows.SAMPLE_COLUMNS)
+
+
+def _owner(row: Mapping[str, Any]) -> Owner:
+    return Owner(row["owner_pid"] or 0, row["owner_started"] or 0.0, row["owner_host"] or "")
+
+
+def _no_run(run_id: str) -> UsageError:
+    return UsageError(f"no run {run_id!r} in the store", "`tiltyard runs` lists them")
+
+
+def _without_keys(exchange: Exchange) -> Exchange:
+    """Error answers sometimes repeat the key they refuse."""
+    raw = exchange.raw
+    if raw is not None:
+        hidden = hide_keys(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        raw = hidden
+    error = None if exchange.error is None else hide_keys(exchange.error)
+    return replace(exchange, raw=raw, error=error, text=hide_keys(exchange.text))
