@@ -1,0 +1,192 @@
+"""A capture of OpenAI chat completions read into an exchange: pure, after the last byte.
+
+Serves every dialect that speaks `/v1/chat/completions`; what is Ollama's own is in `ollama.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from tiltyard.records import Capture, Ending, Events, Exchange, Request, ServerTimings
+from tiltyard.servers.chat_body import chat_body
+from tiltyard.servers.chat_claims import (
+    llamacpp_timings,
+    lmstudio_timings,
+    plainly_another,
+    runtime_version,
+    usage_of,
+)
+from tiltyard.servers.chat_events import ChatEvents
+from tiltyard.servers.error_text import error_in, error_of_body
+from tiltyard.servers.stream import arrival_times, plain_ends, plain_payloads, sse, unterminated
+from tiltyard.servers.thinking import split_tags
+
+__all__ = ["Accept", "chat_body", "read_chat"]
+
+Accept = Callable[[str], bool] | Collection[str]
+
+
+def read_chat(request: Request, capture: Capture, *, accept: Accept | None = None) -> Exchange:
+    """Interpret one captured answer.
+
+    `accept` turns on the check of the served model's name: names that may stand for the asked one (its own
+    is always among them), or a function that says whether a served name may. None: not checked.
+    """
+    body = capture.body
+    if capture.status is None or capture.status >= 300:
+        return _without_stream(request, capture)
+    events = ChatEvents()
+    notes: list[str] = []
+    whole = _whole_json(capture)
+    if whole is not None:
+        error = error_in(whole)
+        if error is not None:
+            return _failed(request, capture, "http_error", error)
+        events.add(body.strip(), len(body))
+        notes.append("not_streamed")
+    else:
+        payloads = plain_payloads(body)
+        if payloads is not None:
+            events.add_payloads(payloads, plain_ends(payloads))
+        else:
+            for event in sse(body):
+                if event.comment:
+                    events.add_comment(event.end)
+                else:
+                    events.add(event.data, event.end, event.name)
+            if unterminated(body):
+                notes.append("unterminated")
+    return _exchange(request, capture, events, (notes, accept))
+
+
+def _exchange(
+    request: Request,
+    capture: Capture,
+    said: ChatEvents,
+    rest: tuple[list[str], Accept | None],
+) -> Exchange:
+    notes, accept = rest
+    kinds = "".join(said.kinds)
+    texts = said.texts
+    source = said.reasoning_field
+    text = _of_kind(kinds, texts, "c")
+    reasoning = _of_kind(kinds, texts, "r") if "r" in kinds else ""
+    if "think>" in text and not reasoning:
+        split = split_tags(kinds, texts)
+        if split is not None:
+            text, reasoning, kinds = split
+            source = "tags"
+    if "f" in kinds:
+        notes.append("refusal")
+        text = text or _of_kind(kinds, texts, "f")
+    if request.think is False and reasoning.strip():
+        notes.append("thinking_despite_off")
+    ending, error = _ending(request, capture, said, accept)
+    if ending == "ok" and capture.failure is not None:
+        notes.append("left_open" if capture.failure.startswith("timeout") else "closed_roughly")
+    return Exchange(
+        request=request,
+        timeline=capture.timeline,
+        ending=ending,
+        status=capture.status,
+        events=Events(
+            t_ns=tuple(arrival_times(said.ends, capture.timeline)),
+            kinds=kinds,
+            texts=tuple(texts),
+            tokens=said.tokens(),
+        ),
+        text=text,
+        reasoning=reasoning,
+        reasoning_source=source,
+        tool_calls=said.tool_calls.finished() if len(said.tool_calls) else (),
+        finish_reason=said.finish_reason,
+        model_served=said.model,
+        engine_version=runtime_version(said.runtime) or said.fingerprint,
+        usage=usage_of(said.usage, said.timings),
+        timings=_timings(said),
+        error=error,
+        notes=(*notes, *said.notes, *_stop_notes(said)),
+        raw=None if ending == "ok" else capture.body,
+    )
+
+
+def _of_kind(kinds: str, texts: list[str], kind: str) -> str:
+    if kinds.count(kind) == len(kinds):
+        return "".join(texts)
+    return "".join([t for k, t in zip(kinds, texts, strict=True) if k == kind])
+
+
+def _ending(
+    request: Request, capture: Capture, said: ChatEvents, accept: Accept | None
+) -> tuple[Ending, str | None]:
+    if said.error is not None:
+        return "error_midstream", said.error
+    finished = said.finish_reason is not None
+    if capture.failure is not None and not (finished and _after_the_end(capture, said)):
+        return capture.failure, capture.error
+    if not said.choices_seen:
+        return "empty", "the answer holds no choices"
+    if accept is not None and said.model and not _accepted(request.model, said.model, accept):
+        return "wrong_model", f"asked for {request.model}, answered by {said.model}"
+    if not finished:
+        return "truncated", "the stream ended without a finish reason"
+    return "ok", None
+
+
+def _after_the_end(capture: Capture, said: ChatEvents) -> bool:
+    """A connection that broke or stayed open after everything was said loses nothing."""
+    return capture.failure in ("error_midstream", "timeout_gap") and said.done_seen
+
+
+def _accepted(asked: str, served: str, accept: Accept) -> bool:
+    if callable(accept):
+        return accept(served)
+    return not all(plainly_another(name, served) for name in (asked, *accept))
+
+
+def _timings(said: ChatEvents) -> ServerTimings | None:
+    if said.timings is not None:
+        return llamacpp_timings(said.timings)
+    if said.stats is not None:
+        return lmstudio_timings(said.stats)
+    return None
+
+
+def _stop_notes(said: ChatEvents) -> tuple[str, ...]:
+    """LM Studio's own stop reason, where the finish reason hides it."""
+    reason = said.stats.get("stop_reason") if said.stats is not None else None
+    if reason == "contextLengthReached":
+        return ("context_length_reached",)
+    if reason in ("modelUnloaded", "failed", "userStopped"):
+        return (f"stop_reason_{reason}",)
+    return ()
+
+
+def _whole_json(capture: Capture) -> object | None:
+    """The value of an answer that is one JSON document instead of a stream; None when it is a stream."""
+    kind = capture.headers.get("content-type", "")
+    if "event-stream" in kind or not capture.body.lstrip().startswith(b"{"):
+        return None
+    try:
+        return msgspec.json.decode(capture.body)  # type: ignore[no-any-return]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _without_stream(request: Request, capture: Capture) -> Exchange:
+    if capture.status is None:
+        return _failed(request, capture, capture.failure or "connect_error", capture.error)
+    return _failed(request, capture, "http_error", error_of_body(capture.status, capture.body))
+
+
+def _failed(request: Request, capture: Capture, ending: Ending, error: str | None) -> Exchange:
+    return Exchange(
+        request=request,
+        timeline=capture.timeline,
+        ending=ending,
+        status=capture.status,
+        error=error,
+        raw=capture.body or None,
+    )

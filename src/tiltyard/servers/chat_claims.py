@@ -1,0 +1,102 @@
+"""What a server claims in chat chunks about itself: token counts, timings, names. Missing stays None."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from tiltyard.records import Json, ServerTimings, TokenSource, Usage
+
+
+def integer(value: Json) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+        return None
+    return int(value)
+
+
+def number(value: Json) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return None
+    return float(value)
+
+
+def _section(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | None) -> Usage | None:
+    """Token counts: OpenAI's `usage`, completed or replaced by llama.cpp's `timings`."""
+    native = timings or {}
+    cache_n, prompt_n = integer(native.get("cache_n")), integer(native.get("prompt_n"))
+    predicted_n = integer(native.get("predicted_n"))
+    source: TokenSource = "server"
+    if usage is None:
+        if prompt_n is None and predicted_n is None:
+            return None
+        usage = {"prompt_tokens": (prompt_n or 0) + (cache_n or 0), "completion_tokens": predicted_n}
+        source = "server-native"
+    prompt_details = _section(usage.get("prompt_tokens_details"))
+    output_details = _section(usage.get("completion_tokens_details"))
+    cached = integer(prompt_details.get("cached_tokens"))
+    if cached is None:
+        cached = integer(usage.get("prompt_cache_hit_tokens"))
+    reasoning = integer(output_details.get("reasoning_tokens"))
+    return Usage(
+        prompt_tokens=integer(usage.get("prompt_tokens")),
+        output_tokens=integer(usage.get("completion_tokens")),
+        cached_tokens=cache_n if cached is None else cached,
+        reasoning_tokens=integer(usage.get("reasoning_tokens")) if reasoning is None else reasoning,
+        source=source,
+    )
+
+
+def llamacpp_timings(timings: Mapping[str, Json]) -> ServerTimings:
+    """llama.cpp's `timings`: prompt_n leaves out what came from the cache."""
+    return ServerTimings(
+        source="llamacpp",
+        prefill_tokens=integer(timings.get("prompt_n")),
+        prefill_ms=number(timings.get("prompt_ms")),
+        prefill_tps=number(timings.get("prompt_per_second")),
+        decode_tokens=integer(timings.get("predicted_n")),
+        decode_ms=number(timings.get("predicted_ms")),
+        decode_tps=number(timings.get("predicted_per_second")),
+        draft_tokens=integer(timings.get("draft_n")),
+        draft_accepted=integer(timings.get("draft_n_accepted")),
+    )
+
+
+def lmstudio_timings(stats: Mapping[str, Json]) -> ServerTimings:
+    """LM Studio's v0 `stats`, each as claimed: its rate is not tokens over generation_time."""
+    ttft_s = number(stats.get("time_to_first_token"))
+    generation_s = number(stats.get("generation_time"))
+    return ServerTimings(
+        source="lmstudio-v0",
+        decode_ms=None if generation_s is None else generation_s * 1000,
+        decode_tps=number(stats.get("tokens_per_second")),
+        ttft_ms=None if ttft_s is None else ttft_s * 1000,
+        draft_tokens=integer(stats.get("total_draft_tokens_count")),
+        draft_accepted=integer(stats.get("accepted_draft_tokens_count")),
+    )
+
+
+def runtime_version(runtime: Json) -> str | None:
+    """LM Studio's `runtime{name, version}` as one string."""
+    section = _section(runtime)
+    words = [section.get(key) for key in ("name", "version")]
+    return " ".join(word for word in words if isinstance(word, str) and word) or None
+
+
+def plainly_another(asked: str, served: str) -> bool:
+    """Whether a served name cannot stand for the asked one.
+
+    Paths, file endings, tags and vendor prefixes are forgiven: one normalised name within the other is the
+    same model. An empty served name says nothing.
+    """
+    a, b = _plain_name(asked), _plain_name(served)
+    return bool(a) and bool(b) and a not in b and b not in a
+
+
+def _plain_name(name: str) -> str:
+    name = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].lower()
+    name = name.removesuffix(".gguf").removesuffix(":latest")
+    return "".join(c for c in name if c.isalnum() or ord(c) > 127)

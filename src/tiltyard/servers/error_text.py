@@ -1,0 +1,74 @@
+"""One clean line out of whatever a server calls an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from tiltyard.records import Json
+
+MAX_ERROR_CHARS = 300
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+def one_line(text: str) -> str:
+    """Printable characters on one line, at most 300 of them."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
+
+
+def error_in(value: Json) -> str | None:
+    """The message of an error object in any known envelope; None when the value is no error.
+
+    Known: {"error": {"message": ...}} (OpenAI, llama.cpp, Ollama /v1), {"error": "..."} (Ollama, LM Studio,
+    mlx), {"object": "error", "message": ...} (older vLLM), {"type": "error", "error": ...}, and
+    {"detail": ...} (FastAPI, SGLang) where there is nothing else.
+    """
+    if not isinstance(value, Mapping):
+        return None
+    error = value.get("error")
+    if error:
+        return _message(error)
+    if value.get("object") == "error" or value.get("type") == "error":
+        return _message(value)
+    if value.get("detail") and "choices" not in value and "message" not in value:
+        return _message(value["detail"])
+    return None
+
+
+def _message(error: Json) -> str:
+    if isinstance(error, str):
+        return one_line(error) or "an error without a message"
+    if isinstance(error, Mapping):
+        for key in ("message", "error", "detail", "msg", "title", "type", "code"):
+            inner = error.get(key)
+            if inner:
+                return _message(inner)
+        return "an error without a message"
+    if isinstance(error, list) and error:
+        return one_line("; ".join(_message(entry) for entry in error[:3]))
+    return one_line(str(error))
+
+
+def error_of_body(status: int | None, body: bytes) -> str:
+    """One line for an error answer: the status, and what the body says."""
+    head = f"HTTP {status}" if status is not None else "error"
+    said = _said(body)
+    return f"{head}: {said}" if said else head
+
+
+def _said(body: bytes) -> str:
+    if not body.strip():
+        return ""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = body[:65536].decode("utf-8", "replace")
+        title = _TITLE.search(text)
+        return one_line(title.group(1) if title else text)
+    found = error_in(value)
+    if found is not None:
+        return found
+    return _message(value) if isinstance(value, Mapping) and value.get("message") else one_line(str(value))

@@ -1,0 +1,44 @@
+"""Reasoning that arrives as <think> tags inside the content: found, and told apart from the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_OPEN = "<think>"
+_CLOSE = "</think>"
+
+
+class Split(NamedTuple):
+    """`kinds` and `texts` of the events stay as long as they were; content inside the tags became "r"."""
+
+    text: str
+    reasoning: str
+    kinds: str
+
+
+def split_tags(kinds: str, texts: Sequence[str]) -> Split | None:
+    """Tell reasoning from answer by tags; None when there are none.
+
+    An opening tag counts only at the very start (a model may write about tags later). A closing tag alone
+    counts too: some templates put the opening one into the prompt.
+    """
+    content = "".join([t for k, t in zip(kinds, texts, strict=True) if k == "c"])
+    if _CLOSE not in content and not content.lstrip().startswith(_OPEN):
+        return None
+    lead = len(content) - len(content.lstrip())
+    opened = content.startswith(_OPEN, lead)
+    begin = lead + len(_OPEN) if opened else 0
+    close = content.find(_CLOSE, begin)
+    end = close + len(_CLOSE) if close >= 0 else len(content)
+    reasoning = content[begin : close if close >= 0 else len(content)]
+    out: list[str] = []
+    position = 0
+    for kind, text in zip(kinds, texts, strict=True):
+        if kind != "c":
+            out.append(kind)
+            continue
+        start, position = position, position + len(text)
+        after = start >= end or content[end:position].strip() != ""
+        out.append("c" if after else "r")
+    return Split(content[end:].lstrip(), reasoning.strip(), "".join(out))
