@@ -1,0 +1,99 @@
+"""`tiltyard calibrate`: the instrument's own error and ceiling on this machine, kept for later runs.
+
+Measuring is `load/calibrate.py`; here are the words, and the place in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard.records import Json
+
+EPILOG = """\b
+Examples:
+  tiltyard calibrate                 about half a minute
+  tiltyard calibrate --seconds 5     a quick look
+  tiltyard calibrate --json          for programs"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--seconds", type=click.FloatRange(1, 600), default=15.0, show_default=True, help="Time to measure."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store.")
+def calibrate(seconds: float, as_json: bool, data_dir: Path | None) -> None:
+    """Measure the instrument itself: its errors against a server whose timing is known, and its ceiling.
+
+    The result is kept and attached to every later run on this machine. Leave the machine alone meanwhile.
+    """
+    from tiltyard.load.calibrate import calibrate as measure
+    from tiltyard.load.calibrate import new_loop
+    from tiltyard.store.store import Store
+
+    store = Store.open(None if data_dir is None else data_dir / "tiltyard.sqlite3")
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            result = runner.run(measure(seconds, lambda text: click.echo(f"  {text} ...", err=True)))
+        store.set_calibration(result)
+    finally:
+        store.close()
+    if as_json:
+        click.echo(json.dumps(result, separators=(",", ":")))
+    else:
+        show(result)
+
+
+def show(result: Mapping[str, Json]) -> None:
+    """The result for a person."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Tiltyard's own error and ceiling here", title_justify="left")
+    table.add_column("what")
+    table.add_column("median", justify="right")
+    table.add_column("p99", justify="right")
+    for name, key, unit in (
+        ("error of TTFT", "ttft_error_ms", "ms"),
+        ("error of a token's time", "token_error_ms", "ms"),
+        ("error of time per token", "tpot_error_ms", "ms"),
+        ("error of the decode rate", "decode_error_pct", "%"),
+    ):
+        part = result[key]
+        table.add_row(name, amount(part["p50"], unit), amount(part["p99"], unit))
+    table.add_row("error of the p99 gap", "", amount(result["gap_p99_error_ms"], "ms"))
+    engine: Any = result["engine"]
+    if engine:
+        apart = engine["apart_pct"]
+        table.add_row(
+            "decode rate, client and llama.cpp", amount(apart["p50"], "%"), amount(apart["p99"], "%")
+        )
+    console = Console()
+    console.print(table)
+    top, requests, part = result["ceiling"], result["requests"], result["part_load"]
+    least = "" if top["limited_by"] == "client" else "at least "
+    console.print(
+        f"ceiling: {least}{top['chunks_per_s']:,} chunks/s and {requests['per_s']:,} requests/s on one core; "
+        f"CPU per chunk {top['cpu_us_per_chunk']} us there, {part['cpu_us_per_chunk']} us at part load"
+    )
+    clocks = {"kernel": "the kernel stamps arrivals", "user": "arrivals are stamped in the read callback"}
+    console.print(
+        f"clock: {result['clock']} ({clocks.get(result['clock'], '')}); event loop: {result['loop']}"
+    )
+    if result["lost_tokens"]:
+        console.print(f"lost: {result['lost_tokens']} tokens did not arrive as they were written")
+    if not engine:
+        console.print(
+            "engine: not installed (pip install 'tiltyard[embedded]'), so only the simulator was used"
+        )
+    console.print("kept; later runs carry it")
+
+
+def amount(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:.4f} {unit}"
