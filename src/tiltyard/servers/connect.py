@@ -1,0 +1,109 @@
+"""From an address to a client of the right dialect, identified; and from a dialect's name to its class.
+
+Third parties add dialects by the entry-point group `tiltyard.servers`. Finding servers is in `discover.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+
+from tiltyard import settings
+from tiltyard.errors import UsageError
+from tiltyard.servers import DIALECTS, Address, Server
+from tiltyard.servers.names import nearest
+from tiltyard.servers.recognise import recognise
+from tiltyard.servers.replies import base_url, let_in, not_a_model_server
+from tiltyard.servers.wire import Reply, open_wire
+
+ENTRY_POINTS = "tiltyard.servers"
+PROBE_S = 5.0
+HOMES: Mapping[str, str] = {  # where a dialect is when only its name is given
+    "ollama": "http://127.0.0.1:11434",
+    "lmstudio": "http://127.0.0.1:1234",
+    "llamacpp": "http://127.0.0.1:8080",
+    "mlx": "http://127.0.0.1:8080",
+    "vllm": "http://127.0.0.1:8000",
+    "sglang": "http://127.0.0.1:30000",
+}
+
+
+def third_party() -> dict[str, EntryPoint]:
+    """Dialects that other packages bring, by name; ours cannot be replaced."""
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS) if entry.name not in DIALECTS}
+
+
+def open_server(dialect: str, address: Address) -> Server:
+    """A client of this dialect, not yet connected; raises UsageError for a dialect nobody knows."""
+    target = next((path for name, path in DIALECTS.items() if name == dialect), None)
+    if target is not None:
+        module, _, name = target.partition(":")
+        server: Server = getattr(importlib.import_module(module), name)(address)
+        return server
+    others = third_party()
+    if dialect not in others:
+        known = [*DIALECTS, *others]
+        near = nearest(dialect, known)
+        raise UsageError(
+            f"no dialect is called {dialect!r}",
+            f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}",
+        )
+    made: Server = others[dialect].load()(address)
+    return made
+
+
+async def connect(
+    url: str | None = None,
+    dialect: str | None = None,
+    api_key: str | None = None,
+    *,
+    like: Address | None = None,
+) -> Server:
+    """A client for an address, identified; the dialect is found out when it is None.
+
+    Without an address the dialect's own default is used. The key is looked up in the settings when it is
+    None. `like` brings the context and the slots to start with. Raises NoServer, NotAModelServer,
+    Unauthorized, UsageError.
+    """
+    if url is None:
+        url = settings.load_settings().ollama_url if dialect == "ollama" else HOMES.get(dialect or "")
+    if url is None:
+        raise UsageError("neither the address nor the dialect of a server is known", "give --server URL")
+    if dialect != "embedded":
+        key = api_key or settings.api_key(base_url(url), dialect)
+        address = Address(url=base_url(url, login=True), api_key=key)
+    else:
+        address = Address(url=url)
+    if like is not None:
+        address = Address(url=address.url, api_key=address.api_key, context=like.context, slots=like.slots)
+    server = open_server(dialect or await find_dialect(address), address)
+    try:
+        await server.identify()
+    except BaseException:
+        await server.close()
+        raise
+    return server
+
+
+async def find_dialect(address: Address) -> str:
+    """Look at the bodies of an unknown server. A refusal counts only if nothing else told who it is."""
+    wire = open_wire(address)
+    seen: dict[str, Reply] = {}
+
+    async def get(path: str) -> Reply:
+        if path not in seen:
+            seen[path] = await wire.call("GET", path, timeout_s=PROBE_S)
+        return seen[path]
+
+    try:
+        dialect = await recognise(get)
+    finally:
+        await wire.close()
+    if dialect is None:
+        for reply in seen.values():
+            let_in(reply)
+        raise not_a_model_server(
+            base_url(address.url), "none of the pages of a model server has the right shape"
+        )
+    return dialect

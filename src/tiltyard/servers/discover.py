@@ -1,0 +1,83 @@
+"""Finds the servers that run here: known ports side by side, the whole sweep within a second.
+
+A port that accepts and never answers costs its own deadline and delays nobody else. What cannot be used is
+reported with the reason, so that a wrong key or a hung server is not mistaken for none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tiltyard import settings
+from tiltyard.errors import NoServer, ServerError
+from tiltyard.records import Model, Record, ServerInfo
+from tiltyard.servers.connect import connect
+from tiltyard.servers.replies import base_url
+
+PORTS: tuple[int, ...] = (
+    11434,  # Ollama
+    1234,  # LM Studio
+    8080,  # llama-server so far, mlx_lm.server
+    9931,  # llama-server to be
+    8000,  # vLLM
+    30000,  # SGLang
+)
+DEADLINE_S = 0.8
+SILENT = "something accepts connections here but does not answer in time"
+
+
+class Found(Record, frozen=True):
+    """Somebody at an address: a server with its models, or the reason why it cannot be used."""
+
+    url: str
+    info: ServerInfo | None = None
+    models: tuple[Model, ...] = ()
+    problem: str | None = None  # one line
+    remedy: str = ""
+
+
+def addresses() -> list[str]:
+    """Where to look: what the settings name (OLLAMA_HOST included), then the known ports of this machine."""
+    known = settings.load_settings()
+    named = [known.server, *known.servers, known.ollama_url]
+    ports = [f"http://127.0.0.1:{port}" for port in PORTS]
+    return list(
+        dict.fromkeys(base_url(url).replace("//localhost", "//127.0.0.1") for url in [*named, *ports] if url)
+    )
+
+
+async def survey(
+    urls: Sequence[str] | None = None, timeout_s: float = DEADLINE_S, api_key: str | None = None
+) -> list[Found]:
+    """Everybody at these addresses (None: `addresses()`), side by side, within `timeout_s` in all.
+
+    Whoever cannot be used is there with the reason; where nobody listens there is no entry.
+    """
+    places = addresses() if urls is None else list(dict.fromkeys(base_url(url, login=True) for url in urls))
+    looked = await asyncio.gather(*(look(url, timeout_s, api_key) for url in places))
+    return [each for each in looked if each is not None]
+
+
+async def discover(urls: Sequence[str] | None = None, timeout_s: float = DEADLINE_S) -> list[Found]:
+    """The usable servers at these addresses, with what they serve."""
+    return [each for each in await survey(urls, timeout_s) if each.info is not None]
+
+
+async def look(url: str, timeout_s: float, api_key: str | None = None) -> Found | None:
+    """Who is at one address; None for nobody."""
+    shown = base_url(url)
+    server = None
+    try:
+        async with asyncio.timeout(timeout_s):
+            server = await connect(url, api_key=api_key)
+            return Found(url=shown, info=server.info, models=tuple(await server.models()))
+    except TimeoutError:
+        return Found(url=shown, problem=SILENT, remedy="it may be loading a model, or hang: look at its log")
+    except NoServer:
+        return None
+    except ServerError as error:
+        return Found(url=shown, problem=str(error), remedy=error.remedy)
+    finally:
+        if server is not None:
+            await server.close()

@@ -1,0 +1,63 @@
+"""Dense or mixture of experts, and how many parameters really work on a token.
+
+Formula: a tensor of experts (`*_exps`, or `ffn_gate.3.weight` in old files) counts used / count of its
+elements, every other tensor counts whole. Shared experts (`*_shexp`) always work, so they count whole.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from tiltyard.records import Json
+
+EXPERT_TENSOR = re.compile(r"_exps\b|\bffn_(?:gate|up|down)\.\d+\.")
+
+
+class Experts(NamedTuple):
+    """How a model is made up. None: not known."""
+
+    moe: bool | None
+    total: int | None = None
+    used: int | None = None
+
+
+def from_metadata(info: Mapping[str, Json]) -> Experts:
+    """From GGUF keys. `<arch>` is `general.architecture`, not the family; a dense model lacks the key."""
+    architecture = info.get("general.architecture")
+    if not isinstance(architecture, str):
+        return Experts(None)
+    count, used = (whole(info.get(f"{architecture}.expert{part}_count")) for part in ("", "_used"))
+    return Experts(moe=(count or 0) > 1, total=count, used=used)
+
+
+def totals(tensors: Iterable[Json], experts: Experts) -> tuple[int, int | None] | None:
+    """(parameters, active parameters) from a list of `{name, type, shape}`; None for an empty or odd list."""
+    plain = in_experts = 0
+    for tensor in tensors:
+        if not isinstance(tensor, Mapping):
+            return None
+        name, shape = tensor.get("name"), tensor.get("shape")
+        if not isinstance(name, str) or not isinstance(shape, list) or not all(whole(n) for n in shape):
+            return None
+        elements = math.prod(int(n) for n in shape)
+        if EXPERT_TENSOR.search(name):
+            in_experts += elements
+        else:
+            plain += elements
+    if not plain + in_experts:
+        return None
+    if not experts.moe:
+        return plain + in_experts, plain + in_experts
+    if not experts.total or not experts.used:
+        return plain + in_experts, None
+    return plain + in_experts, plain + round(in_experts * experts.used / experts.total)
+
+
+def whole(value: Json) -> int | None:
+    """A positive whole number, or None: servers write numbers as floats, strings and null."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if value > 0 and math.isfinite(value) else None

@@ -1,0 +1,139 @@
+"""What model names, file names and parameter words give away, and which names mean the same model.
+
+Names are somebody else's text: they hold slashes, colons, spaces, emoji, and may be very long. Nothing here
+asks a server; identity proper (digests, tensor shapes) is in the dialects and `moe.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+from tiltyard.errors import ModelNotFound
+
+LONGEST_SHOWN = 80  # characters of a name in a message
+TAG = re.compile(r":[^:/]*$")
+VARIANT = re.compile(r"@[^@/]*$")
+INSTANCE = re.compile(r":\d+$")
+WEIGHTS = re.compile(r"\.(gguf|safetensors|bin)$", re.IGNORECASE)
+QUANT = re.compile(
+    r"(?:^|[-._@:/])((?:UD-|i1-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|BF16|F16|FP16|F32|MXFP4(?:_MOE)?|NVFP4"
+    r"|FP8|AWQ|GPTQ(?:-Int[48])?|W[48]A(?:8|16)|INT[48]|[2-8]bit|bnb-4bit))(?=[-._@:/]|$)",
+    re.IGNORECASE,
+)
+AMOUNT = re.compile(r"^\s*(?:(\d+)\s*[xX]\s*)?(\d+(?:\.\d+)?)\s*([KMBT]?)\s*$", re.IGNORECASE)
+ACTIVE = re.compile(r"(?:^|[-_ ])A(\d+(?:\.\d+)?)([MB])(?=[-_. :@]|$)", re.IGNORECASE)
+SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+
+
+def shown(name: str) -> str:
+    """A name fit for one line of a message: control characters escaped, the middle of a long one left out."""
+    safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
+    if len(safe) <= LONGEST_SHOWN:
+        return safe
+    half = LONGEST_SHOWN // 2 - 2
+    return f"{safe[:half]} … {safe[-half:]}"
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names that look most like this one, best first."""
+    names = list(dict.fromkeys(known))
+    if not names:
+        return []
+    wanted = name[:300].casefold()
+    folded = {each: each.casefold() for each in names}
+    inside = [each for each in names if wanted and wanted in folded[each]]
+    by_fold = {folded[each]: each for each in names}
+    close = [by_fold[each] for each in difflib.get_close_matches(wanted, list(by_fold), n=count, cutoff=0.4)]
+    return list(dict.fromkeys([*inside, *close]))[:count]
+
+
+def not_found(name: str, known: Sequence[str], where: str) -> ModelNotFound:
+    """The error for a model that is not there, with the nearest names as its remedy."""
+    message = f"{where} has no model {shown(name)!r}"
+    near = nearest(name, known)
+    if near:
+        return ModelNotFound(message, "did you mean " + " or ".join(shown(each) for each in near) + "?")
+    if known:
+        listed = ", ".join(shown(each) for each in list(known)[:5])
+        return ModelNotFound(message, f"it has {listed}{' …' if len(known) > 5 else ''}")
+    return ModelNotFound(message, "it has no models at all: load or pull one first")
+
+
+def match(name: str, known: Sequence[str]) -> str | None:
+    """The known name that is meant: the very same, else the only one that means the same model."""
+    if name in known:
+        return name
+    for rule in (_fold, _without_latest, _stem):
+        wanted = rule(name)
+        hits = [each for each in known if rule(each) == wanted]
+        if len(hits) == 1:
+            return hits[0]
+    return None
+
+
+def same_model(asked: str, served: str | None) -> bool:
+    """May `served`, the name in an answer, be the model asked for? False only where it plainly is not.
+
+    Tolerates case, `:latest`, folders, file endings, variants (`@q4_k_m`), instances (`:2`), a publisher
+    before the name and a date after it.
+    """
+    if not served or served == asked:
+        return True
+    forms = [{f(each) for f in (_fold, _without_latest, _stem, _bare)} for each in (asked, served)]
+    if forms[0] & forms[1]:
+        return True
+    a, b = _bare(asked), _bare(served)
+    return any(
+        long.startswith(short + "-") and long[len(short) + 1 :][:1].isdigit()
+        for short, long in ((a, b), (b, a))
+    )
+
+
+def _fold(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _without_latest(name: str) -> str:
+    return _fold(name).removesuffix(":latest")
+
+
+def _stem(name: str) -> str:
+    """The last part of a path, without folders and file ending."""
+    last = re.split(r"[/\\]", _without_latest(name))[-1]
+    return WEIGHTS.sub("", last)
+
+
+def _bare(name: str) -> str:
+    return VARIANT.sub("", INSTANCE.sub("", _stem(name)))
+
+
+def quantization(name: str) -> str | None:
+    """The quantization that a name gives away (`Q4_K_M`, `UD-Q4_K_XL`, `AWQ`, `4bit`), upper case."""
+    found = QUANT.findall(WEIGHTS.sub("", name))
+    if not found:
+        return None
+    word = str(found[-1])
+    return word if word[:1].isdigit() else word.upper().replace("INT", "Int").replace("BNB-4BIT", "bnb-4bit")
+
+
+def amount(words: object) -> int | None:
+    """A number of parameters from words such as `7.6B`, `270M`, `8x7B` (the product) or a plain number."""
+    if isinstance(words, int | float) and not isinstance(words, bool):
+        return int(words) if words > 0 else None
+    if not isinstance(words, str):
+        return None
+    found = AMOUNT.match(ACTIVE.sub("", words))
+    if not found:
+        return None
+    times, number, scale = found.groups()
+    return round(int(times or 1) * float(number) * SCALES[scale.upper()]) or None
+
+
+def active_amount(words: object) -> int | None:
+    """Active parameters from words such as `26B-A4B` or `qwen3-30b-a3b`; None where they do not say."""
+    if not isinstance(words, str):
+        return None
+    found = ACTIVE.search(words)
+    return round(float(found[1]) * SCALES[found[2].upper()]) if found else None

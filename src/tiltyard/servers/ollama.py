@@ -1,0 +1,352 @@
+"""Ollama's native dialect: what it would choose by itself is said (think, num_ctx, truncate, keep_alive).
+
+The stream is read in `ollama_stream.py`. Settings of the server's environment (KV cache type, flash
+attention, parallel requests) are invisible over its API and so unknown here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from tiltyard.errors import ServerError
+from tiltyard.records import Capture, Dialect, Exchange, Json, Message, Model, Request, ServerInfo, Usage
+from tiltyard.servers import Address, Loading, moe
+from tiltyard.servers.claims import judged
+from tiltyard.servers.moe import whole
+from tiltyard.servers.names import active_amount, amount, match, not_found
+from tiltyard.servers.ollama_stream import COLD, PREFIX_SEEN, read_ollama
+from tiltyard.servers.replies import base_url, done, fetch, is_local, not_a_model_server, rows, table, word
+from tiltyard.servers.wire import open_wire
+
+CONTEXT = 4096  # where nobody says and the model is not loaded; the server's own choice depends on its VRAM
+KEEP_ALIVE = "15m"
+RESIDENT_S = 20.0  # how long we trust that a model which was in memory still is
+PREFIX = 96  # characters at the beginning of a prompt that make it the same to a prefix cache
+PREFIXES = 10_000  # remembered ones
+UNLOAD_WAIT_S = 30.0
+LOAD_WAIT_S = 900.0
+POLL_S = 0.05
+
+
+class Ollama:
+    dialect: Dialect = "ollama"
+    can = frozenset({"load", "unload", "seed", "tools", "schema", "think"})
+
+    def __init__(self, address: Address) -> None:
+        url = base_url(address.url)
+        self.address = replace(address, url=url)
+        self.info = ServerInfo(dialect=self.dialect, url=url, local=is_local(url))
+        self.wire = open_wire(replace(address, url=base_url(address.url, login=True)))
+        self.where = f"ollama at {self.address.url}"
+        self.contexts: dict[str, int] = {}  # what each model was loaded with; a change would reload it
+        self.resident: dict[str, float] = {}  # model -> when it was last seen in memory
+        self.prefixes: dict[int, None] = {}
+
+    # ------------------------------------------------------------------ who it is
+
+    async def identify(self) -> ServerInfo:
+        version = word(table(await fetch(self.wire, "/api/version")).get("version"))
+        tags = table(await fetch(self.wire, "/api/tags"))
+        if version is None or not isinstance(tags.get("models"), list):
+            raise not_a_model_server(self.address.url, "no /api/version and /api/tags as Ollama has them")
+        self.info = replace(self.info, version=version, loaded=tuple(await self.residents()))
+        return self.info
+
+    async def residents(self) -> dict[str, Mapping[str, Json]]:
+        """What is in memory, from /api/ps, by name."""
+        listed = rows(table(await fetch(self.wire, "/api/ps")).get("models"))
+        return {name: item for item in listed if (name := name_of(item))}
+
+    async def models(self) -> list[Model]:
+        tags, resident = await asyncio.gather(fetch(self.wire, "/api/tags"), self.residents())
+        return [
+            listed_model(item, resident.get(name_of(item) or ""), self.info.version)
+            for item in rows(table(tags).get("models"))
+            if name_of(item)
+        ]
+
+    async def describe(self, model: str) -> Model:
+        known = {each.name: each for each in await self.models()}
+        name = match(model, list(known))
+        if name is None:
+            raise not_found(model, list(known), self.where)
+        shown = done(await self.wire.call("POST", "/api/show", {"model": name}), f"describing {name}")
+        return detailed(known[name], shown)
+
+    # ------------------------------------------------------------------ one exchange
+
+    async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
+        notes = await self.look(request)
+        context = request.context or self.contexts.get(request.model) or self.address.context or CONTEXT
+        self.contexts[request.model] = context
+        capture = await self.wire.stream(
+            "/api/chat",
+            msgspec.json.encode(chat_payload(request, context)),
+            scheduled_ns=scheduled_ns,
+            timeouts=request.timeouts,
+            request_id=request.request_id,
+        )
+        if capture.status == 200:
+            self.resident[request.model] = time.monotonic()
+        return replace(capture, notes=(*capture.notes, *notes)) if notes else capture
+
+    async def look(self, request: Request) -> list[str]:
+        """What only this side can know: is the model in memory, was such a prompt sent before?"""
+        notes: list[str] = []
+        seen = self.resident.get(request.model)
+        if seen is None or time.monotonic() - seen > RESIDENT_S:
+            try:
+                resident = await self.residents()
+            except ServerError:  # the request itself will say so, with its times
+                return notes
+            item = next((v for k, v in resident.items() if match(request.model, [k])), None)
+            if item is None:
+                notes.append(COLD)
+            else:
+                context = whole(item.get("context_length"))
+                if context is not None:
+                    self.contexts.setdefault(request.model, context)
+        key = hash((request.model, prompt_start(request)))
+        if key in self.prefixes:
+            notes.append(PREFIX_SEEN)
+        elif len(self.prefixes) < PREFIXES:
+            self.prefixes[key] = None
+        return notes
+
+    def read(self, request: Request, capture: Capture) -> Exchange:
+        told = request if request.think is not None else replace(request, think=False)
+        return judged(told, read_ollama(request, capture))
+
+    async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
+        return self.read(request, await self.ask(request, scheduled_ns))
+
+    async def count_tokens(self, model: str, text: str) -> Usage | None:
+        return None
+
+    # ------------------------------------------------------------------ in and out of memory
+
+    async def load(self, model: str, context: int | None = None) -> Loading:
+        """Load by an empty chat; the time is the call's wall time, the server's own is kept too."""
+        before = await self.residents()
+        name = match(model, list(before)) or model
+        size = context or self.address.context or self.contexts.get(model) or CONTEXT
+        loaded = name in before and whole(before[name].get("context_length")) in (None, size)
+        payload = {**empty_chat(model, KEEP_ALIVE), "options": {"num_ctx": size}}
+        start = time.perf_counter()
+        reply = await self.wire.call("POST", "/api/chat", payload, timeout_s=LOAD_WAIT_S)
+        wall_ms = (time.perf_counter() - start) * 1e3
+        if reply.status == 404:
+            raise not_found(model, [each.name for each in await self.models()], self.where)
+        answer = done(reply, f"loading {model}")
+        self.contexts[model] = await self.context_of(model) or size
+        self.resident[model] = time.monotonic()
+        ns = whole(answer.get("load_duration"))
+        return Loading(
+            load_ms=wall_ms, source="client", server_load_ms=ns / 1e6 if ns else None, was_loaded=loaded
+        )
+
+    async def context_of(self, model: str) -> int | None:
+        """The context that the model really has, read back from /api/ps."""
+        for name, item in (await self.residents()).items():
+            if match(model, [name]):
+                return whole(item.get("context_length"))
+        return None
+
+    async def unload(self, model: str) -> None:
+        """Unload, and wait until /api/ps no longer lists it; raises ServerError where it stays."""
+        reply = await self.wire.call("POST", "/api/chat", empty_chat(model, 0), timeout_s=UNLOAD_WAIT_S)
+        if reply.status == 404:
+            raise not_found(model, [each.name for each in await self.models()], self.where)
+        done(reply, f"unloading {model}")
+        self.resident.pop(model, None)
+        self.contexts.pop(model, None)
+        end = time.monotonic() + UNLOAD_WAIT_S
+        while match(model, list(await self.residents())):
+            if time.monotonic() > end:
+                raise ServerError(
+                    f"{model} is still in memory after {UNLOAD_WAIT_S:.0f} s",
+                    f"`ollama stop {model}` may help",
+                )
+            await asyncio.sleep(POLL_S)
+
+    async def close(self) -> None:
+        await self.wire.close()
+
+
+# ------------------------------------------------------------------ requests
+
+
+def chat_payload(request: Request, context: int) -> dict[str, Any]:
+    """The body of POST /api/chat. `think` is always there: left out, it would mean yes."""
+    payload: dict[str, Any] = {
+        "model": request.model,
+        "messages": [message_of(each) for each in request.messages],
+        "stream": True,
+        "think": False if request.think is None else request.think,
+        "truncate": False,  # a prompt that does not fit is refused, not cut in silence
+        "keep_alive": KEEP_ALIVE,
+        "options": options_of(request, context),
+    }
+    if request.tools:
+        payload["tools"] = list(request.tools)
+    if request.response_format is not None:
+        payload["format"] = format_of(request.response_format)
+    if request.logprobs:
+        payload |= {"logprobs": True, "top_logprobs": min(request.logprobs, 20)}
+    return payload
+
+
+def options_of(request: Request, context: int) -> dict[str, Any]:
+    """Sampling and context, of the right types: a wrong one is an error, an unknown name is ignored."""
+    options: dict[str, Any] = {"num_ctx": context}
+    if request.max_tokens is not None:
+        options["num_predict"] = request.max_tokens
+    if request.temperature is not None:
+        options["temperature"] = float(request.temperature)
+    if request.top_p is not None:
+        options["top_p"] = float(request.top_p)
+    if request.seed is not None:
+        options["seed"] = request.seed
+    if request.stop:
+        options["stop"] = list(request.stop)
+    return options
+
+
+def message_of(message: Message) -> dict[str, Any]:
+    out: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.reasoning:
+        out["thinking"] = message.reasoning
+    if message.tool_calls:
+        out["tool_calls"] = [
+            {
+                "id": call.id or "",
+                "function": {"name": call.name, "arguments": arguments_object(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        out["tool_call_id"] = message.tool_call_id
+    return out
+
+
+def arguments_object(text: str) -> Json:
+    """Arguments as the object that Ollama wants; a text that is none is wrapped rather than lost."""
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        value = None
+    return value if isinstance(value, dict) else {"_raw": text}
+
+
+def format_of(wanted: Mapping[str, Json]) -> Json:
+    """`json`, or the schema itself, out of an OpenAI response format."""
+    inner = table(wanted.get("json_schema"))
+    return inner.get("schema") or wanted.get("schema") or "json"
+
+
+def empty_chat(model: str, keep_alive: str | int) -> dict[str, Any]:
+    return {"model": model, "messages": [], "stream": False, "keep_alive": keep_alive}
+
+
+def prompt_start(request: Request) -> str:
+    return "\0".join(message.content[:PREFIX] for message in request.messages[:2])[:PREFIX]
+
+
+# ------------------------------------------------------------------ identity
+
+
+def name_of(item: Mapping[str, Json]) -> str | None:
+    return word(item.get("name")) or word(item.get("model"))
+
+
+def is_remote(item: Mapping[str, Json], name: str) -> bool:
+    """Run in Ollama's cloud, though listed with the local ones?"""
+    tag = name.rpartition(":")[2]
+    return (
+        bool(item.get("remote_host") or item.get("remote_model")) or tag == "cloud" or tag.endswith("-cloud")
+    )
+
+
+def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, version: str | None) -> Model:
+    """A model from its entries in /api/tags and, where it is in memory, /api/ps."""
+    name, details = name_of(item) or "", table(item.get("details"))
+    size, parameters = whole(item.get("size")), amount(details.get("parameter_size"))
+    active = active_amount(details.get("parameter_size")) or active_amount(name)
+    memory = resident or {}
+    remote = is_remote(item, name)
+    return Model(
+        name=name,
+        digest=(word(item.get("digest")) or "").removeprefix("sha256:") or None,
+        architecture=word(details.get("family")),
+        moe=True if active else None,
+        parameters=parameters,
+        active_parameters=active,
+        quantization=word(details.get("quantization_level")),
+        bits_per_weight=size * 8 / parameters if size and parameters and not remote else None,
+        context_max=whole(details.get("context_length")),
+        context_loaded=whole(memory.get("context_length")),
+        size_bytes=size,
+        vram_bytes=int(memory["size_vram"]) if isinstance(memory.get("size_vram"), int) else None,
+        loaded=resident is not None,
+        capabilities=capabilities(item.get("capabilities")),
+        engine="ollama",
+        engine_version=version,
+        remote=remote,
+        notes=("runs in Ollama's cloud",) if remote else (),
+    )
+
+
+def detailed(model: Model, shown: Mapping[str, Json]) -> Model:
+    """The model with what /api/show adds: exact parameters, experts, context, capabilities."""
+    info, details = table(shown.get("model_info")), table(shown.get("details"))
+    experts = moe.from_metadata(info)
+    tensors = shown.get("tensors")
+    counted = moe.totals(tensors, experts) if isinstance(tensors, list) else None
+    architecture = word(info.get("general.architecture"))
+    parameters = (
+        (counted[0] if counted else None) or whole(info.get("general.parameter_count")) or model.parameters
+    )
+    remote = model.remote or bool(shown.get("remote_host") or shown.get("remote_model"))
+    active = counted[1] if counted else model.active_parameters
+    notes = model.notes
+    draft = draft_tokens(word(shown.get("parameters")) or "")
+    if draft:
+        notes = (*notes, f"speculative decoding: draft_num_predict {draft}")
+    return replace(
+        model,
+        architecture=architecture or model.architecture,
+        moe=experts.moe if experts.moe is not None else model.moe,
+        parameters=parameters,
+        active_parameters=active if experts.moe or model.moe else (active or parameters),
+        quantization=word(details.get("quantization_level")) or model.quantization,
+        bits_per_weight=model.size_bytes * 8 / parameters
+        if model.size_bytes and parameters and not remote
+        else None,
+        context_max=whole(info.get(f"{architecture}.context_length")) or model.context_max,
+        capabilities=capabilities(shown.get("capabilities")) or model.capabilities,
+        remote=remote,
+        notes=notes,
+    )
+
+
+def capabilities(listed: Json) -> tuple[str, ...] | None:
+    """In our words. A grammar holds every model that completes to a schema, so Ollama does not list that."""
+    if not isinstance(listed, list):
+        return None
+    found = [each for each in listed if isinstance(each, str)]
+    return (*found, "schema") if "completion" in found else tuple(found)
+
+
+def draft_tokens(parameters: str) -> int | None:
+    """`draft_num_predict` from the text of a model's parameters."""
+    for line in parameters.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[0] == "draft_num_predict" and words[1].isdigit():
+            return int(words[1])
+    return None

@@ -1,0 +1,249 @@
+"""Reads Ollama's native chat stream: one JSON object per line, durations in nanoseconds, zeroes left out.
+
+Lines are not tokens (its parsers buffer), so events carry no token counts. How a request is made is in
+`ollama.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tiltyard.records import Capture, Ending, Events, Exchange, Json, Request, ServerTimings, ToolCall, Usage
+from tiltyard.servers.error_text import error_in, error_of_body
+from tiltyard.servers.names import same_model
+from tiltyard.servers.replies import table, word
+from tiltyard.servers.stream import arrival_times, ndjson
+from tiltyard.servers.thinking import split_tags
+
+REPEATS = 30  # the server aborts without a word when one piece comes more often than this in a row
+COLD = "cold"  # note: /api/ps did not list the model when we asked
+PREFIX_SEEN = "prefix_seen"  # note: this client sent a prompt with the same beginning before
+BUSY = 503
+
+
+class Said(msgspec.Struct):
+    """The message in a line."""
+
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[Json] | None = None
+
+
+class Line(msgspec.Struct):
+    """A line of the stream; everything may be absent."""
+
+    model: str | None = None
+    message: Said | None = None
+    done: bool = False
+    done_reason: str | None = None
+    error: Json = None
+    total_duration: int | None = None
+    load_duration: int | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+
+
+DECODER = msgspec.json.Decoder(Line)
+
+
+class Story:
+    """What the lines add up to."""
+
+    def __init__(self) -> None:
+        self.t_ns: list[int] = []
+        self.kinds: list[str] = []
+        self.texts: list[str] = []
+        self.content: list[str] = []
+        self.thinking: list[str] = []
+        self.calls: list[ToolCall] = []
+        self.model: str | None = None
+        self.last: Line | None = None  # the one with done: true
+        self.error: str | None = None
+        self.objects = 0
+
+    def add(self, t_ns: int, line: Line) -> None:
+        self.objects += 1
+        kind, text = "o", ""
+        said = line.message
+        if line.error is not None:
+            self.error = error_in({"error": line.error}) or "an error without a text"
+        elif said is not None:
+            if said.tool_calls:
+                calls = [call for each in said.tool_calls if (call := tool_call(each))]
+                self.calls += calls
+                kind, text = "t", "".join(call.arguments for call in calls)
+            if said.thinking:
+                self.thinking.append(said.thinking)
+                kind, text = "r", said.thinking
+            if said.content:
+                self.content.append(said.content)
+                kind, text = "c", said.content
+        if line.model:
+            self.model = line.model
+        if line.done:
+            self.last = line
+        self.t_ns.append(t_ns)
+        self.kinds.append(kind)
+        self.texts.append(text)
+
+    @property
+    def repeats_itself(self) -> bool:
+        """Was the same piece sent more often in a row than the server lets pass?"""
+        pieces = [text for kind, text in zip(self.kinds, self.texts, strict=True) if kind in "cr"]
+        return len(pieces) >= REPEATS and len(set(pieces[-REPEATS:])) == 1
+
+
+def decode(data: bytes) -> Line | None:
+    """A line, read tolerantly: what has the wrong type counts as absent. None for what is no JSON object."""
+    try:
+        return DECODER.decode(data)
+    except msgspec.DecodeError:
+        pass
+    try:
+        value = msgspec.json.decode(data.decode("utf-8", "replace").encode())
+    except msgspec.DecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    message = table(value.get("message"))
+    calls = message.get("tool_calls")
+    said = Said(
+        content=word(message.get("content")),
+        thinking=word(message.get("thinking")),
+        tool_calls=calls if isinstance(calls, list) else None,
+    )
+    numbers: dict[str, Any] = {}
+    for name in Line.__struct_fields__[-6:]:
+        number = value.get(name)
+        numbers[name] = int(number) if isinstance(number, int | float) else None
+    return Line(
+        model=word(value.get("model")),
+        message=said,
+        done=value.get("done") is True,
+        done_reason=word(value.get("done_reason")),
+        error=value.get("error"),
+        **numbers,
+    )
+
+
+def tool_call(value: Json) -> ToolCall | None:
+    """One whole call; its arguments are an object (some proxies send text)."""
+    call = table(value)
+    function = table(call.get("function"))
+    name, arguments = word(function.get("name")), function.get("arguments")
+    if name is None:
+        return None
+    if isinstance(arguments, str):
+        return ToolCall(name=name, arguments=arguments, id=word(call.get("id")))
+    encoded = msgspec.json.encode({} if arguments is None else arguments).decode()
+    return ToolCall(name=name, arguments=encoded, id=word(call.get("id")), arguments_kind="object")
+
+
+def read_ollama(request: Request, capture: Capture) -> Exchange:
+    """Interpret a capture of POST /api/chat."""
+    lines = ndjson(capture.body)
+    times = arrival_times([line.end for line in lines], capture.timeline)
+    story = Story()
+    for line, t_ns in zip(lines, times, strict=True):
+        decoded = decode(line.data) if line.data.strip() else None
+        if decoded is not None:
+            story.add(t_ns, decoded)
+    ending, error = ending_of(request, capture, story)
+    last, kinds, text = story.last, "".join(story.kinds), "".join(story.content)
+    reasoning, source = "".join(story.thinking), "thinking" if story.thinking else None
+    tagged = None if reasoning else split_tags(kinds, story.texts)
+    if tagged is not None:
+        text, reasoning, kinds, source = *tagged, "tags"
+    return Exchange(
+        request=request,
+        timeline=capture.timeline,
+        ending=ending,
+        status=capture.status,
+        events=Events(t_ns=tuple(story.t_ns), kinds=kinds, texts=tuple(story.texts)),
+        text=text,
+        reasoning=reasoning,
+        reasoning_source=source,
+        tool_calls=tuple(story.calls),
+        finish_reason=(last.done_reason or None) if last else None,
+        model_served=story.model,
+        usage=usage_of(last),
+        timings=timings_of(last, capture.notes, request) if last else None,
+        error=error,
+        notes=notes_of(request, capture, story, ending),
+        raw=capture.body if ending != "ok" else None,
+    )
+
+
+def ending_of(request: Request, capture: Capture, story: Story) -> tuple[Ending, str | None]:
+    """How it ended, and the error in one line. What came after `done: true` does not matter any more."""
+    if capture.status is not None and capture.status >= 400:
+        return "http_error", error_of_body(capture.status, capture.body)
+    if story.error is not None:
+        return "error_midstream", story.error
+    if story.last is not None:
+        if not same_model(request.model, story.model):
+            return "wrong_model", f"{story.model} answered"
+        if story.last.done_reason in ("load", "unload"):
+            return "empty", f"the server says it did nothing but {story.last.done_reason} the model"
+        return "ok", None
+    if capture.failure is not None:
+        return capture.failure, capture.error
+    if not story.objects:
+        return "empty", capture.error or "a 200 answer without a single line of JSON"
+    return "truncated", "the stream ended without done: true"
+
+
+def usage_of(last: Line | None) -> Usage | None:
+    """Counts from the last line; an absent prompt count is unknown (older versions left cached ones out)."""
+    if last is None or (last.prompt_eval_count is None and last.eval_count is None):
+        return None
+    return Usage(prompt_tokens=last.prompt_eval_count, output_tokens=last.eval_count, source="server-native")
+
+
+def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimings:
+    """The server's durations, in ms.
+
+    `load_duration` is not zero for a warm model (it holds the scheduler's time), so it counts as a load
+    only if the model was seen to be out of memory. `prompt_eval_count` holds cached tokens while the
+    duration does not: the tokens really processed are known only when no prompt with the same beginning
+    was sent before.
+    """
+
+    def ms(value: int | None) -> float | None:
+        return value / 1e6 if value else None
+
+    fresh = PREFIX_SEEN not in notes and request.cache_prompt is not True
+    prefill_tokens = last.prompt_eval_count if fresh else None
+    prefill_ms, decode_ms = ms(last.prompt_eval_duration), ms(last.eval_duration)
+    load_ms = ms(last.load_duration)
+    return ServerTimings(
+        source="ollama",
+        load_ms=load_ms if COLD in notes else None,
+        prefill_tokens=prefill_tokens,
+        prefill_ms=prefill_ms,
+        prefill_tps=prefill_tokens / prefill_ms * 1e3 if prefill_tokens and prefill_ms else None,
+        decode_tokens=last.eval_count,
+        decode_ms=decode_ms,
+        decode_tps=last.eval_count / decode_ms * 1e3 if last.eval_count and decode_ms else None,
+        total_ms=ms(last.total_duration),
+    )
+
+
+def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -> tuple[str, ...]:
+    notes = list(capture.notes)
+    if ending == "truncated" and story.repeats_itself:
+        notes.append("token_repeat")
+    if capture.status == BUSY:
+        notes.append("server_busy")
+    if story.last is not None and not story.last.done_reason:
+        notes.append("no_done_reason")
+    if ending == "ok" and PREFIX_SEEN in capture.notes:
+        notes.append("prefill_may_be_cached")
+    if story.thinking and request.response_format is not None:
+        notes.append("usage_misses_thinking")  # two completions, the figures are of the second
+    return tuple(notes)

@@ -1,0 +1,143 @@
+"""The plain OpenAI dialect, for any base URL, and the ground that its relatives stand on.
+
+A relative overrides what differs: where the chat is, what goes into the body, how it is identified and
+what it knows of its models. Reading the stream is in `chat.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from tiltyard.errors import Unsupported
+from tiltyard.records import Capture, Dialect, Exchange, Json, Model, Request, ServerInfo, Usage
+from tiltyard.servers import Address, Loading
+from tiltyard.servers.chat import chat_body, read_chat
+from tiltyard.servers.chat_claims import plainly_another
+from tiltyard.servers.claims import judged
+from tiltyard.servers.moe import whole
+from tiltyard.servers.names import active_amount, match, not_found, quantization, same_model
+from tiltyard.servers.replies import (
+    base_url,
+    fetch,
+    is_cloud,
+    is_local,
+    let_in,
+    not_a_model_server,
+    rows,
+    table,
+    word,
+)
+from tiltyard.servers.wire import open_wire
+
+
+class OpenAI:
+    """Any server with `/v1/models` and `/v1/chat/completions` (or the same without `/v1`)."""
+
+    dialect: Dialect = "openai"
+    can: frozenset[str] = frozenset({"seed", "tools", "schema"})
+
+    def __init__(self, address: Address) -> None:
+        url = base_url(address.url)
+        self.address = replace(address, url=url)
+        self.info = ServerInfo(dialect=self.dialect, url=url, local=is_local(url))
+        self.wire = open_wire(replace(address, url=base_url(address.url, login=True)))
+        self.prefix = "/v1"
+        self.where = f"{self.dialect} at {self.address.url}"
+
+    # ------------------------------------------------------------------ who it is
+
+    async def identify(self) -> ServerInfo:
+        listed = await self.listing()
+        if listed is None:
+            raise not_a_model_server(self.address.url, "no list of models under /v1/models")
+        return self.info
+
+    async def listing(self) -> list[Mapping[str, Json]] | None:
+        """The models as the server lists them; None where the body is no such list. Finds the prefix out."""
+        for prefix in dict.fromkeys((self.prefix, "/v1", "")):
+            reply = await self.wire.call("GET", f"{prefix}/models")
+            let_in(reply)
+            items = table(reply.json()).get("data")
+            if reply.status == 200 and isinstance(items, list):
+                self.prefix = prefix
+                return [item for item in rows(items) if word(item.get("id"))]
+        return None
+
+    async def models(self) -> list[Model]:
+        return [self.model_of(item) for item in await self.listing() or []]
+
+    def model_of(self, item: Mapping[str, Json]) -> Model:
+        """A model from one entry of the list: little more than a name, and what the name gives away."""
+        name = str(item["id"])
+        active = active_amount(name)
+        return Model(
+            name=name,
+            moe=True if active else None,
+            active_parameters=active,
+            quantization=quantization(name),
+            context_max=whole(item.get("max_model_len")) or whole(item.get("context_length")),
+            engine=self.dialect,
+            engine_version=self.info.version,
+            remote=is_cloud(self.address.url),
+        )
+
+    async def describe(self, model: str) -> Model:
+        known = {each.name: each for each in await self.models()}
+        name = match(model, list(known))
+        if name is None:
+            raise not_found(model, list(known), self.where)
+        return known[name]
+
+    # ------------------------------------------------------------------ one exchange
+
+    def extra(self, request: Request) -> dict[str, Any]:
+        """What this dialect adds to the common body."""
+        return {"reasoning_effort": request.think} if isinstance(request.think, str) else {}
+
+    def chat_path(self) -> str:
+        return f"{self.prefix}/chat/completions"
+
+    async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
+        return await self.wire.stream(
+            self.chat_path(),
+            chat_body(request, extra=self.extra(request)),
+            scheduled_ns=scheduled_ns,
+            timeouts=request.timeouts,
+            request_id=request.request_id,
+        )
+
+    def accepts(self, asked: str, served: str) -> bool:
+        """May this name in an answer be the model that was asked for? Gateways have names of their own."""
+        return same_model(asked, served) or not plainly_another(asked, served)
+
+    def read(self, request: Request, capture: Capture) -> Exchange:
+        exchange = read_chat(request, capture, accept=lambda served: self.accepts(request.model, served))
+        return judged(request, exchange)
+
+    async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
+        return self.read(request, await self.ask(request, scheduled_ns))
+
+    # ------------------------------------------------------------------ what only some can
+
+    async def count_tokens(self, model: str, text: str) -> Usage | None:
+        return None
+
+    async def load(self, model: str, context: int | None = None) -> Loading:
+        raise Unsupported(
+            f"{self.where} cannot be told to load a model", "load it with the server's own means"
+        )
+
+    async def unload(self, model: str) -> None:
+        raise Unsupported(
+            f"{self.where} cannot be told to unload a model", "unload it with the server's own means"
+        )
+
+    async def close(self) -> None:
+        await self.wire.close()
+
+    async def get(self, path: str) -> Json:
+        """JSON of a GET, None where the server has no such page."""
+        return await fetch(self.wire, path)

@@ -1,0 +1,78 @@
+"""Which dialect does somebody speak? Known by the shape of bodies, never by a status.
+
+LM Studio answers 200 to pages it does not have, llama-server imitates some of Ollama's, and proxies imitate
+anything; so the marks that only one server has are looked for first, and `/v1/models` alone is plain
+`openai`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from tiltyard.records import Dialect, Json
+from tiltyard.servers import lmstudio_v1
+from tiltyard.servers.llamacpp import looks_like_props
+from tiltyard.servers.llamacpp_router import is_router
+from tiltyard.servers.lmstudio import v0_models
+from tiltyard.servers.replies import rows, table, word
+from tiltyard.servers.wire import Reply
+
+Get = Callable[[str], Awaitable[Reply]]
+
+LISTED_BY: dict[str, Dialect] = {"llamacpp": "llamacpp", "vllm": "vllm", "sglang": "sglang"}
+MLX_KEYS = frozenset({"id", "object", "created"})
+
+
+async def recognise(get: Get) -> Dialect | None:
+    """The dialect, or None for somebody who is no model server. `get` may be called for any path."""
+
+    async def body(path: str) -> Json:
+        return (await get(path)).json()
+
+    health = await get("/health")
+    if is_loading_llama(health) or looks_like_props(table(await body("/props"))):
+        return "llamacpp"
+    if is_ollama(await body("/api/version"), await body("/api/tags")):
+        return "ollama"
+    if lmstudio_v1.listed(await body("/api/v1/models")) is not None:
+        return "lmstudio"
+    if v0_models(await body("/api/v0/models")) is not None:
+        return "lmstudio"
+    if word(table(await body("/get_model_info")).get("model_path")):
+        return "sglang"
+    return await by_list(get, health)
+
+
+async def by_list(get: Get, health: Reply) -> Dialect | None:
+    """From the OpenAI list of models: who signs it, and what its entries hold."""
+    reply = await get("/v1/models")
+    listed = table(reply.json()).get("data")
+    if not isinstance(listed, list):
+        reply = await get("/models")
+        listed = table(reply.json()).get("data")
+    if not isinstance(listed, list):
+        return None
+    items = rows(listed)
+    if items and is_router({}, table((await get("/models")).json()).get("data")):
+        return "llamacpp"
+    for item in items:
+        dialect = LISTED_BY.get(word(item.get("owned_by")) or "")
+        if dialect:
+            return dialect
+    if any("max_model_len" in item for item in items):
+        return "vllm"
+    bare = all(set(item) <= MLX_KEYS for item in items)
+    if bare and "BaseHTTP" in reply.headers.get("server", "") and table(health.json()).get("status") == "ok":
+        return "mlx"
+    return "openai"
+
+
+def is_loading_llama(health: Reply) -> bool:
+    """The 503 of a llama-server that loads its model: it has no other page to show yet."""
+    error = table(table(health.json()).get("error"))
+    return error.get("type") == "unavailable_error" and error.get("code") == 503
+
+
+def is_ollama(version: Json, tags: Json) -> bool:
+    """A version page alone is easily imitated; the list of tags has a shape of its own."""
+    return word(table(version).get("version")) is not None and isinstance(table(tags).get("models"), list)

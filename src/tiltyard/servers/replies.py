@@ -1,0 +1,120 @@
+"""Addresses and management replies: what a URL means, what a short answer says, which error it amounts to.
+
+Servers lie with statuses, so everything here looks at bodies; odd JSON gives None or an empty list, never
+a crash.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from tiltyard import settings
+from tiltyard.errors import NotAModelServer, ServerError, Unauthorized, UsageError
+from tiltyard.records import Json
+from tiltyard.servers.error_text import error_of_body
+from tiltyard.servers.wire import Reply, Wire
+
+KEY_REMEDY = "give the key with TILTYARD_API_KEY or --api-key-env NAME"
+SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+def base_url(text: str, *, login: bool = False) -> str:
+    """A server's address from what people write: a scheme is added, query and end slashes are dropped.
+
+    `0.0.0.0` and `[::]`, which servers bind but nobody can connect to everywhere, become loopback; a `/v1`
+    at the end (how OpenAI clients write it) is dropped. User and password are kept only with `login`, for
+    the connection: what is shown and stored must not have them. Raises UsageError.
+    """
+    written = text.strip()
+    parts = urlsplit(written if SCHEME.match(written) else f"http://{written}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+        written = ""
+    if parts.scheme not in ("http", "https") or not host or not written or any(c.isspace() for c in host):
+        raise UsageError(f"{text!r} is not the address of a server", "write it like http://127.0.0.1:11434")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    origin = f"[{host}]" if ":" in host else host
+    if port is not None:
+        origin += f":{port}"
+    user, at, _ = parts.netloc.rpartition("@")
+    if login and at:
+        origin = f"{user}@{origin}"
+    return f"{parts.scheme}://{origin}{parts.path.rstrip('/').removesuffix('/v1')}"
+
+
+def is_local(url: str) -> bool:
+    """Is it this machine, so that its telemetry is ours to read?"""
+    host = urlsplit(url).hostname or ""
+    return settings.is_local(host) or host.casefold() == socket.gethostname().casefold()
+
+
+def is_cloud(url: str) -> bool:
+    """Is it somebody else's service: TLS and a public name? (A machine in the house is neither.)"""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" and ipaddress.ip_address(host).is_global
+    except ValueError:
+        return (
+            parts.scheme == "https"
+            and "." in host
+            and not host.endswith((".local", ".lan", ".home", ".internal"))
+        )
+
+
+def table(value: Json) -> Mapping[str, Json]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: Json) -> list[Mapping[str, Json]]:
+    """The objects of a list; an empty list for anything else."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def word(value: Json) -> str | None:
+    """The value if it is a text that says something, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+async def fetch(wire: Wire, path: str, timeout_s: float = 10.0) -> Json:
+    """JSON of a GET that was answered 200, else None; raises NoServer and, for 401 and 403, Unauthorized."""
+    reply = await wire.call("GET", path, timeout_s=timeout_s)
+    let_in(reply)
+    return reply.json() if reply.status == 200 else None
+
+
+def let_in(reply: Reply) -> None:
+    """Raises Unauthorized where the reply refuses us."""
+    if reply.status == 403 and not reply.body.strip():
+        raise Unauthorized(
+            "the server refuses our Host header (403 with an empty body)",
+            "address it as 127.0.0.1 or localhost, or set OLLAMA_HOST on the server to the address you use",
+        )
+    if reply.status in (401, 403):
+        raise Unauthorized(
+            f"the server wants another key ({error_of_body(reply.status, reply.body)})", KEY_REMEDY
+        )
+
+
+def done(reply: Reply, what: str) -> Mapping[str, Json]:
+    """The object in a reply to an order such as loading a model; raises ServerError where it says no."""
+    let_in(reply)
+    value = reply.json()
+    if reply.status >= 400 or "error" in table(value):
+        reason = error_of_body(reply.status, reply.body)
+        raise ServerError(f"{what} failed: {reason}", "look at the server's own log")
+    return table(value)
+
+
+def not_a_model_server(url: str, seen: str) -> NotAModelServer:
+    return NotAModelServer(
+        f"{url} answers, but not as a model server ({seen})",
+        "check the port: `tiltyard servers` lists what it finds, --dialect names one that imitates none",
+    )

@@ -1,0 +1,85 @@
+"""SGLang: an OpenAI relative that can empty its cache before an honest prefill.
+
+Its information page was renamed (`/get_server_info` to `/server_info`); both names are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from tiltyard.errors import NoServer
+from tiltyard.records import Capture, Dialect, Json, Model, Request, ServerInfo, Usage
+from tiltyard.servers import Address
+from tiltyard.servers.moe import whole
+from tiltyard.servers.names import same_model
+from tiltyard.servers.openai import OpenAI
+from tiltyard.servers.replies import not_a_model_server, table, word
+from tiltyard.servers.vllm import thinking_switch
+
+
+class SGLang(OpenAI):
+    dialect: Dialect = "sglang"
+    can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self.facts: Mapping[str, Json] = {}
+        self.model_path: str | None = None
+
+    async def identify(self) -> ServerInfo:
+        model = table(await self.get("/get_model_info"))
+        self.facts = table(await self.get("/server_info")) or table(await self.get("/get_server_info"))
+        if not word(model.get("model_path")) and not self.facts:
+            raise not_a_model_server(
+                self.address.url, "neither /get_model_info nor /server_info tells of a model"
+            )
+        self.model_path = word(model.get("model_path"))
+        loaded = tuple(str(item["id"]) for item in await self.listing() or [])
+        slots = whole(self.facts.get("max_running_requests"))
+        self.info = replace(self.info, version=word(self.facts.get("version")), slots=slots, loaded=loaded)
+        return self.info
+
+    def model_of(self, item: Mapping[str, Json]) -> Model:
+        model = super().model_of(item)
+        context = model.context_max or whole(self.facts.get("context_length"))
+        known = word(self.facts.get("quantization"))
+        return replace(
+            model,
+            context_max=context,
+            context_loaded=context,
+            quantization=known or model.quantization,
+            loaded=True,
+            path=self.model_path,
+        )
+
+    def extra(self, request: Request) -> dict[str, Any]:
+        extra = thinking_switch(request)
+        if request.ignore_eos:
+            extra["ignore_eos"] = True
+            if request.max_tokens is not None:
+                extra["min_tokens"] = request.max_tokens
+        return extra
+
+    async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
+        if request.cache_prompt is False:
+            await self.flush()
+        return await super().ask(request, scheduled_ns)
+
+    async def flush(self) -> None:
+        """Empty the prefix cache; a busy server refuses, and then only the prompt's nonce protects us."""
+        try:
+            await self.wire.call("POST", "/flush_cache")
+        except NoServer:  # the request itself will say so, with its times
+            return
+
+    def accepts(self, asked: str, served: str) -> bool:
+        return same_model(asked, served) or served == self.model_path
+
+    async def count_tokens(self, model: str, text: str) -> Usage | None:
+        payload = {"model": model, "prompt": text, "add_special_tokens": False}
+        reply = await self.wire.call("POST", "/tokenize", payload)
+        count = table(reply.json()).get("count")
+        return Usage(prompt_tokens=count, source="tokenize") if isinstance(count, int) else None

@@ -1,0 +1,59 @@
+"""vLLM: fixed answer lengths, a salt that defeats the prefix cache, the token count in every chunk.
+
+The role chunk that opens its streams carries no token and is no first token (`chat.py` knows).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
+from tiltyard.servers.openai import OpenAI
+from tiltyard.servers.replies import not_a_model_server, table, word
+
+
+class Vllm(OpenAI):
+    dialect: Dialect = "vllm"
+    can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
+
+    async def identify(self) -> ServerInfo:
+        listed = await self.listing()
+        if listed is None:
+            raise not_a_model_server(self.address.url, "no list of models under /v1/models")
+        version = word(table(await self.get("/version")).get("version"))
+        loaded = tuple(str(item["id"]) for item in listed)  # it serves what it has in memory
+        self.info = replace(self.info, version=version, loaded=loaded)
+        return self.info
+
+    def model_of(self, item: Mapping[str, Json]) -> Model:
+        model = super().model_of(item)
+        return replace(model, context_loaded=model.context_max, loaded=True)
+
+    def extra(self, request: Request) -> dict[str, Any]:
+        extra = thinking_switch(request)
+        # Tells the tokens of each chunk, which may be several with speculative decoding.
+        extra["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+        if request.ignore_eos:
+            extra["ignore_eos"] = True
+            if request.max_tokens is not None:
+                extra["min_tokens"] = request.max_tokens
+        if request.cache_prompt is False:
+            extra["cache_salt"] = secrets.token_hex(16)
+        return extra
+
+    async def count_tokens(self, model: str, text: str) -> Usage | None:
+        payload = {"model": model, "prompt": text, "add_special_tokens": False}
+        reply = await self.wire.call("POST", "/tokenize", payload)
+        count = table(reply.json()).get("count")
+        return Usage(prompt_tokens=count, source="tokenize") if isinstance(count, int) else None
+
+
+def thinking_switch(request: Request) -> dict[str, Any]:
+    """Thinking on or off by the chat template's own switch; an effort word where the model takes one."""
+    if isinstance(request.think, bool):
+        return {"chat_template_kwargs": {"enable_thinking": request.think}}
+    return {"reasoning_effort": request.think} if request.think else {}
