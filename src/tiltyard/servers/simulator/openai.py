@@ -1,0 +1,46 @@
+"""A plain OpenAI-compatible server: models, chat and text completions, with an optional key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tiltyard.servers.simulator.asking import openai_error, read_openai, refuse_key
+from tiltyard.servers.simulator.config import SimConfig
+from tiltyard.servers.simulator.connection import Reply, Request, json_reply
+from tiltyard.servers.simulator.shapes import OpenAIShape
+
+if TYPE_CHECKING:
+    from tiltyard.servers.simulator.server import Handler, Site
+
+
+def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
+    return {
+        ("GET", "/v1/models"): models,
+        ("POST", "/v1/chat/completions"): chat,
+        ("POST", "/v1/completions"): chat,
+    }
+
+
+def chat(site: Site, request: Request) -> Reply | None:
+    ask = read_openai(site, request)
+    return ask if isinstance(ask, Reply) else site.chat(request, ask, OpenAIShape)
+
+
+def models(site: Site, request: Request) -> Reply:
+    refusal = refuse_key(site, request)
+    if refusal is not None:
+        return refusal
+    rows = [
+        {"id": model.name, "object": "model", "created": 1_760_000_000, "owned_by": "simulator"}
+        for model in site.config.models
+    ]
+    return json_reply({"object": "list", "data": rows})
+
+
+def unknown(site: Site, request: Request) -> Reply:
+    return error(site, "no_route", f"{request.method} {request.path}")
+
+
+def error(site: Site, kind: str, detail: str) -> Reply:
+    return openai_error(kind, detail)
