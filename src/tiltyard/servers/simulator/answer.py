@@ -20,9 +20,77 @@ from tiltyard.servers.simulator.schema import example
 VARIANTS = 8
 _TEXT = (
     "the old man saw a red fox run by our mill and we all sat in sun for one day so he did not say why "
-    "it was but she had an ice cup of tea at ten to see how far ink can go on dry wax or up oak bark as owl fly"
+    "it was but she had an ice cup of tea at ten to see how far ink can go on dry wax or up oak bark as owl"
 )
 _SPOKEN = tuple(word for word in _TEXT.split() if len(word) <= 3)
+
+
+class Call(NamedTuple):
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+class Piece(NamedTuple):
+    """One event's worth. `kind`: r reasoning, c content, t a part of tool call number `call`."""
+
+    kind: str
+    text: str
+    tokens: int
+    call: int = -1
+
+
+class Ask(msgspec.Struct, kw_only=True):
+    """A chat or completion request, whatever dialect it came in."""
+
+    model: SimModel
+    served: str  # the model's name as the answer shall give it
+    prompt: list[str]  # tokens
+    last: str  # the text of the last message, which scripts look at
+    stream: bool = True
+    max_tokens: int | None = None
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    think: bool = False
+    tools: list[Mapping[str, Any]] = []
+    tool_choice: Any = None
+    schema: Any = None  # None, True for any JSON, or a schema
+    answers_tool: bool = False  # the last message is a tool's result
+    seed: int = 0
+    cache: bool = True
+    usage: bool = False
+    options: frozenset[str] = (
+        frozenset()
+    )  # continuous_usage, timings_per_token, return_progress, generate, text
+    faults: Faults
+    number: int = 0
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What will be said. The variants name the fixed sequences used, which allow prepared bytes."""
+
+    reasoning: list[str] = []
+    content: list[str] = []
+    calls: list[Call] = []
+    finish: str = "stop"
+    reasoning_variant: int | None = None
+    content_variant: int | None = None
+    call_tokens: int = 0
+    repeats: bool = False  # the token-repeat guard: ends without a finish
+
+    @property
+    def output_tokens(self) -> int:
+        return len(self.reasoning) + len(self.content) + self.call_tokens
+
+    @property
+    def text(self) -> str:
+        return "".join(self.content)
+
+    @property
+    def reasoning_text(self) -> str:
+        return "".join(self.reasoning)
+
+
 _babble: dict[int, list[str]] = {}
 
 
@@ -105,7 +173,7 @@ def _scripted(ask: Ask, rng: random.Random) -> Answer | None:
         thought = tokens.split(say.think) if say.think else []
         if say.call is not None and ask.tools:
             arguments = say.arguments
-            tool = next((tool for tool in ask.tools if _name(tool) == say.call), {})
+            tool: Mapping[str, Any] = next((tool for tool in ask.tools if _name(tool) == say.call), {})
             if arguments is None:
                 arguments = example(_parameters(tool), rng)
             return _calling([(say.call, arguments)], rng, thought)
