@@ -14,7 +14,9 @@ from typing import Any, Literal
 
 import msgspec
 
-Dialect = Literal["ollama", "lmstudio", "llamacpp", "mlx", "vllm", "sglang", "openai", "embedded", "simulator"]
+Dialect = Literal[
+    "ollama", "lmstudio", "llamacpp", "mlx", "vllm", "sglang", "openai", "embedded", "simulator"
+]
 
 Ending = Literal[
     "ok",  # a finish reason was seen
@@ -45,7 +47,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 # ------------------------------------------------------------------ who answers
 
 
-class ServerInfo(Record):
+class ServerInfo(Record, frozen=True):
     """A running inference endpoint and the dialect it speaks."""
 
     dialect: Dialect
@@ -57,7 +59,7 @@ class ServerInfo(Record):
     notes: tuple[str, ...] = ()
 
 
-class Model(Record):
+class Model(Record, frozen=True):
     """What a server serves. A name is not an identity; a digest is."""
 
     name: str
@@ -84,7 +86,7 @@ class Model(Record):
 # ------------------------------------------------------------------ what is asked
 
 
-class ToolCall(Record):
+class ToolCall(Record, frozen=True):
     """A call the model made. `arguments` is the raw JSON text as sent (or as re-encoded from an object)."""
 
     name: str
@@ -93,7 +95,7 @@ class ToolCall(Record):
     arguments_kind: Literal["string", "object"] = "string"
 
 
-class Message(Record):
+class Message(Record, frozen=True):
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     reasoning: str | None = None
@@ -101,7 +103,7 @@ class Message(Record):
     tool_call_id: str | None = None
 
 
-class Request(Record):
+class Request(Record, frozen=True):
     """One thing to send, in no dialect. None leaves a choice to the server (and is recorded as such)."""
 
     model: str
@@ -117,13 +119,15 @@ class Request(Record):
     cache_prompt: bool | None = None  # False: ask for an honest prefill
     tools: tuple[Mapping[str, Json], ...] = ()
     tool_choice: str | None = None
-    response_format: Mapping[str, Json] | None = None  # {"type": "json_object"} or {"type": "json_schema", ...}
+    response_format: Mapping[str, Json] | None = (
+        None  # {"type": "json_object"} or {"type": "json_schema", ...}
+    )
     logprobs: int | None = None
     request_id: str | None = None  # sent as X-Request-Id; the simulator logs its true times under it
     timeouts: Timeouts | None = None
 
 
-class Timeouts(Record):
+class Timeouts(Record, frozen=True):
     """Seconds. The first byte may wait for a model to load; a gap may not."""
 
     connect_s: float = 5.0
@@ -135,7 +139,7 @@ class Timeouts(Record):
 # ------------------------------------------------------------------ what arrived
 
 
-class Timeline(Record):
+class Timeline(Record, frozen=True):
     """When things happened to one request; all in ns of the monotonic clock."""
 
     scheduled_ns: int  # when it was meant to start (the schedule's absolute time)
@@ -151,7 +155,7 @@ class Timeline(Record):
     origin_unix_ns: int = 0  # add to any stamp for Unix time
 
 
-class Capture(Record):
+class Capture(Record, frozen=True):
     """One HTTP answer as it came off the wire, not yet interpreted."""
 
     timeline: Timeline
@@ -163,7 +167,7 @@ class Capture(Record):
     notes: tuple[str, ...] = ()  # what only the asker knew, e.g. cold (the model was not in memory)
 
 
-class Events(Record):
+class Events(Record, frozen=True):
     """The decoded stream as parallel columns, one entry per event that the server sent.
 
     `kinds` has one letter per event: c content, r reasoning, t tool call, f refusal, o other (role, usage,
@@ -177,7 +181,7 @@ class Events(Record):
     tokens: tuple[int, ...] | None = None
 
 
-class Usage(Record):
+class Usage(Record, frozen=True):
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
@@ -185,7 +189,7 @@ class Usage(Record):
     source: TokenSource = "server"
 
 
-class ServerTimings(Record):
+class ServerTimings(Record, frozen=True):
     """The server's own claims about one request, in its own definitions; kept beside the client's."""
 
     source: str  # "ollama", "llamacpp", "lmstudio-v0", ...
@@ -203,7 +207,7 @@ class ServerTimings(Record):
     draft_accepted: int | None = None
 
 
-class Exchange(Record):
+class Exchange(Record, frozen=True):
     """One request and its streamed answer: what was sent, every arrival, what was claimed, how it ended."""
 
     request: Request
@@ -228,7 +232,7 @@ class Exchange(Record):
 # ------------------------------------------------------------------ what it means
 
 
-class Measures(Record):
+class Measures(Record, frozen=True):
     """Every figure of one exchange (`load/metrics.py` has the formulas). None: not measurable here."""
 
     queue_ms: float | None = None  # scheduled start to first byte sent
@@ -264,7 +268,7 @@ class Measures(Record):
     transport_ms: float | None = None  # client's total less the server's own: transport and client
 
 
-class Grade(Record):
+class Grade(Record, frozen=True):
     """A judgement with its reasons. Speed suites give none."""
 
     outcome: Outcome
@@ -274,7 +278,7 @@ class Grade(Record):
     rule: str | None = None
 
 
-class Item(Record):
+class Item(Record, frozen=True):
     """One thing to ask, with a stable id and the hash of its content."""
 
     id: str
@@ -282,7 +286,7 @@ class Item(Record):
     spec: Mapping[str, Json] = {}
 
 
-class Attempt(Record):
+class Attempt(Record, frozen=True):
     """One try at one item in one stage of a run."""
 
     run_id: str
@@ -299,7 +303,7 @@ class Attempt(Record):
     client_bound: bool = False  # the client was the bottleneck while this ran
 
 
-class Figure(Record):
+class Figure(Record, frozen=True):
     """A sample summarised. `ci95` is the 95 % interval of the mean; null with the reason in `why`."""
 
     n: int
@@ -315,7 +319,7 @@ class Figure(Record):
     missing: int = 0  # values that were left out: not measured, NaN or infinite
 
 
-class Run(Record):
+class Run(Record, frozen=True):
     """Model x suite x settings, with a fingerprint; it holds attempts."""
 
     id: str
@@ -335,7 +339,7 @@ class Run(Record):
     summary: Mapping[str, Json] | None = None  # the last line of `--json`, whole
 
 
-class Sample(Record):
+class Sample(Record, frozen=True):
     """One reading of the machine. Unknown is None, never 0."""
 
     t_ns: int

@@ -1,6 +1,6 @@
 """READ FIRST. The main path: claim, preflight, cold start, ask, read, grade, record, summarise.
 
-A plan is a list of jobs, models outermost, since loading is what costs. Each job becomes one run in the store;
+A plan is a list of jobs, models outermost, since loading is what costs. A job becomes one run in the store;
 what was already answered under the same fingerprint is not asked again. Choosing servers and models is the
 command line's part; what to ask is the suite's; when to ask it is the load's.
 """
@@ -22,14 +22,14 @@ from tiltyard.servers.preflight import check_context, cold_start, neighbours, pr
 from tiltyard.store.store import Claim, Store
 from tiltyard.store.writer import Writer
 from tiltyard.suites import Bench, StageResult, Suite, load_suite
-from tiltyard.suites.asking import Sitting, ask_stage, sort_out
+from tiltyard.suites.asking import Sitting, ask_stage
 from tiltyard.suites.telling import Teller
 
 SCHEMA = "tiltyard.summary/1"
 Listener = Callable[[Mapping[str, Json]], None]  # takes progress events; a job's last one is its summary
 
 
-class Job(Record):
+class Job(Record, frozen=True):
     """One model on one server, to be put through one suite."""
 
     server: Server
@@ -38,7 +38,7 @@ class Job(Record):
     settings: Mapping[str, Json]
 
 
-class Plan(Record):
+class Plan(Record, frozen=True):
     jobs: Sequence[Job]  # models outermost
     command: str  # reproduces it
     fresh: bool = False  # measure again what is already there
@@ -57,10 +57,10 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
         claim = store.claim(new_run(plan, job, suite), plan.fresh)
         if claim.finished and claim.run.summary is not None:
             summary: Mapping[str, Json] = {**claim.run.summary, "cached": True}
+            tell(summary)
         else:
             summary = await run_job(plan, job, suite, claim, (store, tell))
         summaries.append(summary)
-        tell(summary)
         following = plan.jobs[number + 1] if number + 1 < len(plan.jobs) else job
         if plan.preflight and following.model.name != job.model.name and "unload" in job.server.can:
             await job.server.unload(job.model.name)  # one resident at a time
@@ -88,17 +88,15 @@ async def run_job(
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
             watch.start()
-            done, tries, session = sort_out(
-                store.attempts(claim.run.id, with_exchanges=True) if claim.resumed else ()
-            )
             sitting = Sitting(
                 run_id=claim.run.id,
-                session=session,
+                session=claim.session,
                 record=writer.put,
-                done=done,
-                tries=tries,
+                done=store.done(claim.run.id) if claim.resumed else {},
+                tries=store.tries(claim.run.id) if claim.resumed else {},
                 meter=meter,
                 teller=teller,
+                timeouts=plan.timeouts,
             )
             await put_through(suite, bench, sitting, results)
             state = "finished"
@@ -109,11 +107,12 @@ async def run_job(
             readings = watch.stop()
             await writer.flush()
             facts |= {"run_id": claim.run.id, "state": state, **suite.summarise(results, bench)}
-            facts |= {"client": meter.summary(chunks=count_chunks(results))}
-            facts |= {"machine": readings.summary(output_tokens=(facts.get("tokens") or {}).get("output"))}
+            facts |= {"client": meter.summary(results)}
+            facts |= {"machine": readings.summary((facts.get("tokens") or {}).get("output"))}
             summary = {**describe_job(job, suite), **facts}
             store.finish(claim.run.id, state, summary, tuple(facts["notes"]))
             store.add_samples(claim.run.id, readings.samples)
+            tell(summary)
     return summary
 
 
@@ -123,8 +122,7 @@ async def put_through(suite: Suite, bench: Bench, sitting: Sitting, results: lis
     try:
         stage = await anext(stages)
         while True:
-            results.append(await ask_stage(stage, suite, bench, sitting))
-            stage = await stages.asend(results[-1])
+            stage = await stages.asend(await ask_stage(stage, suite, bench, sitting, results))
     except StopAsyncIteration:
         return
     finally:
@@ -157,11 +155,6 @@ def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
         "model": job.model.name,
         "server": {"dialect": info.dialect, "version": info.version, "url": info.url},
     }
-
-
-def count_chunks(results: Sequence[StageResult]) -> int:
-    """Payload events received in this run."""
-    return sum(attempt.measures.chunks or 0 for result in results for attempt in result.attempts)
 
 
 def new_run(plan: Plan, job: Job, suite: Suite) -> Run:

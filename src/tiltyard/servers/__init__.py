@@ -25,7 +25,7 @@ DIALECTS: Mapping[Dialect, str] = {
 }
 
 
-class Address(Record):
+class Address(Record, frozen=True):
     """Where a server is and how to be let in. The key goes into request headers and nowhere else."""
 
     url: str  # base address, no trailing slash; for `embedded` the path of a GGUF file
@@ -37,7 +37,7 @@ class Address(Record):
         return f"Address(url={self.url!r}, api_key={'***' if self.api_key else None})"
 
 
-class Loading(Record):
+class Loading(Record, frozen=True):
     """A model was brought into memory: how long that took, and who says so."""
 
     load_ms: float

@@ -21,7 +21,7 @@ SUITES: Mapping[str, str] = {
 }
 
 
-class Bench(Record):
+class Bench(Record, frozen=True):
     """What a suite may use while it runs: one server, one model, the settings of this run."""
 
     server: Server
@@ -30,7 +30,7 @@ class Bench(Record):
     calibration: Mapping[str, Json] | None = None
 
 
-class Stage(Record):
+class Stage(Record, frozen=True):
     """A part of a run under one load, such as `pp512 @ d4096` or `8 streams`."""
 
     name: str
@@ -40,7 +40,7 @@ class Stage(Record):
     expected: int | None = None  # attempts, for the progress display; None: unknown
 
 
-class StageResult(Record):
+class StageResult(Record, frozen=True):
     """What came of a stage: the attempts in order of completion, those of an earlier, interrupted run included."""
 
     stage: Stage

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import NamedTuple
@@ -20,16 +20,13 @@ from msgspec.structs import replace
 from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
-from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Record, Request
+from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Record, Request, Timeouts
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import figure
 from tiltyard.suites import Bench, Stage, StageResult, Suite
 from tiltyard.suites.telling import Teller
 
 Key = tuple[str, str, int]  # stage, item id, repetition
-OUTSIDE = frozenset(
-    {"connect_error", "error_midstream", "timeout_first_byte", "timeout_gap", "cancelled", "wrong_model"}
-)
 
 BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
 BACKLOG_BYTES = 64 << 20  # unread answers kept while it is
@@ -46,7 +43,7 @@ class Answer(NamedTuple):
     ended_ns: int
 
 
-class Sitting(Record):
+class Sitting(Record, frozen=True):
     """What one sitting of a run shares between its stages."""
 
     run_id: str
@@ -56,6 +53,7 @@ class Sitting(Record):
     tries: Mapping[Key, int]  # tries already spent on what was not
     meter: ClientMeter
     teller: Teller
+    timeouts: Timeouts | None = None
 
 
 class StageAsker:
@@ -171,45 +169,32 @@ class StageAsker:
         return self.narrow
 
 
-async def ask_stage(stage: Stage, suite: Suite, bench: Bench, sitting: Sitting) -> StageResult:
-    """Run one stage to its end; what an earlier sitting answered counts as answered."""
+async def ask_stage(
+    stage: Stage, suite: Suite, bench: Bench, sitting: Sitting, results: list[StageResult]
+) -> StageResult:
+    """Run one stage to its end; what an earlier sitting answered counts as answered.
+
+    The result is appended to `results` even when the stage is interrupted or fails.
+    """
     asker = StageAsker(stage, suite, bench, sitting)
     sitting.teller.start(stage, already=len(asker.attempts))
     load = stage.load
+    exhausted = False
     if load.stop.count is not None:
         left = load.stop.count - len(asker.attempts)
-        load = replace(load, stop=replace(load.stop, count=max(left, 0)))
-    if load.stop.count != 0 and not (asker.attempts and asker.should_stop()):
-        await asker.warm_up()
-        finisher = asyncio.create_task(asker.finish_all())
-        try:
-            await drive(load, asker.fire, asker.should_stop)
-        finally:
-            asker.end()
-            await finisher
-    return StageResult(stage=stage, attempts=asker.attempts, wall_s=wall_seconds(asker.attempts))
-
-
-def sort_out(attempts: Sequence[Attempt]) -> tuple[dict[Key, Attempt], dict[Key, int], int]:
-    """Of earlier sittings: what need not be asked again, the tries spent on each key, this sitting's number.
-
-    A server or a network that failed says nothing about the model: such items are asked again.
-    """
-    newest: dict[Key, Attempt] = {}
-    for attempt in sorted(attempts, key=lambda attempt: attempt.try_no):
-        newest[attempt.stage, attempt.item_id, attempt.repetition] = attempt
-    tries = {key: attempt.try_no for key, attempt in newest.items()}
-    done = {key: attempt for key, attempt in newest.items() if not failed_outside(attempt)}
-    return done, tries, 1 + max((attempt.session for attempt in attempts), default=0)
-
-
-def failed_outside(attempt: Attempt) -> bool:
-    """Did the server or the network fail, rather than the model? A 4xx is an answer; 429 and 5xx are not."""
-    return any(
-        exchange.ending in OUTSIDE
-        or (exchange.ending == "http_error" and (exchange.status == 429 or (exchange.status or 500) >= 500))
-        for exchange in attempt.exchanges
-    )
+        load, exhausted = replace(load, stop=replace(load.stop, count=max(left, 1))), left <= 0
+    try:
+        if not exhausted and not (asker.attempts and asker.should_stop()):
+            await asker.warm_up()
+            finisher = asyncio.create_task(asker.finish_all())
+            try:
+                await drive(load, asker.fire, asker.should_stop)
+            finally:
+                asker.end()
+                await finisher
+    finally:
+        results.append(StageResult(stage=stage, attempts=asker.attempts, wall_s=wall_seconds(asker.attempts)))
+    return results[-1]
 
 
 def wall_seconds(attempts: list[Attempt]) -> float:

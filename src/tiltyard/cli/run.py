@@ -1,0 +1,212 @@
+"""`tiltyard run SUITE`: words become a plan, a plan becomes runs, and the ending becomes an exit code.
+
+What every suite shares is here: choosing models and servers, the progress display, interruption, the closing
+summary. Each suite's own options are in a file of its own, named in `SUITE_COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import shlex
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tiltyard.errors import Interrupted, RunFailed
+from tiltyard.records import Json, Record
+
+SUITE_COMMANDS: Mapping[str, str] = {"speed": "tiltyard.cli.run_speed:speed"}
+
+T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Common(Record, frozen=True):
+    """The options that every suite's command takes."""
+
+    model: tuple[str, ...] = ()
+    models: str | None = None
+    all_models: bool = False
+    server: str | None = None
+    dialect: str | None = None
+    api_key_env: str | None = None
+    context: int | None = None
+    slots: int | None = None
+    fresh: bool = False
+    as_json: bool = False
+    min_success: float = 1.0
+    baseline: float = 0.0
+    first_byte_timeout: float | None = None
+    gap_timeout: float | None = None
+    data_dir: Path | None = None
+
+
+OPTIONS = (
+    click.option(
+        "--model", "-m", multiple=True, help="Model name, or the path of a GGUF file. May be repeated."
+    ),
+    click.option("--models", metavar="A,B,C", help="Several models, separated by commas."),
+    click.option("--all", "all_models", is_flag=True, help="Every model of every server found."),
+    click.option("--server", metavar="URL", help="Where the server is; found by itself when left out."),
+    click.option("--dialect", help="What it speaks; found out when left out."),
+    click.option(
+        "--api-key-env", metavar="NAME", help="Environment variable that holds the server's API key."
+    ),
+    click.option("--context", type=click.IntRange(1), help="Context to load the model with, in tokens."),
+    click.option("--slots", type=click.IntRange(1), help="Parallel requests of an engine that we start."),
+    click.option("--fresh", is_flag=True, help="Measure again what is already in the store."),
+    click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output, for programs."),
+    click.option(
+        "--min-success",
+        type=click.FloatRange(0, 1),
+        default=1.0,
+        show_default=True,
+        help="Share of requests that must succeed for exit code 0.",
+    ),
+    click.option(
+        "--baseline", type=float, default=0.0, metavar="SECONDS", help="Idle time to measure power in first."
+    ),
+    click.option(
+        "--first-byte-timeout", type=float, metavar="SECONDS", help="Wait for a first byte; 600 unless set."
+    ),
+    click.option(
+        "--gap-timeout", type=float, metavar="SECONDS", help="Longest silence in an answer; 60 unless set."
+    ),
+    click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store."),
+)
+
+
+def common_options(command: Command) -> Command:
+    """Add the options that every suite shares."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+class SuiteGroup(click.Group):
+    """Suites as subcommands, imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUITE_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = SUITE_COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=SuiteGroup, epilog="Example:  tiltyard run speed --model qwen3:8b")
+def run() -> None:
+    """Put models through a suite. Stop at any time; the same command carries on."""
+
+
+def run_suite(suite: str, settings: Mapping[str, Json], common: Common, preflight: bool = True) -> None:
+    """Run one suite over the chosen models; prints, and raises what decides the exit code."""
+    from tiltyard.cli.progress import listening
+    from tiltyard.store.store import Store
+
+    store = Store.open(store_path(common))
+    kept: list[Mapping[str, Json]] = []
+    try:
+        with listening(common.as_json) as listener:
+
+            def tell(event: Mapping[str, Json]) -> None:
+                if event["event"] == "summary":
+                    kept.append(event)
+                listener(event)
+
+            loop_run(conduct(suite, settings, common, (store, tell), preflight))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; everything that was answered is kept", "the same command carries on"
+        ) from None
+    finally:
+        store.close()
+    if not common.as_json:
+        show_summaries(kept)
+    check_success(kept, common.min_success)
+
+
+async def conduct(
+    suite: str,
+    settings: Mapping[str, Json],
+    common: Common,
+    ends: tuple[Any, Callable[[Mapping[str, Json]], None]],
+    preflight: bool,
+) -> None:
+    """Choose the models, run the plan, close the servers whatever happens."""
+    from tiltyard.cli.choosing import chosen_jobs
+    from tiltyard.records import Timeouts
+    from tiltyard.run import Plan, execute
+    from tiltyard.settings import load_settings
+
+    store, tell = ends
+    flags = {"first_byte_timeout_s": common.first_byte_timeout, "gap_timeout_s": common.gap_timeout}
+    known = load_settings(flags)
+    jobs = await chosen_jobs(suite, settings, common)
+    plan = Plan(
+        jobs=jobs,
+        command=shlex.join(["tiltyard", *sys.argv[1:]]),
+        fresh=common.fresh,
+        preflight=preflight,
+        baseline_s=common.baseline,
+        timeouts=Timeouts(
+            connect_s=known.connect_timeout_s,
+            first_byte_s=known.first_byte_timeout_s,
+            gap_s=known.gap_timeout_s,
+        ),
+    )
+    try:
+        await execute(plan, store, tell)
+    finally:
+        for server in {id(job.server): job.server for job in jobs}.values():
+            await server.close()
+
+
+def store_path(common: Common) -> Path | None:
+    """The store's file, where a folder was named; None leaves it to the settings."""
+    return None if common.data_dir is None else common.data_dir / "tiltyard.sqlite3"
+
+
+def loop_run(main: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up, then KeyboardInterrupt."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
+
+
+def show_summaries(summaries: Sequence[Mapping[str, Json]]) -> None:
+    """The closing words for a person."""
+    from rich.console import Console
+
+    from tiltyard.reports.terminal import render_summary
+
+    console = Console()
+    for summary in summaries:
+        render_summary(summary, console)
+
+
+def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -> None:
+    """Raise RunFailed unless enough requests of every run succeeded."""
+    for summary in summaries:
+        requests = summary["requests"]
+        total, ok = requests["total"], requests["ok"]
+        if total == 0 or ok / total < min_success:
+            endings = ", ".join(
+                f"{count} {name}" for name, count in summary["endings"].items() if name != "ok"
+            )
+            raise RunFailed(
+                f"{summary['model']}: only {ok} of {total} requests succeeded ({endings or 'none was sent'})",
+                f"`tiltyard show {summary['run_id']}` has each reason; --min-success sets how many must succeed",
+            )

@@ -1,0 +1,58 @@
+"""`tiltyard run speed`: the options of the speed suite. What they do is in `suites/speed/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from tiltyard.cli.run import Common, common_options, run_suite
+
+PROFILES = ("quick", "depth", "concurrency", "serve", "soak", "fixed")
+
+EPILOG = """\b
+Examples:
+  tiltyard run speed --model qwen3:8b                     about a minute
+  tiltyard run speed --all                                every model there is
+  tiltyard run speed -m ./model.gguf --profile depth      with long contexts
+  tiltyard run speed -m qwen3:8b --profile concurrency    for several users at once
+  tiltyard run speed -m M --profile serve --slo ttft=500ms,itl=50ms
+  tiltyard run speed -m M --profile fixed --server http://127.0.0.1:8000 --dialect openai \\
+      --concurrency 64 --requests 500 --prompt-tokens 32 --output-tokens 128 --json"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--profile", type=click.Choice(PROFILES), default="quick", show_default=True, help="What to measure."
+)
+@click.option("--concurrency", type=str, help="Streams at once; a list (1,2,4) in the profile `concurrency`.")
+@click.option("--rate", type=float, help="Requests per second, whatever the answers do.")
+@click.option(
+    "--poisson", is_flag=True, default=None, help="At random moments with that rate, as users come."
+)
+@click.option("--requests", type=click.IntRange(1), help="How many requests.")
+@click.option("--prompt-tokens", type=click.IntRange(1), help="Size of each prompt by the server's count.")
+@click.option("--output-tokens", type=click.IntRange(1), help="Size of each answer.")
+@click.option("--prompt", help="This text as the prompt, as it is.")
+@click.option("--depths", help="Depths of context for `depth`, such as 0,4k,16k.")
+@click.option("--rates", help="Rates for `serve`, such as 1,2,4,8.")
+@click.option("--seconds", type=float, help="How long each stage of `serve` or `soak` lasts.")
+@click.option("--slo", help="Limits for goodput, such as ttft=500ms,itl=50ms,e2e=10s.")
+@click.option("--budget", "budget_s", type=float, help="Seconds that `quick` may take for one model.")
+@click.option("--width", type=float, help="Stop when the interval is this narrow, relative to the mean.")
+@click.option(
+    "--cached", is_flag=True, default=None, help="Let prompts share their beginning, for prefix caches."
+)
+@click.option("--temperature", type=float, help="Sampling temperature.")
+@click.option("--seed", type=int, help="Seed of prompts, arrivals and sampling.")
+@click.option("--think/--no-think", default=None, help="Let a thinking model think, or tell it not to.")
+@click.option("--tokenizer", type=click.Path(exists=True), help="A tokenizer.json to count with.")
+@common_options
+def speed(**options: Any) -> None:
+    """How fast is each model: cold load, prefill, decode, many at once, under load, over time."""
+    common = Common(**{name: options.pop(name) for name in msgspec.structs.asdict(Common())})
+    settings = {name: value for name, value in options.items() if value is not None}
+    if common.context is not None:
+        settings["context"] = common.context
+    run_suite("speed", settings, common, preflight=settings["profile"] != "fixed")
