@@ -5,6 +5,7 @@ A figure is an object with `n` and `mean`. Its metric is the key it stands under
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,6 +58,18 @@ def headline(summary: Mapping[str, Json]) -> dict[str, Any]:
         "client_bound": bool(client.get("bottleneck")) if client else None,
         "score": _number(summary.get("score")),
     }
+
+
+def put_figures(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Json]) -> None:
+    """Replace a run's figures by those of its summary, inside the caller's transaction."""
+    db.execute("DELETE FROM figures WHERE run_key = ?", (run_key,))
+    db.executemany(
+        "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(run_key, *figure) for figure in summary_figures(summary)],
+    )
+    values = headline(summary)
+    names = ", ".join(f"{name} = ?" for name in values)
+    db.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), run_key))
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

@@ -25,7 +25,7 @@ from tiltyard.settings import data_dir, hide_keys
 from tiltyard.store import rows
 from tiltyard.store.board import Wanted, board_rows
 from tiltyard.store.connection import BUSY_S, connect, transaction, translated
-from tiltyard.store.figures import headline, summary_figures
+from tiltyard.store.figures import put_figures
 from tiltyard.store.owner import Owner, alive, this_process
 from tiltyard.store.requests import Texts
 from tiltyard.store.search import attempts_matching, runs_matching
@@ -230,17 +230,7 @@ class Store:
                     key,
                 ),
             )
-            self._put_figures(db, key, summary or {})
-
-    def _put_figures(self, db: sqlite3.Connection, key: int, summary: Mapping[str, Json]) -> None:
-        db.execute("DELETE FROM figures WHERE run_key = ?", (key,))
-        db.executemany(
-            "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(key, *figure) for figure in summary_figures(summary)],
-        )
-        values = headline(summary)
-        names = ", ".join(f"{name} = ?" for name in values)
-        db.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), key))
+            put_figures(db, key, summary or {})
 
     def _key(self, db: sqlite3.Connection, run_id: str) -> int:
         known = self._keys.get(run_id)
@@ -446,7 +436,7 @@ class Store:
                     "UPDATE runs SET ended_at = ?, sessions = ? WHERE key = ?",
                     (bundle.run.ended_at, sessions, key),
                 )
-                self._put_figures(db, key, bundle.run.summary or {})
+                put_figures(db, key, bundle.run.summary or {})
                 for attempt in bundle.attempts:
                     self._add_one(db, attempt)
                 db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])

@@ -1,0 +1,192 @@
+"""Saves every readable row of a damaged store into a fresh one; the damaged file stays beside it.
+
+Works on a copy and reads each table by row number, going round what cannot be read. What hangs in the air
+afterwards (an attempt without its exchange) is left out: it will be asked again when its run is resumed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tiltyard.errors import StoreCorrupt
+from tiltyard.records import Record
+from tiltyard.store.connection import connect, transaction
+from tiltyard.store.figures import put_figures
+
+# Parents first. Figures are made again from the summaries, the search index from the texts.
+TABLES = (
+    "models",
+    "servers",
+    "texts",
+    "prompts",
+    "runs",
+    "attempts",
+    "exchanges",
+    "timelines",
+    "samples",
+    "calibrations",
+)
+_PROBES = 20_000  # unreadable ranges looked into, per table
+_GUESS = 1 << 24  # highest row number assumed where none can be read
+
+_TIDY = (
+    "INSERT INTO models (id, identity, name, remote, notes) SELECT DISTINCT model_id, 'lost ' || model_id, "
+    "'(lost)', 0, '[]' FROM runs WHERE model_id NOT IN (SELECT id FROM models)",
+    "INSERT INTO servers (id, identity, dialect, url, loaded, local, notes) SELECT DISTINCT server_id, "
+    "'lost ' || server_id, 'openai', '(lost)', '[]', 0, '[]' FROM runs "
+    "WHERE server_id NOT IN (SELECT id FROM servers)",
+    "DELETE FROM samples WHERE run_key NOT IN (SELECT key FROM runs)",
+    "DELETE FROM attempts WHERE run_key NOT IN (SELECT key FROM runs)",
+    "DELETE FROM exchanges WHERE options_id NOT IN (SELECT id FROM texts) "
+    "OR id NOT IN (SELECT exchange_id FROM timelines) "
+    "OR EXISTS (SELECT 1 FROM json_each(tails) WHERE value NOT IN (SELECT id FROM texts))",
+    "DELETE FROM attempts WHERE ending IS NOT NULL AND id NOT IN (SELECT attempt_id FROM exchanges)",
+    "DELETE FROM exchanges WHERE attempt_id NOT IN (SELECT id FROM attempts)",
+    "DELETE FROM timelines WHERE exchange_id NOT IN (SELECT id FROM exchanges)",
+)
+
+
+class Recovered(Record, frozen=True):
+    damaged: Path  # where the damaged file is now
+    rows: dict[str, int]  # saved, per table
+    unreadable: dict[str, int]  # places that could not be read, per table
+
+
+def recover(path: Path) -> Recovered:
+    """Replace a damaged store by what is readable of it. StoreCorrupt when nothing is; it then stays."""
+    if not path.is_file():
+        raise StoreCorrupt(f"there is no store at {path}", "nothing to do: the next run makes one")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="recovering-") as folder:
+        copy, fresh = Path(folder) / "damaged.sqlite3", Path(folder) / path.name
+        for source, target in _with_log(path, copy):
+            shutil.copyfile(source, target)
+        with closing(connect(fresh)) as into:
+            saved, unreadable = _save(copy, into, Path(folder))
+            into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if not saved["runs"]:
+            raise StoreCorrupt(f"nothing could be read from {path}; it was left as it is", "restore a backup")
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        kept = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
+        for source, target in _with_log(path, kept):
+            source.replace(target)
+        fresh.replace(path)
+    return Recovered(damaged=kept, rows=saved, unreadable=unreadable)
+
+
+def _with_log(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """The file and its write-ahead log, each with its name at the target."""
+    yield path, target
+    for ending in ("-wal", "-shm"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists():
+            yield beside, target.with_name(target.name + ending)
+
+
+def _save(copy: Path, into: sqlite3.Connection, folder: Path) -> tuple[dict[str, int], dict[str, int]]:
+    source = _open_damaged(copy, folder)
+    saved, unreadable = {}, {}
+    into.execute("PRAGMA foreign_keys = OFF")
+    with closing(source), transaction(into):
+        for table in TABLES:
+            reader = _Table(source, table, _columns(into, table))
+            marks = ", ".join("?" * len(reader.columns))
+            insert = f"INSERT OR IGNORE INTO {table} ({', '.join(reader.columns)}) VALUES ({marks})"
+            into.executemany(insert, reader.rows())
+            unreadable[table] = reader.unreadable
+        for statement in _TIDY:
+            into.execute(statement)
+        for key, summary in into.execute(
+            "SELECT key, summary FROM runs WHERE summary IS NOT NULL"
+        ).fetchall():
+            put_figures(into, key, _object(summary))
+        for table in TABLES:
+            (saved[table],) = into.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return saved, unreadable
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+
+
+def _open_damaged(copy: Path, folder: Path) -> sqlite3.Connection:
+    """Open it as it is or, when its first page is lost, with the first page of a new store in its place.
+
+    The tables of every new store lie in the same places, since the same migrations made them.
+    """
+    for attempt in ("as it is", "new first page"):
+        if attempt == "new first page":
+            model = folder / "model.sqlite3"
+            connect(model).close()
+            with copy.open("r+b") as file, model.open("rb") as new:
+                file.write(_first_page(new.read(), copy.stat().st_size))
+        source = sqlite3.connect(copy)
+        source.text_factory = lambda data: data.decode("utf-8", "replace")
+        try:
+            source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()
+            source.execute("SELECT 1 FROM runs LIMIT 1").fetchone()
+            return source
+        except sqlite3.DatabaseError:
+            source.close()
+    raise StoreCorrupt(
+        "not even the list of tables can be read; the file was left as it is", "restore a backup"
+    )
+
+
+def _first_page(new_store: bytes, size: int) -> bytes:
+    """The first page of a new store, made out for a file of this size (bytes 28 to 31 of the header)."""
+    page_size = int.from_bytes(new_store[16:18], "big")
+    pages = (size // page_size).to_bytes(4, "big")
+    return new_store[:28] + pages + new_store[32:page_size]
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+
+
+class _Table:
+    """The readable rows of one table."""
+
+    def __init__(self, db: sqlite3.Connection, table: str, wanted: list[str]) -> None:
+        self.db, self.table, self.unreadable = db, table, 0
+        there = set(_columns(db, table))
+        self.columns = [name for name in wanted if name in there]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Range by range, the widest unreadable one halved first, until the probes are spent."""
+        if not self.columns:
+            return
+        names = ", ".join(self.columns)
+        sql = f"SELECT rowid, {names} FROM {self.table} WHERE rowid BETWEEN ? AND ? ORDER BY 1"
+        ranges = [(-self._last(), 1, self._last())]
+        while ranges and self.unreadable < _PROBES:
+            _, low, high = heapq.heappop(ranges)
+            try:
+                for rowid, *row in self.db.execute(sql, (low, high)):
+                    low = rowid + 1
+                    yield tuple(row)
+            except sqlite3.DatabaseError:
+                self.unreadable += 1
+                middle = (low + high) // 2
+                for part in ((low, middle), (middle + 1, high)):
+                    if part[0] <= part[1] and low < high:
+                        heapq.heappush(ranges, (part[0] - part[1], *part))
+
+    def _last(self) -> int:
+        try:
+            (last,) = self.db.execute(f"SELECT max(rowid) FROM {self.table}").fetchone()
+            return int(last or 0)
+        except sqlite3.DatabaseError:
+            return _GUESS

@@ -1,0 +1,340 @@
+"""Killed, full, locked, damaged, too new, read-only: nothing acknowledged is lost, nothing made worse."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.store.conftest import make_attempt, make_run
+from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
+from tiltyard.store.connection import connect
+from tiltyard.store.recover import recover
+from tiltyard.store.schema import MIGRATIONS
+from tiltyard.store.store import Store
+from tiltyard.store.writer import Writer
+
+ROOT = Path(__file__).parents[2]
+
+WRITES = """
+import asyncio, sys
+from pathlib import Path
+from tests.store.conftest import make_attempt, make_run
+from tiltyard.store.store import Store
+from tiltyard.store.writer import Writer
+
+async def main(path, run_id, count):
+    store = Store.open(Path(path))
+    claim = store.claim(make_run(run_id))
+    first = len(store.done_keys(run_id))
+    async with Writer(store) as writer:
+        for number in range(first, first + count):
+            await writer.put(make_attempt(run_id, repetition=number))
+            if number % 50 == 49:
+                await writer.flush()
+                print(first + writer.committed, flush=True)
+        await writer.flush()
+    print(first + writer.committed, flush=True)
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+@contextmanager
+def writing_process(path: Path, run_id: str, count: int) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITES, str(path), run_id, str(count)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def check_whole(path: Path, run_id: str, with_exchanges: bool = True) -> int:
+    """Integrity, and how many attempts there are; each repetition exactly once and without a hole."""
+    with Store.open(path) as store:
+        with store.reading() as db:
+            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        repetitions = [attempt.repetition for attempt in store.attempts(run_id, with_exchanges)]
+    assert sorted(repetitions) == list(range(len(repetitions)))
+    return len(repetitions)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    path, chance = tmp_path / "s.sqlite3", random.Random(5)
+    acknowledged = 0
+    for _ in range(20):
+        with writing_process(path, "r1", 1_000_000) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()  # it resumed and wrote something
+            time.sleep(chance.uniform(0, 0.05))
+            process.kill()
+            lines = [line, *process.stdout.read().splitlines()]
+        acknowledged = max(acknowledged, *(int(line) for line in lines if line.strip().isdigit()))
+        assert check_whole(path, "r1", with_exchanges=False) >= acknowledged
+    assert check_whole(path, "r1") >= acknowledged
+    assert acknowledged >= 1000
+    with Store.open(path) as store:
+        assert store.claim(make_run("r2", fingerprint="fr1")).session == 21
+
+
+def test_two_processes_write_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with writing_process(path, "r1", 600) as one, writing_process(path, "r2", 600) as two:
+        for process in (one, two):
+            process.communicate(timeout=60)
+            assert process.returncode == 0
+    assert check_whole(path, "r1") == 600
+    assert check_whole(path, "r2") == 600
+
+
+def test_a_run_of_a_living_process_is_refused_and_of_a_dead_one_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with writing_process(path, "r1", 1_000_000) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with Store.open(path) as store, pytest.raises(StoreLocked, match=str(process.pid)) as caught:
+            store.claim(make_run("r2", fingerprint="fr1"))
+        assert "--fresh" in caught.value.remedy
+    with Store.open(path) as store:
+        assert store.claim(make_run("r2", fingerprint="fr1")).resumed
+
+
+def test_an_owner_on_another_host_is_gone_after_a_silence(store: Store) -> None:
+    store.claim(make_run())
+    with store.writing() as db:
+        db.execute("UPDATE runs SET owner_host = 'elsewhere'")
+    with pytest.raises(StoreLocked, match="elsewhere"):
+        store.claim(make_run("r2", fingerprint="fr1"))
+    with store.writing() as db:
+        db.execute("UPDATE runs SET active_at = '2020-01-01T00:00:00.000+00:00'")
+    assert store.claim(make_run("r2", fingerprint="fr1")).resumed
+
+
+def test_locked_by_another_process_is_said_after_a_bounded_wait(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    Store.open(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Store(path, busy_s=0.2) as store:
+        before = time.monotonic()
+        with pytest.raises(StoreLocked, match="another process"):
+            store.claim(make_run())
+        assert 0.1 < time.monotonic() - before < 3
+        other.execute("ROLLBACK")
+        store.claim(make_run())
+    other.close()
+
+
+def limit_pages(store: Store, more: int) -> None:
+    with store.reading() as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages + more}")
+
+
+def test_a_full_disk_loses_nothing_and_carries_on_when_there_is_room(store: Store) -> None:
+    store.claim(make_run())
+    limit_pages(store, 60)
+
+    async def fill() -> int:
+        async with Writer(store) as writer:
+            for number in range(2000):
+                await writer.put(make_attempt(repetition=number))
+                if number % 100 == 99:
+                    await writer.flush()
+        raise AssertionError("it never became full")
+
+    with pytest.raises(StoreFull, match="no room") as caught:
+        asyncio.run(fill())
+    assert "carries on" in caught.value.remedy
+    kept = len(store.attempts("r1"))
+    assert kept
+    limit_pages(store, 1 << 20)
+    assert store.add([make_attempt(repetition=5000)]) == 1
+    assert len(store.attempts("r1", with_exchanges=True)) == kept + 1
+
+
+def test_the_writer_tries_a_failed_batch_again(store: Store) -> None:
+    store.claim(make_run())
+    limit_pages(store, 0)
+
+    async def recovers() -> None:
+        async with Writer(store) as writer:
+            for number in range(300):
+                await writer.put(make_attempt(repetition=number))
+            with pytest.raises(StoreFull):
+                await writer.flush()
+            limit_pages(store, 1 << 20)
+            await writer.flush()
+            assert writer.committed == 300
+
+    asyncio.run(recovers())
+    assert len(store.attempts("r1")) == 300
+
+
+def test_the_writer_keeps_order_and_counts(store: Store) -> None:
+    store.claim(make_run())
+
+    async def many() -> int:
+        async with Writer(store) as writer:
+            for number in range(700):
+                await writer.put(make_attempt(repetition=number))
+            await writer.flush()
+            return writer.committed
+
+    assert asyncio.run(many()) == 700
+    assert [attempt.repetition for attempt in store.attempts("r1")] == list(range(700))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(StoreError, match="cannot"):
+            Store.open(tmp_path / "below" / "s.sqlite3")
+        with pytest.raises(StoreError, match="cannot"):
+            Store.open(tmp_path / "s.sqlite3")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="folder"):
+        Store.open(tmp_path / "file" / "s.sqlite3")
+    (tmp_path / "s.sqlite3").mkdir()
+    with pytest.raises(StoreError, match="cannot"):
+        Store.open(tmp_path / "s.sqlite3")
+
+
+def test_a_newer_store_is_refused_and_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("CREATE TABLE future (x)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreTooNew, match="version 99"):
+        Store.open(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def add_column(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'good'")
+
+
+def half_done(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE runs ADD COLUMN half TEXT")
+    db.execute("this is not SQL")
+
+
+def test_migrating_keeps_a_backup_and_is_all_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with Store.open(path) as store:
+        store.claim(make_run())
+    with pytest.raises(sqlite3.OperationalError):
+        connect(path, migrations=[*MIGRATIONS, half_done])
+    with Store.open(path) as store:  # still the old version, and whole
+        assert store.run("r1").id == "r1"
+    connect(path, migrations=[*MIGRATIONS, add_column]).close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT id, mood FROM runs").fetchall() == [("r1", "good")]
+    db.close()
+    backup = tmp_path / "s.v1.backup.sqlite3"
+    with Store.open(backup) as store:
+        assert store.run("r1").id == "r1"
+    with pytest.raises(StoreTooNew):
+        Store.open(path)
+
+
+def filled(path: Path, attempts: int = 300) -> int:
+    """A closed store of two runs; returns the page size."""
+    with Store.open(path) as store:
+        for run_id in ("r1", "r2"):
+            store.claim(make_run(run_id))
+            store.add([make_attempt(run_id, repetition=number) for number in range(attempts)])
+            store.finish(run_id, "finished", {"decode_tps": {"n": 2, "mean": 5.0}})
+        with store.reading() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (page,) = db.execute("PRAGMA page_size").fetchone()
+    return int(page)
+
+
+def read_all(path: Path) -> int:
+    with Store.open(path) as store:
+        return sum(len(store.attempts(run_id, with_exchanges=True)) for run_id in ("r1", "r2"))
+
+
+def overwrite(path: Path, start: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(data)
+
+
+@pytest.mark.parametrize("damage", ["header", "first page", "middle", "end cut off"])
+def test_a_damaged_store_says_so_keeps_the_file_and_is_recovered(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "s.sqlite3"
+    page = filled(path)
+    size = path.stat().st_size
+    if damage == "header":
+        overwrite(path, 0, b"not a database at all")
+    elif damage == "first page":
+        overwrite(path, 0, os.urandom(page))
+    elif damage == "middle":
+        start = size // 3 // page * page
+        overwrite(path, start, os.urandom(page * 12))
+    else:
+        os.truncate(path, size * 4 // 5)
+    before = path.read_bytes()
+    with pytest.raises(StoreCorrupt, match="damaged") as caught:
+        read_all(path)
+    assert "runs --recover" in caught.value.remedy
+    assert path.read_bytes() == before
+
+    saved = recover(path)
+    assert saved.damaged.read_bytes() == before
+    with Store.open(path) as store:
+        with store.reading() as db:
+            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        kept = read_all(path)
+        assert kept == saved.rows["attempts"]
+        assert (kept == 600) if damage in ("header", "first page") else 100 < kept < 600
+        assert len(store.board()) == 2
+        assert store.claim(make_run("r3")).run.id == "r3"
+
+
+def test_what_is_no_store_at_all_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    path.write_bytes(b"Dear diary, " * 1000)
+    with pytest.raises(StoreCorrupt):
+        Store.open(path)
+    with pytest.raises(StoreCorrupt, match="left as it is"):
+        recover(path)
+    assert path.read_bytes() == b"Dear diary, " * 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_try_is_recorded_only_once_per_number(store: Store) -> None:
+    store.claim(make_run())
+    attempt = make_attempt()
+    assert store.add([attempt, attempt, replace(attempt, try_no=2)]) == 2
