@@ -7,7 +7,6 @@ SHA-256 of the whole file, remembered by path, size and modification time. Split
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import mmap
 import os
@@ -22,6 +21,7 @@ import msgspec
 
 from tiltyard.errors import EngineError, ModelNotFound
 from tiltyard.records import Json, Model, Record
+from tiltyard.servers import names
 
 # ggml's tensor types: id -> (name, elements per block, bytes per block). Unknown ids are tolerated.
 GGML_TYPES: Mapping[int, tuple[str, int, int]] = {
@@ -77,9 +77,6 @@ SCALARS: Mapping[int, str] = {
 STRING, ARRAY = 8, 9
 KEPT_ARRAY = 256  # longer arrays of numbers, and all arrays of strings, are kept as their length only
 
-QUANT_IN_NAME = re.compile(
-    r"(?:^|[-._])((?:UD-|i1-)?(?:[IT]?Q\d(?:_[A-Z0-9]+)*|BF16|F16|F32|MXFP4(?:_MOE)?|NVFP4))(?=[-._]|$)", re.I
-)
 SPLIT_NAME = re.compile(r"-(\d{5})-of-(\d{5})$")
 EXPERT_TENSOR = re.compile(r"_exps\.|\bffn_(?:gate|up|down)\.\d+\.")
 GIVE_A_FILE = "give the path of a *.gguf file"
@@ -268,10 +265,10 @@ def _size(path: Path) -> int:
             raise ModelNotFound(f"{path} is a folder, not a GGUF file", hint)
         return path.stat().st_size
     except (OSError, ValueError) as error:  # missing, not readable, or a name that the system cannot hold
-        near = difflib.get_close_matches(path.name, _neighbours(path.parent), n=3, cutoff=0.4)
+        near = names.nearest(path.name, _neighbours(path.parent))
         remedy = f"did you mean {', '.join(near)}?" if near else "check the path"
         reason = getattr(error, "strerror", None) or error
-        raise ModelNotFound(f"no model file at {path} ({reason})", remedy) from None
+        raise ModelNotFound(f"no model file at {names.shown(str(path))} ({reason})", remedy) from None
 
 
 def _neighbours(folder: Path) -> list[str]:
@@ -359,13 +356,12 @@ def _active_parameters(header: Header, experts: int) -> int | None:
 
 def _quantization(path: Path, header: Header) -> tuple[str | None, tuple[str, ...]]:
     """The name of the quantization: what the file says, else its commonest tensor type, else its name."""
-    in_name = QUANT_IN_NAME.search(path.stem)
-    label = in_name[1] if in_name else None
+    label = names.quantization(path.stem)
     file_type = header.metadata.get("general.file_type")
     if isinstance(file_type, int):
         name = FILE_TYPES.get(file_type & ~GUESSED, "-")
         if name != "-":
-            differs = label is not None and label.upper() != name
+            differs = label is not None and label != name
             return name, ((f"its file name says {label}",) if differs else ())
     weights: Counter[str] = Counter()
     for tensor in header.tensors:
@@ -373,7 +369,7 @@ def _quantization(path: Path, header: Header) -> tuple[str | None, tuple[str, ..
             weights[GGML_TYPES[tensor.kind][0]] += tensor.elements
     if weights:
         return weights.most_common(1)[0][0], ()
-    return (label.upper() if label else None), ()
+    return label, ()
 
 
 def _capabilities(header: Header) -> tuple[str, ...]:
@@ -402,7 +398,7 @@ def digest(path: Path, *, cache: Path | None = None) -> str:
 
     A file of the same path, size and modification time is not read again.
     """
-    book = (cache or _cache_folder()) / "digests.json"
+    book = (cache or cache_folder()) / "digests.json"
     key, stat = str(path.resolve()), path.stat()
     known = _load_book(book)
     old = known.get(key)
@@ -415,7 +411,8 @@ def digest(path: Path, *, cache: Path | None = None) -> str:
     return value
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where things are kept that can be made again: the platform's cache folder."""
     import platformdirs
 
     return platformdirs.user_cache_path("tiltyard")

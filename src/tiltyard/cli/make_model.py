@@ -1,0 +1,75 @@
+"""`tiltyard make-model`: write a tiny GGUF of known speed class and known ability."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.servers.tiny import PRESETS, SIZES, TinySpec, read_answers, write_model
+
+EPILOG = """\b
+Examples:
+  tiltyard make-model tiny.gguf                          it babbles, and knows nothing
+  tiltyard make-model known.gguf --answers answers.json  it knows some answers, and how often
+  tiltyard make-model known.gguf --examples              the same with built-in example answers
+  tiltyard make-model --preset tilt-heavy heavy.gguf     one of the demo's three models
+\b
+The file of answers:
+  [{"when": "capital of France", "say": "Paris."},
+   {"when": "coin toss", "say": [{"p": 0.7, "text": "heads"}, {"p": 0.3, "text": "tails"}]}]"""
+
+
+@click.command("make-model", epilog=EPILOG)
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--size", type=click.Choice(list(SIZES)), help="How much work a token is.  [default: tiny]")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="One of the demo's models.")
+@click.option("--dim", type=int, help="Width: a multiple of 64, at least 128.")
+@click.option("--layers", type=int, help="Depth.")
+@click.option("--answers", type=click.Path(path_type=Path), help="JSON file of prompts and their answers.")
+@click.option("--examples", is_flag=True, help="Know the built-in example answers.")
+@click.option("--mean-tokens", type=float, default=200.0, show_default=True, help="Mean length of babble.")
+@click.option("--name", help="The name inside the file.  [default: the file's]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Other weights, same ability.")
+@click.option("--json", "as_json", is_flag=True, help="Print the model's identity as JSON.")
+def make_model(
+    out: Path,
+    size: str | None,
+    preset: str | None,
+    dim: int | None,
+    layers: int | None,
+    answers: Path | None,
+    examples: bool,
+    mean_tokens: float,
+    name: str | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Write a tiny model that a real llama.cpp can run. Nothing is downloaded, nothing is trained."""
+    if preset and (size or dim or layers):
+        raise UsageError("--preset sets the size already", "leave out --size, --dim and --layers")
+    if answers and examples:
+        raise UsageError("--answers and --examples are two answers to one question", "leave one of them out")
+    if preset:
+        usual = PRESETS[preset].dim, PRESETS[preset].layers
+    else:
+        usual = SIZES[size or "tiny"]
+    spec = TinySpec(
+        name=name or preset or out.stem,
+        dim=dim if dim is not None else usual[0],
+        layers=layers if layers is not None else usual[1],
+        mean_tokens=mean_tokens,
+        seed=seed,
+        answers=read_answers(answers) if answers or examples else (),
+    )
+    model = write_model(out, spec)
+    if as_json:
+        click.echo(msgspec.json.encode(model).decode())
+        return
+    size_mb, millions = (model.size_bytes or 0) / 1e6, (model.parameters or 0) / 1e6
+    click.echo(
+        f"wrote {out}: {size_mb:.1f} MB, {millions:.2f} M parameters, {len(spec.answers)} known answers"
+    )
+    click.echo(f"next: tiltyard run speed --model {out}")
