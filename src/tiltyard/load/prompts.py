@@ -1,0 +1,227 @@
+"""Prompts of a wanted size in tokens, by the best count that the server offers; no tokenizer is downloaded.
+
+The text is made of common English words of four letters, which nearly every tokenizer takes as one token and
+a byte tokenizer as five, so that its size is a line through two points. Every prompt begins with random words
+of its own, at the very start, so that no prefix cache can flatter, unless sharing is asked for. How answers
+are measured is none of this module's business.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Exchange, Message, Record, Request, TokenSource
+
+if TYPE_CHECKING:
+    from tiltyard.servers import Server
+
+NONCE_WORDS = 8  # of 256: 64 bits
+SENTENCE = 12  # words before a full stop
+WIDTH = 5  # characters of a word and its space
+SMALL, LARGE = 24, 264  # words of the two probes; multiples of SENTENCE
+TEMPLATE_GUESS = 12  # tokens that a chat template adds, where nothing tells
+TASK = "\n\nTell a very long story with these words."
+TASK_FROM = 64  # smaller prompts have no room for it
+TOLERANCE = 0.02
+TOLERANCE_TOKENS = 4
+
+
+class Scale(Record, frozen=True, kw_only=True):
+    """Tokens of a prompt = fixed + per_word * words; and who counted."""
+
+    fixed: float  # template and task
+    per_word: float
+    rung: TokenSource
+    reports_cache: bool = False  # the server says how much of a prompt was cached
+
+    def words_for(self, tokens: int) -> int:
+        """Words that make a prompt of that many tokens; at least one."""
+        return max(round((tokens - self.fixed) / self.per_word), 1)
+
+    def tokens_for(self, words: int) -> float:
+        return self.fixed + self.per_word * words
+
+
+@cache
+def vocabulary() -> tuple[str, ...]:
+    """256 words of four letters."""
+    return tuple(Path(__file__).with_name("words.txt").read_text(encoding="utf-8").split())
+
+
+def nonce(words: int = NONCE_WORDS) -> str:
+    """Random words, each followed by a space; from the system's entropy whatever the seed."""
+    known = vocabulary()
+    return "".join([known[byte] + " " for byte in os.urandom(words)])
+
+
+class Filler:
+    """Seeded sentences of twelve words; any stretch is a slice."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+        self._sentences = 0
+        self._text = ""
+
+    def _grow(self, sentences: int) -> None:
+        chosen = self._random.choices(vocabulary(), k=(sentences - self._sentences) * SENTENCE)
+        rows = [" ".join(chosen[i : i + SENTENCE]) + ". " for i in range(0, len(chosen), SENTENCE)]
+        self._text += "".join(rows)
+        self._sentences = sentences
+
+    def take(self, words: int, start: int = 0) -> str:
+        """Exactly `words` words from the given sentence on, without a space at the end."""
+        whole, rest = divmod(words, SENTENCE)
+        if start + whole + 1 > self._sentences:
+            self._grow(max(start + whole + 1, 2 * self._sentences, 64))
+        length = SENTENCE * WIDTH + 1
+        begin = start * length
+        end = begin + whole * length + rest * WIDTH
+        return self._text[begin:end].rstrip()
+
+    def any_start(self) -> int:
+        return self._random.randrange(64)
+
+
+class Prompts:
+    """Makes prompt texts to a scale. Cheap: a prompt is two slices and eight random bytes."""
+
+    def __init__(self, scale: Scale, *, seed: int = 0, shared: bool = False) -> None:
+        self.scale = scale
+        self.filler = Filler(seed)
+        self.shared = nonce() if shared else None
+        self.contexts: dict[int, str] = {}
+
+    def sized(self, tokens: int) -> str:
+        """A prompt of that many tokens, template included; unlike all others from its first word on, or with
+        `shared` alike but for its last words.
+        """
+        words = self.scale.words_for(tokens)
+        if self.shared is not None:
+            fresh = min(NONCE_WORDS, max(words // 8, 1))
+            common = self.shared + self.filler.take(max(words - fresh - NONCE_WORDS, 0))
+            return f"{common} {nonce(fresh).rstrip()}{task(tokens)}"
+        own = min(NONCE_WORDS, words)
+        rest = words - own
+        if not rest:
+            return nonce(own).rstrip() + task(tokens)
+        return nonce(own) + self.filler.take(rest, self.filler.any_start()) + task(tokens)
+
+    def on_top(self, depth: int, tokens: int) -> str:
+        """A context of `depth` tokens that is the same each time, then `tokens` fresh ones (0: the context
+        alone).
+        """
+        context = self.contexts.get(depth)
+        words = self.scale.words_for(depth)
+        if context is None:
+            context = nonce() + self.filler.take(max(words - NONCE_WORDS, 1))
+            self.contexts[depth] = context
+        if not tokens:
+            return context + TASK
+        fresh = max(self.scale.words_for(depth + tokens) - words, 1)
+        own = min(NONCE_WORDS, fresh)
+        tail = self.filler.take(fresh - own, self.filler.any_start()) if fresh > own else ""
+        return f"{context} {nonce(own)}{tail}".rstrip() + TASK
+
+
+def task(tokens: int) -> str:
+    """What the model is to do, where the prompt has room to say so."""
+    return TASK if tokens >= TASK_FROM else ""
+
+
+def on_target(wanted: int, counted: int) -> bool:
+    """Within 2 % or 4 tokens."""
+    return abs(counted - wanted) <= max(TOLERANCE * wanted, TOLERANCE_TOKENS)
+
+
+# ------------------------------------------------------------------ the ladder of counts
+
+
+async def find_scale(
+    server: Server, model: str, think: bool | str | None, tokenizer: str | None, context: int | None = None
+) -> Scale:
+    """Ask the server to count two prompts; where it does not, go down the ladder (`quiet_scale`)."""
+    counts: list[int] = []
+    source: TokenSource = "server"
+    reports = False
+    for words in (SMALL, LARGE):
+        text = probe_text(words)
+        request = Request(
+            model=model,
+            messages=(Message(role="user", content=text + TASK),),
+            max_tokens=1,
+            temperature=0.0,
+            think=think,
+            context=context,
+        )
+        exchange = await server.send(request)
+        if exchange.usage is None or not exchange.usage.prompt_tokens:
+            break
+        counts.append(exchange.usage.prompt_tokens)
+        source = exchange.usage.source
+        reports = reports or tells_cached(exchange)
+    if len(counts) == 2 and counts[1] - counts[0] >= (LARGE - SMALL) // 2 and source != "estimate":
+        return line(SMALL, LARGE, counts, source, reports)
+    return await quiet_scale(server, model, tokenizer)
+
+
+async def quiet_scale(server: Server, model: str, tokenizer: str | None) -> Scale:
+    """A scale without asking the model anything: the server's tokenizer, a local one, or an estimate."""
+    texts = [probe_text(words) + TASK for words in (SMALL, LARGE)]
+    if "tokenize" in server.can:
+        counted = [await server.count_tokens(model, text) for text in texts]
+        found = [usage.prompt_tokens for usage in counted if usage is not None and usage.prompt_tokens]
+        if len(found) == 2 and found[1] > found[0]:
+            return line(SMALL, LARGE, [n + TEMPLATE_GUESS for n in found], "tokenize", False)
+    if tokenizer is not None:
+        return line(
+            SMALL, LARGE, [n + TEMPLATE_GUESS for n in local_counts(tokenizer, texts)], "local", False
+        )
+    full_stops = 1 / SENTENCE
+    return Scale(fixed=TEMPLATE_GUESS + len(TASK.split()) + 2, per_word=1 + full_stops, rung="estimate")
+
+
+def probe_text(words: int) -> str:
+    return nonce() + Filler(1).take(words - NONCE_WORDS)
+
+
+def tells_cached(exchange: Exchange) -> bool:
+    """Does an answer tell how many prompt tokens were processed, or how many were not?"""
+    usage, timings = exchange.usage, exchange.timings
+    return bool(
+        (usage is not None and usage.cached_tokens is not None)
+        or (timings is not None and timings.prefill_tokens is not None)
+    )
+
+
+def line(small: int, large: int, counts: Sequence[int], rung: TokenSource, reports_cache: bool) -> Scale:
+    """The line through two counted prompts."""
+    per_word = (counts[1] - counts[0]) / (large - small)
+    return Scale(
+        fixed=counts[0] - per_word * small, per_word=per_word, rung=rung, reports_cache=reports_cache
+    )
+
+
+def local_counts(path: str, texts: Sequence[str]) -> list[int]:
+    """Tokens by a tokenizer.json on this machine; raises UsageError."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        remedy = "pip install 'tiltyard[tokenizer]'"
+        raise UsageError("counting with a tokenizer file needs the extra `tokenizer`", remedy) from None
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        known = msgspec.json.decode(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no tokenizer in {path}: {error}", "give the path of a tokenizer.json") from None
+    if not isinstance(known, dict) or "model" not in known:
+        raise UsageError(f"{path} is not a tokenizer file", "give the path of a tokenizer.json")
+    tokenizer = Tokenizer.from_str(text)
+    return [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]

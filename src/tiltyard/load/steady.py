@@ -1,0 +1,71 @@
+"""The total output rate of a closed loop while it was full, with an interval.
+
+First start to last end also holds the time in which streams were still starting and in which the last ones
+ran alone. Between, tokens are counted by arrival in ten slices of equal length (batch means), whose spread
+gives the interval. Open loops have no such window: their load is the schedule's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tiltyard.load.payload import find_payload, payload_times
+from tiltyard.records import Attempt, Exchange, Figure
+from tiltyard.stats.figures import figure
+
+SLICES = 10
+
+
+class Full(NamedTuple):
+    """From the moment when all streams were under way to the first that found no successor."""
+
+    start_ns: int
+    end_ns: int
+
+
+def full_window(exchanges: Sequence[Exchange], streams: int) -> Full | None:
+    """None where the streams were never all under way, or for no time worth a measurement."""
+    if len(exchanges) < 2 * streams:
+        return None
+    starts = sorted(x.timeline.started_ns for x in exchanges)
+    ends = sorted(finished_ns(x) for x in exchanges)
+    last_start = starts[-1]
+    at = bisect_right(ends, last_start)
+    window = Full(starts[streams - 1], ends[min(at, len(ends) - 1)])
+    return window if window.end_ns > window.start_ns else None
+
+
+def finished_ns(exchange: Exchange) -> int:
+    """When its stream was free again."""
+    timeline = exchange.timeline
+    if timeline.closed_ns is not None:
+        return timeline.closed_ns
+    return timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
+
+
+def steady_output_tps(attempts: Sequence[Attempt], streams: int) -> Figure:
+    """Output tokens of all streams together, per second, while `streams` were under way.
+
+    The tokens of a request are spread evenly over its payload events where the server does not count each.
+    """
+    newest = max((a.session for a in attempts), default=1)
+    asked = [a for a in attempts if a.session == newest and a.exchanges]
+    window = full_window([a.exchanges[-1] for a in asked], streams)
+    if window is None:
+        return figure([])
+    span = (window.end_ns - window.start_ns) / SLICES
+    bounds = [round(window.start_ns + i * span) for i in range(SLICES + 1)]
+    tokens = [0.0] * SLICES
+    for attempt in asked:
+        exchange = attempt.exchanges[-1]
+        payload = find_payload(exchange.events)
+        if payload is None or not attempt.measures.output_tokens:
+            continue
+        times = payload_times(exchange.events, payload.first, payload.last, payload.events)
+        each = attempt.measures.output_tokens / len(times)
+        places = [bisect_right(times, bound) for bound in bounds]
+        for i in range(SLICES):
+            tokens[i] += each * (places[i + 1] - places[i])
+    return figure([n / span * 1e9 for n in tokens])

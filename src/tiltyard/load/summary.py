@@ -1,0 +1,210 @@
+"""The speed part of a summary: counts, endings, tokens, rates, and a figure with its interval for every
+metric.
+
+Takes attempts one by one and keeps some numbers of each, not the attempts. Latencies and rates come from
+requests that ended ok; percentiles of chunk gaps are over all gaps, their interval over requests. The shape
+is documented in docs/metrics.md and versioned by the caller.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import msgspec
+
+from tiltyard.load.metrics import chunk_gaps_ms
+from tiltyard.load.schedule import Load
+from tiltyard.load.slo import Slo, goodput
+from tiltyard.records import Attempt, Figure, Json
+from tiltyard.stats.figures import figure
+from tiltyard.stats.proportions import wilson
+
+NAN = float("nan")
+# always there, null where not measurable
+MAIN = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps")
+# beside them
+MORE = (
+    "ttfb_ms",
+    "first_event_ms",
+    "ttft_scheduled_ms",
+    "e2e_scheduled_ms",
+    "close_ms",
+    "tail_ms",
+    "e2e_tps",
+    "load_ms",
+    "tokens_per_chunk",
+    "server_decode_tps",
+    "transport_ms",
+)
+
+
+class Window(NamedTuple):
+    """A stage, as far as a summary is concerned."""
+
+    name: str
+    load: Load
+    attempts: Sequence[Attempt]
+    wall_s: float
+
+
+class Tally:
+    """What is kept of the attempts: a few numbers of each, and every chunk gap."""
+
+    def __init__(self) -> None:
+        self.endings: Counter[str] = Counter()
+        self.values = {name: array("d") for name in (*MAIN, *MORE)}
+        self.prefill = {kind: array("d") for kind in ("cold", "warm", "unknown")}
+        self.gaps = array("d")
+        self.gap_owner = array("l")
+        self.prompt_tokens = self.output_tokens = self.cached_tokens = 0
+        self.token_sources: Counter[str] = Counter()
+        self.rate_sources: Counter[str] = Counter()
+        self.prefill_sources: Counter[str] = Counter()
+        self.rate_bias: float | None = None
+        self.total = self.client_bound = 0
+
+    def add(self, attempt: Attempt) -> None:
+        self.total += 1
+        self.client_bound += attempt.client_bound
+        ending = attempt.exchanges[-1].ending if attempt.exchanges else "cancelled"
+        self.endings[ending] += 1
+        if ending != "ok":
+            return
+        measures = attempt.measures
+        for name, values in self.values.items():
+            value = getattr(measures, name)
+            values.append(NAN if value is None else value)
+        if measures.prefill_tps is not None:
+            self.prefill[measures.prefill_kind].append(measures.prefill_tps)
+            self.prefill_sources["client" if measures.server_prefill_tps is None else "server"] += 1
+        self.prompt_tokens += measures.prompt_tokens or 0
+        self.output_tokens += measures.output_tokens or 0
+        self.cached_tokens += measures.cached_tokens or 0
+        self.token_sources[measures.tokens_source or "none"] += 1
+        self.rate_sources[measures.rate_source or "none"] += 1
+        if measures.rate_bias is not None:
+            self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
+        for exchange in attempt.exchanges:
+            gaps = chunk_gaps_ms(exchange)
+            self.gaps.extend(gaps)
+            self.gap_owner.extend([self.total] * len(gaps))
+
+    @cached_property
+    def figures(self) -> dict[str, Json]:
+        """Every metric as a figure; null where nothing could be measured. To be read when all are in."""
+        found = {name: as_json(figure(self.values[name])) for name in MAIN}
+        found["chunk_gap_ms"] = as_json(figure(self.gaps, clusters=self.gap_owner))
+        fresh = self.prefill["cold"] + self.prefill["unknown"]
+        found["prefill_tps"] = as_json(figure(fresh))
+        found["prefill_warm_tps"] = as_json(figure(self.prefill["warm"]))
+        return found | {name: as_json(figure(self.values[name])) for name in MORE}
+
+    def sources(self) -> dict[str, Json]:
+        """Who counted and who timed."""
+        return {
+            "rate_source": leading(self.rate_sources),
+            "rate_bias": self.rate_bias,
+            "prefill_source": leading(self.prefill_sources),
+            "prefill_kinds": {kind: len(values) for kind, values in self.prefill.items()},
+        }
+
+
+def of_endings(endings: Counter[str]) -> dict[str, int]:
+    """Truncated answers are counted apart from failures."""
+    ok, truncated, total = endings["ok"], endings["truncated"], endings.total()
+    return {"ok": ok, "failed": total - ok - truncated, "truncated": truncated, "total": total}
+
+
+def as_json(found: Figure) -> Json:
+    """A figure as JSON values; None where nothing was measured."""
+    return None if found.n == 0 else msgspec.to_builtins(found)
+
+
+def leading(counts: Counter[str]) -> str | None:
+    """The one source, or `mixed`; None where there is none."""
+    named = [name for name, n in counts.items() if n and name != "none"]
+    if not named:
+        return None
+    return named[0] if len(named) == 1 else "mixed"
+
+
+def rate(part: int, whole: int) -> dict[str, Json]:
+    """A share with Wilson's 95 % interval."""
+    interval = wilson(part, whole)
+    return {
+        "value": part / whole if whole else None,
+        "ci95": None if interval is None else [interval.low, interval.high],
+    }
+
+
+def tally(attempts: Iterable[Attempt]) -> Tally:
+    counted = Tally()
+    for attempt in attempts:
+        counted.add(attempt)
+    return counted
+
+
+def summarise(
+    windows: Sequence[Window], *, headline: str | None = None, slo: Slo | None = None
+) -> dict[str, Json]:
+    """The speed part of the summary object.
+
+    Requests and endings are of all stages. Everything else at the top is of the stage named `headline`, or of
+    all stages pooled where none is named; `stages` has each by itself.
+    """
+    tallies = [tally(window.attempts) for window in windows]
+    chosen = [i for i, window in enumerate(windows) if headline is None or window.name == headline]
+    pooled = (a for i in chosen for a in windows[i].attempts)
+    top = tallies[chosen[0]] if len(chosen) == 1 else tally(pooled)
+    wall_s = sum(windows[i].wall_s for i in chosen)
+    endings = sum((counted.endings for counted in tallies), Counter[str]())
+    requests = of_endings(endings)
+    found: dict[str, Json] = {
+        "requests": requests,
+        "endings": dict(endings),
+        "error_rate": rate(requests["failed"], requests["total"]),
+        "truncation_rate": rate(requests["truncated"], requests["total"]),
+        "figures_from": headline or "all stages",
+        **of_window(top, wall_s),
+        **top.figures,
+        **top.sources(),
+        "goodput": None,
+        "stages": [of_stage(w, t, slo) for w, t in zip(windows, tallies, strict=True)],
+    }
+    if slo is not None:
+        found["goodput"] = goodput(slo, [a for i in chosen for a in windows[i].attempts], wall_s)
+    return found
+
+
+def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:
+    """Tokens and rates that need a window of time: ok requests only, first start to last end."""
+    known = counted.output_tokens > 0 and wall_s > 0
+    return {
+        "tokens": {
+            "prompt": counted.prompt_tokens,
+            "output": counted.output_tokens,
+            "cached": counted.cached_tokens,
+            "source": leading(counted.token_sources),
+        },
+        "wall_s": wall_s,
+        "output_tps": counted.output_tokens / wall_s if known else None,
+        "request_rate": counted.endings["ok"] / wall_s if wall_s > 0 else None,
+    }
+
+
+def of_stage(window: Window, counted: Tally, slo: Slo | None) -> dict[str, Json]:
+    load = window.load
+    return {
+        "name": window.name,
+        "load": {"kind": load.kind, "concurrency": load.concurrency, "rate": load.rate},
+        "requests": of_endings(counted.endings),
+        "client_bound": counted.client_bound,
+        **of_window(counted, window.wall_s),
+        **counted.figures,
+        **counted.sources(),
+        "goodput": None if slo is None else goodput(slo, window.attempts, window.wall_s),
+    }

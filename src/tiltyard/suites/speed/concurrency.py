@@ -1,0 +1,92 @@
+"""Profile `concurrency`: 1, 2, 4, 8 ... streams until total throughput stops growing; the knee is named.
+
+Throughput is the output rate while all streams were under way, with an interval (`load/steady.py`). It counts
+as growing while it is at least 5 % above the best level before; two levels in a row without growth end the
+sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+import msgspec
+
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.slo import Slo
+from tiltyard.load.steady import steady_output_tps
+from tiltyard.records import Figure, Json
+from tiltyard.stats.trends import LoadPoint, knee
+from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.speed.fixed import plural
+from tiltyard.suites.speed.trial import Trial
+
+ROUNDS = 4  # requests per stream: two or three of them run beside all others
+LEAST = 6
+MOST_STREAMS = 256
+SECONDS = 60.0  # at most, per level
+GROWS = 1.05
+BLINK = 2  # levels without growth before it is believed
+
+
+async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
+    """Levels as given, or doubling until throughput has not grown twice in a row."""
+    settings = trial.settings
+    given = settings.streams()
+    best: Figure | None = None
+    flat = 0
+    for streams in given or levels():
+        wanted = settings.requests or max(ROUNDS * streams, LEAST)
+        stop = Stop(count=wanted, seconds=settings.seconds or SECONDS)
+        load = Load(concurrency=streams, stop=stop)
+        result = yield trial.stage(plural(streams), load, warmup=1 if best is None else 0)
+        now = total_rate(result)
+        if now.mean is None:
+            trial.notes.append(f"{plural(streams)}: too few answers for a rate")
+            break
+        if best is not None and best.mean is not None:
+            flat = 0 if grew(best, now) else flat + 1
+        if best is None or best.mean is None or now.mean > best.mean:
+            best = now
+        if flat >= BLINK and not given:
+            break
+
+
+def levels() -> list[int]:
+    """1, 2, 4 ... MOST_STREAMS."""
+    return [2**i for i in range(MOST_STREAMS.bit_length())]
+
+
+def total_rate(result: StageResult) -> Figure:
+    """Output tokens/s of all streams together; of one stream that is its requests' own rate over the window."""
+    return steady_output_tps(result.attempts, result.stage.load.concurrency)
+
+
+def grew(before: Figure, now: Figure) -> bool:
+    """Is the new level at least 5 % faster, as far as can be told?"""
+    if before.mean is None or now.mean is None:
+        return False
+    return now.mean >= before.mean * GROWS
+
+
+def limits(trial: Trial) -> Slo | None:
+    return trial.limits()
+
+
+def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
+    """The curve and its knee: the fewest streams within 5 % of the best total rate."""
+    curve: list[Json] = []
+    points: list[LoadPoint] = []
+    for result in results:
+        found = total_rate(result)
+        streams = result.stage.load.concurrency
+        curve.append({"streams": streams, "output_tps": msgspec.to_builtins(found) if found.n else None})
+        if found.mean is not None:
+            points.append(LoadPoint(load=streams, rate=found.mean, ci95=found.ci95))
+    bend = knee(points)
+    if bend is None:
+        return {"curve": curve, "knee": None}
+    return {
+        "headline": plural(int(bend.load)),
+        "curve": curve,
+        "knee": {**msgspec.to_builtins(bend), "streams": int(bend.load)},
+    }

@@ -1,0 +1,163 @@
+"""Profile `depth`: prefill and decode behind 0, 1k, 4k ... tokens of context, in llama-bench's words.
+
+`pp512 @ d4096`: 512 fresh tokens behind a context of 4,096 that was processed before and is in the server's
+prefix cache. `tg128 @ d4096`: 128 tokens generated behind such a context. A server that reuses no prefix, or
+does not say whether it does, is measured by difference: 512 / (TTFT of 4,608 cold tokens - TTFT of 4,096),
+and marked so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.slo import Slo
+from tiltyard.load.summary import as_json
+from tiltyard.records import Attempt, Json
+from tiltyard.stats.figures import figure, t_quantile
+from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.speed.trial import Trial
+
+DEPTHS = (0, 1024, 4096, 16384, 32768)
+ROOM = 64  # tokens kept free for template and task
+WIDTH = 0.05
+LEAST, MOST = 3, 10
+SECONDS = 90.0  # at most, per stage
+REUSED = 0.9  # of the context came from the cache: reuse works
+FRESH = 0.1  # at most that much did: it does not
+DEFAULT_CONTEXT = 4096  # where neither the server nor the user says
+
+
+async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
+    """Two stages per depth; depths that do not fit into the loaded context are left out and said."""
+    reuse = trial.prompts is not None and trial.prompts.scale.reports_cache
+    for depth in trial.settings.depth_list() or DEPTHS:
+        needed = depth + trial.prompt_tokens + trial.output_tokens + ROOM
+        if needed > room(trial):
+            trial.notes.append(
+                f"d{depth} left out: it needs a context of {needed} tokens, {room(trial)} are loaded"
+            )
+            continue
+        for fresh, output in ((trial.prompt_tokens, 1), (0, trial.output_tokens)):
+            item = trial.item(prompt_tokens=fresh, output_tokens=output, depth=depth, reuse=reuse)
+            yield trial.stage(stage_name(fresh, output, depth), load(trial, fresh), item, warmup=1)
+
+
+def load(trial: Trial, fresh: int) -> Load:
+    settings = trial.settings
+    stop = Stop(
+        count=settings.requests or MOST,
+        seconds=settings.seconds or settings.budget_s or SECONDS,
+        width=None if settings.requests else settings.width or WIDTH,
+        metric="prefill_tps" if fresh else "decode_tps",
+        min_count=LEAST,
+    )
+    return Load(concurrency=1, stop=stop)
+
+
+def stage_name(fresh: int, output: int, depth: int) -> str:
+    """`pp512 @ d4096`, `tg128 @ d4096`; without the depth where it is 0."""
+    test = f"pp{fresh}" if fresh else f"tg{output}"
+    return f"{test} @ d{depth}" if depth else test
+
+
+def room(trial: Trial) -> int:
+    """Tokens of context that can be counted on."""
+    model = trial.bench.model
+    asked = trial.settings.context or model.context_loaded or DEFAULT_CONTEXT
+    return min(asked, model.context_max or asked)
+
+
+def limits(trial: Trial) -> Slo | None:
+    return trial.limits()
+
+
+def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
+    """One row per depth: prefill and decode rate, how prefill was measured, and the depth the server counted."""
+    named = {result.stage.name: [a for a in result.attempts if ended_well(a)] for result in results}
+    rows: list[Json] = []
+    for depth in trial.settings.depth_list() or DEPTHS:
+        filling = named.get(stage_name(trial.prompt_tokens, 1, depth))
+        decoding = named.get(stage_name(0, trial.output_tokens, depth), [])
+        if filling is None:
+            continue
+        rate, method = prefill_at(depth, filling, decoding)
+        rows.append(
+            {
+                "depth": depth,
+                "prompt_tokens": trial.prompt_tokens,
+                "output_tokens": trial.output_tokens,
+                "prefill_tps": rate,
+                "prefill_method": method,
+                "decode_tps": as_json(figure([a.measures.decode_tps for a in decoding])),
+                "counted_tokens": as_json(figure([a.measures.prompt_tokens for a in decoding])),
+            }
+        )
+    first = next(iter(named), None)
+    return {"depths": rows, "headline": next((name for name in named if name.startswith("tg")), first)}
+
+
+def ended_well(attempt: Attempt) -> bool:
+    return bool(attempt.exchanges) and attempt.exchanges[-1].ending == "ok"
+
+
+def prefill_at(
+    depth: int, filling: Sequence[Attempt], decoding: Sequence[Attempt]
+) -> tuple[Json, str | None]:
+    """The prefill rate behind `depth` tokens and how it was found: direct, cached, difference or None.
+
+    `mixed`, without a rate, where the cache answered now and then.
+    """
+    if not filling:
+        return None, None
+    if depth == 0:
+        return as_json(figure([a.measures.prefill_tps for a in filling])), "direct"
+    cached = [a.measures.cached_tokens for a in filling]
+    if all(n is not None and n >= REUSED * depth for n in cached):
+        return as_json(figure([a.measures.prefill_tps for a in filling])), "cached"
+    shares = [(a.measures.cached_tokens or 0) / depth for a in (*filling, *decoding)]
+    if max(shares) > FRESH:
+        return None, "mixed"
+    return difference(filling, decoding), "difference"
+
+
+def difference(longer: Sequence[Attempt], shorter: Sequence[Attempt]) -> Json:
+    """Tokens more / milliseconds more, with the interval of the time turned into one of the rate (Welch)."""
+    more = [pair for a in longer if (pair := size_and_wait(a)) is not None]
+    less = [pair for a in shorter if (pair := size_and_wait(a)) is not None]
+    if not more or not less:
+        return None
+    tokens = mean([size for size, _ in more]) - mean([size for size, _ in less])
+    waits, base = [wait for _, wait in more], [wait for _, wait in less]
+    extra = mean(waits) - mean(base)
+    if tokens <= 0 or extra <= 0:
+        return None
+    found: dict[str, Json] = {"n": len(more), "mean": tokens / extra * 1000.0, "ci95": None, "why": None}
+    if len(more) < 2 or len(less) < 2:
+        return found | {"why": "one value: no interval"}
+    error, freedom = welch(waits, base)
+    reach = t_quantile(0.975, freedom) * error
+    if reach >= extra:
+        return found | {"why": "the difference is within its own error"}
+    return found | {"ci95": [tokens / (extra + reach) * 1000.0, tokens / (extra - reach) * 1000.0]}
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """Standard error of the difference of two means, and Welch and Satterthwaite's degrees of freedom."""
+    parts = [(math.fsum((x - mean(s)) ** 2 for x in s) / (len(s) - 1) / len(s), len(s)) for s in (a, b)]
+    total = sum(part for part, _ in parts)
+    if total == 0:
+        return 0.0, float(len(a) + len(b) - 2)
+    return math.sqrt(total), total**2 / sum(part**2 / (n - 1) for part, n in parts)
+
+
+def size_and_wait(attempt: Attempt) -> tuple[float, float] | None:
+    measures = attempt.measures
+    if measures.prompt_tokens is None or measures.ttft_ms is None:
+        return None
+    return float(measures.prompt_tokens), measures.ttft_ms
+
+
+def mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

@@ -1,0 +1,43 @@
+"""Profile `fixed`: exactly the load that was asked for, and nothing else: no probe, no warm-up.
+
+For people and programs that compare tools. Prompt sizes come from the server's tokenizer, a tokenizer file or
+an estimate, since asking the model would be a request that nobody ordered; what the server counted is
+reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.slo import Slo
+from tiltyard.records import Json
+from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.speed.trial import Trial
+
+REQUESTS = 100
+
+
+async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
+    """One stage: N streams, or a rate."""
+    settings = trial.settings
+    count = settings.requests or (None if settings.seconds else REQUESTS)
+    stop = Stop(count=count, seconds=settings.seconds)
+    if settings.rate is not None:
+        load = trial.arrivals(settings.rate, stop, poisson=bool(settings.poisson))
+        yield trial.stage(f"{load.kind} {settings.rate:g}/s", load)
+        return
+    streams = settings.one_stream_count(1)
+    yield trial.stage(plural(streams), Load(concurrency=streams, stop=stop))
+
+
+def plural(streams: int) -> str:
+    return "1 stream" if streams == 1 else f"{streams} streams"
+
+
+def limits(trial: Trial) -> Slo | None:
+    return trial.limits()
+
+
+def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
+    return {}

@@ -1,0 +1,127 @@
+"""What the speed suite can be told, read from plain settings. Unknown keys and impossible values are errors.
+
+Defaults that differ between profiles are in the profiles.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.load.slo import Slo, parse_slo
+from tiltyard.records import Json, Record
+
+Numbers = str | int | float | tuple[float, ...]  # one, several, or words such as "0,4k,16k"
+THOUSANDS = {"k": 1024, "m": 1024 * 1024}
+
+
+class SpeedSettings(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of `run speed`; None leaves the choice to the profile."""
+
+    profile: str = "quick"
+    concurrency: Numbers | None = None  # streams at once; several in the profile `concurrency`
+    rate: float | None = None  # requests per second, open loop
+    poisson: bool | None = None
+    requests: int | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt: str | None = None  # this text, as it is
+    slo: str | None = None
+    budget_s: float | None = None
+    width: float | None = None  # full width of the 95 % interval relative to the mean
+    depths: Numbers | None = None
+    rates: Numbers | None = None
+    seconds: float | None = None
+    cached: bool = False
+    temperature: float | None = None
+    seed: int | None = None
+    think: bool | str | None = None
+    context: int | None = None
+    tokenizer: str | None = None  # path of a tokenizer.json
+
+    def streams(self) -> list[int]:
+        """`concurrency` as a list; empty if not given. Raises UsageError."""
+        return whole_numbers("concurrency", self.concurrency, least=1)
+
+    def one_stream_count(self, default: int) -> int:
+        """`concurrency` where only one number makes sense."""
+        several = self.streams()
+        if len(several) > 1:
+            raise UsageError(
+                f"the profile {self.profile} takes one concurrency, not {len(several)}",
+                "use --profile concurrency for several",
+            )
+        return several[0] if several else default
+
+    def depth_list(self) -> list[int]:
+        return whole_numbers("depths", self.depths, least=0)
+
+    def rate_list(self) -> list[float]:
+        found = numbers("rates", self.rates)
+        if any(rate <= 0 for rate in found):
+            raise UsageError("a rate must be above zero", "such as --rates 1,2,4")
+        return found
+
+    def limits(self, default: str | None = None) -> Slo | None:
+        text = self.slo or default
+        return parse_slo(text) if text else None
+
+
+def read_settings(settings: Mapping[str, Json]) -> SpeedSettings:
+    """Raises UsageError that names the key, with the nearest known one."""
+    known = SpeedSettings.__struct_fields__
+    for key in settings:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise UsageError(
+                f"the speed suite has no setting {key!r}",
+                f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(known)}",
+            )
+    try:
+        found = msgspec.convert(dict(settings), SpeedSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"settings of the speed suite: {error}") from None
+    check(found)
+    return found
+
+
+def check(settings: SpeedSettings) -> None:
+    """Refuse what cannot be meant; raises UsageError."""
+    for name in ("requests", "output_tokens", "prompt_tokens", "seconds", "budget_s", "width", "rate"):
+        value = getattr(settings, name)
+        if value is not None and value <= 0:
+            raise UsageError(f"{name} must be above zero, not {value}")
+    if settings.prompt is not None and settings.prompt_tokens is not None:
+        raise UsageError("a prompt has its own size", "leave out either --prompt or --prompt-tokens")
+    if settings.poisson and settings.rate is None and settings.profile not in ("serve",):
+        raise UsageError("arrivals at random need a rate", "add --rate REQUESTS_PER_SECOND")
+    if settings.rate is not None and settings.concurrency is not None:
+        raise UsageError("either a rate or a concurrency, not both", "leave one of them out")
+
+
+def numbers(name: str, value: Numbers | None) -> list[float]:
+    """`"0,4k,16k"`, one number or several; k is 1,024. Raises UsageError."""
+    if value is None:
+        return []
+    if isinstance(value, int | float):
+        return [float(value)]
+    parts: Sequence[object] = value.replace(" ", "").split(",") if isinstance(value, str) else value
+    found = []
+    for part in parts:
+        text = str(part).lower()
+        scale = THOUSANDS.get(text[-1:], 1)
+        try:
+            found.append(float(text.rstrip("km")) * scale)
+        except ValueError:
+            raise UsageError(f"cannot read {part!r} in {name}", "such as 1,2,4 or 0,4k,16k") from None
+    return found
+
+
+def whole_numbers(name: str, value: Numbers | None, *, least: int) -> list[int]:
+    found = numbers(name, value)
+    if any(n < least or n != int(n) for n in found):
+        raise UsageError(f"{name} must be whole numbers of at least {least}", "such as 1,2,4")
+    return [int(n) for n in found]

@@ -1,0 +1,104 @@
+"""Profile `serve`: how many requests a second can be served within limits that users would accept?
+
+Requests arrive at random (Poisson), whatever the answers do. Without `rates`, the rate doubles from half of
+what one stream manages until less than 95 % of the requests keep every limit, then is narrowed down between
+the last rate that held and the first that did not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.slo import Slo, goodput
+from tiltyard.records import Json
+from tiltyard.stats.figures import figure
+from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.speed.trial import Trial
+
+LIMITS = "ttft=2s,itl=100ms"  # where none are given: reading speed, and patience
+SHARE = 0.95  # of the requests must keep every limit
+SECONDS = 30.0
+LEAST = 10  # requests at the slowest rate
+DOUBLINGS = 10
+NARROWINGS = 2
+
+
+async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
+    """The rates as given, or a search for the highest that holds."""
+    given = trial.settings.rate_list() or ([trial.settings.rate] if trial.settings.rate else [])
+    for rate in given:
+        yield at_rate(trial, rate)
+    if given:
+        return
+    alone = yield trial.stage("1 stream", Load(concurrency=1, stop=Stop(count=3)), warmup=1)
+    e2e = figure([a.measures.close_ms or a.measures.e2e_ms for a in alone.attempts]).mean
+    if not e2e:
+        trial.notes.append("no answer to a single stream: no rate to start from")
+        return
+    held, missed = 0.0, None
+    rate = 500.0 / e2e
+    for _ in range(DOUBLINGS):
+        if holds(trial, (yield at_rate(trial, rate))):
+            held, rate = rate, rate * 2
+        else:
+            missed = rate
+            break
+    for _ in range(NARROWINGS):
+        if missed is None:
+            break
+        rate = (held + missed) / 2
+        if holds(trial, (yield at_rate(trial, rate))):
+            held = rate
+        else:
+            missed = rate
+
+
+def at_rate(trial: Trial, rate: float) -> Stage:
+    """Requests at that rate, rounded so that the name says what was asked for."""
+    rate = float(f"{rate:.3g}")
+    settings = trial.settings
+    seconds = max(settings.seconds or SECONDS, LEAST / rate)
+    stop = Stop(count=settings.requests, seconds=seconds)
+    load = trial.arrivals(rate, stop, poisson=settings.poisson is not False)
+    return trial.stage(f"{rate:g}/s", load)
+
+
+def limits(trial: Trial) -> Slo | None:
+    return trial.settings.limits(LIMITS)
+
+
+def holds(trial: Trial, result: StageResult) -> bool:
+    """Did enough requests keep every limit?"""
+    slo = limits(trial)
+    return slo is not None and share(slo, result) >= SHARE
+
+
+def share(slo: Slo, result: StageResult) -> float:
+    """Of the requests that kept every limit; 0 without any request."""
+    return float(goodput(slo, result.attempts, result.wall_s)["share"] or 0.0)
+
+
+def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
+    """Every rate with its goodput, and the highest that held, `resolved` where its interval leaves no doubt."""
+    slo = limits(trial)
+    if slo is None:
+        return {}
+    rows: list[Json] = []
+    best: tuple[float, str, bool] | None = None
+    for result in results:
+        load = result.stage.load
+        if load.rate is None:
+            continue
+        found = goodput(slo, result.attempts, result.wall_s)
+        rows.append({"rate": load.rate, **found})
+        if (found["share"] or 0.0) >= SHARE and (best is None or load.rate > best[0]):
+            best = (load.rate, result.stage.name, found["share_ci95"][0] >= SHARE)
+    tried = [result.stage.name for result in results if result.stage.load.rate is not None]
+    return {
+        "slo": slo.as_text(),
+        "required_share": SHARE,
+        "rates": rows,
+        "highest_rate": None if best is None else {"rate": best[0], "resolved": best[2]},
+        "headline": best[1] if best is not None else next(iter(tried), None),
+    }

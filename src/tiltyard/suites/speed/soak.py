@@ -1,0 +1,54 @@
+"""Profile `soak`: one load for a long time, and whether the machine keeps it up: heat, leaks, growing queues."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+import msgspec
+
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.slo import Slo
+from tiltyard.records import Json
+from tiltyard.stats.trends import drift
+from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.speed.fixed import plural
+from tiltyard.suites.speed.trial import Trial
+
+SECONDS = 600.0
+WATCHED = ("decode_tps", "ttft_ms", "e2e_ms", "prefill_tps")
+
+
+async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
+    """One stage of `seconds`: N streams (by default one per slot), or a rate."""
+    settings = trial.settings
+    stop = Stop(count=settings.requests, seconds=settings.seconds or SECONDS)
+    if settings.rate is not None:
+        load = trial.arrivals(settings.rate, stop, poisson=bool(settings.poisson))
+        yield trial.stage(f"soak at {settings.rate:g}/s", load, warmup=1)
+        return
+    streams = settings.one_stream_count(trial.bench.server.info.slots or 1)
+    yield trial.stage(f"soak with {plural(streams)}", Load(concurrency=streams, stop=stop), warmup=1)
+
+
+def limits(trial: Trial) -> Slo | None:
+    return trial.limits()
+
+
+def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
+    """Drift of each figure over the newest sitting: a straight line, relative change and its 95 % interval."""
+    found: dict[str, Json] = {}
+    attempts = [a for result in results for a in result.attempts if a.exchanges]
+    newest = max((a.session for a in attempts), default=1)
+    asked = [a for a in attempts if a.session == newest and a.exchanges[-1].ending == "ok"]
+    if not asked:
+        return {"drift": found}
+    began = min(a.exchanges[0].timeline.started_ns for a in asked)
+    for name in WATCHED:
+        points = [
+            ((a.exchanges[0].timeline.started_ns - began) / 1e9, value)
+            for a in asked
+            if (value := getattr(a.measures, name)) is not None
+        ]
+        line = drift([t for t, _ in points], [value for _, value in points])
+        found[name] = None if line is None else {**msgspec.to_builtins(line), "clear": line.clear}
+    return {"drift": found}

@@ -1,0 +1,139 @@
+"""What the profiles share: the settings of this run, its prompts, and stages made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import repeat
+from typing import Any
+
+from tiltyard.load.prompts import Prompts, find_scale, on_target, quiet_scale
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.slo import Slo
+from tiltyard.records import Item, Json, Message, Request, content_hash
+from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites.speed.options import SpeedSettings
+
+PROMPT_TOKENS = 512
+OUTPUT_TOKENS = 128
+
+
+class Trial:
+    """One run of the speed suite under way."""
+
+    def __init__(self, bench: Bench, settings: SpeedSettings) -> None:
+        self.bench, self.settings = bench, settings
+        self.prompts: Prompts | None = None
+        self.notes: list[str] = []
+        self.prepared = settings.profile != "fixed"  # `fixed` sends nothing but what was asked for
+
+    async def calibrate(self) -> Prompts:
+        """Find out how words become tokens here; nothing is asked of the model in `fixed` or for a given
+        text.
+        """
+        settings, server, model = self.settings, self.bench.server, self.bench.model.name
+        if self.prepared and settings.prompt is None:
+            scale = await find_scale(server, model, self.think, settings.tokenizer, settings.context)
+        else:
+            scale = await quiet_scale(server, model, settings.tokenizer)
+        self.prompts = Prompts(scale, seed=settings.seed or 0, shared=settings.cached)
+        return self.prompts
+
+    @property
+    def think(self) -> bool | str | None:
+        """As asked; else off where the model can think, since a server left alone would turn it on."""
+        if self.settings.think is not None:
+            return self.settings.think
+        return False if "thinking" in (self.bench.model.capabilities or ()) else None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.settings.prompt_tokens or PROMPT_TOKENS
+
+    @property
+    def output_tokens(self) -> int:
+        return self.settings.output_tokens or OUTPUT_TOKENS
+
+    def limits(self) -> Slo | None:
+        return self.settings.limits()
+
+    def arrivals(self, rate: float, stop: Stop, *, poisson: bool) -> Load:
+        """An open loop."""
+        return Load(
+            kind="poisson" if poisson else "constant", rate=rate, seed=self.settings.seed or 0, stop=stop
+        )
+
+    def item(self, **more: Json) -> Item:
+        """The item that a stage asks again and again; `more` goes into its spec."""
+        settings = self.settings
+        spec: dict[str, Json] = {"output_tokens": self.output_tokens, **more}
+        if settings.prompt is not None:
+            spec["prompt"] = settings.prompt
+            name = f"text-{content_hash(settings.prompt)[:8]}"
+        else:
+            spec.setdefault("prompt_tokens", self.prompt_tokens)
+            name = f"pp{spec['prompt_tokens']}"
+        if settings.cached:
+            spec["cached"] = True
+        depth = f"-d{spec['depth']}" if "depth" in spec else ""
+        return Item(id=f"{name}-tg{spec['output_tokens']}{depth}", content_hash=content_hash(spec), spec=spec)
+
+    def stage(self, name: str, load: Load, item: Item | None = None, warmup: int = 0) -> Stage:
+        """A stage that asks one item until the load is over."""
+        items: Iterable[Item] = repeat(item or self.item())
+        return Stage(name=name, load=load, items=items, warmup=warmup, expected=load.stop.count)
+
+    def request(self, item: Item) -> Request:
+        """What to send: a fresh prompt of the wanted size, or the given text."""
+        spec, settings, bench = item.spec, self.settings, self.bench
+        server = bench.server
+        return Request(
+            model=bench.model.name,
+            messages=(Message(role="user", content=self.text(spec)),),
+            max_tokens=spec["output_tokens"],
+            ignore_eos="ignore_eos" in server.can,
+            temperature=0.0 if settings.temperature is None and self.prepared else settings.temperature,
+            seed=settings.seed,
+            think=self.think,
+            context=settings.context,
+            cache_prompt=(bool(spec.get("cached")) or bool(spec.get("depth")))
+            if "cache_off" in server.can
+            else None,
+        )
+
+    def text(self, spec: Mapping[str, Any]) -> str:
+        if "prompt" in spec:
+            return str(spec["prompt"])
+        if self.prompts is None:
+            raise RuntimeError("a request before the first stage")
+        if spec.get("depth") and spec.get("reuse"):
+            return self.prompts.on_top(spec["depth"], spec["prompt_tokens"])
+        return self.prompts.sized(spec["prompt_tokens"] + spec.get("depth", 0))
+
+    def prompt_report(self, results: Iterable[StageResult]) -> dict[str, Json]:
+        """How prompt sizes were made, and whether the server's own count agrees."""
+        scale = self.prompts.scale if self.prompts else None
+        counted = missed = 0
+        for result in results:
+            for attempt in result.attempts:
+                size = attempt.measures.prompt_tokens
+                if size is None or attempt.exchanges[-1].ending != "ok":
+                    continue
+                counted += 1
+                wanted = wanted_tokens(attempt.item_id)
+                missed += wanted is not None and not on_target(wanted, size)
+        return {
+            "rung": None if scale is None or self.settings.prompt is not None else scale.rung,
+            "tokens_per_word": None if scale is None else round(scale.per_word, 4),
+            "fixed_tokens": None if scale is None else round(scale.fixed, 1),
+            "counted": counted,
+            "off_target": missed,
+        }
+
+
+def wanted_tokens(item_id: str) -> int | None:
+    """The prompt size that an item of this suite asks for, from its id; None for a given text."""
+    if not item_id.startswith("pp"):
+        return None
+    size, _, rest = item_id[2:].partition("-")
+    depth = rest.partition("-d")[2]
+    return int(size) + int(depth or 0) or None  # 0: as small as can be
