@@ -102,7 +102,7 @@ def decode(data: bytes) -> Line | None:
     """A line, read tolerantly: what has the wrong type counts as absent. None for what is no JSON object."""
     try:
         return DECODER.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):  # read again, slowly
         pass
     try:
         value = msgspec.json.decode(data.decode("utf-8", "replace").encode())

@@ -1,0 +1,41 @@
+"""Experts are counted from the tensors, and `<arch>` is general.architecture."""
+
+from __future__ import annotations
+
+from tiltyard.servers.moe import Experts, from_metadata, totals, whole
+
+INFO = {"general.architecture": "qwen3moe", "qwen3moe.expert_count": 128, "qwen3moe.expert_used_count": 8}
+
+
+def test_experts_stand_under_the_architecture_not_the_family() -> None:
+    assert from_metadata(INFO) == Experts(True, 128, 8)
+    assert from_metadata({**INFO, "general.architecture": "qwen3"}).moe is False
+
+
+def test_a_dense_model_lacks_the_key() -> None:
+    assert from_metadata({"general.architecture": "llama"}).moe is False
+    assert from_metadata({"general.architecture": "llama", "llama.expert_count": 1}).moe is False
+    assert from_metadata({}).moe is None
+
+
+def test_active_parameters_are_exact() -> None:
+    tensors = [
+        {"name": "token_embd.weight", "shape": [10, 100]},
+        {"name": "blk.0.ffn_gate_exps.weight", "shape": [10, 4, 128]},
+        {"name": "blk.0.ffn_gate_shexp.weight", "shape": [10, 4]},
+    ]
+    assert totals(tensors, Experts(True, 128, 8)) == (1000 + 5120 + 40, 1000 + 320 + 40)
+    assert totals(tensors[:1], Experts(False)) == (1000, 1000)
+    assert totals(tensors, Experts(True, 128, None)) == (6160, None)
+
+
+def test_old_files_number_the_experts_in_the_tensor_name() -> None:
+    tensors = [{"name": f"blk.0.ffn_gate.{i}.weight", "shape": [8]} for i in range(8)]
+    assert totals(tensors, Experts(True, 8, 2)) == (64, 16)
+
+
+def test_odd_lists_give_nothing() -> None:
+    assert totals([], Experts(False)) is None
+    assert totals([{"name": "x", "shape": None}], Experts(False)) is None
+    assert totals(["x"], Experts(False)) is None
+    assert (whole(True), whole("7"), whole(0), whole(float("nan")), whole(3.0)) == (None, None, None, None, 3)

@@ -1,0 +1,125 @@
+"""Names are somebody else's text."""
+
+from __future__ import annotations
+
+import pytest
+
+from tiltyard.errors import ModelNotFound
+from tiltyard.servers.names import (
+    active_amount,
+    amount,
+    match,
+    nearest,
+    not_found,
+    quantization,
+    same_model,
+    shown,
+)
+
+ODD = [
+    "hf.co/unsloth/Qwen3-4B-GGUF:Q4_K_M",
+    "../../etc/passwd",
+    "a model with spaces",
+    "🦙 llama 🦙",
+    "x" * 300,
+    "名前:最新",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_names_are_found_and_shown(name: str) -> None:
+    assert match(name, [*ODD, "other"]) == name
+    error = not_found(name[:-1] + "?", [*ODD], "ollama at http://h")
+    assert isinstance(error, ModelNotFound)
+    assert "\n" not in str(error)
+    assert len(str(error)) < 200
+    assert shown(name)[:10] in error.remedy
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert shown("a\x1b[31mb\u2028c") == "a\\x1b[31mb\\x2028c"
+
+
+def test_a_name_without_its_tag_is_the_latest() -> None:
+    assert match("qwen3", ["qwen3:latest", "qwen3:8b"]) == "qwen3:latest"
+    assert match("QWEN3:8B", ["qwen3:latest", "qwen3:8b"]) == "qwen3:8b"
+    assert match("qwen3-8b", ["/models/Qwen3-8B.gguf"]) == "/models/Qwen3-8B.gguf"
+
+
+def test_an_ambiguous_name_matches_nothing() -> None:
+    assert match("m", ["a/m.gguf", "b/m.gguf"]) is None
+
+
+def test_nearest_names_come_best_first() -> None:
+    known = ["qwen3:8b", "qwen3:14b", "llama3.2:3b", "phi4"]
+    assert nearest("qwen3:8bb", known)[0] == "qwen3:8b"
+    assert nearest("llama", known)[0] == "llama3.2:3b"
+    assert nearest("zzz", []) == []
+
+
+def test_not_found_lists_what_there_is_when_nothing_is_near() -> None:
+    assert "it has phi4" in not_found("zzzzzz", ["phi4"], "s").remedy
+    assert "no models at all" in not_found("zzzzzz", [], "s").remedy
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ("qwen3", "qwen3:latest"),
+        ("Qwen3-8B", "qwen3-8b"),
+        ("qwen/qwen3-8b", "qwen3-8b"),
+        ("qwen3-8b@q4_k_m", "qwen3-8b"),
+        ("qwen3-8b", "qwen3-8b:2"),
+        ("/models/qwen3.gguf", "qwen3"),
+        ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("m", None),
+        ("m", ""),
+    ],
+)
+def test_names_of_the_same_model(asked: str, served: str | None) -> None:
+    assert same_model(asked, served)
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"), [("qwen3:8b", "qwen3:14b"), ("qwen3-8b", "llama-3.2-3b"), ("a", "b")]
+)
+def test_names_of_another_model(asked: str, served: str) -> None:
+    assert not same_model(asked, served)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("Qwen3-8B-Q4_K_M.gguf", "Q4_K_M"),
+        ("unsloth/Qwen3-GGUF:UD-Q4_K_XL", "UD-Q4_K_XL"),
+        ("gemma-i1-IQ4_XS.gguf", "I1-IQ4_XS"),
+        ("gpt-oss-20b-mxfp4.gguf", "MXFP4"),
+        ("mlx-community/Qwen3-8B-4bit", "4bit"),
+        ("Qwen/Qwen2.5-7B-Instruct-AWQ", "AWQ"),
+        ("Qwen2.5-GPTQ-Int4", "GPTQ-Int4"),
+        ("llama-bf16.gguf", "BF16"),
+        ("qwen3:8b", None),
+        ("Q-learning", None),
+    ],
+)
+def test_quantization_in_a_name(name: str, found: str | None) -> None:
+    assert quantization(name) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "total", "active"),
+    [
+        ("7.6B", 7_600_000_000, None),
+        ("270M", 270_000_000, None),
+        ("26B-A4B", 26_000_000_000, 4_000_000_000),
+        ("8x7B", 56_000_000_000, None),
+        ("qwen3-30b-a3b", None, 3_000_000_000),
+        ("alpha-a1", None, None),
+        ("", None, None),
+        (None, None, None),
+        (7e9, 7_000_000_000, None),
+        (True, None, None),
+    ],
+)
+def test_amounts(words: object, total: int | None, active: int | None) -> None:
+    assert (amount(words), active_amount(words)) == (total, active)

@@ -1,0 +1,441 @@
+"""Ollama's native dialect: what is said in a request, what a stream and the listings mean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, lines
+from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized
+from tiltyard.records import Message, Request, ToolCall
+from tiltyard.servers import Address
+from tiltyard.servers.ollama import (
+    CONTEXT,
+    Ollama,
+    capabilities,
+    chat_payload,
+    detailed,
+    draft_tokens,
+    listed_model,
+)
+from tiltyard.servers.ollama_stream import COLD, PREFIX_SEEN, decode, read_ollama
+
+Serve = Callable[..., Canned]
+MS = 1_000_000
+LAST = {
+    "model": "m",
+    "created_at": "2026-01-01T00:00:00Z",
+    "message": {"role": "assistant", "content": ""},
+    "done": True,
+    "done_reason": "stop",
+    "total_duration": 1000 * MS,
+    "load_duration": 30 * MS,
+    "prompt_eval_count": 100,
+    "prompt_eval_duration": 50 * MS,
+    "eval_count": 20,
+    "eval_duration": 400 * MS,
+}
+VERSION = {"version": "0.32.7"}
+
+
+def said(content: str = "", **message: Any) -> dict[str, Any]:
+    return {"model": "m", "message": {"role": "assistant", "content": content, **message}, "done": False}
+
+
+# ------------------------------------------------------------------ requests
+
+
+def test_everything_that_it_would_choose_by_itself_is_said() -> None:
+    payload = chat_payload(ask_for("m"), 2048)
+    assert payload["think"] is False  # unset would mean yes on a thinking model
+    assert payload["truncate"] is False  # unset would cut the prompt in silence
+    assert payload["options"] == {"num_ctx": 2048}  # unset would depend on its VRAM
+    assert payload["stream"] is True
+    assert payload["keep_alive"]
+
+
+def test_options_have_the_types_that_it_insists_on() -> None:
+    request = ask_for(
+        "m", max_tokens=5, temperature=0, top_p=1, seed=7, stop=("x",), think="high", logprobs=99
+    )
+    payload = chat_payload(request, 10)
+    assert json.dumps(payload["options"]["temperature"]) == "0.0"
+    assert payload["options"] | {"num_predict": 5, "seed": 7, "stop": ["x"]} == payload["options"]
+    assert payload["think"] == "high"
+    assert payload["top_logprobs"] == 20
+
+
+def test_tool_calls_go_back_as_objects() -> None:
+    turn = Message(
+        role="assistant", content="", reasoning="hm", tool_calls=(ToolCall(name="f", arguments='{"a": 1}'),)
+    )
+    result = Message(role="tool", content="ok", tool_call_id="1")
+    payload = chat_payload(Request(model="m", messages=(turn, result), tools=({"type": "function"},)), 10)
+    assert payload["messages"][0]["tool_calls"][0]["function"]["arguments"] == {"a": 1}
+    assert payload["messages"][0]["thinking"] == "hm"
+    assert payload["messages"][1]["tool_call_id"] == "1"
+    assert payload["tools"] == [{"type": "function"}]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"),
+    [
+        ({"type": "json_object"}, "json"),
+        (
+            {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+            {"type": "object"},
+        ),
+        ({"type": "json_schema", "schema": {"type": "array"}}, {"type": "array"}),
+    ],
+)
+def test_a_schema_is_the_format(wanted: dict[str, Any], sent: Any) -> None:
+    assert chat_payload(ask_for("m", response_format=wanted), 10)["format"] == sent
+
+
+# ------------------------------------------------------------------ streams
+
+
+def test_a_plain_answer() -> None:
+    exchange = read_ollama(ask_for("m"), captured(lines(said("Hel"), said("lo"), LAST)))
+    assert (exchange.ending, exchange.text, exchange.finish_reason) == ("ok", "Hello", "stop")
+    assert (exchange.events.kinds, exchange.events.texts) == ("cco", ("Hel", "lo", ""))
+    assert exchange.events.tokens is None  # chunks are not tokens
+    assert exchange.usage is not None
+    assert (exchange.usage.prompt_tokens, exchange.usage.output_tokens) == (100, 20)
+    assert exchange.raw is None
+
+
+def test_durations_are_nanoseconds() -> None:
+    timings = read_ollama(ask_for("m"), captured(lines(said("x"), LAST))).timings
+    assert timings is not None
+    assert (timings.prefill_ms, timings.prefill_tokens, timings.prefill_tps) == (50.0, 100, 2000.0)
+    assert (timings.decode_ms, timings.decode_tokens, timings.decode_tps) == (400.0, 20, 50.0)
+    assert timings.total_ms == 1000.0
+
+
+def test_a_load_counts_only_when_the_model_was_seen_to_be_out() -> None:
+    body = lines(said("x"), LAST)
+    warm = read_ollama(ask_for("m"), captured(body)).timings
+    cold = read_ollama(ask_for("m"), captured(body, notes=(COLD,))).timings
+    assert warm is not None
+    assert cold is not None
+    assert (warm.load_ms, cold.load_ms) == (None, 30.0)
+
+
+def test_a_repeated_beginning_makes_the_prefill_unknown() -> None:
+    exchange = read_ollama(ask_for("m"), captured(lines(said("x"), LAST), notes=(PREFIX_SEEN,)))
+    assert exchange.timings is not None
+    assert (exchange.timings.prefill_tokens, exchange.timings.prefill_tps) == (None, None)
+    assert "prefill_may_be_cached" in exchange.notes
+
+
+def test_a_zero_is_absent_and_unknown() -> None:
+    last = {k: v for k, v in LAST.items() if not k.startswith("prompt_eval") and k != "load_duration"}
+    exchange = read_ollama(ask_for("m"), captured(lines(said("x"), last)))
+    assert exchange.usage is not None
+    assert exchange.usage.prompt_tokens is None
+    assert exchange.timings is not None
+    assert exchange.timings.prefill_tps is None
+
+
+def test_thinking_comes_in_a_field_of_its_own() -> None:
+    exchange = read_ollama(ask_for("m", think=True), captured(lines(said(thinking="Hmm"), said("Yes"), LAST)))
+    assert (exchange.reasoning, exchange.text, exchange.reasoning_source) == ("Hmm", "Yes", "thinking")
+    assert exchange.events.kinds == "rco"
+
+
+def test_thinking_in_tags_is_told_apart() -> None:
+    exchange = read_ollama(
+        ask_for("m"), captured(lines(said("<think>Hmm"), said("</think>"), said("Yes"), LAST))
+    )
+    assert (exchange.reasoning, exchange.text, exchange.reasoning_source) == ("Hmm", "Yes", "tags")
+
+
+def test_thinking_though_not_asked_is_said() -> None:
+    server = Ollama(Address(url="http://127.0.0.1:1"))
+    for think, noted in ((False, True), (None, True), (True, False)):
+        exchange = server.read(
+            ask_for("m", think=think), captured(lines(said(thinking="Hm"), said("x"), LAST))
+        )
+        assert ("thinking_despite_off" in exchange.notes) is noted
+
+
+def test_thinking_with_a_schema_hides_tokens_from_the_count() -> None:
+    request = ask_for("m", think=True, response_format={"type": "json_object"})
+    exchange = read_ollama(request, captured(lines(said(thinking="Hm"), said("{}"), LAST)))
+    assert "usage_misses_thinking" in exchange.notes
+
+
+def test_tool_calls_are_objects_and_add_up_over_chunks() -> None:
+    def call(name: str, arguments: Any) -> dict[str, Any]:
+        return {"id": name, "function": {"index": 0, "name": name, "arguments": arguments}}
+
+    body = lines(
+        said(tool_calls=[call("a", {"city": "Tokyo"})]),
+        said(tool_calls=[call("b", {}), call("c", "{}")]),
+        LAST,
+    )
+    exchange = read_ollama(ask_for("m"), captured(body))
+    assert [(each.name, each.arguments, each.arguments_kind) for each in exchange.tool_calls] == [
+        ("a", '{"city":"Tokyo"}', "object"),
+        ("b", "{}", "object"),
+        ("c", "{}", "string"),
+    ]
+    assert exchange.finish_reason == "stop"
+    assert exchange.events.kinds == "tto"
+
+
+def test_an_error_line_in_a_200_stream() -> None:
+    exchange = read_ollama(ask_for("m"), captured(lines(said("x"), {"error": "out of memory"})))
+    assert (exchange.ending, exchange.error, exchange.status) == ("error_midstream", "out of memory", 200)
+    assert exchange.raw is not None
+
+
+def test_an_end_without_done_is_no_success_and_no_crash() -> None:
+    exchange = read_ollama(ask_for("m"), captured(lines(said("a"), said("b"))))
+    assert (exchange.ending, exchange.notes) == ("truncated", ())
+
+
+def test_the_guard_against_repetition_is_recognised() -> None:
+    exchange = read_ollama(ask_for("m"), captured(lines(*[said("ha ")] * 31)))
+    assert (exchange.ending, exchange.notes) == ("truncated", ("token_repeat",))
+    finished = read_ollama(ask_for("m"), captured(lines(*[said("ha ")] * 31, LAST)))
+    assert (finished.ending, finished.notes) == ("ok", ())
+
+
+def test_done_without_a_reason_is_still_done() -> None:
+    last = {k: v for k, v in LAST.items() if k != "done_reason"}
+    exchange = read_ollama(ask_for("m"), captured(lines(said("x"), last)))
+    assert (exchange.ending, exchange.finish_reason, exchange.notes) == ("ok", None, ("no_done_reason",))
+
+
+@pytest.mark.parametrize("reason", ["load", "unload"])
+def test_loading_is_no_answer(reason: str) -> None:
+    assert read_ollama(ask_for("m"), captured(lines({**LAST, "done_reason": reason}))).ending == "empty"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "note"),
+    [
+        (
+            503,
+            b'{"error":"server busy, please try again.  maximum pending requests exceeded"}',
+            ("server_busy",),
+        ),
+        (404, b'{"error":"model \'xyz\' not found"}', ()),
+        (400, b'{"error":"the input length exceeds the context length"}', ()),
+    ],
+)
+def test_an_error_before_the_first_byte(status: int, body: bytes, note: tuple[str, ...]) -> None:
+    exchange = read_ollama(ask_for("m"), captured(body, status=status))
+    assert (exchange.ending, exchange.notes) == ("http_error", note)
+    assert json.loads(body)["error"].split()[0] in (exchange.error or "")
+
+
+def test_another_model_in_the_answer() -> None:
+    body = lines({**said("x"), "model": "other:1b"}, {**LAST, "model": "other:1b"})
+    assert read_ollama(ask_for("m"), captured(body)).ending == "wrong_model"
+
+
+def test_a_broken_connection_after_done_loses_nothing() -> None:
+    body = lines(said("x"), LAST)
+    assert read_ollama(ask_for("m"), captured(body, failure="error_midstream")).ending == "ok"
+    assert (
+        read_ollama(ask_for("m"), captured(lines(said("x")), failure="timeout_gap")).ending == "timeout_gap"
+    )
+
+
+def test_line_separators_inside_text_split_nothing() -> None:
+    text = "a\u2028b\u0085c\x0bd"
+    body = json.dumps(said(text), ensure_ascii=False).encode() + b"\r\n" + lines(LAST)
+    assert read_ollama(ask_for("m"), captured(body)).text == text
+
+
+def test_what_has_the_wrong_type_counts_as_absent() -> None:
+    line = decode(
+        b'{"model": 7, "message": {"content": null, "tool_calls": {}}, "done": "yes", "eval_count": "9"}'
+    )
+    assert line is not None
+    assert (line.model, line.done, line.eval_count) == (None, False, None)
+    assert decode(b"[1]") is None
+    assert decode(b"{broken") is None
+    assert decode(b'{"message": {"content": "a\xff"}}') is not None
+
+
+# ------------------------------------------------------------------ a server
+
+
+def ollama(serve: Serve, **pages: Any) -> tuple[Canned, Ollama]:
+    base = {
+        "GET /api/version": VERSION,
+        "GET /api/tags": {"models": [{"name": "m:latest", "size": 100}]},
+        "GET /api/ps": {"models": []},
+        "POST /api/chat": Page(lines(said("x"), {**LAST, "model": "m:latest"}), kind="application/x-ndjson"),
+    }
+    canned = serve(base | pages)
+    return canned, Ollama(Address(url=canned.url))
+
+
+def run(server: Ollama, *calls: Any) -> list[Any]:
+    async def main() -> list[Any]:
+        try:
+            return [await call() for call in calls]
+        finally:
+            await server.close()
+
+    return asyncio.run(main())
+
+
+def test_the_context_is_that_of_the_loaded_model_and_never_flips(serve: Serve) -> None:
+    canned, server = ollama(
+        serve, **{"GET /api/ps": {"models": [{"name": "m:latest", "context_length": 777}]}}
+    )
+    run(server, lambda: server.send(ask_for("m:latest")), lambda: server.send(ask_for("m:latest")))
+    assert [each["options"]["num_ctx"] for each in canned.bodies("/api/chat")] == [777, 777]
+
+
+def test_a_model_out_of_memory_gets_our_context_and_is_cold_once(serve: Serve) -> None:
+    canned, server = ollama(serve)
+    first, second = run(
+        server, lambda: server.send(ask_for("m", "one")), lambda: server.send(ask_for("m", "two"))
+    )
+    assert canned.bodies("/api/chat")[0]["options"]["num_ctx"] == CONTEXT
+    assert (COLD in first.notes, COLD in second.notes) == (True, False)
+    assert first.timings.load_ms == 30.0
+
+
+def test_the_same_prompt_twice_is_noticed(serve: Serve) -> None:
+    _, server = ollama(serve)
+    first, second = run(server, *[lambda: server.send(ask_for("m", "same words"))] * 2)
+    assert first.timings.prefill_tokens == 100
+    assert second.timings.prefill_tokens is None
+
+
+def test_a_load_is_timed_and_its_context_read_back(serve: Serve) -> None:
+    canned, server = ollama(
+        serve, **{"POST /api/chat": {"done": True, "done_reason": "load", "load_duration": 5 * MS}}
+    )
+
+    def loaded(asked: Any) -> Any:
+        chats = [each for each in canned.asked if each.path == "/api/chat"]
+        return {"models": [{"name": "m:latest", "context_length": 500}] if chats else []}
+
+    canned.pages["GET /api/ps"] = loaded
+    (loading,) = run(server, lambda: server.load("m", 512))
+    assert (loading.was_loaded, loading.server_load_ms, loading.source) == (False, 5.0, "client")
+    assert loading.load_ms > 0
+    body = canned.bodies("/api/chat")[0]
+    assert (body["messages"], body["options"]) == ([], {"num_ctx": 512})
+    assert server.contexts["m"] == 500
+
+
+def test_an_unload_waits_until_the_model_is_out(serve: Serve) -> None:
+    canned, server = ollama(serve, **{"POST /api/chat": {"done": True, "done_reason": "unload"}})
+    looks = iter([["m:latest"], ["m:latest"], []])
+    canned.pages["GET /api/ps"] = lambda _: {"models": [{"name": name} for name in next(looks)]}
+    run(server, lambda: server.unload("m:latest"))
+    assert canned.bodies("/api/chat") == [
+        {"model": "m:latest", "messages": [], "stream": False, "keep_alive": 0}
+    ]
+    assert next(looks, None) is None
+
+
+def test_what_cannot_be_loaded_says_why(serve: Serve) -> None:
+    canned, server = ollama(serve, **{"POST /api/chat": Page({"error": "model 'x' not found"}, 404)})
+    with pytest.raises(ModelNotFound):
+        run(server, lambda: server.load("mm"))
+    canned.pages["POST /api/chat"] = Page({"error": "no memory"}, 500)
+    with pytest.raises(ServerError, match="no memory"):
+        run(server, lambda: server.load("m"))
+
+
+def test_a_refused_host_header_is_explained(serve: Serve) -> None:
+    _, server = ollama(serve, **{"GET /api/version": Page(b"", 403)})
+    with pytest.raises(Unauthorized, match="Host header"):
+        run(server, server.identify)
+
+
+def test_a_version_page_alone_is_no_ollama(serve: Serve) -> None:
+    _, server = ollama(serve, **{"GET /api/tags": {"tags": []}})
+    with pytest.raises(NotAModelServer):
+        run(server, server.identify)
+
+
+# ------------------------------------------------------------------ identity
+
+TAG = {
+    "name": "qwen3:8b",
+    "size": 5_000_000_000,
+    "digest": "sha256:abc",
+    "details": {"family": "qwen3", "parameter_size": "8B", "quantization_level": "Q4_K_M"},
+}
+
+
+def test_a_model_from_the_listings() -> None:
+    model = listed_model(TAG, {"size_vram": 4_000_000_000, "context_length": 4096}, "0.32.7")
+    assert (model.digest, model.parameters, model.quantization) == ("abc", 8_000_000_000, "Q4_K_M")
+    assert (model.bits_per_weight, model.loaded, model.context_loaded) == (5.0, True, 4096)
+    assert (model.vram_bytes, model.engine_version) == (4_000_000_000, "0.32.7")
+    assert listed_model(TAG, {"size_vram": 0}, None).vram_bytes == 0  # wholly on the CPU, which is known
+    assert listed_model(TAG, None, None).vram_bytes is None
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"remote_host": "https://ollama.com"},
+        {"remote_model": "x"},
+        {"name": "q:cloud"},
+        {"name": "q:480b-cloud"},
+    ],
+)
+def test_cloud_models_are_marked(item: dict[str, Any]) -> None:
+    assert listed_model(TAG | item, None, None).remote
+    assert not listed_model(TAG, None, None).remote
+
+
+def test_details_come_from_the_tensors() -> None:
+    shown = {
+        "parameters": "temperature 0.6\ndraft_num_predict              4",
+        "model_info": {
+            "general.architecture": "qwen3moe",
+            "qwen3moe.expert_count": 4,
+            "qwen3moe.expert_used_count": 2,
+            "qwen3moe.context_length": 40960,
+        },
+        "tensors": [
+            {"name": "a", "type": "Q4_K", "shape": [600]},
+            {"name": "b_exps.weight", "shape": [10, 10, 4]},
+        ],
+        "capabilities": ["completion", "tools", "thinking"],
+        "details": {"family": "qwen3", "quantization_level": "Q4_K_M"},
+    }
+    model = detailed(listed_model(TAG, None, None), shown)
+    assert (model.architecture, model.moe, model.parameters, model.active_parameters) == (
+        "qwen3moe",
+        True,
+        1000,
+        800,
+    )
+    assert model.context_max == 40960
+    assert model.capabilities == ("completion", "tools", "thinking", "schema")
+    assert any("draft_num_predict 4" in note for note in model.notes)
+
+
+def test_a_dense_model_works_with_all_its_parameters() -> None:
+    shown = {"model_info": {"general.architecture": "llama", "general.parameter_count": 3_000}, "tensors": []}
+    model = detailed(listed_model(TAG, None, None), shown)
+    assert (model.moe, model.parameters, model.active_parameters) == (False, 3000, 3000)
+
+
+def test_odd_details_are_survived() -> None:
+    assert (
+        detailed(listed_model(TAG, None, None), {"model_info": [], "tensors": {}, "capabilities": 1}).moe
+        is None
+    )
+    assert capabilities(["embedding"]) == ("embedding",)
+    assert draft_tokens("draft_num_predict x") is None

@@ -1,0 +1,59 @@
+"""Addresses and short answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tiltyard.errors import ServerError, Unauthorized, UsageError
+from tiltyard.servers.replies import base_url, done, is_cloud, is_local, let_in
+from tiltyard.servers.wire import Reply
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("localhost:8080", "http://localhost:8080"),
+        ("http://h:1/", "http://h:1"),
+        ("http://h:1/v1", "http://h:1"),
+        ("http://h:1/v1/", "http://h:1"),
+        ("https://api.example.com/openai/v1?key=1#x", "https://api.example.com/openai"),
+        ("0.0.0.0:11434", "http://127.0.0.1:11434"),
+        ("http://[::]:1", "http://[::1]:1"),
+        ("http://me:secret@h:1", "http://h:1"),
+    ],
+)
+def test_addresses_as_people_write_them(written: str, meant: str) -> None:
+    assert base_url(written) == meant
+
+
+def test_a_login_is_kept_for_the_connection_only() -> None:
+    assert base_url("http://me:secret@h:1", login=True) == "http://me:secret@h:1"
+
+
+@pytest.mark.parametrize("written", ["", "ftp://h", "http://", "http://h:99999", "http://a b/"])
+def test_what_is_no_address(written: str) -> None:
+    with pytest.raises(UsageError):
+        base_url(written)
+
+
+def test_where_a_server_is() -> None:
+    assert is_local("http://127.0.0.1:1")
+    assert is_local("http://[::1]:1")
+    assert not is_local("http://192.168.1.2:1")
+    assert is_cloud("https://api.example.com")
+    assert not is_cloud("http://192.168.1.2:1")
+    assert not is_cloud("https://box.local")
+    assert not is_cloud("https://192.168.1.2")
+
+
+def test_refusals_say_which() -> None:
+    with pytest.raises(Unauthorized, match="Host header") as caught:
+        let_in(Reply(status=403))
+    assert "127.0.0.1" in caught.value.remedy
+    with pytest.raises(Unauthorized, match="bad key"):
+        let_in(Reply(status=401, body=b'{"error":{"message":"bad key"}}'))
+
+
+def test_an_order_that_failed_inside_a_200() -> None:
+    with pytest.raises(ServerError, match=r"loading m failed.*no room"):
+        done(Reply(status=200, body=b'{"error":"no room"}'), "loading m")
