@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from tiltyard.records import Figure, Json
 from tiltyard.reports.svg import Axis, Plot, Point, Scale, log_ticks, marker, padded, text_at
-from tiltyard.reports.words import number, span, tokens, with_interval
+from tiltyard.reports.words import number, span, tick, tokens, with_interval
 from tiltyard.stats.trends import Drift, Knee
 
 _STEPS = 160  # points of a distribution that the eye can still tell apart
@@ -87,8 +87,10 @@ def quantile_rows(rows: Sequence[tuple[str, Mapping[str, Json]]], title: str, la
     floor = max(min(f["p50"] for _, f in usable) / 50, 0.001)
     low, high = padded([max(v, floor) for _, f in usable for v in (f["min"], f["max"])], "log")
     name_width = min(150, 24 + 6 * max(len(name) for name, _ in usable))
-    height = 72 + 24 * len(usable)
-    plot = Plot(Axis(label, low, high, "log"), Axis("", 0, 1, ticks=()), (520, height), left=name_width)
+    height = 52 + 24 * len(usable)
+    plot = Plot(
+        Axis(label, low, high, "log"), Axis("", 0, 1, ticks=()), (520, height), left=name_width, top=8
+    )
     for i, (name, f) in enumerate(usable):
         y = plot.top + 12 + 24 * i
         x = {k: plot.x(max(f[k], floor)) for k in ("min", "p50", "p95", "max")}
@@ -175,7 +177,7 @@ def trade_off(points: Sequence[tuple[str, float, float]], title: str) -> Chart |
         dx, anchor = (-8, "end") if end else (8, "start")
         plot.marks.append(text_at(plot.x(x) + dx, plot.y(y) - 7, name, "note", anchor))
     caption = (
-        f"From {points[0][0]} to {points[-1][0]}, the wait for the first token goes from "
+        f"From {points[0][0]} to {points[-1][0]} streams, the wait for the first token goes from "
         f"{number(points[0][2])} to {number(points[-1][2])} ms."
     )
     return Chart(title, plot.render(title, caption), caption)
@@ -221,7 +223,7 @@ def soak(times_s: Sequence[float], values: Sequence[float], found: Drift | None,
         path = " ".join(f"{plot.x(t / unit):.1f},{plot.y(y):.1f}" for t, y in ends)
         plot.marks.append(f'<polyline class="line s2" points="{path}"/>')
         low_change, high_change = sorted(100 * c for c in found.change_ci95)
-        words = f"{low_change:+.1f} to {high_change:+.1f} %"
+        words = f"{low_change:+.1f} to {high_change:+.1f} %".replace("-", "−")
         caption += f" Drift over the run: {words}" + (
             "." if found.clear else ", so none is shown by this run."
         )
@@ -244,9 +246,7 @@ def axis_in_head(top: float) -> str:
     """The scale over the miniatures' column."""
     scale = Scale(Axis("", 0, top), 4, 196)
     ticks = [0.0, *[t for t in log_ticks(top / 20, top, 4) if scale(t) > 60][-2:]]
-    words = "".join(
-        text_at(scale(t), 10, number(t, 2), "tick", "start" if t == 0 else "middle") for t in ticks
-    )
+    words = "".join(text_at(scale(t), 10, tick(t), "tick", "start" if t == 0 else "middle") for t in ticks)
     return f'<svg class="mini" viewBox="0 0 200 14" aria-hidden="true">{words}</svg>'
 
 

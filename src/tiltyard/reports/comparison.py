@@ -25,6 +25,11 @@ METRICS: Mapping[str, tuple[str, bool]] = {
 _WITHOUT_INTERVAL = 20_000  # "about n more" beyond this says only that it is out of reach
 
 
+_HARDWARE = tuple(
+    f"machine.{part}" for part in ("cpu", "cores", "ram", "gpus", "threads", "usable", "arch", "virt")
+)
+
+
 class Row(Record, frozen=True):
     """One metric of B against A, over all shared stages or in one."""
 
@@ -156,7 +161,7 @@ def _warnings(a: Side, b: Side) -> list[str]:
         if side.run.state != "finished":
             out.append(f"{name} is {side.run.state}: what it lacks may not be like what it has")
     changed = {d.name for d in differences(a.run, b.run)}
-    if hardware := sorted(name for name in changed if name.startswith("machine.")):
+    if hardware := sorted(name for name in changed if name.startswith(_HARDWARE)):
         out.append(f"the machines differ: {', '.join(n.removeprefix('machine.') for n in hardware[:4])}")
     if "tiltyard" in changed or "suite_version" in changed:
         out.append("measured by different versions of Tiltyard or of the suite")

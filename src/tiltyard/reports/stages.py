@@ -1,11 +1,13 @@
 """The curves over a run's stages: speed by depth, throughput by streams, answers by rate.
 
-Reads the `stages` of a speed summary; a stage says its depth, concurrency or rate, and holds its figures.
+Reads the `stages` of a speed summary (a stage says its load, its name says its depth, and it holds its
+figures) and a profile's own `curve`, which knows more where there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from tiltyard.records import Json
 from tiltyard.reports import charts
@@ -13,50 +15,83 @@ from tiltyard.reports.charts import Chart, Curve
 from tiltyard.reports.svg import Point
 from tiltyard.stats.trends import LoadPoint, knee
 
+Swept = Callable[[Mapping[str, Json]], float | None]
+
 
 def load_charts(summary: Mapping[str, Json]) -> list[Chart | None]:
     """Every curve that the stages allow."""
     stages = [s for s in summary.get("stages") or [] if isinstance(s, Mapping)]
+    curve = [c for c in summary.get("curve") or [] if isinstance(c, Mapping)]
     found: list[Chart | None] = []
-    if len({s["depth"] for s in stages if _number(s.get("depth")) is not None}) > 1:
-        for key, name in (("prefill_tps", "Prefill speed by depth"), ("decode_tps", "Decode speed by depth")):
-            curves = [Curve(name, points(stages, "depth", key))]
-            found.append(charts.curve(curves, name, "tokens of context (square-root scale)", "tok/s"))
-    streams = points(stages, "concurrency", "output_tps")
+    for key, kind, name in (("prefill_tps", "pp", "Prefill speed"), ("decode_tps", "tg", "Decode speed")):
+        named = [s for s in stages if str(s.get("name")).startswith(kind)] or stages
+        over = points(curve, _named("depth"), key) or points(named, depth, key)
+        if len({p.x for p in over}) > 1:
+            title, axis = f"{name} by depth", "tokens of context (square-root scale)"
+            found.append(charts.curve([Curve(name, over)], title, axis, "tok/s"))
+    streams = points(curve, _named("streams"), "output_tps") or points(stages, concurrency, "output_tps")
     if len({p.x for p in streams}) > 1:
         known = [LoadPoint(load=p.x, rate=p.y, ci95=_bounds(p)) for p in streams]
         found.append(charts.throughput(streams, knee(known), "Throughput by parallel streams"))
-        found.append(charts.trade_off(_waits(stages, "concurrency", "×"), "What throughput costs in waiting"))
-    answered, good = points(stages, "rate", "request_rate"), points(stages, "rate", "goodput")
-    curves = [Curve("answered", answered)] + ([Curve("within objectives", good)] if good else [])
-    found.append(charts.rates(curves, "Rate asked, rate answered"))
+        found.append(charts.trade_off(_waits(stages), "What throughput costs in waiting"))
+    answered, good = points(stages, rate, "request_rate"), points(stages, rate, "goodput")
+    answers = [Curve("answered", answered)] + ([Curve("within objectives", good)] if good else [])
+    found.append(charts.rates(answers, "Rate asked, rate answered"))
     return found
 
 
-def points(stages: Sequence[Mapping[str, Json]], over: str, key: str) -> list[Point]:
-    """(swept value, mean, interval) of the stages that have both, in order of the swept value."""
+def _named(key: str) -> Swept:
+    """A field of a profile's own curve."""
+    return lambda entry: _number(entry.get(key))
+
+
+def depth(stage: Mapping[str, Json]) -> float | None:
+    """Tokens of context before the measured part: `pp512 @ d4096` is at 4096."""
+    named = re.search(r"@ d(\d+)", str(stage.get("name")))
+    return float(named[1]) if named else None
+
+
+def concurrency(stage: Mapping[str, Json]) -> float | None:
+    """Streams of a closed loop."""
+    load = stage.get("load") or {}
+    return _number(load.get("concurrency")) if load.get("kind") == "closed" else None
+
+
+def rate(stage: Mapping[str, Json]) -> float | None:
+    """Requests per second that an open loop asked for."""
+    load = stage.get("load") or {}
+    return _number(load.get("rate")) if load.get("kind") in ("constant", "poisson") else None
+
+
+def points(stages: Sequence[Mapping[str, Json]], over: Swept, key: str) -> list[Point]:
+    """(swept value, value, interval) of the stages that have both, in order of the swept value."""
     out = []
     for stage in stages:
-        x, value = _number(stage.get(over)), stage.get(key)
+        x, value = over(stage), stage.get(key)
         if x is None:
             continue
-        if isinstance(value, Mapping) and _number(value.get("mean")) is not None:
+        if isinstance(value, Mapping):
+            y = next(
+                (n for name in ("mean", "requests_per_s") if (n := _number(value.get(name))) is not None),
+                None,
+            )
             low, high = value.get("ci95") or (None, None)
-            out.append(Point(x, float(value["mean"]), low, high))
-        elif _number(value) is not None:
-            low, high = stage.get(f"{key}_ci95") or (None, None)
-            out.append(Point(x, float(value), low, high))
+            if y is not None:
+                out.append(Point(x, y, low, high))
+        elif (plain := _number(value)) is not None:
+            out.append(Point(x, plain))
     return sorted(out)
 
 
-def _waits(stages: Sequence[Mapping[str, Json]], over: str, mark: str) -> list[tuple[str, float, float]]:
-    rate = {p.x: p.y for p in points(stages, over, "output_tps")}
-    waits = {
-        s[over]: s["ttft_ms"]["p50"]
-        for s in stages
-        if isinstance(s.get("ttft_ms"), Mapping) and s["ttft_ms"].get("p50") is not None and over in s
-    }
-    return [(f"{x:g}{mark}", rate[x], waits[x]) for x in rate if x in waits]
+def _waits(stages: Sequence[Mapping[str, Json]]) -> list[tuple[str, float, float]]:
+    """(streams, throughput, TTFT p50) of every stage that has them."""
+    out = []
+    for stage in stages:
+        streams, speed, ttft = concurrency(stage), _number(stage.get("output_tps")), stage.get("ttft_ms")
+        wait = _number(ttft.get("p50")) if isinstance(ttft, Mapping) else None
+        if streams is not None and speed is not None and wait is not None:
+            out.append((streams, speed, wait))
+    return [(f"{streams:g}", speed, wait) for streams, speed, wait in sorted(out)]
 
 
 def _bounds(point: Point) -> tuple[float, float] | None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from tiltyard.reports.words import clean, number
+from tiltyard.reports.words import clean
+from tiltyard.reports.words import tick as plain_tick
 
 Kind = Literal["linear", "log", "sqrt"]
 
@@ -31,7 +32,7 @@ class Axis(NamedTuple):
     high: float
     kind: Kind = "linear"
     ticks: Sequence[float] | None = None
-    show: Callable[[float], str] = number
+    show: Callable[[float], str] = plain_tick
 
 
 class Scale:
@@ -101,10 +102,12 @@ def padded(values: Sequence[float], kind: Kind = "linear", zero: bool = True) ->
 class Plot:
     """Collects marks in drawing order and writes one `<svg>`. Sizes are user units; the page scales them."""
 
-    def __init__(self, x: Axis, y: Axis, size: tuple[int, int] = (520, 250), *, left: int = 46) -> None:
+    def __init__(
+        self, x: Axis, y: Axis, size: tuple[int, int] = (520, 250), *, left: int = 46, top: int = 34
+    ) -> None:
         self.width, self.height = size
         self.x_axis, self.y_axis = x, y
-        self.left, self.right, self.top, self.bottom = left, 14, 34, 38
+        self.left, self.right, self.top, self.bottom = left, 14, top, 38
         self.x = Scale(x, self.left, self.width - self.right)
         self.y = Scale(y, self.height - self.bottom, self.top)
         self.marks: list[str] = []

@@ -41,7 +41,7 @@ def traits(run: Run) -> dict[str, str]:
         "slots": server.slots,
         "tiltyard": (run.summary or {}).get("tiltyard"),
         **flat(run.settings, "settings."),
-        **flat(run.machine, "machine."),
+        **{k: v for k, v in flat(run.machine, "machine.").items() if k != "machine.tiltyard"},
     }
     return {name: str(value) for name, value in known.items() if value is not None}
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tiltyard.records import Attempt, Figure, Json, Run
+from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
 from tiltyard.reports.comparison import Side, samples
 from tiltyard.reports.stages import load_charts
 from tiltyard.reports.traits import flat
 from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
-from tiltyard.stats.contrast import log_ratio, verdict
+from tiltyard.stats.contrast import Ratio, log_ratio, verdict
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
 from tiltyard.stats.trends import drift
@@ -163,6 +163,7 @@ def identity(run: Run) -> str:
         model.quantization,
         size(model.size_bytes) if model.size_bytes else None,
         f"{run.server.dialect} {model.engine_version or run.server.version or ''}".strip(),
+        f"profile {profile}" if (profile := run.settings.get("profile")) not in (None, "quick") else None,
     ]
     return " · ".join(p for p in parts if p)
 
@@ -189,12 +190,13 @@ def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
     if len(ordered) == 1:
         return f"{first.model.name} decodes {speed}", f"95 % interval {span(fig(first, 'decode_tps'))}."
     second = ordered[1]
-    by_id = {side.run.id: side for side in sides}
-    ratio = None
-    if first.id in by_id and second.id in by_id:
-        ratio = log_ratio(samples(by_id[second.id], "decode_tps"), samples(by_id[first.id], "decode_tps"))
-    found = "none" if ratio is None else verdict(ratio, ratio.p_value)
-    if ratio is not None and found == "higher" and ratio.low is not None and ratio.high is not None:
+    ratio = _ratio_of_the_first_two(sides)
+    if ratio is None:  # other stages, other loads: only their intervals can be laid side by side
+        title = f"{first.model.name} leads, at {speed}"
+        behind = with_interval(fig(second, "decode_tps"))
+        return title, f"{second.model.name} follows with {behind}, under another load."
+    found = verdict(ratio, ratio.p_value)
+    if found == "higher" and ratio.low is not None and ratio.high is not None:
         lead = f"{number(100 * (ratio.low - 1), 2)} to {number(100 * (ratio.high - 1), 2)} % faster than"
         if ratio.low >= 2:
             lead = f"{number(ratio.low, 2)} to {number(ratio.high, 2)} times as fast as"
@@ -206,6 +208,12 @@ def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
     if found == "same":
         return title, f"Their decode speeds differ by less than 2 %, near {speed}."
     return title, f"These runs cannot tell which of the two is faster; {first.model.name} decodes {speed}."
+
+
+def _ratio_of_the_first_two(sides: Sequence[Side]) -> Ratio | None:
+    if len(sides) < 2:
+        return None
+    return log_ratio(samples(sides[1], "decode_tps"), samples(sides[0], "decode_tps"))
 
 
 def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
@@ -220,11 +228,11 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
         key=key_figures(run),
         endings=endings_in_words(endings),
         endings_bar=charts.endings_bar(endings),
-        charts=[c for c in [*_distributions(side), *load_charts(summary), _soak(side)] if c is not None],
+        charts=[c for c in [*load_charts(summary), _soak(side), *_distributions(side)] if c is not None],
         figures=[
             figure_row(name, unit, fig(run, key)) for key, (name, unit) in FIGURES.items() if fig(run, key)
         ],
-        notes=[str(n) for n in (*(summary.get("notes") or ()), *run.notes, *run.model.notes)],
+        notes=notes_of(run),
         instrument=facts({"client": summary.get("client"), "calibration": run.calibration}),
         machine=facts({**dict(run.machine), "during the run": summary.get("machine")}),
         settings=facts(
@@ -243,13 +251,30 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
     )
 
 
+def notes_of(run: Run) -> list[str]:
+    """Everything a reader should be careful about, each once."""
+    summary = summary_of(run)
+    machine = summary.get("machine") or {}
+    client = summary.get("client") or {}
+    bound = (
+        ["The client was the bottleneck: the server may be faster than this."]
+        if client.get("bottleneck")
+        else []
+    )
+    remarks = machine.get("remarks") or []
+    found = (*bound, *(summary.get("notes") or ()), *run.notes, *run.model.notes, *remarks)
+    return [*dict.fromkeys(str(note) for note in found)]
+
+
 def key_figures(run: Run) -> list[KeyFigure]:
     out = []
     for key in _KEY_FIGURES:
         f, (name, unit) = fig(run, key), FIGURES[key]
         if f.get("mean") is None:
             continue
-        note = f"95 %: {span(f)} · n = {f.get('n')}" if f.get("ci95") else f"{span(f)} · n = {f.get('n')}"
+        note = (
+            f"mean, 95 %: {span(f)} · n = {f.get('n')}" if f.get("ci95") else f"{span(f)} · n = {f.get('n')}"
+        )
         out.append(KeyFigure(name, number(f["mean"]), unit, note))
     load = summary_of(run).get("load") or {}
     if load.get("load_ms") is not None:
@@ -313,7 +338,8 @@ def _distributions(side: Side) -> list[Chart | None]:
         by_stage = samples(side, key)
         if not by_stage:
             continue
-        stage = max(by_stage, key=lambda s: len(by_stage[s]))
+        main = str(summary_of(side.run).get("figures_from"))
+        stage = main if main in by_stage else max(by_stage, key=lambda s: len(by_stage[s]))
         values = [*by_stage[stage].values()]
         name, unit = FIGURES[key]
         title = name if len(by_stage) == 1 else f"{name}, stage {stage}"
@@ -330,19 +356,15 @@ def _distributions(side: Side) -> list[Chart | None]:
 
 
 def _soak(side: Side) -> Chart | None:
-    stages = summary_of(side.run).get("stages") or []
-    soaks = {str(s.get("name")) for s in stages if s.get("kind") == "soak"}
+    if side.run.settings.get("profile") != "soak":
+        return None
     timed = [
         (datetime.fromisoformat(a.started_at).timestamp(), a.measures.decode_tps)
         for a in side.attempts
         if a.measures.decode_tps is not None
-        and (a.stage in soaks or side.run.settings.get("profile") == "soak")
     ]
     if len(timed) < 6:
         return None
     start = min(t for t, _ in timed)
     times, values = [t - start for t, _ in timed], [v for _, v in timed]
     return charts.soak(times, values, drift(times, values), "Decode speed over time")
-
-
-__all__ = ["BoardRow", "Figure", "ModelView", "board", "headline", "model_view"]

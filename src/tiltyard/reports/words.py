@@ -7,6 +7,7 @@ Leaves out layout.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -28,6 +29,16 @@ def decimals(value: float, digits: int = 3) -> int:
     if value == 0:
         return 0
     return max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-9))
+
+
+def tick(value: float) -> str:
+    """An axis value without needless zeros: `10`, `0.5`, `1,000`."""
+    return f"{value:,.6g}"
+
+
+def unbroken(text: str) -> str:
+    """Keep `± 0.6`, `95 %` and units with their numbers where lines wrap."""
+    return re.sub(r"(?<=\d) (?=(?:%|±|ms|s|tok/s|tokens)(?:\W|$))|(?<=±) ", "\u00a0", text)
 
 
 def with_interval(fig: Mapping[str, Json] | None) -> str:

@@ -1,0 +1,86 @@
+"""`tiltyard report`: write one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tiltyard.records import Attempt, Run
+    from tiltyard.store.store import Store
+
+EPILOG = """\b
+Examples:
+  tiltyard report                              the newest run of every model, to tiltyard-report.html
+  tiltyard report latest --open                the newest run, shown in the browser
+  tiltyard report 3f2a 9c41 --output two.html  two runs by the beginning of their ids"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option(
+    "--output",
+    "-o",
+    default="tiltyard-report.html",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write.",
+)
+@click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
+def report(*, runs: tuple[str, ...], output: Path, open_it: bool) -> None:
+    """Write one self-contained HTML file: the board, curves, distributions and how to measure it again.
+
+    RUN is the beginning of a run id, or `latest`; without any, the newest run of every model is taken.
+    """
+    path = write_report(runs, output)
+    click.echo(f"{path}  ({path.stat().st_size / 1000:.0f} kB)")
+    if open_it:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
+
+
+def write_report(runs: tuple[str, ...], output: Path, store: Store | None = None) -> Path:
+    """Write the report over these runs (none: the newest of every model) from `store`, or the user's own.
+
+    Raises UsageError when there is nothing to report or the file cannot be written.
+    """
+    from tiltyard.errors import UsageError
+    from tiltyard.reports.html import render
+    from tiltyard.store.store import Store as RealStore
+
+    if store is None:
+        with RealStore.open() as opened:
+            return write_report(runs, output, opened)
+    chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else newest_of_each(store)
+    if not chosen:
+        raise UsageError("there is nothing to report yet", "measure something: tiltyard run speed")
+    page = render(chosen, store.attempts, lambda run_id: sample(store, run_id))
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {output}: {error.strerror}", "name another file with --output"
+        ) from error
+    return output
+
+
+def newest_of_each(store: Store) -> list[Run]:
+    """The newest run of every model (name, digest and dialect), finished ones before others."""
+    newest: dict[tuple[str | None, ...], Run] = {}
+    for run in store.runs():
+        if run.state == "running" or run.summary is None:
+            continue
+        key = (run.model.name, run.model.digest, run.model.quantization, run.server.dialect)
+        known = newest.get(key)
+        if known is None or (known.state != "finished" and run.state == "finished"):
+            newest[key] = run
+    return list(newest.values())
+
+
+def sample(store: Store, run_id: str) -> Attempt | None:
+    """One attempt with its answer: the first."""
+    return store.attempt(run_id, 1) if store.counts([run_id])[run_id] else None
