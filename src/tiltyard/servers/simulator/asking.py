@@ -152,9 +152,11 @@ def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults
         messages = []
     options = payload.get("stream_options")
     options = options if isinstance(options, Mapping) else {}
-    flags = {name for name in ("timings_per_token", "return_progress") if payload.get(name) is True}
-    if options.get("continuous_usage_stats") is True and options.get("include_usage") is True:
-        flags.add("continuous_usage")
+    flags = set()
+    if site.dialect == "llamacpp":
+        flags = {name for name in ("timings_per_token", "return_progress") if payload.get(name) is True}
+    elif site.dialect in ("vllm", "sglang") and options.get("continuous_usage_stats") is True:
+        flags = {"continuous_usage"}
     limit = payload.get("max_completion_tokens", payload.get("max_tokens", payload.get("n_predict")))
     schema = (
         schema_of(payload.get("response_format")) or payload.get("guided_json") or payload.get("json_schema")

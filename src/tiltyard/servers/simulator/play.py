@@ -121,11 +121,16 @@ class Turn:
             at += (
                 faults.ms("stall_first", 60_000) if "stall_first" in faults else faults.ms("jit_load", 3_000)
             )
+            yield at
+        greeting = self.shape.greeting() if self.ask.stream else None
+        if greeting is not None:
+            self.stream.put(greeting)
+            self.stream.flush()
         loading = 0
         if not self.engine.resident or "load_ms" in faults:
             loading = self.engine.load_ns(faults)
         if loading:
-            yield from self._telling("load", at, loading)
+            yield from self._telling(at, loading)
             at += loading
         self.site.take_in(self.engine)
         if "jit_load" in faults:
@@ -148,16 +153,14 @@ class Turn:
                     self.stream.open()
         yield self.due
 
-    def _telling(self, what: str, start: int, length: int) -> Iterator[int]:
+    def _telling(self, start: int, length: int) -> Iterator[int]:
         """Wait for a load, telling of it where the dialect does."""
-        telling = getattr(self.shape, "loading", None)
-        if telling is None or not self.ask.stream:
-            yield start + length
-            return
         for share in (0.0, 0.5, 1.0):
             yield start + int(length * share)
-            self.stream.put(telling(share, length))
-            self.stream.flush()
+            event = self.shape.loading(share, length) if self.ask.stream else None
+            if event is not None:
+                self.stream.put(event)
+                self.stream.flush()
 
     def _ahead(self) -> list[tuple[int, bytes]]:
         """Events at times counted from receipt; empty bytes are the bare headers."""

@@ -77,6 +77,10 @@ class Shape:
         before, after = self.affix(piece.kind)
         return before + encode(piece.text) + after
 
+    def greeting(self) -> bytes | None:
+        """An event that leaves as soon as the request is taken up."""
+        return None
+
     def role(self) -> bytes | None:
         """An event that only opens the answer."""
         return None
@@ -95,16 +99,17 @@ class Shape:
     def ping(self) -> bytes:
         return b": ping\n\n"
 
+    def loading(self, share: float, load_ns: int) -> bytes | None:
+        """The news that this share (0..1) of a load of `load_ns` is done."""
+        return None
+
     def progress(self, done: int, spent: Spent) -> bytes | None:
+        """The news that so many of the fresh prompt tokens are done."""
         return None
 
     def closing(self, spent: Spent) -> list[bytes]:
         """Everything after the last token; the last of them ends the stream where that is told."""
         raise NotImplementedError
-
-    def finish_events(self, spent: Spent) -> int:
-        """How many of `closing` come before the end marker."""
-        return max(1, len(self.closing(spent)) - 1)
 
     def error(self, form: str) -> list[bytes]:
         """An error inside the stream; an empty list: the connection just closes."""
@@ -265,7 +270,10 @@ class OpenAIShape(Shape):
             return None
         content = None if self.role_style == "null" else ""
         return self.sse(
-            self.chunk([self.choice({"role": "assistant", "content": content})], self.each(Spent()))
+            self.chunk(
+                [self.choice({"role": "assistant", "content": content})],
+                self.each(Spent(prompt=len(self.ask.prompt))),
+            )
         )
 
     def empty(self) -> bytes:

@@ -1,0 +1,136 @@
+"""`tiltyard simulate`: made-up models of known speed and ability, served in every dialect until Ctrl+C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard.errors import UsageError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tiltyard simulate                                          all dialects, each on a free port
+  tiltyard simulate --only ollama,openai --port-base 9000    two of them, on 9000 and 9001
+  tiltyard simulate --dialect llamacpp --port 8080 --model fast:ttft_ms=200,token_ms=20,slots=256
+  tiltyard simulate --fault stall=2000@p0.1 --fault busy_503@/5
+  tiltyard simulate --no-delay --dialect openai --json       as fast as it can
+  curl -s URL/tiltyard/truth                                 what really happened, to the nanosecond"""
+)
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="TOML or JSON file of SimConfig."
+)
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME[:K=V,...]", help="A model; may be given again."
+)
+@click.option("--only", metavar="D,D", help="These dialects only.")
+@click.option("--dialect", metavar="D", help="This dialect alone.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Its port, with --dialect.")
+@click.option(
+    "--port-base", type=click.IntRange(1, 65500), help="First port; the dialects follow one by one."
+)
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--fault", "faults", multiple=True, metavar="NAME[=ARG][@WHEN]", help="See --list-faults.")
+@click.option("--seed", type=int, help="Changes every drawn thing.  [default: 0]")
+@click.option(
+    "--speedup", type=click.FloatRange(min=0, min_open=True), help="Model time runs this much faster."
+)
+@click.option("--no-delay", is_flag=True, help="No model time at all.")
+@click.option("--api-key", help="Ask for this key.")
+@click.option("--router", is_flag=True, help="llama-server's router mode.")
+@click.option("--list-faults", is_flag=True, help="List every fault and behaviour, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line with the addresses.")
+def simulate(config_path: Path | None, as_json: bool, list_faults: bool, **flags: Any) -> None:
+    """Serve made-up models whose true speed is known.
+
+    Without options four models of different size, speed and talent are served in seven dialects. The true
+    time of every write is at /tiltyard/truth of each address.
+    """
+    from tiltyard.servers.simulator import DIALECT_NAMES, FAULTS, SimConfig, load_config
+
+    if list_faults:
+        if as_json:
+            click.echo(json.dumps(dict(FAULTS)))
+        else:
+            _table("Faults and behaviours", ("name", "what it does"), list(FAULTS.items()))
+        return
+    config = _merged(load_config(config_path) if config_path else SimConfig(), flags, DIALECT_NAMES)
+    if config.host not in ("127.0.0.1", "localhost", "::1"):
+        click.echo(f"warning: listening on {config.host}: others on the network can reach it", err=True)
+    from tiltyard.servers.simulator.server import run_loop
+
+    run_loop(lambda: _serve(config, as_json))
+
+
+def _merged(config: Any, flags: dict[str, Any], known: tuple[str, ...]) -> Any:
+    """The configuration with the flags on top."""
+    import msgspec
+
+    from tiltyard.servers.simulator.config import parse_model
+
+    changes: dict[str, Any] = {
+        name: flags[name] for name in ("host", "seed", "speedup", "api_key") if flags[name] is not None
+    }
+    if flags["models"]:
+        changes["models"] = tuple(parse_model(text) for text in flags["models"])
+    if flags["faults"]:
+        changes["faults"] = (*config.faults, *flags["faults"])
+    if flags["no_delay"]:
+        changes["delay"] = False
+    if flags["router"]:
+        changes["router"] = True
+    wanted = flags["dialect"] or flags["only"]
+    if wanted:
+        names = tuple(name.strip() for name in wanted.split(",") if name.strip())
+        for name in names:
+            if name not in known:
+                raise UsageError(f"unknown dialect {name!r}", "one of " + ", ".join(known))
+        changes["dialects"] = names
+    dialects = changes.get("dialects", config.dialects)
+    if flags["port"] is not None:
+        if len(dialects) != 1:
+            raise UsageError("--port is for one dialect", "add --dialect, or use --port-base")
+        changes["ports"] = {dialects[0]: flags["port"]}
+    elif flags["port_base"] is not None:
+        changes["ports"] = {name: flags["port_base"] + place for place, name in enumerate(dialects)}
+    return msgspec.structs.replace(config, **changes)
+
+
+async def _serve(config: Any, as_json: bool) -> None:
+    from tiltyard.servers.simulator import Simulator
+
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows has no signal handlers in its loop; there Ctrl+C raises KeyboardInterrupt.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, over.set)
+    async with Simulator(config) as simulator:
+        if as_json:
+            models = [model.name for model in config.models]
+            click.echo(json.dumps({"urls": simulator.urls(), "models": models, "seed": config.seed}))
+        else:
+            _table("Simulated servers", ("dialect", "address"), list(simulator.urls().items()))
+            click.echo("models: " + ", ".join(model.name for model in config.models))
+            click.echo(f"truth:  {simulator.url()}/tiltyard/truth      Ctrl+C stops")
+        await over.wait()
+
+
+def _table(title: str, columns: tuple[str, str], rows: list[tuple[str, str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console().print(table)

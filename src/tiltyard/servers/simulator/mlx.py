@@ -1,0 +1,88 @@
+"""mlx_lm.server: HTTP/1.0, no chunked request bodies, comments during prefill, no timings.
+
+The end of the body is the end of the connection; an error inside the stream is just that end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tiltyard.servers.simulator.asking import openai_error, read_openai
+from tiltyard.servers.simulator.config import SimConfig
+from tiltyard.servers.simulator.connection import Reply, Request, json_reply
+from tiltyard.servers.simulator.shapes import OpenAIShape, Spent
+
+if TYPE_CHECKING:
+    from tiltyard.servers.simulator.server import Handler, Site
+
+FINGERPRINT = "0.32.0-0.30.1-macOS-15.5-arm64-arm-64bit-applegpu_g14s"
+_DEFAULT_TOKENS = 512
+
+
+class MlxShape(OpenAIShape):
+    key = "mlx"
+    fingerprint = FINGERPRINT
+    role_style = "always"
+    reasoning_field = "reasoning"
+    whole_calls = True
+    error_form = "mlx"
+
+    def progress(self, done: int, spent: Spent) -> bytes | None:
+        return b": keepalive %d/%d\n\n" % (spent.cached + done, spent.prompt)
+
+    def closing(self, spent: Spent) -> list[bytes]:
+        events = super().closing(spent)
+        # The usage chunk calls itself a completion, not a chunk.
+        return [
+            event.replace(b'"chat.completion.chunk"', b'"chat.completion"')
+            if b'"choices":[]' in event
+            else event
+            for event in events
+        ]
+
+
+def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
+    return {
+        ("GET", "/health"): lambda site, request: json_reply({"status": "ok"}),
+        ("GET", "/v1/models"): models,
+        ("POST", "/v1/chat/completions"): chat,
+        ("POST", "/chat/completions"): chat,
+        ("POST", "/v1/completions"): chat,
+    }
+
+
+def models(site: Site, request: Request) -> Reply:
+    rows: list[dict[str, Any]] = [
+        {"id": model.name, "object": "model", "created": 1_760_000_000} for model in site.config.models
+    ]
+    return json_reply({"object": "list", "data": rows})
+
+
+def chat(site: Site, request: Request) -> Reply | None:
+    if (
+        "chunked" in request.headers.get("transfer-encoding", "").lower()
+        or "content-length" not in request.headers
+    ):
+        return Reply(411, b'{"error": "Content-Length header is required"}')
+    ask = read_openai(site, request)
+    if isinstance(ask, Reply):
+        return ask
+    ask.schema = None  # it knows no response_format
+    ask.ignore_eos = False
+    if ask.max_tokens is None:
+        ask.max_tokens = _DEFAULT_TOKENS
+        if ask.model.stops_at is None:
+            ask.max_tokens = min(_DEFAULT_TOKENS, ask.model.natural_tokens)
+    return site.chat(request, ask, MlxShape)
+
+
+def unknown(site: Site, request: Request) -> Reply:
+    return Reply(404, b"Not Found")
+
+
+def error(site: Site, kind: str, detail: str) -> Reply:
+    if kind == "not_found":
+        return json_reply({"error": f"401 Client Error. Repository Not Found for {detail}"}, 404)
+    reply = openai_error(kind, detail)
+    return json_reply({"error": kind.replace("_", " ")}, reply.status)
