@@ -12,11 +12,11 @@ from tiltyard.records import Capture, Exchange, Model, Request, ServerInfo, Usag
 from tiltyard.servers import Address, Loading, Server
 from tiltyard.servers.connect import find_dialect, open_server
 from tiltyard.servers.openai import OpenAI
-from tiltyard.servers.replies import base_url, fetch, is_local, not_a_model_server
+from tiltyard.servers.replies import base_url, fetch, is_local, not_a_model_server, table
 from tiltyard.servers.wire import open_wire
 
-TRUTH = "/tiltyard/truth"
-LABEL = "simulated: made-up models of programmed speed"
+ABOUT = "/tiltyard"
+NAME = "tiltyard-simulator"
 
 
 class Simulated:
@@ -34,17 +34,15 @@ class Simulated:
     async def identify(self) -> ServerInfo:
         wire = open_wire(self.address)
         try:
-            truth = await fetch(wire, TRUTH)
+            about = table(await fetch(wire, ABOUT))
         finally:
             await wire.close()
-        if not isinstance(truth, list):
-            raise not_a_model_server(
-                self.address.url, "it keeps no log of true times as `tiltyard simulate` does"
-            )
+        if about.get("server") != NAME:
+            raise not_a_model_server(self.address.url, "it is not what `tiltyard simulate` starts")
         await self.inner.close()
         self.inner = open_server(await find_dialect(self.address), self.address)
         known = await self.inner.identify()
-        notes = (LABEL, f"imitates {known.dialect}", *known.notes)
+        notes = (f"simulated {known.dialect}: made-up models of programmed speed", *known.notes)
         self.info = replace(known, dialect="simulator", notes=notes)
         return self.info
 

@@ -1,0 +1,289 @@
+"""`tiltyard servers` and `tiltyard models`: what runs on this machine, and what each model really is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tiltyard.errors import NoServer, ServerError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tiltyard.records import Model
+    from tiltyard.servers.discover import Found
+
+URL_HELP = "Look at this address only; may be repeated."
+NAMED_S = 10.0  # an address that was named may be far away, or busy
+EMPTY = "–"
+LEGEND = "● in memory  ○ not   act. = active on a token   b/w = effective bits a weight"
+START_ONE = (
+    "start one (`ollama serve`, LM Studio, `llama-server -m MODEL.gguf`), name it with --server URL, "
+    "or do without: `tiltyard run speed --model FILE.gguf`"
+)
+
+
+@click.command(epilog="Example:  tiltyard servers --server http://192.168.1.20:11434")
+@click.option("--server", "urls", metavar="URL", multiple=True, help=URL_HELP)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
+def servers(urls: tuple[str, ...], as_json: bool) -> None:
+    """Find the model servers on this machine: kind, version, address, models, what is loaded."""
+    found = search(urls)
+    usable = [each for each in found if each.info]
+    if as_json:
+        show_json([server_row(each) for each in found])
+        return
+    console = terminal()
+    if usable:
+        console.print(servers_table(usable))
+    show_problems(console, found)
+    if not usable:
+        raise nothing_there(found, urls)
+
+
+@click.command(epilog="Example:  tiltyard models --server http://127.0.0.1:11434 ./qwen3-8b-q4_k_m.gguf")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE.gguf ...]")
+@click.option("--server", "urls", metavar="URL", multiple=True, help=URL_HELP)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
+def models(files: tuple[Path, ...], urls: tuple[str, ...], as_json: bool) -> None:
+    """Show every model with its identity. Files alone are read without looking for servers."""
+    from tiltyard.servers.gguf_file import read_gguf
+
+    rows = [("file", str(file.parent), read_gguf(file)) for file in files]
+    found: list[Found] = []
+    if urls or not files:
+        found, described = identities(urls)
+        rows += described
+    if as_json:
+        import msgspec
+
+        show_json([{"dialect": d, "url": u, **msgspec.to_builtins(m)} for d, u, m in rows])
+        return
+    console = terminal()
+    for dialect, url in dict.fromkeys((d, u) for d, u, _ in rows):
+        group = [m for d, u, m in rows if (d, u) == (dialect, url)]
+        version = next((m.engine_version for m in group if m.engine_version), None)
+        title = "  ".join(each for each in (dialect, version, url) if each)
+        console.print(models_table(title, group, console.width >= 110))
+    if rows:
+        console.print(LEGEND, style="dim")
+    show_problems(console, found)
+    if not rows:
+        if any(each.info for each in found):
+            raise ServerError(
+                "the servers found have no models", "load or pull one first, e.g. `ollama pull qwen3:8b`"
+            )
+        raise nothing_there(found, urls)
+
+
+# ------------------------------------------------------------------ asking
+
+
+def search(urls: Sequence[str]) -> list[Found]:
+    """Everybody at these addresses, or at the known ones."""
+    import asyncio
+
+    from tiltyard.servers.discover import DEADLINE_S, survey
+
+    return asyncio.run(survey(urls or None, NAMED_S if urls else DEADLINE_S))
+
+
+def identities(urls: Sequence[str]) -> tuple[list[Found], list[tuple[str, str, Model]]]:
+    """Who was found, and each of their models described as fully as it can be."""
+    import asyncio
+
+    from tiltyard.servers.connect import connect
+
+    async def described(each: Found) -> list[tuple[str, str, Model]]:
+        if each.info is None:
+            return []
+        server = await connect(each.url, each.info.dialect)
+        try:
+            full = [await server.describe(model.name) for model in each.models]
+        finally:
+            await server.close()
+        return [(each.info.dialect, each.url, model) for model in full]
+
+    async def main(found: list[Found]) -> list[list[tuple[str, str, Model]]]:
+        return await asyncio.gather(*(described(each) for each in found))
+
+    found = search(urls)
+    return found, [row for rows in asyncio.run(main(found)) for row in rows]
+
+
+def nothing_there(found: Sequence[Found], urls: Sequence[str]) -> ServerError:
+    """The error that ends a search without a usable server."""
+    if found:
+        return NoServer("no usable model server was found", found[0].remedy or START_ONE)
+    where = (
+        ", ".join(urls) if urls else "the known ports of this machine (11434, 1234, 8080, 9931, 8000, 30000)"
+    )
+    return NoServer(f"no model server answers at {where}", START_ONE)
+
+
+# ------------------------------------------------------------------ showing
+
+
+def server_row(each: Found) -> dict[str, Any]:
+    """One entry of `servers --json`; `problem` is null for a usable server."""
+    import msgspec
+
+    info = msgspec.to_builtins(each.info) if each.info else {"dialect": None, "url": each.url}
+    return {
+        **info,
+        "models": [m.name for m in each.models],
+        "problem": each.problem,
+        "remedy": each.remedy or None,
+    }
+
+
+def show_json(rows: list[dict[str, Any]]) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+
+
+def terminal() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)  # names are somebody else's text
+
+
+def show_problems(console: Console, found: Sequence[Found]) -> None:
+    from rich.text import Text
+
+    for each in found:
+        if each.problem:
+            console.print(Text.assemble(("! ", "yellow"), (each.url, "bold"), f"  {clean(each.problem)}"))
+            if each.remedy:
+                console.print(Text(f"  try: {clean(each.remedy)}", style="dim"))
+
+
+def servers_table(found: Sequence[Found]) -> Table:
+    table = new_table()
+    table.add_column("server", no_wrap=True)
+    table.add_column("version", overflow="fold", max_width=11)
+    table.add_column("address", overflow="fold", min_width=21)
+    table.add_column("models", justify="right")
+    table.add_column("slots", justify="right")
+    table.add_column("in memory", overflow="fold", min_width=16)
+    for each in found:
+        info = each.info
+        if info is None:
+            continue
+        memory = [clean(name) for name in info.loaded] or [EMPTY]
+        table.add_row(
+            info.dialect,
+            text_of(info.version),
+            clean(info.url).removeprefix("http://"),
+            str(len(each.models)),
+            text_of(info.slots),
+            "\n".join([*memory, *(f"({clean(note)})" for note in info.notes)]),
+        )
+    return table
+
+
+def models_table(title: str, models: Sequence[Model], wide: bool) -> Table:
+    """Two lines a model, so that every fact fits into 80 columns; more air where the terminal is wide."""
+    from rich.text import Text
+
+    table = new_table()
+    table.title, table.title_justify = Text(title, style="bold"), "left"
+    table.add_column("model", overflow="fold", ratio=1, min_width=20)
+    for name in ("params", "quant", "context", "size", "VRAM"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.show_lines = len(models) > 1
+    for model in models:
+        heading = Text(
+            ("● " if model.loaded else "○ ") + clean(model.name), style="bold" if model.loaded else ""
+        )
+        if model.remote:
+            heading.append(" (cloud)", style="yellow")
+        first = Text.assemble(heading, "\n", (details(model, 64 if wide else 12), "dim"))
+        table.add_row(
+            first, parameters(model), quant(model), context(model), size(model.size_bytes), memory(model)
+        )
+    return table
+
+
+def new_table() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold cyan", padding=(0, 1, 0, 0))
+
+
+def details(model: Model, digest_length: int) -> str:
+    """The lines under a name: architecture and abilities, digest, path, notes."""
+    kind = {True: "MoE", False: "dense", None: None}[model.moe]
+    abilities = [each for each in model.capabilities or () if each not in ("completion", "insert")]
+    parts = [
+        " ".join(each for each in (model.architecture, kind) if each),
+        ", ".join(abilities),
+        f"digest {model.digest[:digest_length]}" if model.digest else "",
+        *model.notes,
+    ]
+    return "\n".join(clean(part) for part in parts if part) or EMPTY
+
+
+def parameters(model: Model) -> str:
+    total = billions(model.parameters)
+    if model.active_parameters and model.active_parameters != model.parameters:
+        return f"{total}\n{billions(model.active_parameters)} act."
+    return total
+
+
+def billions(count: int | None) -> str:
+    if count is None:
+        return EMPTY
+    if count >= 1e9:
+        return f"{count / 1e9:.1f}B"
+    return f"{count / 1e6:.1f}M" if count >= 1e6 else f"{count / 1e3:.0f}K"
+
+
+def quant(model: Model) -> str:
+    bits = f"\n{model.bits_per_weight:.2f} b/w" if model.bits_per_weight else ""
+    return f"{clean(model.quantization or EMPTY)}{bits}"
+
+
+def context(model: Model) -> str:
+    if model.context_max is None and model.context_loaded is None:
+        return EMPTY
+    most = tokens(model.context_max)
+    return f"{tokens(model.context_loaded)} /\n{most}" if model.context_loaded else most
+
+
+def tokens(count: int | None) -> str:
+    if count is None:
+        return "?"
+    return f"{count // 1024}k" if count >= 1024 and count % 1024 == 0 else f"{count:,}"
+
+
+def size(count: int | None) -> str:
+    if count is None:
+        return EMPTY
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"
+
+
+def memory(model: Model) -> str:
+    """VRAM, and the share of the model that spills onto the CPU."""
+    if model.vram_bytes is None:
+        return EMPTY
+    spill = 1 - model.vram_bytes / model.size_bytes if model.size_bytes else 0.0
+    return size(model.vram_bytes) + (f"\n{spill:.0%} CPU" if spill >= 0.005 else "")
+
+
+def text_of(value: object) -> str:
+    return EMPTY if value is None else clean(str(value))
+
+
+def clean(text: str) -> str:
+    """Somebody else's text without control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
