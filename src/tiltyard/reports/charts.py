@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from tiltyard.records import Figure, Json
-from tiltyard.reports.svg import Axis, Plot, Point, Scale, log_ticks, marker, padded, text_at
+from tiltyard.reports.svg import Axis, Plot, Point, Scale, labelled, log_ticks, marker, padded, text_at
 from tiltyard.reports.words import number, span, tick, tokens, with_interval
 from tiltyard.stats.trends import Drift, Knee
 
@@ -235,9 +234,9 @@ def dot_in_row(fig: Mapping[str, Json], top: float) -> str:
     scale = Scale(Axis("", 0, top), 4, 196)
     mean, ci95 = fig["mean"], fig.get("ci95")
     whisker = f'<path class="span s1" d="M{scale(ci95[0]):.1f} 9H{scale(ci95[1]):.1f}"/>' if ci95 else ""
-    words = escape(f"{with_interval(fig)} tokens per second")
+    words = f"{with_interval(fig)} tokens per second"
     return (
-        f'<svg class="mini" viewBox="0 0 200 18" role="img" aria-label="{words}"><title>{words}</title>'
+        f'<svg class="mini" viewBox="0 0 200 18" role="img" {labelled(words)}'
         f'<path class="grid" d="M4 9H196"/>{whisker}{marker(scale(mean), 9, "s1", 4)}</svg>'
     )
 
@@ -255,7 +254,7 @@ def endings_bar(endings: Mapping[str, int]) -> str:
     total = sum(endings.values())
     if not total:
         return ""
-    words = escape(", ".join(f"{n} {name}" for name, n in endings.items() if n))
+    words = ", ".join(f"{n} {name}" for name, n in endings.items() if n)
     parts, x = [], 0.0
     for name, n in sorted(endings.items(), key=lambda e: e[0] != "ok"):
         width = 400 * n / total
@@ -264,6 +263,5 @@ def endings_bar(endings: Mapping[str, int]) -> str:
         x += width
     return (
         f'<svg class="endings" viewBox="0 0 400 8" preserveAspectRatio="none" role="img" '
-        f'aria-label="{words}">'
-        f"<title>{words}</title>{''.join(parts)}</svg>"
+        f"{labelled(words)}{''.join(parts)}</svg>"
     )

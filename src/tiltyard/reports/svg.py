@@ -168,9 +168,8 @@ class Plot:
 
     def render(self, title: str, desc: str) -> str:
         parts = [
-            f'<svg class="chart" viewBox="0 0 {self.width} {self.height}" role="img" '
-            f"aria-label={quoteattr(clean(title, 200))}>",
-            f"<title>{escape(clean(title, 200))}</title><desc>{escape(clean(desc, 500))}</desc>",
+            f'<svg class="chart" viewBox="0 0 {self.width} {self.height}" role="img" {labelled(title)}',
+            f"<desc>{escape(clean(desc, 500))}</desc>",
             *self._grid(),
             *self.marks,
             *self._legend(),
@@ -229,6 +228,12 @@ def text_at(x: float, y: float, words: str, cls: str, anchor: str = "start") -> 
     """Words at a place; hidden characters become visible, everything is escaped."""
     where = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text class="{cls}" {where}>{escape(clean(words, 80))}</text>'
+
+
+def labelled(words: str) -> str:
+    """The end of an `<svg ...` tag with its name for readers of the screen: label and title."""
+    shown = clean(words, 200)
+    return f"aria-label={quoteattr(shown)}><title>{escape(shown)}</title>"
 
 
 def marker(x: float, y: float, series: str, radius: float) -> str:

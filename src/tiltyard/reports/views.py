@@ -318,18 +318,23 @@ def figure_row(name: str, unit: str, f: Mapping[str, Json]) -> FigureRow:
 
 def facts(values: Mapping[str, Json]) -> list[Fact]:
     """Names and values in words; what is not known is said to be so, not left out."""
-    out = []
-    for name, value in flat({k: v for k, v in values.items() if v not in (None, {}, [])}).items():
-        words = (
-            "not known" if value is None else "yes" if value is True else "no" if value is False else value
-        )
-        out.append(
-            Fact(
-                name.replace("_", " ").replace(".", " › "),
-                number(words, 4) if isinstance(words, float) else str(words),
-            )
-        )
-    return out
+    known = {k: v for k, v in values.items() if v not in (None, {}, [])}
+    return [_fact(name, value) for name, value in flat(known).items()]
+
+
+def _fact(name: str, value: Json) -> Fact:
+    path = [part.replace("_", " ") for part in name.split(".")]
+    path = [f"{int(part) + 1}" if part.isdigit() else part for part in path]  # people count from one
+    if any(part.endswith("bytes") for part in path) and isinstance(value, (int, float)):
+        path = [part.removesuffix("bytes").strip() for part in path]
+        return Fact(" › ".join(p for p in path if p), size(value))
+    if value is None or isinstance(value, bool):
+        words = {None: "not known", True: "yes", False: "no"}[value]
+    elif isinstance(value, (int, float)):
+        words = f"{value:,.4g}" if isinstance(value, float) and abs(value) < 10_000 else f"{value:,.0f}"
+    else:
+        words = str(value)
+    return Fact(" › ".join(path), words)
 
 
 def _distributions(side: Side) -> list[Chart | None]:

@@ -28,7 +28,8 @@ def decimals(value: float, digits: int = 3) -> int:
     """Decimal places that show `digits` significant digits of `value` (none for large ones)."""
     if value == 0:
         return 0
-    return max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-9))
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # after rounding: 9.999 counts as 10.0
+    return max(0, digits - 1 - exponent)
 
 
 def tick(value: float) -> str:
@@ -37,8 +38,10 @@ def tick(value: float) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Keep `± 0.6`, `95 %` and units with their numbers where lines wrap."""
-    return re.sub(r"(?<=\d) (?=(?:%|±|ms|s|tok/s|tokens)(?:\W|$))|(?<=±) ", "\u00a0", text)
+    """Keep `± 0.6`, `95 %`, `n = 14` and units with their numbers where lines wrap."""
+    return re.sub(
+        r"(?<=\d) (?=(?:%|±|ms|s|tok/s|tokens)(?:\W|$))|(?<=±) |(?<=n) (?==)|(?<==) ", "\u00a0", text
+    )
 
 
 def with_interval(fig: Mapping[str, Json] | None) -> str:
@@ -63,8 +66,11 @@ def span(fig: Mapping[str, Json] | None) -> str:
     ci95 = (fig or {}).get("ci95")
     if not ci95:
         return str((fig or {}).get("why") or "no interval")
-    places = max(decimals(ci95[0], 3), 0)
-    return f"{ci95[0]:,.{places}f} to {ci95[1]:,.{places}f}"
+    low, high = ci95
+    places = decimals(max(abs(low), abs(high)), 3)
+    while low != high and round(low, places) == round(high, places) and places < 9:
+        places += 1  # a narrow interval still has two ends
+    return f"{low:,.{places}f} to {high:,.{places}f}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -1,0 +1,126 @@
+"""The page is one file that loads nothing, runs nothing, hides nothing, and stays small."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+from tests.reports import made
+from tiltyard.reports.html import MAX_BYTES, render
+
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u202egnp.exe\x1b[31m\x00\u2028\"'&{{7*7}}"
+)
+
+
+def page_of(pairs, answers=None):
+    makers = {maker.id: maker for maker, _ in pairs}
+    reads = answers or (lambda run_id: made.answer(makers[run_id]))
+    return render([run for _, run in pairs], lambda run_id: makers[run_id].attempts, reads)
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_it_holds_everything_and_nothing_that_acts():
+    text = page_of(made.everything())
+    page = Page(text)
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "img", "iframe", "link", "object", "embed", "form", "base"}
+    assert not [
+        a
+        for _, attrs in page.tags
+        for a in attrs
+        if a.startswith("on") or a in ("style", "src", "xlink:href")
+    ]
+    assert {attrs["href"][0] for tag, attrs in page.tags if tag == "a"} == {"#"}
+    assert "url(" not in text
+    assert "@import" not in text
+    words = " ".join(page.words)
+    for wanted in ("gemma3:1b", "qwen3:8b", "Throughput by parallel streams",
+                   "tiltyard run speed --profile depth",
+                   "NVIDIA GeForce RTX 4090", "calibration", "Another model (gemma3:4b) was in memory",
+                   "78 of 80 requests ended well", "Rayleigh"):  # fmt: skip
+        assert wanted in words
+    assert len(text.encode()) < MAX_BYTES
+
+
+def test_the_policy_names_the_only_style():
+    text = page_of(made.everything()[:1])
+    style = re.search(r"<style>(.*?)</style>", text, re.S)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert text.count("<style") == 1
+
+
+def test_hostile_text_everywhere_stays_text():
+    maker = made.Maker(HOSTILE, quantization=HOSTILE, engine_version=HOSTILE).stage(HOSTILE, 5)
+    run = maker.run(profile=HOSTILE, notes=[HOSTILE], endings={"ok": 4, HOSTILE: 1})
+    answer = made.answer(maker, HOSTILE, HOSTILE)
+    text = page_of([(maker, run)], lambda _: answer)
+    page = Page(text)
+    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    assert not [a for _, attrs in page.tags for a in attrs if a.startswith("on")]
+    for hidden in ("\u202e", "\x1b", "\x00", "\u2028"):
+        assert hidden not in text
+    assert "49gnp" not in text
+    assert "‹U+202E›" in text
+    assert "<script>alert(1)</script>" in "".join(page.words)
+
+
+def test_a_huge_answer_is_cut_with_a_word():
+    maker, run = made.everything()[4]
+    text = page_of([(maker, run)], lambda _: made.answer(maker, "p", "y" * 10_000_000))
+    assert len(text.encode()) < 60_000
+    assert "cut here: 10,000,000 characters in all" in text
+
+
+def test_a_thousand_models_stay_under_the_bound_and_it_says_what_is_missing():
+    pairs = []
+    for i in range(1_000):
+        maker = made.quick(f"model-{i:04d}-{'long-name-' * 8}", 20 + i / 10, n=3)
+        pairs.append((maker, maker.run()))
+    text = page_of(pairs)
+    assert len(text.encode()) < MAX_BYTES
+    assert "700 slower models are left out here" in text
+    assert "have no section of their own" in text
+    assert "1000 models" in text
+
+
+def test_runs_without_any_figure():
+    maker = made.quick("broken", n=1)
+    run = maker.run(endings={"connect_error": 3}, decode_tps=None, ttft_ms=None, prefill_tps=None,
+                    chunk_gap_ms=None, stages=[], load=None, machine=None, state="failed")  # fmt: skip
+    maker.attempts.clear()
+    text = page_of([(maker, run)], lambda _: None)
+    assert "No decode speed was measured" in text
+    assert "0 of 3 requests ended well" in text
+    assert "connect error" in text
+    assert ">failed<" in text
+
+
+def test_headlines_are_honest():
+    def title(a, b):
+        pairs = [(m, m.run()) for m in (a, b)]
+        text = page_of(pairs)
+        return re.search(r"<h1>(.*?)</h1>", text)[1] + " | " + re.search(r'lede">(.*?)</p>', text)[1]
+
+    assert "a is the fastest" in title(made.quick("a", 100), made.quick("b", 80))
+    assert "% faster than b" in title(made.quick("a", 100), made.quick("b", 80)).replace("\u00a0", " ")
+    assert "times as fast as" in title(made.quick("a", 100), made.quick("b", 30))
+    assert "cannot tell" in title(made.quick("a", 100, n=4), made.quick("b", 100.5, n=4))
+    assert "less than 2 %" in title(made.quick("a", 100, n=80), made.quick("b", 100, n=80)).replace(
+        "\u00a0", " "
+    )
+    assert "under another load" in title(made.quick("a", 100), made.depth("b"))
