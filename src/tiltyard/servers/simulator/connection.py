@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
     def _body(self, headers: Mapping[str, str], start: int) -> tuple[bytes | None, int]:
         """The body and where it ends in the buffer; None while it is incomplete."""
         buffer = self._buffer
-        if "chunked" not in headers.get("transfer-encoding", "").lower():
+        if self.http10 or "chunked" not in headers.get("transfer-encoding", "").lower():
             length = headers.get("content-length", "0")
             size = int(length) if length.isdigit() else _MAX_BODY + 1
             if size > _MAX_BODY:

@@ -12,17 +12,19 @@ from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.faults import Faults
 from tiltyard.servers.simulator.tokens import common_prefix
 
+_SIMILAR = 0.1  # a slot is taken for its cache when it shares this much of the prompt
+_LOOKED_AT = 16  # of very many free slots only the latest are compared
+
 
 class Slot:
     """A place to work; it remembers the tokens of its last prompt and answer."""
 
-    __slots__ = ("busy", "cached", "number", "tasks", "used")
+    __slots__ = ("busy", "cached", "number", "tasks")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.busy = False
         self.cached: list[str] = []
-        self.used = 0
         self.tasks = 0
 
 
@@ -43,7 +45,7 @@ class Engine:
         self._scale = 1e9 / config.speedup if config.delay else 0.0
         self.slots = [Slot(number) for number in range(model.slots)]
         self._waiting: deque[tuple[list[str], Callable[[Slot], None]]] = deque()
-        self._tick = 0
+        self._free = list(self.slots)  # the one idle longest first
 
     @property
     def waiting(self) -> int:
@@ -67,16 +69,24 @@ class Engine:
         """Free the slot; gives what is next in the queue with its slot, for the caller to start."""
         slot.busy = False
         self.busy -= 1
+        self._free.append(slot)
         if not self._waiting:
             return None
         prompt, start = self._waiting.popleft()
         return start, self._take(prompt)
 
     def _take(self, prompt: list[str]) -> Slot:
-        free = [slot for slot in self.slots if not slot.busy]
-        slot = max(free, key=lambda each: (common_prefix(each.cached, prompt), -each.used))
-        self._tick += 1
-        slot.used, slot.busy = self._tick, True
+        """As llama-server: the free slot that shares most with the prompt, else the one idle longest."""
+        free = self._free
+        slot = free[0]
+        if self.model.prefix_cache:
+            most = max(1, len(prompt) * _SIMILAR)
+            for each in free[-_LOOKED_AT:]:
+                shared = common_prefix(each.cached, prompt)
+                if shared >= most:
+                    slot, most = each, shared
+        free.remove(slot)
+        slot.busy = True
         slot.tasks += 1
         self.busy += 1
         return slot

@@ -7,7 +7,6 @@ epoll wait in whole milliseconds, so on Linux the waking is done by a timerfd; e
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import heapq
 import os
@@ -32,7 +31,7 @@ class Pacer:
         self._timer = _linux_timer()
         if self._timer is not None:
             try:
-                loop.add_reader(self._timer.fd, self._on_timer)
+                loop.add_reader(self._timer.fd, self._wake)
             except NotImplementedError:
                 self._timer.close()
                 self._timer = None
@@ -66,6 +65,8 @@ class Pacer:
 
     def _arm(self) -> None:
         if not self._heap:
+            if self._timer is not None and self._armed_for is None:
+                self._timer.set(0)
             return
         due = self._heap[0][0]
         if self._armed_for is not None and self._armed_for <= due:
@@ -77,11 +78,6 @@ class Pacer:
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._loop.call_later(max(0, due - now_ns()) / 1e9, self._wake)
-
-    def _on_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.clear()
-        self._wake()
 
     def _wake(self) -> None:
         self._armed_for = None
@@ -101,12 +97,9 @@ class _TimerFd:
         self._spec = (ctypes.c_long * 4)()
 
     def set(self, delay_ns: int) -> None:
+        """Fire once after this delay; 0 disarms. Either way what has fired is no longer readable."""
         self._spec[2], self._spec[3] = divmod(delay_ns, 1_000_000_000)
         self._set(self.fd, 0, self._spec, None)
-
-    def clear(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # armed anew since it fired
-            os.read(self.fd, 8)
 
     def close(self) -> None:
         os.close(self.fd)
