@@ -82,10 +82,12 @@ class Pacer:
     def _wake(self) -> None:
         self._armed_for = None
         heap = self._heap
-        while heap and heap[0][0] <= now_ns():
-            _, _, play, settle = heapq.heappop(heap)
-            self._step(play, settle)
-        self._arm()
+        try:
+            while heap and heap[0][0] <= now_ns():
+                _, _, play, settle = heapq.heappop(heap)
+                self._step(play, settle)
+        finally:
+            self._arm()  # a mistake in one stream must not stop the others
 
 
 class _TimerFd:

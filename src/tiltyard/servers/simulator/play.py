@@ -49,6 +49,7 @@ class Turn:
         self.waited = False
         self.dead = False
         self.opened = False
+        self.mute = "empty_200" in self.faults and not shape.has_choices  # the stream has no event at all
         self.due = 0  # when the event in hand should leave
         self.index = 0  # tokens sent
 
@@ -315,7 +316,8 @@ class Turn:
             self.spent.output = self.index + piece.tokens
             if faults.get("reasoning") == "tags" and piece.kind == "r":
                 piece = piece._replace(kind="c")  # noqa: PLW2901
-            stream.put(shape.piece(piece, self.spent))
+            if not self.mute:
+                stream.put(shape.piece(piece, self.spent))
             self._sent(piece.tokens)
             if stream.rest:
                 yield now_ns() + 2_000_000
@@ -351,7 +353,8 @@ class Turn:
             self.due = max(self.due, now) + faults.ms("late_finish", 500)
             stream.settle()
             yield self.due
-        events = [] if self.answer.repeats or "no_finish" in faults else self.shape.closing(self.spent)
+        silent = self.answer.repeats or "no_finish" in faults or self.mute
+        events = [] if silent else self.shape.closing(self.spent)
         if "no_done" in faults and events and b"[DONE]" in events[-1]:
             del events[-1]
         if "unterminated" in faults and events:

@@ -47,6 +47,7 @@ class Shape:
 
     content_type = "text/event-stream"
     whole_calls = False
+    has_choices = False
     role_early = False  # the role chunk leaves at the first engine step, as vLLM's does
     key = ""
     error_form = "openai"
@@ -182,6 +183,7 @@ class OpenAIShape(Shape):
     """Chat completion chunks. Subclasses of this one level down are the dialects' variations."""
 
     key = "openai"
+    has_choices = True
     id_prefix = "chatcmpl-"
     fingerprint: str | None = "fp_simulator"
     role_style = "empty"  # null | empty | first (in the first delta) | always (in every delta)
@@ -223,15 +225,13 @@ class OpenAIShape(Shape):
         return b"data: " + encode(value) + b"\n\n"
 
     def event(self, kind: str, text: str) -> bytes:
-        if "empty_200" in self.faults:
-            return self.sse(self.chunk([]))
         return self.sse(self.chunk([self.choice({self.field if kind == "r" else "content": text})]))
 
     def piece(self, piece: Piece, spent: Spent) -> bytes:
         delta: dict[str, Any]
+        if "empty_200" in self.faults:
+            return self.sse(self.chunk([]))
         if piece.kind == "t":
-            if "empty_200" in self.faults:
-                return self.sse(self.chunk([]))
             delta = {"tool_calls": [self.tool_delta(piece)]}
             return self.sse(self.chunk([self.choice(delta)], self.each(spent)))
         if self.variable:
