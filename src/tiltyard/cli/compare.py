@@ -1,4 +1,7 @@
-"""`tiltyard compare`: is B really faster than A? Chooses the two runs and prints the verdicts."""
+"""`tiltyard compare`: is B really faster than A?
+
+Chooses the two runs and prints the verdicts; what they mean is in `reports/comparison.py`.
+"""
 
 from __future__ import annotations
 
@@ -132,9 +135,9 @@ def show(found: Comparison, a: Run, b: Run) -> None:
     console = Console()
     for letter, run in (("A", a), ("B", b)):
         words = f"{run.model.name}  {run.model.quantization or ''}  {run.started_at[:16].replace('T', ' ')}"
-        console.print(f"[bold]{letter}[/]  {run.id[:12]}  {escape(clean(words, 200))}", highlight=False)
+        console.print(f"[bold]{letter}[/]  {run.id}  {escape(clean(words, 200))}", highlight=False)
     table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
-    for name in ("", "metric", "B / A", "95 % interval", "n", "B against A"):
+    for name in ("", "metric", "B / A", "95 % interval", "pairs, or n", "B against A"):
         table.add_column(name)
     for row in found.rows:
         name = METRICS.get(row.metric, (row.metric, True))[0]
@@ -144,9 +147,7 @@ def show(found: Comparison, a: Run, b: Run) -> None:
             escape(f"  {clean(row.stage, 60)}" if row.stage else name),
             NOTHING if ratio is None else f"{ratio.ratio:.3f}",
             NOTHING if ratio is None or ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
-            NOTHING
-            if ratio is None
-            else (f"{ratio.pairs} pairs" if ratio.paired else f"{ratio.n_a} + {ratio.n_b}"),
+            NOTHING if ratio is None else str(ratio.pairs) if ratio.paired else f"{ratio.n_a} + {ratio.n_b}",
             f"[bold]{row.words}[/]" if row.verdict in ("higher", "lower") else row.words,
         )
     console.print()

@@ -1,4 +1,7 @@
-"""`tiltyard report`: write one HTML file that needs nothing else."""
+"""`tiltyard report`: write one HTML file that needs nothing else.
+
+Chooses the runs and reads them from the store; the page itself is `reports/html.py`.
+"""
 
 from __future__ import annotations
 

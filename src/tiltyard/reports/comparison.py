@@ -11,7 +11,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Measures, Record, Run
 from tiltyard.reports.traits import Difference, differences
-from tiltyard.reports.words import count
 from tiltyard.stats.contrast import Ratio, Values, Verdict, holm, log_ratio, more_needed, verdict
 
 # metric -> (what it is called, larger is better)
@@ -22,7 +21,7 @@ METRICS: Mapping[str, tuple[str, bool]] = {
     "e2e_ms": ("whole request", False),
     "output_tps": ("total output rate", True),
 }
-_WITHOUT_INTERVAL = 20_000  # "about n more" beyond this says only that it is out of reach
+_OUT_OF_REACH = 20_000  # "about n more" beyond this says only that it is out of reach
 
 
 _HARDWARE = tuple(
@@ -121,26 +120,33 @@ def _row(metric: str, stage: str | None, ratio: Ratio | None, p: float | None, m
 def in_words(metric: str, ratio: Ratio, found: Verdict, more: int | None, margin: float) -> str:
     """`B is 6 to 9 % faster`, `no difference above 2 %`, or `cannot tell, about 40 more`."""
     if found == "none":
-        return "cannot tell: one value each, so there is no interval; measure again"
+        return "one value each: no interval, so no verdict"
     assert ratio.low is not None
     assert ratio.high is not None
     if found == "same":
         return f"no difference above {100 * margin:g} %"
     if found == "unclear":
-        unit = "pairs" if ratio.paired else "requests each"
-        if more is None or more > _WITHOUT_INTERVAL:
-            return "cannot tell: the two are too close, or too noisy, for any reasonable number of requests"
-        rounded = more if more < 10 else round(more, -1 if more < 1000 else -2)
-        return f"cannot tell, about {count(rounded)} more {unit}"
-    larger_is_better = METRICS.get(metric, ("", not metric.endswith("_ms")))[1]
-    up, down = ("faster", "slower") if larger_is_better else ("longer", "shorter")
-    word = up if found == "higher" else down
-    subject = "B is" if larger_is_better else "B takes"
+        return _unclear(ratio.paired, more)
+    rate = METRICS.get(metric, ("", not metric.endswith("_ms")))[1]
     if ratio.low >= 2 or ratio.high <= 0.5:
-        low, high = sorted((ratio.low, ratio.high) if ratio.low >= 2 else (1 / ratio.low, 1 / ratio.high))
-        return f"{subject} {_between(low, high)} times {'as fast' if up == 'faster' and word == up else word}"
+        low, high = (ratio.low, ratio.high) if ratio.low >= 2 else (1 / ratio.high, 1 / ratio.low)
+        winner = "B" if found == "higher" else "A"
+        verb, measure = ("is", "fast") if rate else ("takes", "long")
+        return f"{winner} {verb} {_between(low, high)} times as {measure}"
     low, high = sorted((abs(ratio.low - 1) * 100, abs(ratio.high - 1) * 100))
-    return f"{subject} {_between(low, high)} % {word}"
+    more_words, less_words = ("faster", "slower") if rate else ("more time", "less time")
+    words = more_words if found == "higher" else less_words
+    return f"B {'is' if rate else 'takes'} {_between(low, high)} % {words}"
+
+
+def _unclear(paired: bool, more: int | None) -> str:
+    if more is None or more > _OUT_OF_REACH:
+        return "cannot tell: the two are too close, or too noisy, for any reasonable number of requests"
+    rounded = more if more < 20 else round(more, -1 if more < 1000 else -2)
+    unit = "pair" if paired else "request"
+    return (
+        f"cannot tell, about {rounded:,} more {unit}{'' if rounded == 1 else 's'}{'' if paired else ' each'}"
+    )
 
 
 def _between(low: float, high: float) -> str:

@@ -158,24 +158,24 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def more_needed(ratio: Ratio, margin: float = 0.02) -> int | None:
     """About how many more units (pairs, or requests on each side) until `verdict` can decide; at least 1.
 
-    With effect d = |log ratio| and unit spread s (from the interval): the cheaper of showing a change of d
-    with 80 % power, ((z.975 + z.80) s / d)^2, and of fitting inside the margin, (z.975 s / (margin - d))^2.
-    None when no interval exists.
+    With effect d = |log ratio| and unit spread s (from the interval), the smaller n with
+    (t(0.975, n - 1) + z(0.80)) s / sqrt(n) below d (to show a difference) or margin - d (to fit inside):
+    80 % power if the effect is what it seems. None when no interval exists, or none below a million does.
     """
     if ratio.low is None or ratio.high is None:
         return None
     n = ratio.pairs if ratio.paired else min(ratio.n_a, ratio.n_b)
     reach = (math.log(ratio.high) - math.log(ratio.low)) / 2
-    df = max(n - 1, 1)
-    spread = reach / t_quantile(0.975, df) * math.sqrt(n)
+    spread = reach / t_quantile(0.975, max(n - 1, 1)) * math.sqrt(n)
     effect = abs(math.log(ratio.ratio))
-    z, power = normal_quantile(0.975), normal_quantile(_POWER)
-    ways = []
-    if effect > 0:
-        ways.append(((z + power) * spread / effect) ** 2)
-    if effect < margin:
-        ways.append((z * spread / (margin - effect)) ** 2)
-    return max(1, math.ceil(min(ways)) - n) if ways else None
+    wanted = max(effect, margin - effect)
+    needed = (normal_quantile(0.975) + normal_quantile(_POWER)) * spread / wanted if wanted > 0 else math.inf
+    if needed > 1e3:
+        return None
+    enough = max(2, math.floor(needed**2))
+    while (t_quantile(0.975, enough - 1) + normal_quantile(_POWER)) * spread > wanted * math.sqrt(enough):
+        enough += 1
+    return max(1, enough - n)
 
 
 def needed_n(fig: Figure, wanted_half_width: float) -> int | None:

@@ -1,4 +1,7 @@
-"""How sure is a share? The interval for successes out of tries."""
+"""How sure is a share? The interval for successes out of tries.
+
+Leaves out comparing two shares.
+"""
 
 from __future__ import annotations
 

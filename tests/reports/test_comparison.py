@@ -1,0 +1,112 @@
+"""Two runs in words: direction, ties, what differs, and what to be careful about."""
+
+import pytest
+from msgspec.structs import replace
+
+from tests.reports import made
+from tiltyard.errors import UsageError
+from tiltyard.reports.comparison import Side, compare_runs, in_words
+from tiltyard.reports.traits import trait
+from tiltyard.stats.contrast import Ratio
+
+
+def side(maker, **words):
+    return Side(run=maker.run(**words), attempts=maker.attempts)
+
+
+def ratio(low, high, paired=True, n=10):
+    middle = (low * high) ** 0.5
+    return Ratio(ratio=middle, low=low, high=high, p_value=0.001, paired=paired, n_a=n, n_b=n, pairs=n)
+
+
+@pytest.mark.parametrize(
+    ("metric", "verdict", "bounds", "words"),
+    [
+        ("decode_tps", "higher", (1.06, 1.09), "B is 6 to 9 % faster"),
+        ("decode_tps", "lower", (0.91, 0.94), "B is 6 to 9 % slower"),
+        ("decode_tps", "higher", (1.021, 1.034), "B is 2.1 to 3.4 % faster"),
+        ("decode_tps", "higher", (2.0, 2.4), "B is 2.0 to 2.4 times as fast"),
+        ("decode_tps", "lower", (0.4, 0.5), "A is 2.0 to 2.5 times as fast"),
+        ("ttft_ms", "lower", (0.91, 0.94), "B takes 6 to 9 % less time"),
+        ("e2e_ms", "higher", (1.06, 1.09), "B takes 6 to 9 % more time"),
+        ("ttft_ms", "lower", (0.4, 0.5), "A takes 2.0 to 2.5 times as long"),
+        ("ttft_ms", "same", (0.99, 1.01), "no difference above 2 %"),
+    ],
+)
+def test_verdicts_in_words(metric, verdict, bounds, words):
+    assert in_words(metric, ratio(*bounds), verdict, None, 0.02) == words
+
+
+@pytest.mark.parametrize(
+    ("paired", "more", "words"),
+    [
+        (True, 1, "cannot tell, about 1 more pair"),
+        (True, 14, "cannot tell, about 14 more pairs"),
+        (False, 123, "cannot tell, about 120 more requests each"),
+        (False, 12_345, "cannot tell, about 12,300 more requests each"),
+        (
+            True,
+            None,
+            "cannot tell: the two are too close, or too noisy, for any reasonable number of requests",
+        ),
+    ],
+)
+def test_not_knowing_in_words(paired, more, words):
+    assert in_words("decode_tps", ratio(0.9, 1.1, paired), "unclear", more, 0.02) == words
+
+
+def test_what_differs_is_named():
+    a = made.quick("m", 40, quantization="Q4_K_M")
+    b = made.quick("m", 40, seed=2, quantization="Q8_0")
+    found = compare_runs(side(a), side(b, profile="depth"))
+    assert [tuple(d) for d in found.differences] == [
+        ("quant", "Q4_K_M", "Q8_0"),
+        ("settings.profile", "quick", "depth"),
+    ]
+    assert found.warnings == ()
+
+
+def test_what_to_be_careful_about():
+    a, b = made.quick("m", 40), made.quick("m", 40, seed=2)
+    bound = Side(run=a.run(), attempts=[replace(x, client_bound=True) for x in a.attempts])
+    moved = b.run(state="interrupted")
+    moved = replace(moved, machine={**moved.machine, "cpu": "Apple M4"})
+    words = " ".join(compare_runs(bound, Side(run=moved, attempts=b.attempts)).warnings)
+    assert "in A the client was the bottleneck" in words
+    assert "B is interrupted" in words
+    assert "the machines differ: cpu" in words
+
+
+def test_nothing_is_pooled():
+    a, b = made.quick("m", 40), made.quick("m", 40, seed=2)
+    with pytest.raises(UsageError, match="ask different things"):
+        compare_runs(side(a), Side(run=replace(b.run(), suite="mcq"), attempts=b.attempts))
+    with pytest.raises(UsageError, match="same run"):
+        compare_runs(side(a), side(a))
+    with pytest.raises(UsageError, match="no metric"):
+        compare_runs(side(a), side(b), ["nonsense"])
+
+
+def test_stages_are_rows_of_their_own_when_asked_for():
+    a, b = made.depth("m"), made.depth("m", decode=82, seed=2)
+    found = compare_runs(side(a), side(b), ["decode_tps"], by_stage=True)
+    assert [row.stage for row in found.rows][:3] == [None, "pp512 @ d0", "tg128 @ d0"]
+    assert all(row.verdict == "higher" for row in found.rows)
+    whole = compare_runs(side(a), side(b), ["output_tps"]).rows[0]
+    assert whole.ratio.pairs == 10
+    assert whole.verdict == "higher"
+
+
+def test_other_stages_cannot_be_compared():
+    row = compare_runs(side(made.quick("m")), side(made.depth("m", seed=2)), ["decode_tps"]).rows[0]
+    assert (row.verdict, row.words) == ("none", "not measured in both runs")
+
+
+def test_traits_answer_to_short_names():
+    run = made.quick("m").run()
+    assert trait(run, "quantization") == trait(run, "quant") == "Q4_K_M"
+    assert trait(run, "engine_version") == trait(run, "version") == "0.14.2"
+    assert trait(run, "profile") == "quick"
+    assert trait(run, "cpu") == "AMD Ryzen 9 7950X"
+    assert trait(run, "gpus.0.driver") == "580.65"
+    assert trait(run, "beauty") is None
