@@ -35,18 +35,22 @@ class Answer:
         "_unframed",
         "_walk",
         "ends",
+        "eof_ns",
         "head_read",
         "headers",
         "http10",
         "method",
         "phase",
         "raw",
+        "sent_ns",
         "stamps",
         "status",
     )
 
     def __init__(self, method: str = "POST") -> None:
         self.method = method
+        self.sent_ns = 0  # the request's first byte was handed to the kernel
+        self.eof_ns: int | None = None  # the other side closed
         self.raw = bytearray()
         self.stamps: list[int | bytes] = []  # the kernel's timespec, or our own ns
         self.ends: list[int] = []  # len(raw) after each read

@@ -47,13 +47,11 @@ class Connection:
         "answer",
         "connected_ns",
         "done",
-        "eof_ns",
         "fd",
         "pool",
         "quiet_since",
         "reused",
         "seen",
-        "sent_ns",
         "sock",
         "timeouts",
     )
@@ -64,8 +62,6 @@ class Connection:
         self.fd = sock.fileno()
         self.connected_ns = now_ns()
         self.reused = False
-        self.sent_ns = 0
-        self.eof_ns: int | None = None
         self.answer: Answer | None = None
         self.done: asyncio.Future[ExchangeError | None] | None = None
         self.timeouts = Timeouts()
@@ -88,27 +84,23 @@ class Connection:
         self.answer = answer
         self.timeouts = timeouts
         self.seen = 0
-        self.eof_ns = None
         self._buffers = _SMALL
         done: asyncio.Future[ExchangeError | None] = self.pool.loop.create_future()
         self.done = done
         self.pool.watch(self)
         try:
-            self._send(request)
+            self._send(request, answer)
             if not self.pool.callbacks and not done.done():
-                self._reader_task = self.pool.loop.create_task(self._read_in_task())
+                self._reader_task = self.pool.loop.create_task(self._read_in_task(answer))
             return await done
         except asyncio.CancelledError:
-            self.close()
+            if self.done is done:  # else it is already idle, or another's
+                self.answer = self.done = None
+                self.close()
             raise
-        finally:
-            self.pool.active.discard(self)
-            self.answer = None
-            self.done = None
-            self.reused = True
 
-    def _send(self, request: bytes) -> None:
-        self.sent_ns = self.quiet_since = now_ns()
+    def _send(self, request: bytes, answer: Answer) -> None:
+        answer.sent_ns = self.quiet_since = now_ns()
         try:
             sent = self.sock.send(request)
         except BlockingIOError:
@@ -161,7 +153,7 @@ class Connection:
         elif count >= _FIRST_READ:
             self._buffers = _LARGE
 
-    async def _read_in_task(self) -> None:
+    async def _read_in_task(self, answer: Answer) -> None:
         """The same where the loop has no readiness callbacks: stamped by us, right after each read."""
         loop = self.pool.loop
         buffer = bytearray(65536)
@@ -170,11 +162,11 @@ class Connection:
             if self._outgoing is not None:
                 await loop.sock_sendall(self.sock, self._outgoing)
                 self._outgoing = None
-            while self.answer is not None and self.done is not None and not self.done.done():
+            while self.answer is answer:
                 count = await loop.sock_recv_into(self.sock, buffer)
                 if not count:
                     self._ended()
-                elif self.answer.add(view[:count], now_ns()):
+                elif answer.add(view[:count], now_ns()):
                     self._finish(None)
         except AnswerError as error:
             self._bad(error)
@@ -186,6 +178,8 @@ class Connection:
     def _finish(self, failure: ExchangeError | None) -> None:
         done, answer = self.done, self.answer
         reusable = failure is None and answer is not None and answer.keeps_alive and self._outgoing is None
+        self.answer = self.done = None  # before it is given back: the next exchange may begin at once
+        self.reused = True
         if reusable:
             self.pool.give(self)
         else:
@@ -199,11 +193,11 @@ class Connection:
 
     def _ended(self) -> None:
         """The other side closed, in an exchange or between two."""
-        self.eof_ns = now_ns()
         answer = self.answer
         if answer is None:
             self.close()
             return
+        answer.eof_ns = now_ns()
         try:
             complete = answer.close()
         except AnswerError as error:
@@ -215,7 +209,7 @@ class Connection:
         if self.answer is None:
             self.close()
             return
-        self.eof_ns = now_ns()
+        self.answer.eof_ns = now_ns()
         self._finish(self._cut_off(f"the connection broke ({os_error_words(error)})"))
 
     def _cut_off(self, what: str) -> ExchangeError:
@@ -245,7 +239,7 @@ class Connection:
             return
         limits = self.timeouts
         begun = answer.has_body_bytes
-        quiet_s = (now - (self.quiet_since if begun else self.sent_ns)) / _SECOND
+        quiet_s = (now - (self.quiet_since if begun else answer.sent_ns)) / _SECOND
         if not begun and quiet_s > limits.first_byte_s:
             self._finish(ExchangeError("timeout_first_byte", f"no answer within {limits.first_byte_s:g} s"))
         elif begun and quiet_s > limits.gap_s:
@@ -255,8 +249,9 @@ class Connection:
 
     def expire_total(self, now: int) -> None:
         total = self.timeouts.total_s
-        if self.answer is not None and total is not None and now - self.sent_ns > total * _SECOND:
-            ending: Ending = "timeout_gap" if self.answer.has_body_bytes else "timeout_first_byte"
+        answer = self.answer
+        if answer is not None and total is not None and now - answer.sent_ns > total * _SECOND:
+            ending: Ending = "timeout_gap" if answer.has_body_bytes else "timeout_first_byte"
             self._finish(ExchangeError(ending, f"the whole answer took longer than {total:g} s"))
 
     def close(self) -> None:

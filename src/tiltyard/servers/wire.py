@@ -200,7 +200,7 @@ class Wire:
         outcome: ExchangeError | None,
     ) -> Capture:
         clock = connection.pool.clock
-        times, kernel = clock.resolve(answer.stamps, connection.sent_ns)
+        times, kernel = clock.resolve(answer.stamps, answer.sent_ns)
         body, ends = answer.body()
         failure: Ending | None = outcome.ending if outcome else None
         error = outcome.error if outcome else None
@@ -212,7 +212,7 @@ class Wire:
                 error = error or f"the answer is encoded as {_one_line(encoding)[:40]}, which cannot be read"
             else:
                 body, ends = plain
-        closed_ns = connection.eof_ns
+        closed_ns = answer.eof_ns
         if closed_ns is None and outcome is None and times:
             closed_ns = times[-1]
         arrivals, arrived = _with_bytes(times, ends)
@@ -221,7 +221,7 @@ class Wire:
             started_ns=begun.started_ns,
             connected_ns=None if reused else connection.connected_ns,
             reused=reused,
-            sent_ns=connection.sent_ns,
+            sent_ns=answer.sent_ns,
             headers_ns=times[answer.head_read] if answer.head_read is not None else None,
             arrivals_ns=arrivals,
             arrivals_end=arrived,
