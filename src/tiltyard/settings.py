@@ -108,11 +108,16 @@ def config_file(cwd: Path | None = None) -> Path | None:
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_bytes().decode("utf-8")
-        found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}", "correct that line") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} is not TOML: it is not UTF-8 ({error.reason})", "save it as UTF-8"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check its rights") from error
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}, {_broken_place(str(error), text)}", "correct that line") from error
     values = {}
     for name, value in found.items():
         place = f"{path}, line {_line_of(name, text)}"
@@ -120,6 +125,16 @@ def _read_file(path: Path) -> dict[str, Any]:
             raise UsageError(f"{place}: unknown setting {name!r}", _nearest(name, SETTABLE))
         values[name] = _typed(name, value, place)
     return values
+
+
+def _broken_place(message: str, text: str) -> str:
+    """What tomllib says, led by the line and the last key begun by then."""
+    lines = text.splitlines()
+    found = re.search(r" \(at line (\d+), column \d+\)$", message)
+    number = int(found[1]) if found else len(lines)
+    keys = [match[1] for line in lines[:number] if (match := re.match(r"\s*([\w.\"'-]+)\s*=", line))]
+    what = (message[: found.start()] if found else message).lower()
+    return f"line {number}: not TOML" + (f", at key {keys[-1]!r}" if keys else "") + f": {what}"
 
 
 def _line_of(name: str, text: str) -> int:
@@ -270,15 +285,10 @@ def _key_sources(host: str, dialect: str | None, settings: Settings) -> dict[str
     }
 
 
-def key_origin(url: str, dialect: str | None = None) -> str | None:
-    """Where the key of an address would come from, never the key: "environment", "keyring" or None."""
-    host = (urlsplit(url).hostname or "").lower()
-    settings = load_settings()
-    names = [settings.keys[host]] if host in settings.keys else []
-    names += [name for name, source in _key_sources(host, dialect, settings).items() if source]
-    if any(os.environ.get(name, "").strip() for name in names):
-        return "environment"
-    return "keyring" if _from_keyring(host) else None
+def keys_set() -> dict[str, str | None]:
+    """Each key variable with where it is set ("environment") or None; the keys themselves stay hidden."""
+    names = dict.fromkeys((*KEY_VARIABLES, *load_settings().keys.values()))
+    return {name: "environment" if os.environ.get(name, "").strip() else None for name in names}
 
 
 @cache

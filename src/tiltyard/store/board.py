@@ -9,7 +9,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Literal
 
-from tiltyard.records import Record
+from msgspec import to_builtins
+
+from tiltyard.records import Json, Record
 
 SortBy = Literal["decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when"]
 
@@ -62,6 +64,18 @@ class BoardRow(Record, frozen=True):
     prefill_tps: Value | None
     ttft_ms: Value | None
     e2e_ms: Value | None
+
+
+def as_mapping(row: BoardRow) -> dict[str, Json]:
+    """A row as plain values, in the words of the summary object: what `board --json` prints."""
+    values: dict[str, Json] = to_builtins(row)
+    values["quant"] = row.quantization
+    values["server"] = row.dialect
+    for metric in METRICS:
+        if (value := values[metric]) is not None:
+            low, high = value.pop("low"), value.pop("high")
+            value["ci95"] = None if low is None else [low, high]
+    return values
 
 
 METRICS = ("decode_tps", "prefill_tps", "ttft_ms", "e2e_ms")

@@ -54,7 +54,7 @@ def headline(summary: Mapping[str, Json]) -> dict[str, Any]:
         "requests_failed": _number(requests.get("failed")),
         "requests_truncated": _number(requests.get("truncated")),
         "output_tps": _number(summary.get("output_tps")),
-        "load_ms": _number(load.get("load_ms")),
+        "load_ms": _number(load.get("load_ms", summary.get("load_ms"))),
         "client_bound": bool(client.get("bottleneck")) if client else None,
         "score": _number(summary.get("score")),
     }

@@ -23,12 +23,12 @@ from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
 from tiltyard.records import Attempt, Exchange, Json, Model, Record, Run, RunState, Sample, ServerInfo
 from tiltyard.settings import data_dir, hide_keys
 from tiltyard.store import rows
-from tiltyard.store.board import Wanted, board_rows
+from tiltyard.store.board import BoardRow, Wanted, board_rows
 from tiltyard.store.connection import BUSY_S, connect, transaction, translated
 from tiltyard.store.figures import put_figures
 from tiltyard.store.owner import Owner, alive, this_process
 from tiltyard.store.requests import Texts
-from tiltyard.store.search import attempts_matching, runs_matching
+from tiltyard.store.search import Found, attempts_matching, runs_matching
 
 FILE = "tiltyard.sqlite3"
 Key = tuple[str, str, int]  # stage, item id, repetition
@@ -284,6 +284,12 @@ class Store:
             )
         return self._attempts(run_id, " AND attempts.id = ?", True, (ids[number - 1],))[0]
 
+    def endings(self, run_id: str) -> list[str | None]:
+        """How the last exchange of each of `attempts` ended, in the same order."""
+        with self.reading() as db:
+            sql = f"SELECT ending FROM attempts WHERE run_key = ? AND {_NEWEST_TRY} ORDER BY id"
+            return [row[0] for row in db.execute(sql, (self._key(db, run_id),))]
+
     def _attempt_ids(self, run_id: str, where: str) -> list[int]:
         with self.reading() as db:
             sql = f"SELECT id FROM attempts WHERE run_key = ?{where} ORDER BY id"
@@ -390,7 +396,7 @@ class Store:
             sql, values = sql + " LIMIT ?", [*values, wanted.limit]
         return [rows.run_of(row) for row in self._all(sql, values)]
 
-    def search(self, text: str, limit: int = 100) -> list[Any]:
+    def search(self, text: str, limit: int = 100) -> list[Found]:
         """Answers in which these words stand, best first."""
         with self.writing() as db:
             return attempts_matching(db, text, limit)
@@ -404,7 +410,7 @@ class Store:
                 found[run_id] = db.execute(sql, (self._key(db, run_id),)).fetchone()[0]
         return found
 
-    def board(self, wanted: Wanted | None = None) -> list[Any]:
+    def board(self, wanted: Wanted | None = None) -> list[BoardRow]:
         """The leaderboard: see `board.py`."""
         with self.reading() as db:
             return board_rows(db, wanted or Wanted())
@@ -442,6 +448,10 @@ class Store:
                 db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])
                 new.append(bundle.run.id)
         return new
+
+    def whole(self) -> bool:
+        """Is every page of the file sound? Reads all of it."""
+        return bool(self._all("PRAGMA quick_check(1)")[0]["quick_check"] == "ok")
 
     # -------------------------------------------------------------- calibration
 

@@ -1,0 +1,270 @@
+"""The commands that read the store: `board`, `runs`, `show`, and `rm`, which deletes from it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from tiltyard.errors import UsageError
+
+SORTS = ("decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when")
+
+BOARD_EPILOG = """\b
+Examples:
+  tiltyard board                           every model, fastest decode first
+  tiltyard board --min-tps 30 --max-gb 10  what is quick enough and small enough
+  tiltyard board --sort ttft --json        for programs"""
+
+RUNS_EPILOG = """\b
+Examples:
+  tiltyard runs --model qwen --limit 5
+  tiltyard runs --search "binary search"   in models, prompts and answers
+  tiltyard runs --recover                  save what a damaged store still holds"""
+
+SHOW_EPILOG = """\b
+Examples:
+  tiltyard show latest                  one run
+  tiltyard show 3f2a 7                  its seventh attempt: prompt, answer, figures
+  tiltyard show 3f2a 7 --timeline       each arrival with its time"""
+
+RM_EPILOG = """\b
+Examples:
+  tiltyard rm 3f2a
+  tiltyard rm 3f2a 9c41 --yes"""
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on a line of its own."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+@click.command(epilog=BOARD_EPILOG)
+@click.option("--sort", type=click.Choice(SORTS), help="What comes first.  [default: decode]")
+@click.option("--suite", metavar="NAME", help="Only this suite.")
+@click.option("--model", metavar="TEXT", help="Only models with TEXT in their name.")
+@click.option(
+    "--min-tps", type=click.FloatRange(min=0), help="Only models that decode at least so many tokens/s."
+)
+@click.option(
+    "--max-gb",
+    type=click.FloatRange(min=0),
+    help="Only models whose weights are at most so large (10^9 bytes).",
+)
+@click.option(
+    "--all",
+    "all_settings",
+    is_flag=True,
+    help="Every settings a model was measured with, not only the newest.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def board(
+    *,
+    sort: Any,
+    suite: str | None,
+    model: str | None,
+    min_tps: float | None,
+    max_gb: float | None,
+    all_settings: bool,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """The leaderboard over everything stored: the newest finished run of each model.
+
+    Runs with different fingerprints (settings, engine version, quantization ...) are never pooled.
+    """
+    from tiltyard.store.board import Wanted, as_mapping
+    from tiltyard.store.store import Store
+
+    wanted = Wanted(
+        suite=suite,
+        model=model,
+        min_tps=min_tps,
+        max_gb=max_gb,
+        sort=sort,
+        newest_only=not all_settings,
+        limit=limit,
+    )
+    with Store.open() as store:
+        rows = store.board(wanted)
+    if as_json:
+        print_json({"schema": "tiltyard.board/1", "rows": [as_mapping(row) for row in rows]})
+    elif rows:
+        from tiltyard.cli.showing import show_board
+
+        show_board(rows)
+    else:
+        click.echo(
+            "the board is empty: `tiltyard run speed` measures, `tiltyard board --all` drops no settings"
+        )
+
+
+@click.command(epilog=RUNS_EPILOG)
+@click.option("--suite", metavar="NAME", help="Only this suite.")
+@click.option("--model", metavar="TEXT", help="Only models with TEXT in their name.")
+@click.option(
+    "--state", type=click.Choice(["running", "finished", "interrupted", "failed"]), help="Only these."
+)
+@click.option("--search", metavar="TEXT", help="Only runs with TEXT in the model, a prompt or an answer.")
+@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many.")
+@click.option(
+    "--recover", "recover_store", is_flag=True, help="Save what a damaged store still holds, and end."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def runs(
+    *,
+    suite: str | None,
+    model: str | None,
+    state: Any,
+    search: str | None,
+    limit: int,
+    recover_store: bool,
+    as_json: bool,
+) -> None:
+    """List runs, newest first."""
+    from tiltyard.store.store import RunFilter, Store
+
+    if recover_store:
+        recovered(as_json)
+        return
+    with Store.open() as store:
+        wanted = RunFilter(suite=suite, model=model, state=state, search=search, limit=limit)
+        found = store.runs(wanted)
+        counts = store.counts([run.id for run in found])
+        hits = store.search(search, 5) if search and not as_json else []
+    if as_json:
+        print_json({"runs": [{"attempts": counts[run.id], **brief(run)} for run in found]})
+    elif found:
+        from tiltyard.cli.showing import show_found, show_runs
+
+        show_runs(found, counts)
+        show_found(hits)
+    else:
+        click.echo("no such runs" if search or suite or model or state else "no runs yet: tiltyard run speed")
+
+
+def brief(run: Any) -> dict[str, Any]:
+    """A run without its summary and machine: `show RUN --json` has those."""
+    import msgspec
+
+    values: dict[str, Any] = msgspec.to_builtins(run)
+    for name in ("summary", "machine", "calibration"):
+        del values[name]
+    return values
+
+
+def recovered(as_json: bool) -> None:
+    """Replace a damaged store by what is readable of it, and say what that is."""
+    from tiltyard.errors import StoreCorrupt
+    from tiltyard.settings import data_dir
+    from tiltyard.store.recover import recover
+    from tiltyard.store.store import FILE, Store
+
+    path = data_dir() / FILE
+    try:
+        with Store.open(path) as store:
+            whole = store.whole()
+    except StoreCorrupt:
+        whole = False
+    if whole:
+        raise UsageError(f"the store {path} is whole: nothing to recover", "tiltyard runs")
+    saved = recover(path)
+    if as_json:
+        print_json(
+            {
+                "store": str(path),
+                "damaged": str(saved.damaged),
+                "rows": saved.rows,
+                "unreadable": saved.unreadable,
+            }
+        )
+        return
+    click.echo(f"saved {saved.rows['runs']} runs with {saved.rows['attempts']} attempts into {path}")
+    click.echo(f"the damaged file is kept: {saved.damaged}")
+    click.echo("next: repeat the commands of interrupted runs; what was lost is asked again")
+
+
+@click.command(epilog=SHOW_EPILOG)
+@click.argument("run", metavar="RUN")
+@click.argument("attempt", required=False, type=click.IntRange(min=1))
+@click.option("--timeline", is_flag=True, help="Each arrival of the attempt with its time.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=40, show_default=True, help="At most so many attempts."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(*, run: str, attempt: int | None, timeline: bool, limit: int, as_json: bool) -> None:
+    """One run, one attempt, or one exchange's timeline.
+
+    RUN is the beginning of a run id, or `latest`; ATTEMPT its number in the run's list.
+    """
+    from tiltyard.store.store import Store
+
+    if timeline and attempt is None:
+        raise UsageError("--timeline belongs to one attempt", f"tiltyard show {run} 1 --timeline")
+    with Store.open() as store:
+        found = store.run(run)
+        if attempt is not None:
+            one = store.attempt(found.id, attempt)
+            if as_json:
+                print_json(one)
+            elif timeline:
+                from tiltyard.cli.showing import show_timeline
+
+                show_timeline(one)
+            else:
+                from tiltyard.cli.showing import show_attempt
+
+                show_attempt(found, attempt, one)
+            return
+        attempts = store.attempts(found.id)
+        endings = store.endings(found.id)
+    if as_json:
+        print_json(
+            {"run": found, "attempts": [with_ending(a, e) for a, e in zip(attempts, endings, strict=True)]}
+        )
+    else:
+        from tiltyard.cli.showing import show_run
+
+        show_run(found, attempts, endings, limit)
+
+
+def with_ending(attempt: Any, ending: str | None) -> dict[str, Any]:
+    import msgspec
+
+    values: dict[str, Any] = msgspec.to_builtins(attempt)
+    del values["exchanges"]
+    return {**values, "ending": ending}
+
+
+@click.command(epilog=RM_EPILOG)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(*, runs: tuple[str, ...], yes: bool) -> None:
+    """Delete runs with all their attempts. There is no way back but an export."""
+    from tiltyard.store.store import Store
+
+    with Store.open() as store:
+        chosen = {run.id: run for run in (store.run(name) for name in runs)}
+        counts = store.counts(list(chosen))
+        for run in chosen.values():
+            click.echo(f"{run.id}  {printable(run.model.name)}  {run.suite}  {counts[run.id]} attempts")
+        if not yes and not confirmed(len(chosen)):
+            raise UsageError("nothing was deleted", "add --yes to delete without being asked")
+        store.delete(chosen)
+    click.echo(f"{len(chosen)} deleted")
+
+
+def confirmed(number: int) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    return click.confirm(f"delete {'this run' if number == 1 else f'these {number} runs'}?")
+
+
+def printable(text: str) -> str:
+    from tiltyard.reports.words import clean
+
+    return clean(text, 100).replace("\n", " ")

@@ -1,0 +1,313 @@
+"""How the stored things look on a terminal: the board, lists of runs, an attempt, a timeline.
+
+Everything from models and servers is cleaned of terminal escapes and markup first. Marks are signs as well as
+colours. Narrow terminals get fewer columns rather than broken ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from tiltyard.reports.words import NOTHING, clean, milliseconds, number, size, with_interval
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tiltyard.records import Attempt, Exchange, Run
+    from tiltyard.store.board import BoardRow, Value
+    from tiltyard.store.search import Found
+
+_WIDE = 110
+_KINDS = {"c": "answer", "r": "reasoning", "t": "tool call", "f": "refusal", "o": "-", "p": "ping"}
+_STATES = {"finished": "✓", "running": "…", "interrupted": "‖", "failed": "✗"}
+_ANSWER_CHARS = 4_000
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def plain_table() -> Table:
+    from rich.table import Table
+
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+
+
+def safe(text: object, limit: int = 200) -> str:
+    """Outside text for a table cell or a line."""
+    from rich.markup import escape
+
+    return escape(clean(str(text), limit).replace("\n", "⏎").replace("\t", " "))
+
+
+def day(started_at: str) -> str:
+    return started_at[:16].replace("T", " ")
+
+
+# ------------------------------------------------------------------ board
+
+
+def show_board(rows: Sequence[BoardRow]) -> None:
+    """Best first. `!` marks rows whose client was the bottleneck, `☁` models served from elsewhere."""
+    screen = console()
+    wide = screen.width >= _WIDE
+    table = plain_table()
+    table.add_column("#", justify="right")
+    table.add_column("model", overflow="fold", min_width=16)
+    columns = [
+        ("quant", True),
+        ("size", True),
+        ("decode tok/s", True),
+        ("TTFT p50", True),
+        ("prefill tok/s", wide),
+    ]
+    columns += [("load", wide), ("total tok/s", wide), ("n", wide), ("when", True)]
+    for name, shown in columns:
+        if shown:
+            table.add_column(name, justify="left" if name in ("quant", "when") else "right", no_wrap=True)
+    suites = {row.suite for row in rows}
+    for place, row in enumerate(rows, start=1):
+        marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
+        suite = f" [dim]{safe(row.suite)}[/]" if len(suites) > 1 else ""
+        cells = [
+            (safe(row.quantization or NOTHING, 12), True),
+            (size(row.size_bytes), True),
+            (f"[bold]{interval(row.decode_tps)}[/]", True),
+            (milliseconds(row.ttft_ms.p50 if row.ttft_ms else None), True),
+            (interval(row.prefill_tps), wide),
+            (milliseconds(row.load_ms), wide),
+            (number(row.output_tps), wide),
+            (str(row.decode_tps.n if row.decode_tps else row.requests_ok or 0), wide),
+            (row.started_at[:10] if wide else row.started_at[5:10], True),
+        ]
+        table.add_row(
+            str(place), safe(row.model, 90) + suite + marks, *(cell for cell, shown in cells if shown)
+        )
+    screen.print(table)
+    if any(row.client_bound for row in rows):
+        screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
+    screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
+
+
+def interval(value: Value | None) -> str:
+    if value is None:
+        return NOTHING
+    ci95 = None if value.low is None else [value.low, value.high]
+    return with_interval({"mean": value.mean, "ci95": ci95})
+
+
+# ------------------------------------------------------------------ runs
+
+
+def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
+    screen = console()
+    wide = screen.width >= _WIDE
+    table = plain_table()
+    table.add_column("run", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("suite")
+    table.add_column("model", overflow="fold", min_width=16)
+    table.add_column("attempts" if wide else "n", justify="right")
+    table.add_column("decode tok/s", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("server")
+    table.add_column("started (UTC)" if wide else "started", no_wrap=True)
+    for run in runs:
+        summary = run.summary or {}
+        cells = [
+            safe(run.id, 16 if not wide else 40),
+            _STATES[run.state] + (f" {run.state}" if wide else ""),
+            safe(run.suite),
+            safe(run.model.name, 90),
+            f"{counts.get(run.id, 0):,}",
+            with_interval(mapping(summary.get("decode_tps"))),
+        ]
+        table.add_row(
+            *cells, *([safe(run.server.dialect)] if wide else []), day(run.started_at)[0 if wide else 5 :]
+        )
+    screen.print(table)
+    if not wide:
+        screen.print("✓ finished  … running  ‖ interrupted  ✗ failed", style="dim")
+
+
+def show_found(hits: Sequence[Found]) -> None:
+    """Answers in which the searched words stand."""
+    if not hits:
+        return
+    screen = console()
+    screen.print("\nanswers with these words", style="dim")
+    for hit in hits:
+        screen.print(f"[dim]{safe(hit.run_id, 16)}  {safe(hit.item_id, 30)}[/]  {safe(hit.snippet, 160)}")
+
+
+def mapping(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, Mapping) else None
+
+
+# ------------------------------------------------------------------ one run
+
+
+def show_run(run: Run, attempts: Sequence[Attempt], endings: Sequence[str | None], limit: int) -> None:
+    from tiltyard.reports.terminal import render_summary
+
+    screen = console()
+    model, server = run.model, run.server
+    about = [model.quantization, size(model.size_bytes) if model.size_bytes else None, model.engine_version]
+    facts = [
+        ("run", run.id),
+        ("state", f"{_STATES[run.state]} {run.state}"),
+        ("model", " · ".join(str(part) for part in (model.name, *about) if part)),
+        ("server", " ".join(str(part) for part in (server.dialect, server.version, server.url) if part)),
+        ("suite", f"{run.suite} {run.suite_version}"),
+        ("started", f"{day(run.started_at)} UTC" + (f", ended {day(run.ended_at)}" if run.ended_at else "")),
+        ("settings", ", ".join(f"{key}={value}" for key, value in run.settings.items() if value is not None)),
+        ("fingerprint", run.fingerprint),
+        ("again with", run.command),
+    ]
+    show_facts(screen, [(name, value) for name, value in facts if value])
+    if run.summary:
+        render_summary(run.summary, screen)
+    if attempts:
+        screen.print()
+        screen.print(attempts_table(attempts[:limit], endings, screen.width >= _WIDE))
+    if len(attempts) > limit:
+        screen.print(f"{len(attempts) - limit:,} more: --limit {len(attempts)}", style="dim")
+    if attempts:
+        screen.print(f"one of them: tiltyard show {safe(run.id)} 1", style="dim")
+
+
+def show_facts(screen: Console, facts: Sequence[tuple[str, str]]) -> None:
+    table = plain_table()
+    table.show_header = False
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, safe(value, 1000))
+    screen.print(table)
+
+
+def attempts_table(attempts: Sequence[Attempt], endings: Sequence[str | None], wide: bool) -> Table:
+    table = plain_table()
+    graded = any(attempt.grade for attempt in attempts)
+    for name, shown in (("#", True), ("stage", True), ("item", True), ("ending", True), ("grade", graded)):
+        if shown:
+            table.add_column(name, justify="right" if name == "#" else "left", overflow="fold")
+    for name, shown in (("TTFT", True), ("tok/s", True), ("tokens", True), ("total", wide), ("prompt", wide)):
+        if shown:
+            table.add_column(name, justify="right", no_wrap=True)
+    for place, (attempt, ending) in enumerate(zip(attempts, endings, strict=False), start=1):
+        measures = attempt.measures
+        item = attempt.item_id + (f" ({attempt.repetition + 1})" if attempt.repetition else "")
+        good = ending == "ok"
+        state = ("[green]✓[/] " if good else "[red]✗[/] ") + safe((ending or "none").replace("_", " "))
+        cells = [(str(place), True), (safe(attempt.stage, 40), True), (safe(item, 60), True), (state, True)]
+        cells += [
+            (safe(attempt.grade.outcome) if attempt.grade else "", graded),
+            (milliseconds(measures.ttft_ms), True),
+            (number(measures.decode_tps) + (" [yellow]![/]" if attempt.client_bound else ""), True),
+            (NOTHING if measures.output_tokens is None else f"{measures.output_tokens:,}", True),
+            (milliseconds(measures.e2e_ms), wide),
+            (NOTHING if measures.prompt_tokens is None else f"{measures.prompt_tokens:,}", wide),
+        ]
+        table.add_row(*(cell for cell, shown in cells if shown))
+    return table
+
+
+# ------------------------------------------------------------------ one attempt
+
+
+def show_attempt(run: Run, place: int, attempt: Attempt) -> None:
+    screen = console()
+    grade = attempt.grade
+    facts = [
+        ("run", f"{run.id}  {run.model.name}"),
+        ("attempt", f"{place}: {attempt.stage}, {attempt.item_id}, repetition {attempt.repetition + 1}"),
+        ("started", f"{day(attempt.started_at)} UTC, try {attempt.try_no}, sitting {attempt.session}"),
+    ]
+    if attempt.client_bound:
+        facts.append(("!", "the client was the bottleneck while this ran"))
+    if grade is not None:
+        facts.append(("grade", f"{grade.outcome}, score {grade.score:g}"))
+        facts += [("", reason) for reason in grade.reasons]
+    show_facts(screen, facts)
+    for exchange in attempt.exchanges:
+        show_exchange(screen, exchange)
+    measures = {name: getattr(attempt.measures, name) for name in attempt.measures.__struct_fields__}
+    screen.print("\nmeasured", style="dim")
+    show_facts(screen, [(name, figure_text(value)) for name, value in measures.items() if value is not None])
+    screen.print(f"each arrival: tiltyard show {safe(run.id)} {place} --timeline", style="dim")
+
+
+def figure_text(value: Any) -> str:
+    return (
+        number(value, 5)
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )
+
+
+def show_exchange(screen: Console, exchange: Exchange) -> None:
+    """What was asked and what came, as text."""
+    parts: list[tuple[str, str]] = [(message.role, message.content) for message in exchange.request.messages]
+    parts += [("reasoning", exchange.reasoning), ("answer", exchange.text)]
+    parts += [("tool call", f"{call.name}({call.arguments})") for call in exchange.tool_calls]
+    parts += [("error", exchange.error or ""), ("raw", (exchange.raw or b"").decode("utf-8", "replace"))]
+    for name, text in parts:
+        if text:
+            screen.print(f"\n[dim]{name}[/]")
+            screen.print(block(text))
+    ending = [exchange.ending.replace("_", " "), exchange.finish_reason, exchange.status, *exchange.notes]
+    screen.print("\n[dim]ended[/] " + safe(", ".join(str(part) for part in ending if part is not None), 400))
+
+
+def block(text: str) -> str:
+    """A longer text from outside, its own lines kept."""
+    from rich.markup import escape
+
+    return escape(clean(text, _ANSWER_CHARS))
+
+
+# ------------------------------------------------------------------ one timeline
+
+
+def show_timeline(attempt: Attempt) -> None:
+    """Milliseconds since the first byte was sent; `gap` since the event before."""
+    screen = console()
+    for place, exchange in enumerate(attempt.exchanges, start=1):
+        timeline, events = exchange.timeline, exchange.events
+        zero = timeline.sent_ns if timeline.sent_ns is not None else timeline.started_ns
+        if len(attempt.exchanges) > 1:
+            screen.print(f"exchange {place}", style="bold")
+        marks = [
+            ("scheduled", timeline.scheduled_ns),
+            ("taken up", timeline.started_ns),
+            ("connection reused" if timeline.reused else "connected", timeline.connected_ns),
+            ("sent", timeline.sent_ns),
+            ("headers", timeline.headers_ns),
+            ("closed", timeline.closed_ns),
+        ]
+        show_facts(screen, [(name, f"{(at - zero) / 1e6:+.3f} ms") for name, at in marks if at is not None])
+        table = plain_table()
+        for name in ("ms", "gap ms"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("event", no_wrap=True)
+        table.add_column("tokens", justify="right")
+        table.add_column("text", overflow="fold")
+        times = [zero, *events.t_ns]
+        counts = events.tokens or (-1,) * len(events.t_ns)
+        rows = zip(pairwise(times), events.kinds, counts, events.texts, strict=False)
+        for (before, at), kind, tokens, text in rows:
+            shown = (f"{(at - zero) / 1e6:.3f}", f"{(at - before) / 1e6:.3f}", _KINDS.get(kind, kind))
+            table.add_row(*shown, str(tokens) if tokens >= 0 else "", safe(text, 400))
+        screen.print(table)
+        ended = exchange.ending.replace("_", " ")
+        screen.print(
+            f"{len(timeline.arrivals_ns)} reads, {timeline.clock} clock, ended: {ended}", style="dim"
+        )

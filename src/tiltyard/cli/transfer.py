@@ -1,0 +1,121 @@
+"""`tiltyard export` and `import`: results to other programs, and whole runs from machine to machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tiltyard.records import Run
+    from tiltyard.reports.bundle import Packed
+    from tiltyard.store.store import Bundle, Store
+
+EXPORT_EPILOG = """\b
+Examples:
+  tiltyard export --format csv --output results.csv   a row per attempt, all runs
+  tiltyard export --format md latest                  a row per run, to paste
+  tiltyard export --format jsonl -o runs.jsonl 3f2a   one run, whole, for another machine"""
+
+IMPORT_EPILOG = """\b
+Example:
+  tiltyard import runs.jsonl    what `tiltyard export --format jsonl` wrote elsewhere"""
+
+
+@click.command(epilog=EXPORT_EPILOG)
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "csv", "md", "jsonl"]),
+    default="json",
+    show_default=True,
+    help="json: runs and attempts; csv: attempts; md: a table of runs; jsonl: everything, for import.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="The file to write.  [default: standard output]"
+)
+def export(*, runs: tuple[str, ...], kind: str, output: Path | None) -> None:
+    """Write results as JSON, CSV, Markdown or JSONL.
+
+    RUN is the beginning of a run id, or `latest`; without any, all runs are written.
+    """
+    from tiltyard.store.store import Store
+
+    with Store.open() as store:
+        chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else store.runs()
+        parts = exported(store, chosen, kind)
+        if output is None:
+            sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+            sys.stdout.writelines(parts)
+        else:
+            write_file(output, parts)
+            click.echo(f"{output}  ({len(chosen)} runs, {output.stat().st_size / 1000:,.0f} kB)", err=True)
+
+
+def exported(store: Store, runs: list[Run], kind: str) -> Iterator[str]:
+    """The text of an export, part by part."""
+    from tiltyard.reports.bundle import Packed, write_bundle
+    from tiltyard.reports.export import as_csv, as_json, as_markdown
+
+    if kind == "jsonl":
+        return write_bundle(
+            Packed(
+                run=run,
+                attempts=tuple(store.attempts(run.id, with_exchanges=True, all_tries=True)),
+                samples=tuple(store.samples(run.id)),
+            )
+            for run in reversed(runs)  # oldest first, so that the order is the same over there
+        )
+    form = {"json": as_json, "csv": as_csv, "md": as_markdown}[kind]
+    return form(runs, lambda run_id: zip(store.attempts(run_id), store.endings(run_id), strict=True))
+
+
+def write_file(path: Path, parts: Iterable[str]) -> None:
+    """Write the file whole or not at all; UsageError when that cannot be."""
+    from tiltyard.errors import UsageError
+
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(parts)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}", "choose another place with --output"
+        ) from error
+
+
+@click.command("import", epilog=IMPORT_EPILOG)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def import_(*, file: Path, as_json: bool) -> None:
+    """Take in a bundle from another machine, whole or not at all; runs already here are left out."""
+    from tiltyard.reports.bundle import read_bundle
+    from tiltyard.store.store import Store
+
+    seen: list[str] = []
+    with Store.open() as store, file.open("rb") as lines:
+        new = store.take_in(bundles(read_bundle(lines, str(file)), seen))
+    if as_json:
+        import msgspec
+
+        counts = {"imported": new, "already_there": len(seen) - len(new)}
+        sys.stdout.write(msgspec.json.encode(counts).decode() + "\n")
+        return
+    click.echo(f"{len(new)} runs taken in, {len(seen) - len(new)} were here already")
+    if new:
+        click.echo("next: tiltyard board")
+
+
+def bundles(packed: Iterable[Packed], seen: list[str]) -> Iterator[Bundle]:
+    """What was read as what the store takes, noting the ids."""
+    from tiltyard.store.store import Bundle
+
+    for one in packed:
+        seen.append(one.run.id)
+        yield Bundle(run=one.run, attempts=one.attempts, samples=one.samples)

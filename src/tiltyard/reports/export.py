@@ -1,0 +1,148 @@
+"""Results for other programs: JSON (runs and attempts), CSV (a row per attempt), Markdown (a row per run).
+
+Text from models and servers is made harmless for where it goes: no formula in a spreadsheet, no markup in a
+table. Everything, exchanges included, is in the bundle (`bundle.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tiltyard.records import Attempt, Json, Measures, Run
+from tiltyard.reports.words import NOTHING, clean, milliseconds, size, with_interval
+
+SCHEMA = "tiltyard.export/1"
+Ended = tuple[Attempt, str | None]  # an attempt without its exchanges, and how the last of them ended
+Attempts = Callable[[str], Iterable[Ended]]  # of a run id
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for one
+_OF_RUN = (
+    "run_id",
+    "suite",
+    "model",
+    "digest",
+    "quantization",
+    "dialect",
+    "server",
+    "engine_version",
+    "fingerprint",
+)
+_OF_ATTEMPT = (
+    "stage",
+    "item_id",
+    "item_hash",
+    "repetition",
+    "try_no",
+    "session",
+    "started_at",
+    "client_bound",
+    "ending",
+    "outcome",
+    "score",
+    "points",
+    "reasons",
+)
+CSV_COLUMNS = (*_OF_RUN, *_OF_ATTEMPT, *Measures.__struct_fields__)
+_HEADS = ("model", "quant", "size", "suite", "decode tok/s", "TTFT p50", "prefill tok/s", "ok", "when", "run")
+
+
+def as_json(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
+    """One JSON document, a run at a time; exchanges are left out."""
+    encode = msgspec.json.Encoder().encode
+    yield f'{{"schema":"{SCHEMA}","runs":['
+    for number, run in enumerate(runs):
+        found = [_without_exchanges(attempt, ending) for attempt, ending in attempts(run.id)]
+        yield ("," if number else "") + "\n" + encode({"run": run, "attempts": found}).decode()
+    yield "\n]}\n"
+
+
+def _without_exchanges(attempt: Attempt, ending: str | None) -> dict[str, Json]:
+    values: dict[str, Json] = msgspec.to_builtins(attempt)
+    values["ending"] = ending
+    del values["exchanges"]
+    return values
+
+
+def as_csv(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
+    """A header and a row per attempt (RFC 4180); unknown values are empty."""
+    yield _csv_line(CSV_COLUMNS)
+    for run in runs:
+        model, server = run.model, run.server
+        of_run: tuple[Any, ...] = (
+            run.id,
+            run.suite,
+            model.name,
+            model.digest,
+            model.quantization,
+            server.dialect,
+            server.url,
+        )
+        of_run += (model.engine_version, run.fingerprint)
+        for attempt, ending in attempts(run.id):
+            yield _csv_line((*of_run, *_attempt_cells(attempt, ending)))
+
+
+def _attempt_cells(attempt: Attempt, ending: str | None) -> tuple[Any, ...]:
+    grade = attempt.grade
+    judged = (
+        (None,) * 4 if grade is None else (grade.outcome, grade.score, grade.points, "; ".join(grade.reasons))
+    )
+    of_attempt = tuple(getattr(attempt, name) for name in _OF_ATTEMPT[:8])
+    return (*of_attempt, ending, *judged, *msgspec.structs.astuple(attempt.measures))
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow([guarded(cell) for cell in cells])
+    return out.getvalue()
+
+
+def guarded(cell: Any) -> Any:
+    """Text that a spreadsheet would run as a formula gets a leading apostrophe; NUL becomes visible."""
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\0", "␀")
+    return "'" + cell if cell.lstrip(" \n\ufeff").startswith(_FORMULA) else cell
+
+
+def as_markdown(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
+    """A table, one row per run."""
+    yield "| " + " | ".join(_HEADS) + " |\n"
+    yield "|" + " --- |" * len(_HEADS) + "\n"
+    for run in runs:
+        yield "| " + " | ".join(cell(text) for text in _run_cells(run)) + " |\n"
+
+
+def _run_cells(run: Run) -> tuple[str, ...]:
+    summary = run.summary or {}
+    requests = _mapping(summary.get("requests"))
+    return (
+        run.model.name,
+        run.model.quantization or NOTHING,
+        size(run.model.size_bytes),
+        run.suite,
+        with_interval(_mapping(summary.get("decode_tps"))),
+        milliseconds(_mapping(summary.get("ttft_ms")).get("p50")),
+        with_interval(_mapping(summary.get("prefill_tps"))),
+        f"{requests['ok']}/{requests['total']}" if "ok" in requests and "total" in requests else run.state,
+        run.started_at[:10],
+        run.id,
+    )
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def cell(text: str) -> str:
+    """Text that stays inside its cell of a Markdown table and means nothing but itself."""
+    text = clean(text, 300).replace("\n", " ").replace("\t", " ")
+    return "".join(_CELL.get(sign, sign) for sign in text)
+
+
+_CELL = {sign: f"&#{ord(sign)};" for sign in "<>|&`"} | {sign: f"\\{sign}" for sign in "\\*_[]~"}

@@ -1,0 +1,149 @@
+"""Exports are safe for where they go, and a bundle arrives whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.store.conftest import failed, make_attempt, make_run
+from tiltyard.cli import app
+from tiltyard.errors import UsageError
+from tiltyard.records import Model, Sample
+from tiltyard.reports.export import cell, guarded
+from tiltyard.store.store import FILE, Store
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with two runs, one of them with a nasty name."""
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(tmp_path / "here"))
+    with Store.open() as store:
+        for run_id, name in (("r1", "qwen"), ("r2", '=HYPERLINK("x")|\n<b>`\u2028\x1b[31m')):
+            store.claim(make_run(run_id, model=Model(name=name)))
+            store.add([make_attempt(run_id), make_attempt(run_id, repetition=1, exchanges=(failed(),))])
+            store.add([make_attempt(run_id, repetition=1, try_no=2)])
+            store.add_samples(run_id, [Sample(t_ns=5, device="gpu0", power_w=100.0)])
+            store.finish(run_id, "finished", {"decode_tps": {"n": 2, "mean": 5.0}, "text": "a\u2028b"})
+    return tmp_path
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def export(kind: str, path: Path, *runs: str) -> str:
+    result = call("export", "--format", kind, "--output", str(path), *runs)
+    assert result.exit_code == 0, result.output
+    return path.read_bytes().decode()
+
+
+def test_json_holds_runs_and_attempts(folder: Path) -> None:
+    found = json.loads(export("json", folder / "x.json"))
+    assert found["schema"] == "tiltyard.export/1"
+    assert [(one["run"]["id"], len(one["attempts"])) for one in found["runs"]] == [("r2", 2), ("r1", 2)]
+    assert found["runs"][0]["attempts"][1]["ending"] == "ok"  # the newest try
+    assert found["runs"][0]["run"]["summary"]["decode_tps"] == {"n": 2, "mean": 5.0}
+    assert len(json.loads(export("json", folder / "y.json", "r1"))["runs"]) == 1
+
+
+def test_csv_is_safe_to_open_in_a_spreadsheet(folder: Path) -> None:
+    text = export("csv", folder / "x.csv")
+    rows = list(csv.DictReader(text.splitlines(keepends=True)))
+    assert len(rows) == 4
+    assert rows[0]["model"].startswith("'=HYPERLINK")
+    assert (rows[2]["model"], rows[2]["ttft_ms"], rows[2]["ending"]) == ("qwen", "200.0", "ok")
+    for text in ("=1+1", "+1", "-1", "@x", "\tx", "\r=x", " =x", "\ufeff=x"):
+        assert guarded(text).startswith("'")
+    assert guarded(-1.5) == -1.5
+    assert guarded("a=b") == "a=b"
+
+
+def test_markdown_cells_hold_what_is_in_them(folder: Path) -> None:
+    lines = export("md", folder / "x.md").rstrip("\n").split("\n")
+    assert len(lines) == 4
+    assert all(line.count("|") == lines[0].count("|") for line in lines)
+    assert "\x1b" not in "".join(lines)
+    assert cell("a|b*c_d`<x>\ny") == "a&#124;b\\*c\\_d&#96;&#60;x&#62; y"
+
+
+def test_a_bundle_arrives_whole_and_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "x.jsonl"
+    export("jsonl", path)
+    with Store.open() as store:
+        before = [(run, store.attempts(run.id, True, True), store.samples(run.id)) for run in store.runs()]
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "there"))
+    assert "2 runs taken in, 0 were here already" in call("import", str(path)).output
+    with Store.open() as store:
+        after = [(run, store.attempts(run.id, True, True), store.samples(run.id)) for run in store.runs()]
+        assert len(store.board()) == 2
+    assert after == before
+    assert json.loads(call("import", str(path), "--json").output) == {"imported": [], "already_there": 2}
+
+
+def spoiled(lines: list[bytes], how: str) -> list[bytes]:
+    if how == "cut off":
+        return lines[:-1]
+    if how == "cut in a line":
+        return [*lines[:3], lines[3][: len(lines[3]) // 2]]
+    if how == "changed":
+        return [lines[0], lines[1].replace(b"qwen", b"owen").replace(b"HYPER", b"hyper"), *lines[2:]]
+    if how == "line lost":
+        return [*lines[:3], *lines[4:]]
+    if how == "newer format":
+        return [lines[0].replace(b"bundle/1", b"bundle/9"), *lines[1:]]
+    if how == "wrong type":
+        return [*lines[:2], lines[2].replace(b'"repetition":0', b'"repetition":"no"'), *lines[3:]]
+    if how == "stray attempt":
+        return [lines[0], *lines[2:]]
+    if how == "more":
+        return [*lines, lines[1]]
+    return {"empty": [], "other file": [b'{"a": 1}\n'], "binary": [b"\xff\xfe\x00"]}[how]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("cut off", "the file is cut off"),
+        ("cut in a line", "line 4"),
+        ("changed", "were changed or lost"),
+        ("line lost", "were changed or lost"),
+        ("newer format", "bundle/9"),
+        ("wrong type", "line 3: Expected"),
+        ("stray attempt", "line 2"),
+        ("more", "more after the end"),
+        ("empty", "cut off"),
+        ("other file", "no Tiltyard bundle"),
+        ("binary", "no Tiltyard bundle"),
+    ],
+)
+def test_nothing_is_half_imported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, how: str, words: str
+) -> None:
+    path = folder / "x.jsonl"
+    export("jsonl", path)
+    path.write_bytes(b"".join(spoiled(lines_of(path), how)))
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "there"))
+    result = call("import", str(path))
+    assert isinstance(result.exception, UsageError)
+    assert words in str(result.exception)
+    assert "x.jsonl" in str(result.exception)
+    with sqlite3.connect(folder / "there" / FILE) as db:
+        assert db.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+    db.close()
+
+
+def lines_of(path: Path) -> list[bytes]:
+    """Lines as the file has them: U+2028 and the like end none."""
+    with path.open("rb") as file:
+        return list(file)
+
+
+def test_a_place_that_cannot_be_written(folder: Path) -> None:
+    result = call("export", "--output", str(folder / "no" / "such" / "x.json"))
+    assert isinstance(result.exception, UsageError)
+    assert "cannot write" in str(result.exception)

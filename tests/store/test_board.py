@@ -1,0 +1,95 @@
+"""The board: newest run of each fingerprint, filters, order, and figures found by their shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.store.conftest import make_run
+from tiltyard.records import Model
+from tiltyard.store.board import Wanted, as_mapping
+from tiltyard.store.figures import summary_figures
+from tiltyard.store.store import Store
+
+
+def figure(mean: float, n: int = 5) -> dict[str, Any]:
+    return {"n": n, "mean": mean, "p50": mean, "ci95": [mean - 1, mean + 1]}
+
+
+def finish(store: Store, run_id: str, name: str, decode: float | None, **changes: Any) -> None:
+    size = changes.pop("size", 4_000_000_000)
+    store.claim(make_run(run_id, model=Model(name=name, size_bytes=size), **changes), fresh=True)
+    summary = {
+        "event": "summary",
+        "requests": {"ok": 5, "failed": 0, "truncated": 0, "total": 5},
+        "decode_tps": None if decode is None else figure(decode),
+        "ttft_ms": figure(1000 - (decode or 0)),
+        "load": {"load_ms": 1500.0},
+        "client": {"bottleneck": name == "fast"},
+        "stages": [
+            {"name": "pp512", "prefill_tps": figure(900.0)},
+            {"name": "tg128", "decode_tps": figure(1.0)},
+        ],
+    }
+    store.finish(run_id, "finished", summary)
+
+
+@pytest.fixture
+def full(store: Store) -> Store:
+    finish(store, "r1", "slow", 10.0, size=40_000_000_000)
+    finish(store, "r2", "fast", 100.0)
+    finish(store, "r3", "none", None)
+    finish(store, "r4", "other", 50.0, suite="json")
+    store.claim(make_run("r5", model=Model(name="unfinished")))
+    return store
+
+
+def names(store: Store, **wanted: Any) -> list[str]:
+    return [row.model for row in store.board(Wanted(**wanted))]
+
+
+def test_order_and_filters(full: Store) -> None:
+    assert names(full) == ["fast", "other", "slow", "none"]
+    assert names(full, sort="ttft") == ["fast", "other", "slow", "none"]
+    assert names(full, sort="model") == ["fast", "none", "other", "slow"]
+    assert names(full, sort="size")[-1] == "slow"
+    assert names(full, min_tps=30) == ["fast", "other"]
+    assert names(full, max_gb=4.0) == ["fast", "other", "none"]
+    assert names(full, suite="json") == ["other"]
+    assert names(full, model="LO") == ["slow"]
+    assert names(full, limit=1) == ["fast"]
+    for sort in ("prefill", "load", "total", "score", "when"):
+        assert len(names(full, sort=sort)) == 4
+
+
+def test_a_row_says_what_was_measured(full: Store) -> None:
+    row = as_mapping(full.board()[0])
+    assert row["decode_tps"] == {"n": 5, "mean": 100.0, "p50": 100.0, "ci95": [99.0, 101.0]}
+    assert (row["run_id"], row["load_ms"], row["client_bound"], row["requests_ok"]) == ("r2", 1500.0, True, 5)
+    assert row["prefill_tps"] is None  # a stage's figure is not the run's
+
+
+def test_different_fingerprints_are_never_pooled(store: Store) -> None:
+    finish(store, "r1", "m", 10.0, fingerprint="a")
+    finish(store, "r2", "m", 30.0, fingerprint="b")
+    finish(store, "r3", "m", 20.0, fingerprint="a")
+    assert [row.run_id for row in store.board()] == ["r2", "r3"]
+    assert [row.run_id for row in store.board(Wanted(newest_only=True))] == ["r3"]
+
+
+def test_figures_are_found_by_their_shape() -> None:
+    summary = {
+        "decode_tps": figure(1.0),
+        "empty": {"n": 0, "mean": None},
+        "deep": {"stages": [{"name": "tg128", "itl_ms": figure(2.0)}, {"x": figure(3.0)}]},
+        "not": {"n": "5", "mean": 3},
+        "text": "n mean",
+    }
+    found = {(row[0], row[1]): row[3] for row in summary_figures(summary)}
+    assert found == {
+        ("", "decode_tps"): 1.0,
+        ("", "empty"): None,
+        ("deep / stages / tg128", "itl_ms"): 2.0,
+        ("deep / stages / 1", "x"): 3.0,
+    }

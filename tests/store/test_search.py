@@ -1,0 +1,86 @@
+"""Search: any text a user may type, and an index that stays true when rows come and go."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.store.conftest import make_attempt, make_exchange, make_run
+from tiltyard.records import Message, Model, Request
+from tiltyard.store.store import RunFilter, Store
+
+
+def fill(store: Store, run_id: str, answer: str, prompt: str = "say something", model: str = "m") -> None:
+    store.claim(make_run(run_id, model=Model(name=model)))
+    request = Request(model=model, messages=(Message(role="user", content=prompt),))
+    exchange = make_exchange(2, request=request, text=answer, reasoning="pondering deeply")
+    store.add([make_attempt(run_id, item_hash=f"h{prompt}", exchanges=(exchange,))])
+    store.finish(run_id, "finished", {})
+
+
+def ids(store: Store, text: str) -> list[str]:
+    return sorted(run.id for run in store.runs(RunFilter(search=text)))
+
+
+def test_models_prompts_answers_and_reasoning_are_found(store: Store) -> None:
+    fill(store, "r1", "The quick fox", "write a haiku", "qwen2.5-coder:7b-q4_K_M")
+    fill(store, "r2", "Straße nach Überlingen", "explain binary search", "llama3.1:8b")
+    assert ids(store, "coder:7b-q4") == ["r1"]
+    assert ids(store, "QWEN2.5") == ["r1"]
+    assert ids(store, "3.") == ["r2"]
+    assert ids(store, "quick fo") == ["r1"]
+    assert ids(store, "überlingen") == ["r2"]
+    assert ids(store, "binary search") == ["r2"]
+    assert ids(store, "pondering") == ["r1", "r2"]
+    assert ids(store, "search binary") == []
+    assert [found.snippet for found in store.search("fox")] == ["The quick [fox]"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"',
+        "'",
+        "a AND",
+        "NEAR(",
+        "x*",
+        "-",
+        "(",
+        "text:fox",
+        "^fox",
+        "%",
+        "_",
+        "",
+        " ",
+        "\0",
+        "\ud800",
+        "{a}",
+        "\u2028",
+    ],
+)
+def test_nothing_a_user_types_is_syntax(store: Store, text: str) -> None:
+    fill(store, "r1", "The quick fox")
+    assert isinstance(ids(store, text), list)
+    assert isinstance(store.search(text), list)
+
+
+def test_the_index_follows_deletions_and_changes(store: Store) -> None:
+    for number in range(5):
+        fill(store, f"r{number}", f"answer number{number}")
+    assert ids(store, "number3") == ["r3"]
+    fill(store, "r9", "not indexed yet")
+    store.delete(["r3", "r9"])
+    assert ids(store, "number3") == []
+    with store.writing() as db:
+        db.execute("UPDATE exchanges SET text = 'changed words' WHERE text = 'answer number1'")
+        db.execute("UPDATE models SET name = 'renamed-model'")
+        db.execute("UPDATE prompts SET text = 'other prompt'")
+    assert ids(store, "number1") == []
+    assert ids(store, "changed") == ["r1"]
+    assert ids(store, "renamed") == ["r0", "r1", "r2", "r4"]
+    assert ids(store, "other prompt") == ["r0", "r1", "r2", "r4"]
+    with store.writing() as db:
+        db.execute("DELETE FROM prompts")
+        for index in ("answers_fts", "models_fts", "prompts_fts"):
+            db.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")
+    fill(store, "r7", "after deletion", "say something")
+    assert ids(store, "after") == ["r7"]

@@ -1,0 +1,207 @@
+"""Where settings come from, what is refused, and who gets an API key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tiltyard.errors import UsageError
+from tiltyard.settings import (
+    api_key,
+    child_environment,
+    connectable,
+    data_dir,
+    hide_keys,
+    keys_set,
+    load_settings,
+    proxy_for,
+    terminal_is_ci,
+    variable,
+)
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment without settings, and an empty folder to stand in."""
+    for name in list(os.environ):
+        if name.startswith(("TILTYARD_", "OLLAMA_", "OPENAI_", "LM_API")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(text: str, path: str = "tiltyard.toml") -> Path:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_each_source_outweighs_the_one_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert load_settings().origin("gap_timeout_s") == "default"
+    assert load_settings().gap_timeout_s == 60.0
+    write("gap_timeout_s = 7\nservers = ['localhost:1']\n")
+    found = load_settings()
+    assert (found.gap_timeout_s, found.origin("gap_timeout_s")) == (7.0, str(tmp_path / "tiltyard.toml"))
+    assert found.servers == ("http://localhost:1",)
+    monkeypatch.setenv("TILTYARD_GAP_TIMEOUT_S", "8.5")
+    found = load_settings()
+    assert (found.gap_timeout_s, found.origin("gap_timeout_s")) == (
+        8.5,
+        "environment (TILTYARD_GAP_TIMEOUT_S)",
+    )
+    found = load_settings({"gap_timeout_s": 9.0, "server": None})
+    assert (found.gap_timeout_s, found.origin("gap_timeout_s")) == (9.0, "flag")
+    assert found.origin("server") == "default"
+    monkeypatch.setenv("TILTYARD_SERVERS", "http://a:1/, b:2")
+    assert load_settings().servers == ("http://a:1", "http://b:2")
+
+
+def test_the_file_of_the_folder_comes_before_the_users(tmp_path: Path) -> None:
+    from tiltyard.settings import config_files
+
+    users = config_files()[1]
+    write("gap_timeout_s = 1", str(users))
+    assert load_settings().gap_timeout_s == 1.0
+    write("connect_timeout_s = 2")
+    assert load_settings().gap_timeout_s == 60.0  # one file, never a mix
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gap_timeout_s = = 3", "line 1: not TOML, at key 'gap_timeout_s'"),
+        ("\n\nservers = [1,\n", "line 3: not TOML, at key 'servers'"),
+        ("# one\ngap_timout_s = 3", "line 2: unknown setting 'gap_timout_s'"),
+        ("connect_timeout_s = 1\n[nonsense]\na = 1", "line 2: unknown setting 'nonsense'"),
+        ("\ngap_timeout_s = 'long'", "line 2: gap_timeout_s: Expected float, got str"),
+        ("gap_timeout_s = -1", "line 1: gap_timeout_s must be above 0"),
+        ("gap_timeout_s = nan", "must be above 0"),
+        ("servers = 'one'", "servers: Expected array"),
+        ("origins = {}", "unknown setting 'origins'"),
+        ("server = 'ftp://x'", "no http address"),
+        ("server = 'http://me:secret@x'", "holds a user name or password"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_line(text: str, words: str) -> None:
+    write(text)
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    if "://" not in text:
+        assert "tiltyard.toml" in str(caught.value)
+
+
+def test_the_nearest_name_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("gap_timout_s = 3")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert caught.value.remedy == "did you mean gap_timeout_s?"
+    Path("tiltyard.toml").unlink()
+    monkeypatch.setenv("TILTYARD_DATADIR", "/x")
+    with pytest.raises(UsageError, match="TILTYARD_DATADIR") as caught:
+        load_settings()
+    assert caught.value.remedy == "did you mean TILTYARD_DATA_DIR?"
+
+
+def test_a_file_that_is_not_text() -> None:
+    Path("tiltyard.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not TOML"):
+        load_settings()
+
+
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILTYARD_GAP_TIMEOUT_S", "soon")
+    with pytest.raises(UsageError, match="TILTYARD_GAP_TIMEOUT_S"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("0.0.0.0:11434", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        (":5000", "http://127.0.0.1:5000"),
+        ("gpu-box", "http://gpu-box:11434"),
+        ("http://gpu-box", "http://gpu-box"),
+        ("https://ollama.example/base/", "https://ollama.example/base"),
+        ("[::]:11434", "http://[::1]:11434"),
+        ("::1", "http://[::1]:11434"),
+        (' "127.0.0.1:1" ', "http://127.0.0.1:1"),
+    ],
+)
+def test_ollama_addresses_become_connectable(monkeypatch: pytest.MonkeyPatch, text: str, url: str) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", text)
+    found = load_settings()
+    assert found.ollama_url == url
+    assert found.origin("ollama_url") == "environment (OLLAMA_HOST)"
+    monkeypatch.setenv("OLLAMA_BASE_URL", "http://other:1")
+    assert load_settings().ollama_url == "http://other:1"
+    monkeypatch.setenv("TILTYARD_OLLAMA_URL", "third:2")
+    assert load_settings().ollama_url == "http://third:2"
+
+
+@pytest.mark.parametrize("text", ["http://x:port", "http://x:99999", "http://[::1"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no address"):
+        connectable(text, None)
+
+
+def test_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert data_dir().name == "tiltyard"
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(tmp_path / "here"))
+    assert data_dir() == tmp_path / "here"
+    assert not data_dir().exists()
+
+
+def test_a_key_goes_only_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-1")
+    monkeypatch.setenv("LM_API_TOKEN", "lm-token-1")
+    assert api_key("https://api.openai.com/v1") == "sk-openai-1"
+    assert api_key("http://127.0.0.1:8000") is None
+    assert api_key("https://api.openai.com.evil.example/v1") is None
+    assert api_key("http://127.0.0.1:1234", "lmstudio") == "lm-token-1"
+    assert api_key("http://127.0.0.1:1234", "openai") is None
+    assert api_key("http://far.example:1234", "lmstudio") is None
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
+    assert api_key("https://proxy.example/v1") == "sk-openai-1"
+    assert api_key("https://api.openai.com/v1") is None
+    monkeypatch.setenv("TILTYARD_API_KEY", "own-key-1")
+    assert api_key("http://box:8000") == "own-key-1"
+    monkeypatch.setenv("TILTYARD_SERVER", "http://box:8000")
+    assert api_key("http://box:8000") == "own-key-1"
+    assert api_key("http://other:8000") is None
+    assert api_key("http://other:8000", key_env="LM_API_TOKEN") == "lm-token-1"
+    with pytest.raises(UsageError, match="NO_SUCH_KEY"):
+        api_key("http://other:8000", key_env="NO_SUCH_KEY")
+
+
+def test_a_file_names_the_variable_of_a_host_never_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("[keys]\n'box.example' = 'BOX_KEY'\n")
+    monkeypatch.setenv("BOX_KEY", "box-secret-1")
+    assert api_key("https://box.example/v1") == "box-secret-1"
+    assert keys_set()["BOX_KEY"] == "environment"
+    assert "box-secret-1" not in repr(load_settings())
+    assert hide_keys("said box-secret-1!") == "said ***!"
+
+
+def test_children_get_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-1")
+    monkeypatch.setenv("CI", "true")
+    environment = child_environment({"EXTRA": "1"})
+    assert "OPENAI_API_KEY" not in environment
+    assert (environment["EXTRA"], environment["CI"]) == ("1", "true")
+    assert terminal_is_ci()
+    assert variable("NO_SUCH_VARIABLE") is None
+
+
+def test_proxies_are_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert proxy_for("http://far.example/x") == "http://proxy:3128"
+    assert proxy_for("http://127.0.0.1:11434") is None
+    assert proxy_for("http://localhost:1") is None
+    assert proxy_for("https://far.example") is None
