@@ -35,6 +35,7 @@ The file of answers:
 @click.option("--seed", type=int, default=0, show_default=True, help="Other weights, same ability.")
 @click.option("--json", "as_json", is_flag=True, help="Print the model's identity as JSON.")
 def make_model(
+    *,
     out: Path,
     size: str | None,
     preset: str | None,
@@ -52,10 +53,7 @@ def make_model(
         raise UsageError("--preset sets the size already", "leave out --size, --dim and --layers")
     if answers and examples:
         raise UsageError("--answers and --examples are two answers to one question", "leave one of them out")
-    if preset:
-        usual = PRESETS[preset].dim, PRESETS[preset].layers
-    else:
-        usual = SIZES[size or "tiny"]
+    usual = (PRESETS[preset].dim, PRESETS[preset].layers) if preset else SIZES[size or "tiny"]
     spec = TinySpec(
         name=name or preset or out.stem,
         dim=dim if dim is not None else usual[0],

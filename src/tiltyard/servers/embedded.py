@@ -51,7 +51,7 @@ class Embedded:
     # ------------------------------------------------------------------ who it is
 
     async def identify(self) -> ServerInfo:
-        """Reads the file and starts nothing. Raises ModelNotFound, or EngineError (also for a missing wheel)."""
+        """Reads the file, starts nothing. Raises ModelNotFound, or EngineError (also for a missing wheel)."""
         version = wheel_version()
         if version is None:
             raise EngineError(f"the embedded engine ({WHEEL}) is not installed", INSTALL)

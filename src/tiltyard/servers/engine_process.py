@@ -130,6 +130,9 @@ class EngineProcess:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size == 0:  # nothing to tell
+                self.log.unlink()
 
     def tail(self) -> str:
         """The end of the log as a part of one line, or nothing."""

@@ -406,6 +406,7 @@ def digest(path: Path, *, cache: Path | None = None) -> str:
         return old.sha256
     with path.open("rb") as file:
         value = hashlib.file_digest(file, "sha256").hexdigest()
+    known = {place: entry for place, entry in known.items() if os.path.exists(place)}
     known[key] = _Remembered(stat.st_size, stat.st_mtime_ns, value)
     _save_book(book, known)
     return value

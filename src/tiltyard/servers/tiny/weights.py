@@ -35,6 +35,7 @@ FINEST_STEP = 0.02  # smallest difference of strengths that a 16-bit key cache s
 NEVER = -30.0  # logit of tokens that babble must not emit
 SURE = 30.0  # logit of the token that an answer wants next
 UNLIKE = -15.0  # an answer's tokens get at most this where they are not wanted
+CONTEXT_NOISE = 0.11  # what part C adds to the log of the sum of babble's weights, measured under the engine
 DAMPED = 0.1  # scale of what random layers write: the last norm must hardly depend on it
 
 
@@ -184,7 +185,7 @@ class _Logits:
         Babble is a Markov chain over its tokens; its mean length solves a linear system. The logit is found
         by repeating: a length is nearly proportional to the inverse of the chance to end.
         """
-        # The common letters carry the mean; the rest is noise that costs time.
+        # The commonest carry the mean; all of them would only take longer.
         likely = sorted(babble, key=lambda i: -bias[i])[:250]
         weights = np.exp(bias[likely] + self.codes[likely] @ spread[likely].T)  # [from, to]
         first = np.exp(bias[likely] + self.codes[self.vocab.ids[ASSISTANT]] @ spread[likely].T)
@@ -195,7 +196,7 @@ class _Logits:
             lengths = np.linalg.solve(np.eye(len(likely)) - step, np.ones(len(likely)))
             mean = 1 + first @ lengths / (first.sum() + end)
             end *= (mean - 1) / (goal - 1)
-        return math.log(end)
+        return math.log(end) + CONTEXT_NOISE
 
     def _write_chains(self, rows: Array, bias: Array) -> None:
         vocab, parts = self.vocab, self.parts

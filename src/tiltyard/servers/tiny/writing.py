@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def write(path: Path, spec: TinySpec) -> None:
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}", "choose another path") from None
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
 
 
 def _write(path: Path, vocab: Vocabulary, spec: TinySpec) -> None:

@@ -1,0 +1,335 @@
+"""`tiltyard doctor`: the checklist. What is there, what is missing, and the exact next step for each.
+
+Every line is tried, not guessed: the engine really runs a tiny model, the store's pages are really read.
+Nothing is changed, but a store that does not exist yet is not made either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import click
+
+from tiltyard.errors import TiltyardError
+from tiltyard.records import Record
+
+State = Literal["ok", "missing", "broken", "optional"]
+MARKS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "broken": ("✗", "red"), "optional": ("–", "yellow")}
+ROOM_WANTED = 1 << 30  # bytes: a store of some hundred thousand exchanges
+ROOM_NEEDED = 50 << 20
+OLDEST_PYTHON = (3, 11)
+
+
+class Check(Record, frozen=True):
+    """One line of the list. `essential`: without it nothing can be measured or kept."""
+
+    topic: str
+    state: State
+    found: str
+    remedy: str = ""
+    essential: bool = False
+
+
+class Tool(NamedTuple):
+    names: tuple[str, ...]  # any of them will do
+    use: str
+    apt: str
+    brew: str
+    winget: str
+
+
+TOOLS = (
+    Tool(("node",), "TypeScript, JavaScript and Vue exercises", "nodejs npm", "node", "OpenJS.NodeJS.LTS"),
+    Tool(("go",), "Go exercises", "golang-go", "go", "GoLang.Go"),
+    Tool(("cargo",), "Rust exercises", "cargo", "rust", "Rustlang.Rustup"),
+    Tool(("javac",), "Java exercises", "default-jdk-headless", "openjdk", "Microsoft.OpenJDK.21"),
+    Tool(("g++", "clang++", "cl"), "C++ exercises", "g++ cmake", "llvm cmake", "LLVM.LLVM"),
+    Tool(
+        ("bwrap", "podman", "docker"),
+        "a sandbox for code that models write",
+        "bubblewrap",
+        "podman",
+        "RedHat.Podman",
+    ),
+)
+
+
+@click.command(epilog="Example:  tiltyard doctor --json")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Check servers, models, GPU, engine, disk, store and clock; say what to do about each.
+
+    The exit code is 0 unless something essential is missing or broken.
+    """
+    checks = examine()
+    failed = [each for each in checks if each.essential and each.state in ("missing", "broken")]
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode({"ok": not failed, "checks": checks}).decode())
+    else:
+        show(checks, failed)
+    ctx.exit(1 if failed else 0)
+
+
+def examine() -> list[Check]:
+    """The whole list, in the order in which things are needed."""
+    checks = [python()]
+    engine_there = engine()
+    found = list(servers())
+    usable = any(each.state == "ok" for each in [engine_there, *found])
+    if not usable:  # either would do: with neither there is nothing to measure
+        engine_there = Check(**{**_fields(engine_there), "essential": True})
+    return [*checks, engine_there, *found, *gpus(), disk(), store(), clock(), loop(), *toolchains()]
+
+
+def _fields(check: Check) -> dict[str, Any]:
+    return {name: getattr(check, name) for name in check.__struct_fields__}
+
+
+# ------------------------------------------------------------------ one function per topic
+
+
+def python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return Check(
+            topic="python",
+            state="broken",
+            found=version,
+            remedy="install Python 3.11 or newer",
+            essential=True,
+        )
+    return Check(topic="python", state="ok", found=f"{version} at {sys.executable}")
+
+
+def engine() -> Check:
+    """Runs a tiny model: an engine that is installed may still not start on this processor."""
+    from tiltyard.servers.embedded import wheel_version
+    from tiltyard.servers.engine_process import INSTALL
+
+    version = wheel_version()
+    if version is None:
+        return Check(
+            topic="engine", state="missing", found="the embedded engine is not installed", remedy=INSTALL
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
+            load_ms, tps = asyncio.run(_try_engine(Path(folder) / "doctor.gguf"))
+    except TiltyardError as error:
+        return Check(topic="engine", state="broken", found=f"{version}: {error}", remedy=error.remedy)
+    speed = f", {tps:,.0f} tok/s on a tiny model" if tps else ""
+    return Check(topic="engine", state="ok", found=f"{version} starts in {load_ms:.0f} ms{speed}")
+
+
+async def _try_engine(path: Path) -> tuple[float, float | None]:
+    from tiltyard.errors import EngineError
+    from tiltyard.records import Message, Request
+    from tiltyard.servers import Address
+    from tiltyard.servers.embedded import Embedded
+    from tiltyard.servers.tiny import TinySpec, write_model
+
+    model = write_model(path, TinySpec(name="doctor"))
+    server = Embedded(Address(url=str(path), slots=1))
+    try:
+        loading = await server.load(model.name)
+        asking = (Message(role="user", content="How are you?"),)
+        answer = await server.send(Request(model=model.name, messages=asking, max_tokens=32, ignore_eos=True))
+    finally:
+        await server.close()
+    if answer.ending != "ok":
+        raise EngineError(f"it does not answer ({answer.error or answer.ending})", "reinstall the wheel")
+    return loading.load_ms, answer.timings.decode_tps if answer.timings else None
+
+
+def servers() -> Iterator[Check]:
+    from tiltyard.servers.discover import survey
+
+    places = asyncio.run(survey())
+    if not any(place.info for place in places):
+        yield Check(
+            topic="servers",
+            state="optional",
+            found="none runs on the known ports",
+            remedy="start one, name it with --server URL, or give a GGUF file as the model",
+        )
+    for place in places:
+        if place.info is None:
+            yield Check(
+                topic="servers", state="broken", found=f"{place.url}: {place.problem}", remedy=place.remedy
+            )
+            continue
+        who = f"{place.info.dialect} {place.info.version or ''}".strip()
+        count = len(place.models)
+        models = f"{count} model{'' if count == 1 else 's'}, {len(place.info.loaded)} in memory"
+        yield Check(topic="servers", state="ok", found=f"{who} at {place.url}: {models}")
+        if not place.models:
+            remedy = "load or pull one first, e.g. `ollama pull qwen3:8b`"
+            yield Check(topic="models", state="missing", found=f"{place.url} has no models", remedy=remedy)
+
+
+def gpus() -> Iterator[Check]:
+    from tiltyard.monitors.machine import describe_machine
+
+    found = describe_machine().get("gpus") or []
+    for gpu in found:
+        memory = gpu.get("memory_bytes")
+        driver, size = gpu.get("driver"), f", {memory / 2**30:.0f} GiB" if memory else ""
+        kind = " unified" if gpu.get("unified_memory") else ""
+        yield Check(
+            topic="gpu",
+            state="ok",
+            found=f"{gpu.get('name')}{size}{kind}, driver {driver or 'version not told'}",
+        )
+    if not found:
+        remedy = (
+            "if there is a GPU, install its driver; `nvidia-smi` (NVIDIA) or `macmon` (Apple) must run"
+            if sys.platform != "darwin"
+            else "to read power and load of Apple chips: brew install macmon"
+        )
+        yield Check(
+            topic="gpu", state="optional", found="none can be read: CPU only, or no driver", remedy=remedy
+        )
+
+
+def disk() -> Check:
+    from tiltyard import settings
+
+    folder = settings.data_dir()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Check(topic="disk", state="broken", found=f"{there}: {error.strerror}", essential=True)
+    said = f"{free / 2**30:.1f} GiB free for {folder}"
+    if free >= ROOM_WANTED:
+        return Check(topic="disk", state="ok", found=said)
+    remedy = "make room, or set TILTYARD_DATA_DIR to another disk"
+    return Check(topic="disk", state="missing", found=said, remedy=remedy, essential=free < ROOM_NEEDED)
+
+
+def store() -> Check:
+    from tiltyard import settings
+    from tiltyard.store.store import FILE, Store
+
+    path = settings.data_dir() / FILE
+    if not path.exists():
+        return Check(topic="store", state="ok", found=f"not there yet; the first run makes {path}")
+    try:
+        with Store.open(path) as opened:
+            if not opened.whole():
+                return Check(
+                    topic="store",
+                    state="broken",
+                    found=f"{path} has damaged pages",
+                    remedy=f"rescue what can be read: sqlite3 {path} .recover | sqlite3 new.db",
+                    essential=True,
+                )
+            runs = len(opened.runs())
+    except TiltyardError as error:
+        return Check(topic="store", state="broken", found=str(error), remedy=error.remedy, essential=True)
+    size = path.stat().st_size / 1e6
+    return Check(topic="store", state="ok", found=f"{path}: sound, {runs} runs listed, {size:.1f} MB")
+
+
+def clock() -> Check:
+    """Who stamps arrivals, and the finest step of the clock that every figure comes from."""
+    from tiltyard.servers.clock import KernelClock, kernel_stamps_possible, now_ns
+
+    steps = []
+    for _ in range(200):
+        before = after = now_ns()
+        while after == before:
+            after = now_ns()
+        steps.append(after - before)
+    finest = f"clock step {min(steps)} ns"
+    if kernel_stamps_possible():
+        keeper = KernelClock()
+        try:
+            with socket.socket() as sock:
+                if keeper.enable(sock):
+                    return Check(
+                        topic="clock", state="ok", found=f"arrivals are stamped by the kernel; {finest}"
+                    )
+        finally:
+            keeper.close()
+    return Check(
+        topic="clock",
+        state="optional",
+        found=f"arrivals are stamped in the read callback (no kernel stamps here); {finest}",
+        remedy="figures stay right to about 1 ms; Linux has kernel stamps",
+    )
+
+
+def loop() -> Check:
+    if sys.platform == "win32":
+        return Check(topic="event loop", state="ok", found="asyncio (uvloop does not exist for Windows)")
+    try:
+        version = importlib.metadata.version("uvloop")
+    except importlib.metadata.PackageNotFoundError:
+        found = "asyncio: more CPU for each token"
+        return Check(topic="event loop", state="missing", found=found, remedy="pip install uvloop")
+    return Check(topic="event loop", state="ok", found=f"uvloop {version}")
+
+
+def toolchains() -> Iterator[Check]:
+    yield Check(topic="toolchains", state="ok", found="`run speed` needs none")
+    for tool in TOOLS:
+        path = next((where for name in tool.names if (where := shutil.which(name))), None)
+        if path:
+            yield Check(topic="toolchains", state="ok", found=f"{path}, for {tool.use}")
+        else:
+            yield Check(
+                topic="toolchains",
+                state="optional",
+                found=f"no {' or '.join(tool.names)}: for {tool.use}, in suites that run code",
+                remedy=_installing(tool),
+            )
+
+
+def _installing(tool: Tool) -> str:
+    if sys.platform == "darwin":
+        return f"brew install {tool.brew}"
+    if sys.platform == "win32":
+        return f"winget install {tool.winget}"
+    if shutil.which("apt-get"):
+        return f"apt-get install {tool.apt}"
+    return f"install {' or '.join(tool.names)} with this system's package manager"
+
+
+# ------------------------------------------------------------------ showing
+
+
+def show(checks: Sequence[Check], failed: Sequence[Check]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for column in ("state", "topic", "found"):
+        table.add_column(column, no_wrap=column != "found", overflow="fold")
+    last = ""
+    for check in checks:
+        mark, colour = MARKS[check.state]
+        said = Text(check.found)
+        if check.remedy:
+            said.append(f"\n→ {check.remedy}", style="dim")
+        topic = check.topic if check.topic != last else ""
+        last = check.topic
+        table.add_row(Text(f"{mark} {check.state}", style=colour), topic, said)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table)
+    if failed:
+        topics = ", ".join(dict.fromkeys(check.topic for check in failed))
+        console.print(Text(f"not ready: {topics}", style="bold red"))
+    else:
+        console.print(Text("ready: tiltyard run speed --model NAME", style="bold"))
