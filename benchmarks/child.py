@@ -1,23 +1,28 @@
-"""Runs a command as a child and tells what it cost: wall and CPU seconds, its tree included, and peak memory."""
+"""Runs a command as a child and tells what it cost: wall and CPU seconds of its whole tree, and peak memory.
+
+The kernel's own account is used, so that nothing needs to watch while it runs; only trees of processes
+(peers) are sampled for their memory. POSIX only.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SAMPLE_S = 0.02
+SAMPLE_S = 0.25
 
 
 class Cost(NamedTuple):
-    """What a run cost. `cpu_s` covers all its processes, `peak_mb` the most they held together."""
+    """What a run cost. `cpu_s` covers all its processes, `peak_mb` the most that they held together."""
 
-    rc: int
+    rc: int  # 124: stopped at its limit
     wall_s: float
     cpu_s: float
     peak_mb: float
@@ -26,37 +31,49 @@ class Cost(NamedTuple):
 
 
 def run(
-    words: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, limit_s: float = 120
+    words: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    limit_s: float = 120,
+    tree: bool = False,
 ) -> Cost:
-    """Run to the end, or to `limit_s` (return code 124). Load per process is summed, shared pages counted twice."""
-    before = os.times()
-    start = time.perf_counter()
-    child = subprocess.Popen(
-        words,
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=sys.platform != "win32",
-    )
-    peak = Peak(child.pid)
-    peak.start()
-    rc: int | None
-    try:
-        out, err = child.communicate(timeout=limit_s)
-        rc = child.returncode
-    except subprocess.TimeoutExpired:
-        stop_tree(child.pid)
-        out, err = child.communicate()
-        rc = 124
-    peak.done.set()
-    peak.join()
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Cost(rc, time.perf_counter() - start, cpu, peak.bytes / 1e6, out, err)
+    """Run to the end, or to `limit_s`. `tree`: add up its processes' memory (shared pages count twice)."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.perf_counter()
+        child = subprocess.Popen(
+            words,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+        late = threading.Event()
+        timer = threading.Timer(limit_s, lambda: (late.set(), stop_tree(child.pid)))
+        timer.start()
+        peak = Peak(child.pid)
+        if tree:
+            peak.start()
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - start
+        timer.cancel()
+        peak.done.set()
+        child.returncode = os.waitstatus_to_exitcode(status)
+        own = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+        return Cost(
+            rc=124 if late.is_set() else child.returncode,
+            wall_s=wall,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            peak_mb=max(own, peak.bytes) / 1e6,
+            stdout=texts[0],
+            stderr=texts[1],
+        )
 
 
 def stop_tree(pid: int) -> None:
@@ -76,7 +93,7 @@ def stop_tree(pid: int) -> None:
 
 
 class Peak(threading.Thread):
-    """Watches the resident memory of a process and its children; the kernel's own peak where it is one process."""
+    """Watches the resident memory of a process and its children, added up."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -85,31 +102,16 @@ class Peak(threading.Thread):
     def run(self) -> None:
         import psutil
 
-        try:
-            parent = psutil.Process(self.pid)
-        except psutil.NoSuchProcess:
-            return
         while not self.done.wait(SAMPLE_S):
             total = 0
             try:
+                parent = psutil.Process(self.pid)
                 members = [parent, *parent.children(recursive=True)]
             except psutil.NoSuchProcess:
                 return
             for member in members:
                 try:
-                    total += peak_of(member.pid) if len(members) == 1 else member.memory_info().rss
-                except (psutil.Error, OSError):
+                    total += member.memory_info().rss
+                except psutil.Error:
                     continue
             self.bytes = max(self.bytes, total)
-
-
-def peak_of(pid: int) -> int:
-    """Bytes at the process's peak (VmHWM), or now, off Linux."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import psutil
-
-    return int(psutil.Process(pid).memory_info().rss)

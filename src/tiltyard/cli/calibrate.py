@@ -80,7 +80,8 @@ def show(result: Mapping[str, Json]) -> None:
     least = "" if top["limited_by"] == "client" else "at least "
     console.print(
         f"ceiling: {least}{top['chunks_per_s']:,} chunks/s and {requests['per_s']:,} requests/s on one core; "
-        f"CPU per chunk {top['cpu_us_per_chunk']} us there, {part['cpu_us_per_chunk']} us at part load"
+        f"CPU per chunk {top['cpu_us_per_chunk']} us there ({top['chunks_per_read']} chunks "
+        f"per read), {part['cpu_us_per_chunk']} us at part load"
     )
     clocks = {"kernel": "the kernel stamps arrivals", "user": "arrivals are stamped in the read callback"}
     console.print(

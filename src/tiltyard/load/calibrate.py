@@ -240,13 +240,14 @@ async def timing(server: Server, base: str, seconds: float) -> dict[str, Json]:
 async def ceiling(server: Server, seconds: float) -> dict[str, Json]:
     """Most chunks a second: the best of several rounds without delay, reading the answers included in CPU."""
     rates: list[float] = []
-    chunks, cpu, wall = 0, 0.0, 0.0
+    chunks, reads, cpu, wall = 0, 0, 0.0, 0.0
     end = time.perf_counter() + seconds
     while not rates or time.perf_counter() < end:
         began, start = time.process_time(), time.perf_counter()
         load = Load(concurrency=CEILING_STREAMS, stop=Stop(count=CEILING_STREAMS))
         exchanges, took = await gather(server, load, CEILING_TOKENS, 0)
         count = sum(len(exchange.events.t_ns) for exchange in exchanges)
+        reads += sum(len(exchange.timeline.arrivals_ns) for exchange in exchanges)
         rates.append(count / took)
         chunks, cpu, wall = (
             chunks + count,
@@ -256,6 +257,7 @@ async def ceiling(server: Server, seconds: float) -> dict[str, Json]:
     busy = cpu / wall
     return {
         "chunks_per_s": round(max(rates)),
+        "chunks_per_read": round(chunks / reads, 2),  # a saturated stream arrives in larger pieces
         "cpu_us_per_chunk": round(cpu / chunks * 1e6, 2),
         "client_busy": round(busy, 2),
         "limited_by": "client" if busy >= CLIENT_BUSY else "simulator",

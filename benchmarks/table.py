@@ -1,0 +1,136 @@
+"""Figures as a Markdown page, with the peers beside them where they have been measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RESULTS, PEERS, PAGE = HERE / "results.json", HERE / "peers.json", HERE / "results.md"
+
+PARTS = {
+    "timed": "256 streams, 128 tokens each, TTFT 200 ms, a token every 20 ms; client on one core",
+    "timed_both": "the same, client on both cores",
+    "flat_out": "64 streams without any delay",
+    "smallest": "the smallest run: one request of eight tokens",
+    "help": "`tiltyard --help`",
+    "waiting": "waiting on one slow stream (two tokens a second)",
+    "install": "base install, without extras",
+    "store": "the store",
+}
+PEER_COLUMNS = (
+    ("tool", "tool"),
+    ("TTFT error p50 / p99 (ms)", "ttft"),
+    ("CPU per token, whole run (us)", "cpu_us_per_token"),
+    ("tokens/s, no delay", "tokens_per_s"),
+    ("smallest run: CPU s / peak MB", "smallest"),
+)
+
+
+def number(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    size = abs(value)
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4
+    return f"{value:,.{digits}f}"
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "|".join(" --- " for _ in head) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def peer_rows(own: Mapping[str, Any], peers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Tiltyard first, then the peers; a figure that is missing is a dash."""
+    timed, flat, least = own.get("timed", {}), own.get("flat_out", {}), own.get("smallest", {})
+    rows = [
+        {
+            "tool": "**tiltyard**",
+            "ttft": f"{number(timed.get('ttft_error_ms_p50'))} / {number(timed.get('ttft_error_ms_p99'))}",
+            "cpu_us_per_token": timed.get("cpu_us_per_token"),
+            "tokens_per_s": flat.get("tokens_per_s"),
+            "smallest": f"{number(least.get('cpu_s'))} / {number(least.get('peak_mb'))}",
+        }
+    ]
+    for name, row in peers.items():
+        if "failed" in row:
+            rows.append({"tool": f"{name} ({row['failed']})"})
+            continue
+        rows.append(
+            {
+                "tool": f"{name} {row.get('version') or ''}".strip(),
+                "ttft": f"{number(row.get('ttft_error_ms_p50'))} / {number(row.get('ttft_error_ms_p99'))}",
+                "cpu_us_per_token": row.get("cpu_us_per_token"),
+                "tokens_per_s": row.get("tokens_per_s"),
+                "smallest": f"{number(row.get('smallest_cpu_s'))} / {number(row.get('smallest_peak_mb'))}",
+            }
+        )
+    return rows
+
+
+def ratios(own: Mapping[str, Any], peers: Mapping[str, Any]) -> list[list[str]]:
+    """How many times a peer's figure is ours; for tokens/s, how many times ours is the peer's."""
+    timed, flat, least = own.get("timed", {}), own.get("flat_out", {}), own.get("smallest", {})
+    rows = []
+    for name, row in peers.items():
+        if "failed" in row:
+            continue
+        pairs = [
+            (row.get("cpu_us_per_token"), timed.get("cpu_us_per_token")),
+            (flat.get("tokens_per_s"), row.get("tokens_per_s")),
+            (row.get("smallest_cpu_s"), least.get("cpu_s")),
+            (row.get("smallest_peak_mb"), least.get("peak_mb")),
+        ]
+        rows.append([name, *(f"{a / b:.1f}" if a and b else "-" for a, b in pairs)])
+    return rows
+
+
+def page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
+    """The whole page."""
+    cores, words = (
+        os.cpu_count(),
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    )
+    lines = ["# Measured", "", "`make bench` writes this page; `make bench-peers` adds the other tools.", ""]
+    lines += [
+        f"Last run: {own.get('at', '?')}, {words}, {cores} cores. Medians of the repetitions named.",
+        "",
+    ]
+    rows = [[number(row.get(key)) for _, key in PEER_COLUMNS] for row in peer_rows(own, peers)]
+    lines += [grid([title for title, _ in PEER_COLUMNS], rows), ""]
+    if found := ratios(own, peers):
+        head = ["times ours", "CPU per token", "tokens/s (ours by theirs)", "smallest CPU", "smallest memory"]
+        lines += [grid(head, found), ""]
+    for key, title in PARTS.items():
+        if key in own:
+            table = grid(["figure", "value"], [[f"`{k}`", number(v)] for k, v in own[key].items()])
+            lines += [f"## {title[0].upper()}{title[1:]}", "", table, ""]
+    if own.get("growth"):
+        keys = [
+            "streams",
+            "cpu_us_per_token",
+            "peak_mb",
+            "ttft_error_ms_p99",
+            "token_error_ms_p99",
+            "lost_tokens",
+        ]
+        rows = [[number(row.get(key)) for key in keys] for row in own["growth"]]
+        lines += ["## Growth: two waves of 128 tokens at 20 ms", "", grid(keys, rows), ""]
+    return "\n".join(lines)
+
+
+def write() -> None:
+    """Make the page anew from what has been measured."""
+    PAGE.write_text(page(read(RESULTS), read(PEERS)), encoding="utf-8")
