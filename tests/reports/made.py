@@ -8,6 +8,7 @@ import msgspec
 
 from tiltyard.records import Attempt, Exchange, Measures, Message, Model, Request, Run, ServerInfo, Timeline
 from tiltyard.stats.figures import figure
+from tiltyard.stats.trends import drift
 
 START = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 METRICS = ("decode_tps", "prefill_tps", "ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms")
@@ -27,10 +28,10 @@ class Maker:
         self.model = Model(name=name, **{"quantization": "Q4_K_M", "parameters": 8_190_000_000, **model})
         self.attempts, self.stages = [], []
 
-    def stage(self, name, n=12, slower=1.0, every_s=5.0, drift=0.0, **load):
+    def stage(self, name, n=12, slower=1.0, every_s=5.0, fading=0.0, **load):
         made = []
         for r in range(n):
-            speed = self.decode / slower * math.exp(self.rng.gauss(0, self.noise)) * (1 - drift * r / n)
+            speed = self.decode / slower * math.exp(self.rng.gauss(0, self.noise)) * (1 - fading * r / n)
             prefill = self.prefill / slower * math.exp(self.rng.gauss(0, self.noise))
             ttft = 512 / prefill * 1000 + self.rng.expovariate(1 / 12) * slower
             measures = Measures(
@@ -128,6 +129,21 @@ def concurrency(name="llama3.1:8b", decode=39.0, **more):
     return maker
 
 
+def with_depths(maker):
+    """The depth profile's findings."""
+    rows = []
+    for pp, tg in zip(maker.stages[::2], maker.stages[1::2], strict=True):
+        rows.append({"depth": int(pp["name"].rpartition("d")[2]), "prefill_tps": pp["prefill_tps"],
+                     "decode_tps": tg["decode_tps"]})  # fmt: skip
+    return {"depths": rows, "notes": ["d65536 left out: it needs a context of 66240 tokens"]}
+
+
+def with_drift(maker):
+    """The soak profile's findings."""
+    values = [a.measures.decode_tps for a in maker.attempts]
+    return {"drift": {"decode_tps": plain(drift([5.0 * i for i in range(len(values))], values))}, "notes": []}
+
+
 def with_curve(maker):
     """The concurrency profile's own curve and headline, as the suite writes them."""
     curve = []
@@ -137,7 +153,15 @@ def with_curve(maker):
         curve.append({"streams": stage["load"]["concurrency"], "output_tps": figure})
     first = maker.stages[0]
     figures = {m: first[m] for m in (*METRICS, "chunk_gap_ms")}
-    return maker, {"profile": "concurrency", "curve": curve, "figures_from": first["name"], **figures}
+    knee = {
+        "load": 8,
+        "rate": curve[3]["output_tps"]["mean"],
+        "peak": 180,
+        "resolved": True,
+        "growing": False,
+    }
+    findings = {"curve": curve, "knee": knee, "notes": []}
+    return maker, {"profile": "concurrency", "findings": findings, "figures_from": first["name"], **figures}
 
 
 def serve(name="mistral-small:24b", decode=17.5, **more):
@@ -156,7 +180,7 @@ def serve(name="mistral-small:24b", decode=17.5, **more):
 def soak(name="gpt-oss:20b", decode=61.0, **more):
     maker = Maker(name, decode, 1900, moe=True, active_parameters=3_600_000_000, parameters=20_900_000_000,
                   size_bytes=13_800_000_000, noise=0.03, **{"quantization": "MXFP4", **more})  # fmt: skip
-    return maker.stage("soak with 1 stream", n=300, drift=0.06)
+    return maker.stage("soak with 1 stream", n=300, fading=0.06)
 
 
 def quick(name="gemma3:1b", decode=118.0, n=14, **more):
@@ -166,12 +190,15 @@ def quick(name="gemma3:1b", decode=118.0, n=14, **more):
 
 def everything():
     """Five makers and their runs, of every profile."""
+    hot, deep, served = soak(), depth(), serve()
+    slo = {"slo": "ttft=2s", "required_share": 0.95, "highest_rate": {"rate": 1, "resolved": False}}
     makers = [
-        (soak(), {"profile": "soak"}),
-        (depth(), {"profile": "depth", "endings": {"ok": 78, "truncated": 1, "timeout_gap": 1},
-                   "notes": ["Another model (gemma3:4b) was in memory during this run."]}),
+        (hot, {"profile": "soak", "findings": with_drift(hot)}),
+        (deep, {"profile": "depth", "endings": {"ok": 78, "truncated": 1, "timeout_gap": 1},
+                "findings": with_depths(deep),
+                "notes": ["Another model (gemma3:4b) was in memory during this run."]}),
         with_curve(concurrency()),
-        (serve(), {"profile": "serve"}),
+        (served, {"profile": "serve", "findings": slo}),
         (quick(), {}),
     ]  # fmt: skip
     return [(maker, maker.run(**words)) for maker, words in makers]

@@ -99,7 +99,7 @@ def test_stages_are_rows_of_their_own_when_asked_for():
 
 def test_other_stages_cannot_be_compared():
     row = compare_runs(side(made.quick("m")), side(made.depth("m", seed=2)), ["decode_tps"]).rows[0]
-    assert (row.verdict, row.words) == ("none", "not measured in both runs")
+    assert (row.verdict, row.words) == ("none", "no stage in which both measured it")
 
 
 def test_traits_answer_to_short_names():

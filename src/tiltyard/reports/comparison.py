@@ -110,7 +110,7 @@ def samples(side: Side, metric: str) -> dict[str, Values]:
 
 def _row(metric: str, stage: str | None, ratio: Ratio | None, p: float | None, margin: float) -> Row:
     if ratio is None:
-        return Row(metric=metric, stage=stage, verdict="none", words="not measured in both runs")
+        return Row(metric=metric, stage=stage, verdict="none", words="no stage in which both measured it")
     found = verdict(ratio, p, margin)
     more = more_needed(ratio, margin) if found == "unclear" else None
     words = in_words(metric, ratio, found, more, margin)

@@ -1,35 +1,35 @@
-"""The curves over a run's stages: speed by depth, throughput by streams, answers by rate.
+"""What a profile found, as curves and in words: speed by depth, throughput by streams, answers by rate.
 
-Reads the `stages` of a speed summary (a stage says its load, its name says its depth, and it holds its
-figures) and a profile's own `curve`, which knows more where there is one.
+Reads the `findings` of a speed summary, and its `stages`, each of which says its load and holds its figures.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
 
 from tiltyard.records import Json
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart, Curve
 from tiltyard.reports.svg import Point
-from tiltyard.stats.trends import LoadPoint, knee
+from tiltyard.reports.words import number, percent
+from tiltyard.stats.trends import Drift, LoadPoint, knee
 
 Swept = Callable[[Mapping[str, Json]], float | None]
 
 
 def load_charts(summary: Mapping[str, Json]) -> list[Chart | None]:
-    """Every curve that the stages allow."""
+    """Every curve that the profile's findings and the stages allow."""
     stages = [s for s in summary.get("stages") or [] if isinstance(s, Mapping)]
-    curve = [c for c in summary.get("curve") or [] if isinstance(c, Mapping)]
+    findings = findings_of(summary)
     found: list[Chart | None] = []
-    for key, kind, name in (("prefill_tps", "pp", "Prefill speed"), ("decode_tps", "tg", "Decode speed")):
-        named = [s for s in stages if str(s.get("name")).startswith(kind)] or stages
-        over = points(curve, _named("depth"), key) or points(named, depth, key)
-        if len({p.x for p in over}) > 1:
-            title, axis = f"{name} by depth", "tokens of context (square-root scale)"
-            found.append(charts.curve([Curve(name, over)], title, axis, "tok/s"))
-    streams = points(curve, _named("streams"), "output_tps") or points(stages, concurrency, "output_tps")
+    for key, name in (("prefill_tps", "Prefill speed"), ("decode_tps", "Decode speed")):
+        over = points(findings.get("depths") or [], _named("depth"), key)
+        title, axis = f"{name} by depth", "tokens of context (square-root scale)"
+        found.append(charts.curve([Curve(name, over)], title, axis, "tok/s"))
+    streams = points(findings.get("curve") or [], _named("streams"), "output_tps")
+    streams = streams or points(stages, concurrency, "output_tps")
     if len({p.x for p in streams}) > 1:
         known = [LoadPoint(load=p.x, rate=p.y, ci95=_bounds(p)) for p in streams]
         found.append(charts.throughput(streams, knee(known), "Throughput by parallel streams"))
@@ -40,15 +40,42 @@ def load_charts(summary: Mapping[str, Json]) -> list[Chart | None]:
     return found
 
 
+def findings_of(summary: Mapping[str, Json]) -> Mapping[str, Json]:
+    """What the profile concluded; empty where it concludes nothing."""
+    found = summary.get("findings")
+    return found if isinstance(found, Mapping) else {}
+
+
+def drift_of(summary: Mapping[str, Json], metric: str) -> Drift | None:
+    """The drift that a soak found in a metric."""
+    found = (findings_of(summary).get("drift") or {}).get(metric)
+    return None if found is None else msgspec.convert(found, Drift)
+
+
+def in_words(summary: Mapping[str, Json]) -> list[str]:
+    """A profile's conclusions, one sentence each."""
+    findings, out = findings_of(summary), list[str]()
+    bend = findings.get("knee")
+    if bend:
+        more = ", and throughput was still growing" if bend.get("growing") else ""
+        sure = "" if bend.get("resolved") else " (the intervals allow another answer)"
+        out.append(f"{bend['load']:g} parallel streams are enough: {number(bend['rate'])} tok/s{more}{sure}.")
+    if findings.get("slo") and (highest := findings.get("highest_rate")):
+        share = percent(findings.get("required_share"))
+        sure = "" if highest.get("resolved") else " (more requests could change that)"
+        out.append(
+            f"Up to {highest['rate']:g} requests per second, {share} are within {findings['slo']}{sure}."
+        )
+    if (line := drift_of(summary, "decode_tps")) is not None:
+        low, high = (f"{100 * c:+.1f}".replace("-", "−") for c in line.change_ci95)
+        words = "Decode speed drifted" if line.clear else "No drift of the decode speed is shown"
+        out.append(f"{words}: {low} to {high} % over the run.")
+    return [*out, *(str(note) for note in findings.get("notes") or ())]
+
+
 def _named(key: str) -> Swept:
     """A field of a profile's own curve."""
     return lambda entry: _number(entry.get(key))
-
-
-def depth(stage: Mapping[str, Json]) -> float | None:
-    """Tokens of context before the measured part: `pp512 @ d4096` is at 4096."""
-    named = re.search(r"@ d(\d+)", str(stage.get("name")))
-    return float(named[1]) if named else None
 
 
 def concurrency(stage: Mapping[str, Json]) -> float | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from tiltyard.records import Json
+from tiltyard.reports.stages import in_words
 from tiltyard.reports.words import NOTHING, clean, count, milliseconds, number, percent, size, with_interval
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
         console.print(
             f"[red]✗[/] {ok} of {total} requests ended well ({percent(ok / total)}); {list_}", highlight=False
         )
+    for word in in_words(summary):
+        console.print(f"[cyan]→[/] {escape(clean(word, 400))}", highlight=False)
     for word in cautions(summary):
         console.print(f"[yellow]![/] {escape(clean(word, 400))}", highlight=False)
     run_id = str(summary.get("run_id") or "")

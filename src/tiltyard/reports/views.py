@@ -13,13 +13,12 @@ from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
 from tiltyard.reports.comparison import Side, samples
-from tiltyard.reports.stages import load_charts
+from tiltyard.reports.stages import drift_of, in_words, load_charts
 from tiltyard.reports.traits import flat
 from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
 from tiltyard.stats.contrast import Ratio, log_ratio, verdict
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
-from tiltyard.stats.trends import drift
 
 # summary key -> (name, unit)
 FIGURES: Mapping[str, tuple[str, str]] = {
@@ -69,6 +68,7 @@ class ModelView(NamedTuple):
     key: Sequence[KeyFigure]
     endings: str  # in words
     endings_bar: str  # SVG
+    findings: Sequence[str]
     charts: Sequence[Chart]
     figures: Sequence[FigureRow]
     notes: Sequence[str]
@@ -228,6 +228,7 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
         key=key_figures(run),
         endings=endings_in_words(endings),
         endings_bar=charts.endings_bar(endings),
+        findings=in_words(summary),
         charts=[c for c in [*load_charts(summary), _soak(side), *_distributions(side)] if c is not None],
         figures=[
             figure_row(name, unit, fig(run, key)) for key, (name, unit) in FIGURES.items() if fig(run, key)
@@ -372,4 +373,4 @@ def _soak(side: Side) -> Chart | None:
         return None
     start = min(t for t, _ in timed)
     times, values = [t - start for t, _ in timed], [v for _, v in timed]
-    return charts.soak(times, values, drift(times, values), "Decode speed over time")
+    return charts.soak(times, values, drift_of(summary_of(side.run), "decode_tps"), "Decode speed over time")
