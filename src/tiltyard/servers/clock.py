@@ -67,7 +67,7 @@ class KernelClock:
         distance, _ = _measure()
         now = perf_counter_ns()
         self._pieces: list[tuple[int, int, int]] = [(-(1 << 62), now, distance)]  # since, last seen, distance
-        self._possible = kernel_stamps_possible()
+        self.possible = kernel_stamps_possible()
         self._keeper: socket.socket | None = None
 
     @property
@@ -81,7 +81,7 @@ class KernelClock:
         The kernel starts stamping a moment after the first socket asks for it, so one socket is kept open
         for as long as this clock lives: later connections are stamped from their first packet.
         """
-        if not self._possible:
+        if not self.possible:
             return False
         try:
             if self._keeper is None:
@@ -89,7 +89,7 @@ class KernelClock:
                 self._keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         except OSError:
-            self._possible = False
+            self.possible = False
             return False
         return True
 

@@ -71,8 +71,8 @@ class Connection:
         self._outgoing: memoryview | None = None
         self._reader_task: asyncio.Task[None] | None = None
         self._recvmsg_into = sock.recvmsg_into if hasattr(sock, "recvmsg_into") else None
-        if pool.callbacks:
-            pool.loop.add_reader(self.fd, self._readable)
+        if pool.poller is not None:
+            pool.poller.add(self.fd, self._readable)
 
     # -------------------------------------------------------------- one exchange
 
@@ -90,7 +90,7 @@ class Connection:
         self.pool.watch(self)
         try:
             self._send(request, answer)
-            if not self.pool.callbacks and not done.done():
+            if self.pool.poller is None and not done.done():
                 self._reader_task = self.pool.loop.create_task(self._read_in_task(answer))
             return await done
         except asyncio.CancelledError:
@@ -110,7 +110,7 @@ class Connection:
             return
         if sent < len(request):
             self._outgoing = memoryview(request)[sent:]
-            if self.pool.callbacks:
+            if self.pool.poller is not None:
                 self.pool.loop.add_writer(self.fd, self._writable)
 
     def _writable(self) -> None:
@@ -258,8 +258,8 @@ class Connection:
         if self.fd < 0:
             return
         self.pool.forget(self)
-        if self.pool.callbacks and not self.pool.loop.is_closed():
-            self.pool.loop.remove_reader(self.fd)
+        if self.pool.poller is not None and not self.pool.loop.is_closed():
+            self.pool.poller.remove(self.fd)
             if self._outgoing is not None:
                 self.pool.loop.remove_writer(self.fd)
         task = self._reader_task

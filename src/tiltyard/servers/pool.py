@@ -13,6 +13,7 @@ from typing import Final
 
 from tiltyard.servers.clock import KernelClock, now_ns
 from tiltyard.servers.connection import Connection, ExchangeError, os_error_words
+from tiltyard.servers.poller import open_poller
 
 _SWEEP_S: Final = 0.25
 _MIN_SWEEP_S: Final = 0.005
@@ -23,8 +24,8 @@ class Pool:
 
     def __init__(self, host: str, port: int) -> None:
         self.loop = asyncio.get_running_loop()
-        self.callbacks = _has_callbacks(self.loop)
         self.clock = KernelClock()
+        self.poller = open_poller(self.loop, self.clock.possible) if _has_callbacks(self.loop) else None
         self.active: set[Connection] = set()
         self._host = host
         self._port = port
@@ -129,6 +130,8 @@ class Pool:
         for connection in [*self._idle, *self.active]:
             connection.close()
         self._idle.clear()
+        if self.poller is not None:
+            self.poller.close()
         self.clock.close()
 
 
