@@ -141,7 +141,7 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
     the server did.
     """
     server = server_decode_tps(exchange.timings)
-    if payload is None:
+    if payload is None or tokens == 1:  # one token has no rate, whatever a server divides
         return Decode(None, None, None)
     events = exchange.events
     window = events.t_ns[payload.last] - events.t_ns[payload.first]

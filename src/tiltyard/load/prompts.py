@@ -35,19 +35,18 @@ TOLERANCE_TOKENS = 4
 
 
 class Scale(Record, frozen=True, kw_only=True):
-    """Tokens of a prompt = fixed + per_word * words; and who counted."""
+    """Tokens of a prompt = fixed + per_word * words, and `task` more where it ends with the task."""
 
-    fixed: float  # template and task
+    fixed: float  # of the chat template
     per_word: float
+    task: float = 10.0
     rung: TokenSource
     reports_cache: bool = False  # the server says how much of a prompt was cached
 
     def words_for(self, tokens: int) -> int:
         """Words that make a prompt of that many tokens; at least one."""
-        return max(round((tokens - self.fixed) / self.per_word), 1)
-
-    def tokens_for(self, words: int) -> float:
-        return self.fixed + self.per_word * words
+        task = self.task if tokens >= TASK_FROM else 0.0
+        return max(round((tokens - self.fixed - task) / self.per_word), 1)
 
 
 @cache
@@ -124,11 +123,11 @@ class Prompts:
             context = nonce() + self.filler.take(max(words - NONCE_WORDS, 1))
             self.contexts[depth] = context
         if not tokens:
-            return context + TASK
+            return context + task(depth)
         fresh = max(self.scale.words_for(depth + tokens) - words, 1)
         own = min(NONCE_WORDS, fresh)
         tail = self.filler.take(fresh - own, self.filler.any_start()) if fresh > own else ""
-        return f"{context} {nonce(own)}{tail}".rstrip() + TASK
+        return f"{context} {nonce(own)}{tail}".rstrip() + task(depth + tokens)
 
 
 def task(tokens: int) -> str:
@@ -147,15 +146,14 @@ def on_target(wanted: int, counted: int) -> bool:
 async def find_scale(
     server: Server, model: str, think: bool | str | None, tokenizer: str | None, context: int | None = None
 ) -> Scale:
-    """Ask the server to count two prompts; where it does not, go down the ladder (`quiet_scale`)."""
+    """Ask the server to count three prompts; where it does not, go down the ladder (`quiet_scale`)."""
     counts: list[int] = []
     source: TokenSource = "server"
     reports = False
-    for words in (SMALL, LARGE):
-        text = probe_text(words)
+    for text in probe_texts():
         request = Request(
             model=model,
-            messages=(Message(role="user", content=text + TASK),),
+            messages=(Message(role="user", content=text),),
             max_tokens=1,
             temperature=0.0,
             think=think,
@@ -167,29 +165,29 @@ async def find_scale(
         counts.append(exchange.usage.prompt_tokens)
         source = exchange.usage.source
         reports = reports or tells_cached(exchange)
-    if len(counts) == 2 and counts[1] - counts[0] >= (LARGE - SMALL) // 2 and source != "estimate":
-        return line(SMALL, LARGE, counts, source, reports)
+    if len(counts) == 3 and counts[1] - counts[0] >= (LARGE - SMALL) // 2 and source != "estimate":
+        return line(counts, source, reports)
     return await quiet_scale(server, model, tokenizer)
 
 
 async def quiet_scale(server: Server, model: str, tokenizer: str | None) -> Scale:
     """A scale without asking the model anything: the server's tokenizer, a local one, or an estimate."""
-    texts = [probe_text(words) + TASK for words in (SMALL, LARGE)]
+    texts = probe_texts()
     if "tokenize" in server.can:
         counted = [await server.count_tokens(model, text) for text in texts]
         found = [usage.prompt_tokens for usage in counted if usage is not None and usage.prompt_tokens]
-        if len(found) == 2 and found[1] > found[0]:
-            return line(SMALL, LARGE, [n + TEMPLATE_GUESS for n in found], "tokenize", False)
+        if len(found) == 3 and found[1] > found[0]:
+            return line([n + TEMPLATE_GUESS for n in found], "tokenize")
     if tokenizer is not None:
-        return line(
-            SMALL, LARGE, [n + TEMPLATE_GUESS for n in local_counts(tokenizer, texts)], "local", False
-        )
-    full_stops = 1 / SENTENCE
-    return Scale(fixed=TEMPLATE_GUESS + len(TASK.split()) + 2, per_word=1 + full_stops, rung="estimate")
+        return line([n + TEMPLATE_GUESS for n in local_counts(tokenizer, texts)], "local")
+    return Scale(fixed=TEMPLATE_GUESS, per_word=1 + 1 / SENTENCE, rung="estimate")
 
 
-def probe_text(words: int) -> str:
-    return nonce() + Filler(1).take(words - NONCE_WORDS)
+def probe_texts() -> list[str]:
+    """Few words, many words, few words with the task; each begins with words of its own."""
+    filler = Filler(1)
+    few, many = SMALL - NONCE_WORDS, LARGE - NONCE_WORDS
+    return [nonce() + filler.take(few), nonce() + filler.take(many), nonce() + filler.take(few) + TASK]
 
 
 def tells_cached(exchange: Exchange) -> bool:
@@ -201,11 +199,16 @@ def tells_cached(exchange: Exchange) -> bool:
     )
 
 
-def line(small: int, large: int, counts: Sequence[int], rung: TokenSource, reports_cache: bool) -> Scale:
-    """The line through two counted prompts."""
-    per_word = (counts[1] - counts[0]) / (large - small)
+def line(counts: Sequence[int], rung: TokenSource, reports_cache: bool = False) -> Scale:
+    """The line through the counts of the probes."""
+    small, large, with_task = counts
+    per_word = (large - small) / (LARGE - SMALL)
     return Scale(
-        fixed=counts[0] - per_word * small, per_word=per_word, rung=rung, reports_cache=reports_cache
+        fixed=small - per_word * SMALL,
+        per_word=per_word,
+        task=float(with_task - small),
+        rung=rung,
+        reports_cache=reports_cache,
     )
 
 

@@ -57,7 +57,7 @@ def levels() -> list[int]:
 
 
 def total_rate(result: StageResult) -> Figure:
-    """Output tokens/s of all streams together; of one stream that is its requests' own rate over the window."""
+    """Output tokens/s of all streams together while all were under way."""
     return steady_output_tps(result.attempts, result.stage.load.concurrency)
 
 

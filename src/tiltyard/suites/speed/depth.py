@@ -74,7 +74,7 @@ def limits(trial: Trial) -> Slo | None:
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
-    """One row per depth: prefill and decode rate, how prefill was measured, and the depth the server counted."""
+    """One row per depth: both rates, how prefill was measured, and the depth as the server counted it."""
     named = {result.stage.name: [a for a in result.attempts if ended_well(a)] for result in results}
     rows: list[Json] = []
     for depth in trial.settings.depth_list() or DEPTHS:

@@ -80,7 +80,7 @@ def share(slo: Slo, result: StageResult) -> float:
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
-    """Every rate with its goodput, and the highest that held, `resolved` where its interval leaves no doubt."""
+    """Every rate with its goodput, and the highest that held; `resolved`: its interval leaves no doubt."""
     slo = limits(trial)
     if slo is None:
         return {}

@@ -1,4 +1,7 @@
-"""Profile `soak`: one load for a long time, and whether the machine keeps it up: heat, leaks, growing queues."""
+"""Profile `soak`: one load for a long time, and whether the machine keeps it up.
+
+Heat, leaks and growing queues show as drift.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def limits(trial: Trial) -> Slo | None:
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
-    """Drift of each figure over the newest sitting: a straight line, relative change and its 95 % interval."""
+    """Drift over the newest sitting: a straight line, the relative change and its 95 % interval."""
     found: dict[str, Json] = {}
     attempts = [a for result in results for a in result.attempts if a.exchanges]
     newest = max((a.session for a in attempts), default=1)

@@ -1,4 +1,7 @@
-"""What the profiles share: the settings of this run, its prompts, and stages made of them."""
+"""What the profiles share: the settings of this run, its prompts, and stages made of them.
+
+Which stages there are and what they mean is in the profiles.
+"""
 
 from __future__ import annotations
 

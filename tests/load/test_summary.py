@@ -1,0 +1,135 @@
+"""Counts, rates and figures of a run; percentiles over true gaps; p99 only where it means something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.load.attempts import attempts
+from tests.load.exchanges import SENT_NS, make_exchange, steady
+from tiltyard.errors import UsageError
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.slo import Slo, goodput, parse_slo
+from tiltyard.load.steady import steady_output_tps
+from tiltyard.load.summary import Window, summarise
+from tiltyard.records import Exchange, Timeline, Usage
+
+LOAD = Load(stop=Stop(count=1))
+USAGE = Usage(prompt_tokens=100, output_tokens=20, cached_tokens=0)
+
+
+def window(*exchanges: Exchange, wall_s: float = 2.0, name: str = "s") -> Window:
+    return Window(name, LOAD, attempts(exchanges), wall_s)
+
+
+def test_only_ok_counts_for_rates_and_latencies() -> None:
+    good = make_exchange(steady(20), usage=USAGE)
+    late = make_exchange(steady(20, first=99_999), usage=USAGE, ending="truncated")
+    broken = make_exchange(steady(1), ending="error_midstream")
+    found = summarise([window(good, good, late, broken)])
+    assert found["requests"] == {"ok": 2, "failed": 1, "truncated": 1, "total": 4}
+    assert found["endings"] == {"ok": 2, "truncated": 1, "error_midstream": 1}
+    assert found["tokens"] == {"prompt": 200, "output": 40, "cached": 0, "source": "server"}
+    assert (found["output_tps"], found["request_rate"]) == (20.0, 1.0)
+    assert found["ttft_ms"]["max"] == 300
+    assert found["error_rate"]["value"] == 0.25
+    assert found["error_rate"]["ci95"][0] < 0.25 < found["error_rate"]["ci95"][1]
+
+
+def test_nothing_measured_is_null_and_not_zero() -> None:
+    found = summarise([window(make_exchange([], ending="connect_error"))])
+    for name in ("ttft_ms", "ttfo_ms", "itl_ms", "chunk_gap_ms", "e2e_ms", "decode_tps", "prefill_tps"):
+        assert found[name] is None, name
+    assert found["output_tps"] is None
+    assert summarise([])["requests"]["total"] == 0
+
+
+def test_gap_percentiles_are_of_gaps_and_p99_needs_a_hundred() -> None:
+    exchanges = [make_exchange(steady(6, gap=20), usage=USAGE) for _ in range(19)]
+    exchanges.append(make_exchange([*steady(5, gap=20), (880.0, "c", "x")], usage=USAGE))
+    gaps = summarise([window(*exchanges)])["chunk_gap_ms"]
+    assert gaps["n"] == 100
+    assert gaps["max"] == 500
+    assert gaps["p50"] == 20
+    assert gaps["p99"] is not None
+    few = summarise([window(*exchanges[:19])])["chunk_gap_ms"]
+    assert (few["n"], few["p99"]) == (95, None)
+
+
+def test_cold_and_warm_prefills_stay_apart() -> None:
+    cold = make_exchange(steady(20, first=100), usage=USAGE)
+    warm = make_exchange(
+        steady(20, first=10), usage=Usage(prompt_tokens=100, output_tokens=20, cached_tokens=90)
+    )
+    found = summarise([window(cold, warm)])
+    assert (found["prefill_tps"]["n"], found["prefill_warm_tps"]["n"]) == (1, 1)
+    assert found["prefill_kinds"] == {"cold": 1, "warm": 1, "unknown": 0}
+    assert found["prefill_source"] == "client"
+
+
+def test_the_headline_stage_gives_the_figures_and_all_stages_the_counts() -> None:
+    slow = window(make_exchange(steady(20, gap=80), usage=USAGE), name="slow")
+    fast = window(make_exchange(steady(20, gap=10), usage=USAGE), name="fast")
+    found = summarise([slow, fast], headline="fast")
+    assert found["requests"]["total"] == 2
+    assert found["itl_ms"]["mean"] == pytest.approx(10)
+    assert found["tokens"]["output"] == 20
+    assert [stage["name"] for stage in found["stages"]] == ["slow", "fast"]
+    assert found["figures_from"] == "fast"
+    assert summarise([slow, fast])["itl_ms"]["n"] == 2
+
+
+def test_mixed_sources_are_called_mixed() -> None:
+    native = Usage(output_tokens=20, source="server-native")
+    found = summarise(
+        [window(make_exchange(steady(20), usage=USAGE), make_exchange(steady(20), usage=native))]
+    )
+    assert found["tokens"]["source"] == "mixed"
+
+
+def test_goodput_counts_from_the_schedule_and_failures_against() -> None:
+    slo = parse_slo("ttft=305ms, itl=50, e2e=2s")
+    assert slo == Slo(ttft_ms=305, itl_ms=50, e2e_ms=2000)
+    assert parse_slo(slo.as_text()) == slo
+    tried = attempts(
+        [
+            make_exchange(steady(20, first=290), usage=USAGE),
+            make_exchange(steady(20, first=300), usage=USAGE),  # 307 ms after it was due
+            make_exchange(steady(20, first=290, gap=60), usage=USAGE),
+            make_exchange(steady(20, first=290), usage=USAGE, ending="truncated"),
+        ]
+    )
+    found = goodput(slo, tried, 2.0)
+    assert (found["good"], found["total"], found["requests_per_s"], found["share"]) == (1, 4, 0.5, 0.25)
+
+
+@pytest.mark.parametrize("text", ["", "ttft", "ttft=fast", "speed=3", "ttft=1h", "ttft=0", "ttft=1.2.3ms"])
+def test_limits_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_slo(text)
+
+
+def shifted(start_s: float, seconds: float, tokens: int) -> Exchange:
+    """A request that takes `seconds`, its tokens evenly over it."""
+    start = SENT_NS + round(start_s * 1e9)
+    gap = seconds * 1000 / tokens
+    exchange = make_exchange(
+        [(start_s * 1000 + (i + 1) * gap, "c", "word") for i in range(tokens)],
+        usage=Usage(prompt_tokens=1, output_tokens=tokens),
+    )
+    timeline = Timeline(
+        scheduled_ns=start, started_ns=start, sent_ns=start, closed_ns=start + round(seconds * 1e9)
+    )
+    return replace(exchange, timeline=timeline)
+
+
+def test_the_steady_rate_leaves_the_drain_out() -> None:
+    """Two streams at 50 tokens/s each; the last request runs alone for 4 of its 5 s."""
+    streams: list[Any] = [shifted(t, 1.0, 50) for t in range(6)] + [shifted(t, 1.0, 50) for t in range(5)]
+    streams.append(shifted(5.0, 5.0, 250))
+    found = steady_output_tps(attempts(streams), 2)
+    assert found.mean == pytest.approx(100, rel=0.02)
+    assert found.ci95 is not None
+    assert steady_output_tps(attempts(streams[:3]), 2).n == 0
