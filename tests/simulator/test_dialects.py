@@ -299,3 +299,14 @@ def test_context_overflow(sim: Running) -> None:
     answer = chat(sim, "llamacpp", messages=messages)
     assert (answer.status, answer.json()["error"]["type"]) == (400, "exceed_context_size_error")
     assert answer.json()["error"]["n_ctx"] == 8192
+
+
+def test_all_dialects_behind_one_port(sim: Running) -> None:
+    url = sim.url("all")
+    assert call(url, "/api/version").json()["version"]  # only Ollama knows it
+    assert call(url, "/api/v0/models").json()["data"][0]["compatibility_type"] == "gguf"
+    assert call(url, "/props").json()["total_slots"] == 8
+    assert call(url, "/v1/models").json()["data"][0]["owned_by"] == "simulator"
+    assert call(url, "/vllm/v1/models").json()["data"][0]["owned_by"] == "vllm"
+    assert call(url, "/llamacpp/v1/chat/completions", chat_body()).events()[-2]["timings"]
+    assert call(url, "/nowhere").status == 404

@@ -99,7 +99,7 @@ def _merged(config: Any, flags: dict[str, Any], known: tuple[str, ...]) -> Any:
             raise UsageError("--port is for one dialect", "add --dialect, or use --port-base")
         changes["ports"] = {dialects[0]: flags["port"]}
     elif flags["port_base"] is not None:
-        changes["ports"] = {name: flags["port_base"] + place for place, name in enumerate(dialects)}
+        changes["ports"] = {name: flags["port_base"] + place for place, name in enumerate((*dialects, "all"))}
     return msgspec.structs.replace(config, **changes)
 
 

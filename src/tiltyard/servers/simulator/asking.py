@@ -16,7 +16,7 @@ from tiltyard.servers.simulator.faults import Faults
 from tiltyard.servers.simulator.schema import encode_tools
 
 if TYPE_CHECKING:
-    from tiltyard.servers.simulator.server import Site
+    from tiltyard.servers.simulator.site import Site
 
 IMAGE = " img" * 256  # what an image costs
 

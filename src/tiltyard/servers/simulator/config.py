@@ -151,7 +151,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     models: tuple[SimModel, ...] = DEFAULT_MODELS
     dialects: tuple[SimDialect, ...] = DIALECT_NAMES
     host: str = "127.0.0.1"
-    ports: Mapping[str, int] = {}  # dialect -> port; without an entry a free one is taken
+    ports: Mapping[str, int] = {}  # dialect, or "all" -> port; without an entry a free one is taken
     api_key: str | None = None  # asked for by openai, vllm, llamacpp and lmstudio; others ignore it
     router: bool = False  # llama-server without a model of its own
     max_loaded: int = 3  # resident models per server, the oldest goes first

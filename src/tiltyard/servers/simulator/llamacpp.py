@@ -16,7 +16,7 @@ from tiltyard.servers.simulator.shapes import OpenAIShape, Spent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tiltyard.servers.simulator.server import Handler, Site
+    from tiltyard.servers.simulator.site import Handler, Site
 
 BUILD = "b9554-d403f00ec"
 

@@ -14,7 +14,7 @@ from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 from tiltyard.servers.simulator.shapes import OpenAIShape, Spent
 
 if TYPE_CHECKING:
-    from tiltyard.servers.simulator.server import Handler, Site
+    from tiltyard.servers.simulator.site import Handler, Site
 
 FINGERPRINT = "0.32.0-0.30.1-macOS-15.5-arm64-arm-64bit-applegpu_g14s"
 _DEFAULT_TOKENS = 512

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.servers.simulator import tokens
-from tiltyard.servers.simulator.answer import Answer, Ask, Piece
+from tiltyard.servers.simulator.answer import Ask
 from tiltyard.servers.simulator.asking import (
     last_text,
     read_body,
@@ -22,120 +21,18 @@ from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply, now_ns
 from tiltyard.servers.simulator.engine import Engine
 from tiltyard.servers.simulator.faults import Faults
-from tiltyard.servers.simulator.shapes import OpenAIShape, Shape, Spent, encode
+from tiltyard.servers.simulator.ollama_shapes import OllamaOpenAIShape, OllamaShape, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tiltyard.servers.simulator.server import Handler, Site
+    from tiltyard.servers.simulator.site import Handler, Site
 
 VERSION = "0.32.7"
 _CHANGED = "2026-05-04T10:00:00.000000000Z"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _FOREVER = 10 * 365 * 86_400.0
-
-
-class OllamaShape(Shape):
-    content_type = "application/x-ndjson"
-    whole_calls = True
-    error_form = "ollama"
-
-    def __init__(self, ask: Ask, answer: Answer) -> None:
-        super().__init__(ask, answer)
-        self.generate = "generate" in ask.options
-        self.key = "ollama-generate" if self.generate else "ollama-chat"
-        # The time stands in for the id: it is what differs between two answers.
-        self.stamp = _rfc3339(time.time_ns())
-
-    def _line(self, value: Mapping[str, Any]) -> bytes:
-        return encode({"model": self.model, "created_at": self.stamp, **value}) + b"\n"
-
-    def _said(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        if self.generate:
-            out = {"response": message.get("content", "")}
-            return out | ({"thinking": message["thinking"]} if "thinking" in message else {})
-        return {"message": {"role": "assistant", "content": "", **message}}
-
-    def event(self, kind: str, text: str) -> bytes:
-        field = "thinking" if kind == "r" else "content"
-        wanted = self.faults.get("reasoning")
-        if kind == "r" and wanted in ("reasoning", "reasoning_content"):
-            field = wanted
-        return self._line({**self._said({field: text}), "done": False})
-
-    def piece(self, piece: Piece, spent: Spent) -> bytes:
-        if piece.kind == "t":
-            return self._line({**self._said({"tool_calls": [self._call(piece.call)]}), "done": False})
-        return super().piece(piece, spent)
-
-    def _call(self, index: int) -> dict[str, Any]:
-        call = self.answer.calls[index]
-        as_string = self.faults.get("tool_arguments") == "string"
-        how = self.faults.get("tool_index")
-        function: dict[str, Any] = {
-            "index": {"zero": 0, "repeated": index // 2}.get(how or "", index),
-            "name": call.name,
-            "arguments": encode(call.arguments).decode() if as_string else call.arguments,
-        }
-        if how == "missing":
-            del function["index"]
-        return {"id": "call_" + call.id[:8], "function": function}
-
-    def ping(self) -> bytes:
-        return b"\n"
-
-    def odd(self) -> bytes | None:
-        return self._line({"done": False})
-
-    def _end(self, spent: Spent) -> dict[str, Any]:
-        out: dict[str, Any] = {"done": True}
-        if "done_no_reason" not in self.faults:
-            out["done_reason"] = "stop" if self.answer.finish == "tool_calls" else self.answer.finish
-        figures = {
-            "total_duration": spent.total_ns,
-            "load_duration": spent.load_ns or 1_200_000,  # never zero, even when warm
-            "prompt_eval_count": spent.prompt,
-            "prompt_eval_duration": spent.prefill_ns,
-            "eval_count": spent.output,
-            "eval_duration": spent.decode_ns,
-        }
-        if "zero_metrics" in self.faults:
-            figures = {}
-        if self.faults.get("usage") == "none":
-            figures.pop("prompt_eval_count", None)
-            figures.pop("eval_count", None)
-        if self.generate:
-            out["context"] = [1, 2, 3]
-        return out | {name: value for name, value in figures.items() if value}
-
-    def closing(self, spent: Spent) -> list[bytes]:
-        return [self._line({**self._said({}), **self._end(spent)})]
-
-    def whole(self, spent: Spent) -> bytes:
-        answer = self.answer
-        message: dict[str, Any] = {"content": answer.text}
-        if answer.reasoning:
-            message["thinking"] = answer.reasoning_text
-        if answer.calls:
-            message["tool_calls"] = [self._call(index) for index in range(len(answer.calls))]
-        return self._line({**self._said(message), **self._end(spent)})
-
-
-class OllamaOpenAIShape(OpenAIShape):
-    key = "ollama-v1"
-    fingerprint = "fp_ollama"
-    role_style = "always"
-    reasoning_field = "reasoning"
-    whole_calls = True
-    cached_details = False
-    error_form = "ollama-v1"
-
-    def error(self, form: str) -> list[bytes]:
-        # By reading of its source: an error after the first chunk becomes an empty chunk, the last.
-        if form != "ollama-v1":
-            return super().error(form)
-        return [self.sse({**self.chunk([self.choice({"content": ""})]), "model": ""})]
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
@@ -204,7 +101,7 @@ def ps(site: Site, request: Request) -> Reply:
         engine = site.engines[name]
         model = engine.model
         row = {key: value for key, value in _row(model).items() if key not in ("modified_at", "capabilities")}
-        row["expires_at"] = _rfc3339(int((engine.expires or time.time() + 300) * 1e9))
+        row["expires_at"] = rfc3339(int((engine.expires or time.time() + 300) * 1e9))
         row["size_vram"] = int(model.size * model.vram_fraction)
         row["context_length"] = engine.context
         rows.append(row)
@@ -363,7 +260,7 @@ def keep_alive(value: Any) -> float:
 
 def _load(site: Site, request: Request, engine: Engine, seconds: float) -> None:
     """An empty prompt: load, or with keep_alive 0 unload."""
-    line: dict[str, Any] = {"model": engine.model.name, "created_at": _rfc3339(time.time_ns())}
+    line: dict[str, Any] = {"model": engine.model.name, "created_at": rfc3339(time.time_ns())}
     empty: dict[str, Any] = {"response": ""}
     if request.path == "/api/chat":
         empty = {"message": {"role": "assistant", "content": ""}}
@@ -416,8 +313,3 @@ def error(site: Site, kind: str, detail: str) -> Reply:
         "internal": (500, "simulated failure"),
     }[kind]
     return json_reply({"error": message}, status)
-
-
-def _rfc3339(unix_ns: int) -> str:
-    seconds, rest = divmod(unix_ns, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:09d}Z"

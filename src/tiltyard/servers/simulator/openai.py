@@ -11,7 +11,7 @@ from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 from tiltyard.servers.simulator.shapes import OpenAIShape
 
 if TYPE_CHECKING:
-    from tiltyard.servers.simulator.server import Handler, Site
+    from tiltyard.servers.simulator.site import Handler, Site
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:

@@ -19,7 +19,7 @@ from tiltyard.servers.simulator.stream import Stream
 from tiltyard.servers.simulator.truth import Entry
 
 if TYPE_CHECKING:
-    from tiltyard.servers.simulator.server import Site
+    from tiltyard.servers.simulator.site import Site
 
 # Faults that need every event in its own hands; without them babble goes out as prepared bytes.
 _BY_HAND = frozenset(

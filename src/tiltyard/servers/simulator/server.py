@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
 import subprocess
 import sys
@@ -19,194 +18,13 @@ from typing import Any
 
 from tiltyard import __version__
 from tiltyard.errors import TiltyardError, UsageError
-from tiltyard.servers.simulator.answer import Answer, Ask, compose, decorate
-from tiltyard.servers.simulator.config import DIALECT_NAMES, SimConfig, SimDialect, SimModel
+from tiltyard.servers.simulator.config import SimConfig
 from tiltyard.servers.simulator.connection import Connection, Reply, Request, json_reply
-from tiltyard.servers.simulator.engine import Engine
-from tiltyard.servers.simulator.faults import Fault, Faults, choose, parse_fault
+from tiltyard.servers.simulator.faults import FAULTS, Fault, choose, parse_fault
 from tiltyard.servers.simulator.pace import Pacer
-from tiltyard.servers.simulator.play import Turn
-from tiltyard.servers.simulator.shapes import Prepared, Shape
-from tiltyard.servers.simulator.truth import Entry, Truth
-
-_MODULES: Mapping[SimDialect, str] = {
-    "ollama": "ollama",
-    "lmstudio": "lmstudio",
-    "llamacpp": "llamacpp",
-    "mlx": "mlx",
-    "vllm": "vllm",
-    "sglang": "vllm",
-    "openai": "openai",
-}
-_SERVER_HEADERS = {
-    "llamacpp": "llama.cpp",
-    "mlx": "BaseHTTP/0.6 Python/3.12.4",
-    "vllm": "uvicorn",
-    "sglang": "uvicorn",
-}
-_ALWAYS_LOADED = frozenset({"llamacpp", "mlx", "vllm", "sglang", "openai"})
-Handler = Callable[["Site", Request], Reply | None]
-
-
-class Site:
-    """One pretended server: a dialect on a port, with its own resident models, slots and caches."""
-
-    def __init__(self, simulator: Simulator, dialect: SimDialect) -> None:
-        self.simulator = simulator
-        self.config = simulator.config
-        self.dialect = dialect
-        self.pacer = simulator.pacer
-        self.truth = simulator.truth
-        self.prepared = simulator.prepared
-        self.port = 0
-        always = dialect in _ALWAYS_LOADED and not (dialect == "llamacpp" and self.config.router)
-        self.engines = {
-            model.name: Engine(model, self.config, always or model.loaded) for model in self.config.models
-        }
-        self.order = [name for name, engine in self.engines.items() if engine.resident]
-        self._always = always
-        module = importlib.import_module(f"tiltyard.servers.simulator.{_MODULES[dialect]}")
-        self.routes: Mapping[tuple[str, str], Handler] = module.routes(dialect, self.config)
-        self._unknown: Handler = module.unknown
-        self._errors: Callable[[Site, str, str], Reply] = module.error
-
-    @property
-    def url(self) -> str:
-        host = "127.0.0.1" if self.config.host in ("0.0.0.0", "::") else self.config.host
-        return f"http://{host}:{self.port}"
-
-    def connect(self) -> Connection:
-        connection = Connection(
-            self.handle, _SERVER_HEADERS.get(self.dialect, "simulator"), self.dialect == "mlx"
-        )
-        connection.log = self.simulator.connections
-        return connection
-
-    # ---- models
-
-    def engine(self, model: SimModel) -> Engine:
-        return self.engines[model.name]
-
-    def take_in(self, engine: Engine) -> None:
-        """The model is in memory now; the one loaded longest ago makes room."""
-        name = engine.model.name
-        engine.resident = True
-        if self._always:
-            return
-        if name in self.order:
-            self.order.remove(name)
-        self.order.append(name)
-        while len(self.order) > self.config.max_loaded:
-            idle = next((each for each in self.order[:-1] if not self.engines[each].busy), None)
-            if idle is None:
-                break
-            self.put_out(self.engines[idle])
-
-    def put_out(self, engine: Engine) -> None:
-        engine.resident = False
-        engine.context = engine.model.context
-        engine.flush_cache()
-        if engine.model.name in self.order:
-            self.order.remove(engine.model.name)
-
-    @property
-    def first(self) -> SimModel:
-        return self.config.models[0]
-
-    # ---- requests
-
-    def handle(self, request: Request) -> None:
-        """Answer one HTTP request, at once or by starting a turn."""
-        reply = self._reply(request)
-        if reply is not None:
-            request.connection.reply(reply)
-
-    def _reply(self, request: Request) -> Reply | None:
-        if request.path.startswith("/tiltyard"):
-            return self.simulator.about(request)
-        route = self.routes.get((request.method, request.path))
-        if route is None and request.method == "HEAD":
-            route = self.routes.get(("GET", request.path))
-        spoilt = self._spoilt(request)
-        if spoilt is not None:
-            return spoilt if spoilt.status else None
-        return (route or self._unknown)(self, request)
-
-    def _spoilt(self, request: Request) -> Reply | None:
-        """The answer of faults that befall every path, even those that are no chat; status 0: none at all."""
-        faults = self.simulator.standing
-        if "x-sim-fault" in request.headers:
-            faults = choose(self.simulator.always, request.headers["x-sim-fault"], 0, self.config.seed)
-        if not faults:
-            return None
-        if "not_a_model_server" in faults:
-            return Reply(200, b"<!doctype html><title>It works!</title><h1>It works!</h1>", "text/html")
-        if "unknown_200" in faults:
-            return json_reply({"error": f"Unexpected endpoint or method. ({request.method} {request.path})"})
-        if "loading_503" in faults and request.path not in ("/v1/models", "/props"):
-            return self._errors(self, "loading", self.first.name)
-        return None
-
-    def refused(self, faults: Faults, request: Request, model: str) -> Reply | None:
-        """The faults that answer a chat request with an error status."""
-        for name, kind in (
-            ("unauthorized_401", "unauthorized"),
-            ("no_model_400", "no_model"),
-            ("model_404", "not_found"),
-            ("loading_503", "loading"),
-            ("busy_503", "busy"),
-            ("error_500", "internal"),
-        ):
-            if name in faults:
-                return self._errors(self, kind, model)
-        if "not_a_model_server" in faults or "html_error" in faults:
-            status = int(faults.number("html_error", 502)) if "html_error" in faults else 200
-            return Reply(
-                status, b"<html><head><title>nginx</title></head><body>Bad Gateway</body></html>", "text/html"
-            )
-        if "unknown_200" in faults:
-            return json_reply({"error": f"Unexpected endpoint or method. ({request.method} {request.path})"})
-        return None
-
-    def error(self, kind: str, detail: str) -> Reply:
-        """An error in this dialect's form; kinds: not_found, bad_request, too_long, unauthorized, ..."""
-        return self._errors(self, kind, detail)
-
-    def faults(self, request: Request) -> tuple[Faults, int]:
-        """The faults and the number of a chat request."""
-        self.simulator.number += 1
-        number = self.simulator.number
-        given = request.headers.get("x-sim-fault")
-        return choose(self.simulator.faults, given, number, self.config.seed), number
-
-    def chat(self, request: Request, ask: Ask, shape: Callable[[Ask, Answer], Shape]) -> Reply | None:
-        """Start answering."""
-        faults = ask.faults
-        if "drop" in faults:
-            request.connection.transport.close()
-            return None
-        refused = self.refused(faults, request, ask.served)
-        if refused is not None:
-            return refused
-        if ("think_anyway" in faults or "reasoning" in faults) and not ask.think:
-            ask.think = True
-        if "truncate_context" in faults:
-            ask.prompt = ask.prompt[-int(faults.number("truncate_context", 64)) :]
-        key = (ask.model.name, ask.last)
-        occurrence = self.simulator.occurrence(hash(key))
-        answer = compose(ask, self.config.seed, occurrence)
-        if faults:
-            decorate(answer, faults)
-        request_id = request.headers.get("x-request-id") or f"sim-{ask.number}"
-        entry = Entry(request_id, request.received_ns, self.dialect, request.path)
-        entry.model = ask.model.name
-        entry.faults = list(faults)
-        self.truth.open(entry)
-        turn = Turn(self, request, entry, shape(ask, answer))
-        if not turn.begin():
-            entry.closed_ns = request.received_ns
-            return self._errors(self, "busy", ask.served)
-        return None
+from tiltyard.servers.simulator.shapes import Prepared
+from tiltyard.servers.simulator.site import Hub, Site, reachable
+from tiltyard.servers.simulator.truth import Truth
 
 
 class Simulator:
@@ -221,6 +39,7 @@ class Simulator:
         self.always = [fault for fault in self.faults if fault[2:] == (None, None, None)]
         self.standing = choose(self.always, None, 0, config.seed)
         self.number = 0
+        self.shared_port = 0
         self.sites: dict[str, Site] = {}
         self._seen: dict[int, int] = {}
         self._servers: list[asyncio.Server] = []
@@ -228,11 +47,15 @@ class Simulator:
             raise UsageError("the simulator has no model", "give it one with --model NAME")
 
     def url(self, dialect: str | None = None) -> str:
-        """Base address of a dialect's server; of the first one without a name."""
-        return self.sites[dialect or self.config.dialects[0]].url
+        """Base address of a dialect's server, of "all" behind one port, or without a name of the first."""
+        return self.urls()[dialect or self.config.dialects[0]]
 
     def urls(self) -> dict[str, str]:
-        return {name: site.url for name, site in self.sites.items()}
+        found = {name: site.url for name, site in self.sites.items()}
+        return {**found, "all": self._url(self.shared_port)} if self.shared_port else found
+
+    def _url(self, port: int) -> str:
+        return f"http://{reachable(self.config.host)}:{port}"
 
     def occurrence(self, key: int) -> int:
         """How often this very prompt came before: repetitions differ, yet in a way that can be repeated."""
@@ -249,16 +72,31 @@ class Simulator:
             for dialect in self.config.dialects:
                 site = Site(self, dialect)
                 port = self.config.ports.get(dialect, 0)
-                server = await loop.create_server(site.connect, self.config.host, port, backlog=2048)
-                site.port = server.sockets[0].getsockname()[1]
-                self._servers.append(server)
+                site.port = await self._listen(loop, site.connect, port)
                 self.sites[dialect] = site
+            if len(self.sites) > 1:
+                hub = Hub(self.sites)
+                port = self.config.ports.get("all", 0)
+                self.shared_port = await self._listen(loop, lambda: self._connection(hub), port)
         except OSError as error:
             await self.__aexit__()
             raise UsageError(
                 f"cannot listen: {error.strerror or error}", "choose another --port-base"
             ) from None
         return self
+
+    def _connection(self, hub: Hub) -> Connection:
+        connection = Connection(hub.handle, "simulator")
+        connection.log = self.connections
+        return connection
+
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop, make: Callable[[], Connection], port: int
+    ) -> int:
+        server = await loop.create_server(make, self.config.host, port, backlog=2048)
+        self._servers.append(server)
+        number: int = server.sockets[0].getsockname()[1]
+        return number
 
     async def __aexit__(self, *_: object) -> None:
         for server in self._servers:
@@ -283,8 +121,6 @@ class Simulator:
             since = request.query.get("since", "0")
             return json_reply(self.truth.read(int(since) if since.isdigit() else 0, request.query.get("id")))
         if request.path == "/tiltyard/faults":
-            from tiltyard.servers.simulator.faults import FAULTS
-
             return json_reply(dict(FAULTS))
         if request.path != "/tiltyard":
             return json_reply({"error": "there are /tiltyard, /tiltyard/truth and /tiltyard/faults"}, 404)
@@ -404,6 +240,3 @@ def spawn(config_path: Path, *arguments: str) -> Iterator[Spawned]:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-__all__ = ["DIALECT_NAMES", "Running", "Simulator", "Site", "Spawned", "run_loop", "running", "spawn"]

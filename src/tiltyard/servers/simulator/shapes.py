@@ -300,16 +300,20 @@ class OpenAIShape(Shape):
         return out
 
     def closing(self, spent: Spent) -> list[bytes]:
-        finish: str | None = None if "done_no_reason" in self.faults else self.answer.finish
         where = self.faults.get("usage") or ("trailing" if self.ask.usage else "none")
         usage = {"usage": self.usage(spent)}
-        empty = "empty_200" in self.faults
-        last = self.chunk([] if empty else [self.choice({}, finish)], usage if where == "finish" else None)
+        last = self.chunk(self.last_choices(), usage if where == "finish" else None)
         chunks = [last]
         if where == "trailing":
             chunks.append(self.chunk([], usage))
         chunks[-1] = {**chunks[-1], **self.extras(spent)}
         return [*map(self.sse, chunks), b"data: [DONE]\n\n"]
+
+    def last_choices(self) -> list[Any]:
+        """The choices of the chunk that finishes."""
+        if "empty_200" in self.faults:
+            return []
+        return [self.choice({}, None if "done_no_reason" in self.faults else self.answer.finish)]
 
     def extras(self, spent: Spent) -> Mapping[str, Any]:
         """What the last chunk and the whole answer carry beside OpenAI's fields."""

@@ -12,7 +12,7 @@ from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 from tiltyard.servers.simulator.shapes import OpenAIShape
 
 if TYPE_CHECKING:
-    from tiltyard.servers.simulator.server import Handler, Site
+    from tiltyard.servers.simulator.site import Handler, Site
 
 VERSION = "0.17.1"
 SGLANG_VERSION = "0.5.6"
