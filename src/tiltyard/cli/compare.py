@@ -159,7 +159,7 @@ def show(found: Comparison, a: Run, b: Run) -> None:
         )
     for d in found.differences:
         console.print(
-            f"  {escape(d.name)}: {escape(clean(d.a, 80))} → {escape(clean(d.b, 80))}", highlight=False
+            f"  {escape(d.name)}: {escape(clean(d.a, 64))} → {escape(clean(d.b, 64))}", highlight=False
         )
     for warning in found.warnings:
         console.print(f"[yellow]careful:[/] {escape(warning)}", highlight=False)

@@ -70,7 +70,7 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
         low, high = (f"{100 * c:+.1f}".replace("-", "−") for c in line.change_ci95)
         words = "Decode speed drifted" if line.clear else "No drift of the decode speed is shown"
         out.append(f"{words}: {low} to {high} % over the run.")
-    return [*out, *(str(note) for note in findings.get("notes") or ())]
+    return out
 
 
 def _named(key: str) -> Swept:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from tiltyard.records import Json
-from tiltyard.reports.stages import in_words
+from tiltyard.reports.stages import findings_of, in_words
 from tiltyard.reports.words import NOTHING, clean, count, milliseconds, number, percent, size, with_interval
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _single_values(summary: Mapping[str, Json]) -> list[tuple[str, str, str]]:
             ("cold load", milliseconds(load["load_ms"]), f"timed by the {load.get('source', 'client')}")
         )
     for name, device in (machine.get("devices") or {}).items():
-        peak = (device.get("memory_bytes") or {}).get("peak")
+        peak = (device.get("memory_bytes") or {}).get("max")
         if peak is not None and (device.get("kind") == "gpu" or name == "ram"):
             out.append(("memory, peak", size(peak), clean(str(device.get("name") or name), 40)))
     if machine.get("tokens_per_joule") is not None:
@@ -109,7 +109,8 @@ def cautions(summary: Mapping[str, Json]) -> list[str]:
     if source == "estimate":
         out.append("token counts are estimates: the server reports none")
     remarks = (summary.get("machine") or {}).get("remarks") or ()
-    return [*out, *(str(note) for note in (*(summary.get("notes") or ()), *remarks))]
+    left_out = findings_of(summary).get("notes") or ()
+    return [*out, *(str(note) for note in (*(summary.get("notes") or ()), *left_out, *remarks))]
 
 
 def render_board(rows: Sequence[Mapping[str, Json]], console: Console) -> None:

@@ -13,7 +13,7 @@ from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
 from tiltyard.reports.comparison import Side, samples
-from tiltyard.reports.stages import drift_of, in_words, load_charts
+from tiltyard.reports.stages import drift_of, findings_of, in_words, load_charts
 from tiltyard.reports.traits import flat
 from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
 from tiltyard.stats.contrast import Ratio, log_ratio, verdict
@@ -263,7 +263,8 @@ def notes_of(run: Run) -> list[str]:
         else []
     )
     remarks = machine.get("remarks") or []
-    found = (*bound, *(summary.get("notes") or ()), *run.notes, *run.model.notes, *remarks)
+    left_out = findings_of(summary).get("notes") or []
+    found = (*bound, *(summary.get("notes") or ()), *run.notes, *run.model.notes, *left_out, *remarks)
     return [*dict.fromkeys(str(note) for note in found)]
 
 
@@ -324,7 +325,7 @@ def facts(values: Mapping[str, Json]) -> list[Fact]:
 
 
 def _fact(name: str, value: Json) -> Fact:
-    path = [part.replace("_", " ") for part in name.split(".")]
+    path = [part.replace("_", " ") for part in name.split(".") if part != "devices"]
     path = [f"{int(part) + 1}" if part.isdigit() else part for part in path]  # people count from one
     if any(part.endswith("bytes") for part in path) and isinstance(value, (int, float)):
         path = [part.removesuffix("bytes").strip() for part in path]
