@@ -172,7 +172,7 @@ def new_run(plan: Plan, job: Job, suite: Suite) -> Run:
         else info.url,
     }
     return Run(
-        id=datetime.now(UTC).strftime("%y%m%d-%H%M-") + secrets.token_hex(3),
+        id=secrets.token_hex(4),
         suite=suite.name,
         suite_version=suite.version,
         model=model,

@@ -176,7 +176,7 @@ def store_path(common: Common) -> Path | None:
 
 
 def loop_run(main: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up, then KeyboardInterrupt."""
+    """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up first."""
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if sys.platform != "win32":
         import uvloop
@@ -195,6 +195,8 @@ def show_summaries(summaries: Sequence[Mapping[str, Json]]) -> None:
     console = Console()
     for summary in summaries:
         render_summary(summary, console)
+        if summary.get("cached"):
+            console.print("measured before under the same settings; --fresh measures again", style="dim")
 
 
 def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -> None:
@@ -208,5 +210,5 @@ def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -
             )
             raise RunFailed(
                 f"{summary['model']}: only {ok} of {total} requests succeeded ({endings or 'none was sent'})",
-                f"`tiltyard show {summary['run_id']}` has each reason; --min-success sets how many must succeed",
+                f"`tiltyard show {summary['run_id']}` has each reason; --min-success sets the share",
             )

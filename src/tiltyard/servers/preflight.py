@@ -30,7 +30,9 @@ async def neighbours(server: Server, model: Model) -> tuple[str, ...]:
     return tuple(sorted(other.name for other in listed if other.loaded and other.name != model.name))
 
 
-async def cold_start(server: Server, model: Model, context: int | None, say: Callable[[str], None]) -> Loading | None:
+async def cold_start(
+    server: Server, model: Model, context: int | None, say: Callable[[str], None]
+) -> Loading | None:
     """Take the model out of memory and bring it back, timed; None where the server has no way to do that."""
     if not {"load", "unload"} <= server.can:
         return None
@@ -59,10 +61,14 @@ async def probe(server: Server, model: Model, timeouts: Timeouts | None) -> Exch
     reason = exchange.error or exchange.ending.replace("_", " ")
     where = f"{server.info.dialect} at {server.info.url}"
     if exchange.status in (401, 403):
-        raise Unauthorized(f"{where} refuses the key: {reason}", "set TILTYARD_API_KEY or name it with --api-key-env")
+        raise Unauthorized(
+            f"{where} refuses the key: {reason}", "set TILTYARD_API_KEY or name it with --api-key-env"
+        )
     if exchange.ending == "wrong_model":
         raise ServerError(
             f"{where} answered with {exchange.model_served} when asked for {model.name}",
             "load the model on the server first, or name the one that it serves",
         )
-    raise ServerError(f"{model.name} on {where} does not answer: {reason}", "`tiltyard doctor` checks each part")
+    raise ServerError(
+        f"{model.name} on {where} does not answer: {reason}", "`tiltyard doctor` checks each part"
+    )

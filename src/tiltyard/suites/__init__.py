@@ -41,7 +41,7 @@ class Stage(Record, frozen=True):
 
 
 class StageResult(Record, frozen=True):
-    """What came of a stage: the attempts in order of completion, those of an earlier, interrupted run included."""
+    """What came of a stage: the attempts in order of completion, those of earlier sittings included."""
 
     stage: Stage
     attempts: Sequence[Attempt]

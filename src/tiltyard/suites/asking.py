@@ -2,7 +2,7 @@
 
 The load decides when each request starts and the server's client stamps what arrives. Reading, grading and
 recording happen here, after the last byte, and give way while the loop is busy receiving: a saturated client
-must not spend its time on answers that are already in. Knows nothing of the store; `record` takes the attempts.
+must not spend its time on answers that are already in. `record` takes the attempts, wherever they go.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class StageAsker:
         started = datetime.fromtimestamp((timeline.origin_unix_ns + timeline.started_ns) / 1e9, UTC)
         try:
             grade = self.suite.grade(answer.item, exchange)
-        except Exception:  # a grader's bug must not lose the answer it stumbled over
+        except Exception:  # noqa: BLE001 - a grader's bug must not lose the answer it stumbled over
             grade = Grade(outcome="error", score=0.0, reasons=(traceback.format_exc(),), rule="grader_failed")
         attempt = Attempt(
             run_id=self.sitting.run_id,
@@ -128,7 +128,7 @@ class StageAsker:
         await self.sitting.record(attempt)
 
     async def finish_all(self) -> None:
-        """Work off the answers while the stage runs, one per turn of the loop, and the rest when it is over."""
+        """Work off the answers, one per turn of the loop while the stage runs, the rest when it is over."""
         while self.unread or not self.over:
             if not self.unread:
                 self.arrived.clear()
