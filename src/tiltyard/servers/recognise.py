@@ -20,6 +20,11 @@ from tiltyard.servers.wire import Reply
 Get = Callable[[str], Awaitable[Reply]]
 
 LISTED_BY: dict[str, Dialect] = {"llamacpp": "llamacpp", "vllm": "vllm", "sglang": "sglang"}
+FIRST_PAGE = "/health"
+PAGES = (
+    *("/props", "/api/version", "/api/tags", "/api/v1/models", "/api/v0/models", "/get_model_info"),
+    *("/v1/models", "/models"),
+)
 MLX_KEYS = frozenset({"id", "object", "created"})
 
 
@@ -29,7 +34,7 @@ async def recognise(get: Get) -> Dialect | None:
     async def body(path: str) -> Json:
         return (await get(path)).json()
 
-    health = await get("/health")
+    health = await get(FIRST_PAGE)
     if is_loading_llama(health) or looks_like_props(table(await body("/props"))):
         return "llamacpp"
     if is_ollama(await body("/api/version"), await body("/api/tags")):

@@ -1,0 +1,149 @@
+"""Who is there is known by bodies, side by side, within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page
+from tiltyard.errors import NotAModelServer, Unauthorized, UsageError
+from tiltyard.servers import Address
+from tiltyard.servers.connect import connect, open_server
+from tiltyard.servers.discover import PORTS, Found, addresses, discover, survey
+from tiltyard.servers.recognise import recognise
+from tiltyard.servers.simulator import DIALECT_NAMES, SimConfig, running
+from tiltyard.servers.wire import Reply
+
+Serve = Callable[..., Canned]
+
+VERSION, TAGS = {"version": "0.32.7"}, {"models": []}
+PROPS = {"build_info": "b1", "total_slots": 1, "default_generation_settings": {}}
+LOADING = Page({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503)
+
+
+def models(**fields: Any) -> dict[str, Any]:
+    return {"data": [{"id": "m", "object": "model", "created": 1, **fields}]}
+
+
+def recognised(pages: dict[str, Any], banner: str = "uvicorn", missing: Page = NOT_FOUND) -> str | None:
+    async def get(path: str) -> Reply:
+        page = pages.get(path, missing)
+        page = page if isinstance(page, Page) else Page(page)
+        return Reply(status=page.status, headers={"server": banner}, body=page.data)
+
+    return asyncio.run(recognise(get))
+
+
+@pytest.mark.parametrize(
+    ("pages", "dialect"),
+    [
+        ({"/api/version": VERSION, "/api/tags": TAGS}, "ollama"),
+        ({"/api/v1/models": {"models": []}}, "lmstudio"),
+        ({"/api/v0/models": {"data": [{"id": "m", "state": "loaded"}]}}, "lmstudio"),
+        ({"/props": PROPS}, "llamacpp"),
+        ({"/health": LOADING}, "llamacpp"),
+        ({"/v1/models": models(owned_by="llamacpp", meta={})}, "llamacpp"),
+        ({"/v1/models": models(), "/models": models(status={"value": "unloaded"})}, "llamacpp"),
+        ({"/v1/models": models(owned_by="vllm", max_model_len=9)}, "vllm"),
+        ({"/v1/models": models(owned_by="me", max_model_len=9)}, "vllm"),
+        ({"/get_model_info": {"model_path": "/m"}, "/v1/models": models(owned_by="sglang")}, "sglang"),
+        ({"/v1/models": models(owned_by="somebody")}, "openai"),
+        ({"/v1/models": models(), "/health": {"status": "ok"}}, "openai"),
+        ({"/models": models()}, "openai"),
+        ({"/v1/models": {"data": []}}, "openai"),
+        ({}, None),
+    ],
+)
+def test_marks(pages: dict[str, Any], dialect: str | None) -> None:
+    assert recognised(pages) == dialect
+
+
+def test_mlx_is_known_by_its_banner_and_bare_entries() -> None:
+    pages = {"/v1/models": models(), "/health": {"status": "ok"}}
+    assert recognised(pages, banner="BaseHTTP/0.6 Python/3.12") == "mlx"
+    assert recognised({**pages, "/v1/models": models(owned_by="x")}, banner="BaseHTTP/0.6") == "openai"
+
+
+def test_imitations_of_ollama_do_not_win() -> None:
+    ollama = {"/api/version": VERSION, "/api/tags": TAGS}
+    assert recognised({**ollama, "/props": PROPS}) == "llamacpp"  # llama-server has /api/tags, too
+    assert recognised({"/api/version": VERSION, "/v1/models": models(owned_by="proxy")}) == "openai"
+
+
+def test_a_200_is_no_mark() -> None:
+    unknown = Page({"error": "Unexpected endpoint or method. (GET /foo)"})
+    assert recognised({}, missing=unknown) is None
+    assert recognised({"/api/v1/models": {"models": [{"key": "m"}]}}, missing=unknown) == "lmstudio"
+    assert recognised({}, missing=Page(b"<html>", kind="text/html")) is None
+
+
+def test_every_dialect_is_found_and_its_models_with_it() -> None:
+    with running(SimConfig(delay=False)) as sim:
+        found = asyncio.run(discover([sim.url(dialect) for dialect in DIALECT_NAMES]))
+    assert [each.info.dialect for each in found if each.info] == list(DIALECT_NAMES)
+    assert all(each.models for each in found)
+
+
+@pytest.fixture
+def silent() -> Any:
+    """A port that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_silent_port_delays_nobody_and_is_reported(silent: str, serve: Serve) -> None:
+    canned = serve({"GET /api/version": VERSION, "GET /api/tags": TAGS, "GET /api/ps": TAGS})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{free.getsockname()[1]}"
+        started = time.perf_counter()
+        found = asyncio.run(survey([silent, silent + "/a", canned.url, dead], timeout_s=0.3))
+        took = time.perf_counter() - started
+    assert took < 0.9
+    assert [(each.url, each.info.dialect if each.info else None) for each in found] == [
+        (silent, None),
+        (silent + "/a", None),
+        (canned.url, "ollama"),
+    ]
+    assert "does not answer" in (found[0].problem or "")
+    assert asyncio.run(discover([silent, dead], timeout_s=0.1)) == []
+
+
+def test_what_cannot_be_used_is_reported_with_the_reason(serve: Serve) -> None:
+    web, locked = serve({}, missing=Page(b"<html>")), serve({}, missing=Page({"error": "no key"}, 401))
+    first, second = asyncio.run(survey([web.url, locked.url], timeout_s=3))
+    assert "not as a model server" in (first.problem or "")
+    assert "no key" in (second.problem or "")
+    assert second.remedy
+
+
+def test_connecting_to_them_raises(serve: Serve) -> None:
+    web, locked = serve({}, missing=Page(b"<html>")), serve({}, missing=Page({"error": "no key"}, 401))
+    with pytest.raises(NotAModelServer):
+        asyncio.run(connect(web.url))
+    with pytest.raises(Unauthorized):
+        asyncio.run(connect(locked.url))
+
+
+def test_known_ports_and_named_addresses_are_looked_at() -> None:
+    looked = addresses()
+    assert {f"http://127.0.0.1:{port}" for port in PORTS} <= set(looked)
+    assert {8080, 9931} <= set(PORTS)  # llama-server moves from one to the other
+    assert len(looked) == len(set(looked))
+
+
+def test_unknown_dialects_are_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        open_server("olama", Address(url="http://127.0.0.1:1"))
+    assert "ollama" in caught.value.remedy
+    with pytest.raises(UsageError, match="neither"):
+        asyncio.run(connect())
+
+
+def test_found_is_a_value() -> None:
+    assert Found(url="http://h") == Found(url="http://h")
