@@ -1,4 +1,4 @@
-"""The terminal's summary and board: complete, in any width, with words where colour is missing."""
+"""The terminal's summary: complete, in any width, with words where colour is missing."""
 
 import io
 
@@ -7,26 +7,13 @@ import pytest
 from rich.console import Console
 
 from tests.reports import made
-from tiltyard.reports.terminal import bar, render_board, render_summary
+from tiltyard.reports.terminal import render_summary
 
 
 def shown(render, value, width=110):
     out = io.StringIO()
     render(value, Console(file=out, width=width, color_system=None))
     return out.getvalue()
-
-
-def row(run, **more):
-    """A row as `Store.board` gives it."""
-    summary = run.summary
-    return {
-        "run_id": run.id, "model": run.model.name, "quantization": run.model.quantization,
-        "size_bytes": run.model.size_bytes, "dialect": run.server.dialect,
-        "load_ms": summary["load"]["load_ms"],
-        **{m: {"n": f["n"], "mean": f["mean"], "p50": f["p50"], "low": f["ci95"][0], "high": f["ci95"][1]}
-           for m in ("decode_tps", "prefill_tps", "ttft_ms") for f in [summary[m]]},
-        "client_bound": False, **more,
-    }  # fmt: skip
 
 
 def test_a_summary_has_figures_and_what_next():
@@ -56,33 +43,17 @@ def test_cautions_are_words():
     assert "token counts are estimates" in text
 
 
-@pytest.mark.parametrize("width", [60, 80, 110, 200])
-def test_the_board_fits_any_width(width):
-    rows = [row(run) for _, run in made.everything()]
-    text = shown(render_board, rows, width)
-    assert all(len(line) <= width for line in text.splitlines())
-    for _, run in made.everything():
-        assert run.model.name in text.replace("\n", "")
-    assert ("13.8 GB" in text) is (width >= 96)
-
-
 def test_hostile_names_reach_no_terminal():
-    run = made.quick("[bold]x[/]\x1b]0;owned\x07\u202e").run()
-    for text in (shown(render_board, [row(run)]), shown(render_summary, run.summary)):
-        assert "\x1b" not in text
-        assert "\u202e" not in text
-        assert "[bold]x[/]" in text
+    run = made.quick("[bold]x[/]:star:\x1b]0;owned\x07\u202e").run()
+    text = shown(render_summary, run.summary)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "[bold]x[/]:star:" in text
 
 
-def test_an_empty_board_and_unknown_figures():
-    assert shown(render_board, []).strip()
-    text = shown(render_board, [{"model": "m", "decode_tps": None, "ttft_ms": None, "client_bound": True}])
-    assert "–" in text
-    assert "the client was the bottleneck" in text
-
-
-def test_bars_are_in_proportion():
-    assert len(bar(100, 100)) == 14
-    assert bar(50, 100) == "█" * 7
-    assert bar(1, 10_000) == "▏"
-    assert bar(None, 10) == bar(5, 0) == ""
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_figures_fit_any_width(width):
+    text = shown(render_summary, made.everything()[0][1].summary, width)
+    table = [line for line in text.splitlines() if line.startswith(("decode", "prefill"))]
+    assert len(table) == 2
+    assert all(len(line.rstrip()) <= width for line in table)

@@ -132,10 +132,10 @@ def show(found: Comparison, a: Run, b: Run) -> None:
     from tiltyard.reports.comparison import METRICS
     from tiltyard.reports.words import NOTHING, clean
 
-    console = Console()
+    console = Console(highlight=False, emoji=False)  # a model may be called `a:star:`
     for letter, run in (("A", a), ("B", b)):
         words = f"{run.model.name}  {run.model.quantization or ''}  {run.started_at[:16].replace('T', ' ')}"
-        console.print(f"[bold]{letter}[/]  {run.id}  {escape(clean(words, 200))}", highlight=False)
+        console.print(f"[bold]{letter}[/]  {run.id}  {escape(clean(words, 200))}")
     table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
     for name in ("", "metric", "B / A", "95 % interval", "pairs, or n", "B against A"):
         table.add_column(name)
@@ -162,10 +162,9 @@ def show(found: Comparison, a: Run, b: Run) -> None:
             f"  {escape(d.name)}: {escape(clean(d.a, 64))} → {escape(clean(d.b, 64))}", highlight=False
         )
     for warning in found.warnings:
-        console.print(f"[yellow]careful:[/] {escape(warning)}", highlight=False)
+        console.print(f"[yellow]careful:[/] {escape(warning)}")
     console.print(
         "Intervals hold for the requests of these two runs; what changes from run to run is not in them. "
         f"Several metrics: claims are Holm-corrected. Ties are within {100 * found.margin:g} %.",
         style="dim",
-        highlight=False,
     )
