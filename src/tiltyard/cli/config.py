@@ -1,4 +1,7 @@
-"""`tiltyard config`: each setting, its value, and where the value comes from. Keys are never printed."""
+"""`tiltyard config`: each setting, its value, and where the value comes from.
+
+Shows and never changes anything; API keys are only said to be set, never printed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The commands that read the store: `board`, `runs`, `show`, and `rm`, which deletes from it."""
+"""The commands that read the store: `board`, `runs`, `show`, and `rm`, which deletes from it.
+
+They fetch and choose; how it looks on a terminal is in `showing.py`.
+"""
 
 from __future__ import annotations
 

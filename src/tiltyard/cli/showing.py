@@ -29,7 +29,7 @@ _ANSWER_CHARS = 4_000
 def console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)  # a model may be called `a:star:`
 
 
 def plain_table() -> Table:

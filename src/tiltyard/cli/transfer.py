@@ -1,4 +1,7 @@
-"""`tiltyard export` and `import`: results to other programs, and whole runs from machine to machine."""
+"""`tiltyard export` and `import`: results to other programs, and whole runs from machine to machine.
+
+The formats are in `reports/export.py` and `reports/bundle.py`; here files are opened and runs chosen.
+"""
 
 from __future__ import annotations
 
