@@ -20,6 +20,7 @@ from tiltyard.servers.wire import Reply, Wire, open_wire
 
 ENTRY_POINTS = "tiltyard.servers"
 PROBE_S = 5.0
+AT_ONCE = 3
 HOMES: Mapping[str, str] = {  # where a dialect is when only its name is given
     "ollama": "http://127.0.0.1:11434",
     "lmstudio": "http://127.0.0.1:1234",
@@ -90,14 +91,18 @@ async def connect(
 async def find_dialect(address: Address) -> str:
     """Look at the bodies of an unknown server. A refusal counts only if nothing else told who it is.
 
-    All pages are asked for at once: some servers take 40 ms over each.
+    Several pages are asked for at once, since some servers take 40 ms over each; not too many, since a
+    backlog of 5 connections (Python's own servers) makes the ones too many wait for a second.
     """
     wire = open_wire(address)
     seen = {FIRST_PAGE: await first_page(wire)}
 
+    gate = asyncio.Semaphore(AT_ONCE)
+
     async def look(path: str) -> None:
         try:
-            seen[path] = await wire.call("GET", path, timeout_s=PROBE_S)
+            async with gate:
+                seen[path] = await wire.call("GET", path, timeout_s=PROBE_S)
         except NoServer:  # it is there, it only has nothing to say about this page
             seen[path] = Reply(status=0)
 

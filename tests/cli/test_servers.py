@@ -1,0 +1,102 @@
+"""`tiltyard servers` and `tiltyard models`, as processes, against the simulator."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Finished
+from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
+
+Tiltyard = Callable[..., Finished]
+ODD = "evil/[bold]🦙[/bold] :smile: \x1b[31m" + "y" * 120
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Running]:
+    models = (
+        SimModel(name="alpha:7b", loaded=True, vram_fraction=0.7),
+        SimModel(name="beta:30b-a3b", parameters=30_000_000_000, active_parameters=3_000_000_000, experts=128,
+                 experts_used=8, capabilities=("completion", "tools", "thinking")),
+        SimModel(name=ODD),
+    )  # fmt: skip
+    with running(SimConfig(models=models, delay=False)) as started:
+        yield started
+
+
+@pytest.fixture
+def dead() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_servers_as_a_table_of_80_columns(tiltyard: Tiltyard, sim: Running) -> None:
+    done = tiltyard(
+        "servers", "--server", sim.url("ollama"), "--server", sim.url("llamacpp"), env={"COLUMNS": "80"}
+    )
+    assert done.code == 0, done.err
+    assert max(len(line) for line in done.out.splitlines()) <= 80
+    for word in (
+        "ollama",
+        "0.32.7",
+        sim.url("ollama").removeprefix("http://"),
+        "alpha:7b",
+        "llamacpp",
+        "slots",
+    ):
+        assert word in done.out
+
+
+def test_servers_for_programs(tiltyard: Tiltyard, sim: Running) -> None:
+    done = tiltyard("servers", "--json", "--server", sim.url("ollama"))
+    (row,) = json.loads(done.out)
+    assert (row["dialect"], row["version"], row["loaded"]) == ("ollama", "0.32.7", ["alpha:7b"])
+    assert row["models"] == ["alpha:7b", "beta:30b-a3b", ODD]
+    assert row["problem"] is None
+
+
+def test_none_found_is_an_error_for_people_and_an_empty_list_for_programs(
+    tiltyard: Tiltyard, dead: str
+) -> None:
+    done = tiltyard("servers", "--server", dead)
+    assert done.code == 3
+    assert done.err.startswith("error: no model server answers")
+    assert "try: start one" in done.err
+    done = tiltyard("servers", "--json", "--server", dead)
+    assert (done.code, json.loads(done.out)) == (0, [])
+
+
+def test_models_show_every_part_of_an_identity(tiltyard: Tiltyard, sim: Running) -> None:
+    done = tiltyard("models", "--server", sim.url("ollama"), env={"COLUMNS": "80"})
+    assert done.code == 0, done.err
+    assert max(len(line) for line in done.out.splitlines()) <= 80
+    for word in ("● alpha:7b", "○ beta:30b-a3b", "30.0B", "3.0B act.", "Q4_K_M", "4.80 b/w", "MoE", "dense"):
+        assert word in done.out
+    for word in ("8k /", "32k", "4.2 GB", "2.9 GB", "30% CPU", "tools, thinking, schema", "digest "):
+        assert word in done.out
+
+
+def test_names_are_text_and_nothing_else(tiltyard: Tiltyard, sim: Running) -> None:
+    out = tiltyard("models", "--server", sim.url("ollama")).out
+    assert "\x1b" not in out
+    assert ":smile:" in out
+    assert "[bold]" in out
+
+
+def test_models_for_programs(tiltyard: Tiltyard, sim: Running) -> None:
+    rows = json.loads(tiltyard("models", "--json", "--server", sim.url("ollama")).out)
+    assert [row["name"] for row in rows] == ["alpha:7b", "beta:30b-a3b", ODD]
+    assert rows[0]["dialect"] == "ollama"
+    assert (rows[1]["moe"], rows[1]["context_max"]) == (True, 32768)
+
+
+def test_a_file_is_read_without_any_server(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    done = tiltyard("models", "missing.gguf")
+    assert done.code == 3
+    assert "no model file at" in done.err
+    assert "Traceback" not in done.err
