@@ -1,4 +1,7 @@
-"""`tiltyard simulate`: made-up models of known speed and ability, served in every dialect until Ctrl+C."""
+"""`tiltyard simulate`: made-up models of known speed and ability, served in every dialect.
+
+It runs until Ctrl+C; what the server is made of is in `servers/simulator`.
+"""
 
 from __future__ import annotations
 

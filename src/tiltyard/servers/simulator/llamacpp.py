@@ -1,17 +1,22 @@
-"""llama-server: chat with timings, its native listing and counting services, and the router mode."""
+"""llama-server: chat with timings, its native listing and counting services, and the router mode.
+
+The quantization is nowhere told, and no names of experts, as with the real one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.servers.simulator import tokens
 from tiltyard.servers.simulator.asking import read_body, read_openai, refuse_key, template
+from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
 from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply, now_ns
 from tiltyard.servers.simulator.engine import Engine
 from tiltyard.servers.simulator.faults import Faults
-from tiltyard.servers.simulator.shapes import OpenAIShape, Spent
+from tiltyard.servers.simulator.shapes import Spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,52 +24,6 @@ if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
 
 BUILD = "b9554-d403f00ec"
-
-
-class LlamaShape(OpenAIShape):
-    key = "llamacpp"
-    fingerprint = BUILD
-    role_style = "null"
-    error_form = "llamacpp"
-
-    def chunk(self, choices: list[Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        out = {
-            "choices": choices,
-            "created": self.created,
-            "id": self.id_prefix + self.stamp,
-            "model": self.model,
-            "system_fingerprint": BUILD,
-            "object": "text_completion" if self.text_only else "chat.completion.chunk",
-        }
-        return {**out, **extra} if extra else out
-
-    def choice(self, delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
-        if self.text_only:
-            return {"text": delta.get("content") or "", "index": 0, "logprobs": None, "finish_reason": finish}
-        return {"finish_reason": finish, "index": 0, "delta": delta}
-
-    def each(self, spent: Spent) -> Mapping[str, Any] | None:
-        return {"timings": timings(spent)} if "timings_per_token" in self.ask.options else None
-
-    def extras(self, spent: Spent) -> Mapping[str, Any]:
-        return {} if self.faults.get("stats") == "none" else {"timings": timings(spent)}
-
-    def ping(self) -> bytes:
-        return b":\n\n"
-
-    def progress(self, done: int, spent: Spent) -> bytes | None:
-        if "return_progress" not in self.ask.options:
-            return None
-        share = done / spent.fresh if spent.fresh else 1.0
-        state = {
-            "total": spent.prompt,
-            "cache": spent.cached,
-            "processed": spent.cached + done,
-            "time_ms": int(spent.prefill_ns * share / 1e6),
-        }
-        return self.sse(
-            self.chunk([self.choice({"role": "assistant", "content": None})], {"prompt_progress": state})
-        )
 
 
 def timings(spent: Spent) -> dict[str, Any]:
@@ -82,6 +41,41 @@ def timings(spent: Spent) -> dict[str, Any]:
         "predicted_per_token_ms": predicted_ms / output if output else 0.0,
         "predicted_per_second": output * 1e3 / predicted_ms,
     }
+
+
+def _each(shape: OpenAIShape, spent: Spent) -> Mapping[str, Any]:
+    return {"timings": timings(spent)} if "timings_per_token" in shape.ask.options else {}
+
+
+def _extras(shape: OpenAIShape, spent: Spent) -> Mapping[str, Any]:
+    return {} if shape.faults.get("stats") == "none" else {"timings": timings(spent)}
+
+
+def _progress(shape: OpenAIShape, done: int, spent: Spent) -> bytes | None:
+    if "return_progress" not in shape.ask.options:
+        return None
+    share = done / spent.fresh if spent.fresh else 1.0
+    state = {
+        "total": spent.prompt,
+        "cache": spent.cached,
+        "processed": spent.cached + done,
+        "time_ms": int(spent.prefill_ns * share / 1e6),
+    }
+    delta = {"role": "assistant", "content": None}
+    return shape.sse(shape.chunk([shape.choice(delta)], {"prompt_progress": state}))
+
+
+FLAVOUR = Flavour(
+    "llamacpp",
+    fingerprint=BUILD,
+    role="null",
+    error_form="llamacpp",
+    choices_first=True,
+    ping=b":\n\n",
+    extras=_extras,
+    each=_each,
+    progress=_progress,
+)
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
@@ -109,7 +103,7 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
 
 def chat(site: Site, request: Request) -> Reply | None:
     ask = read_openai(site, request, lenient=not site.config.router)
-    return ask if isinstance(ask, Reply) else site.chat(request, ask, LlamaShape)
+    return ask if isinstance(ask, Reply) else site.chat(request, ask, partial(OpenAIShape, FLAVOUR))
 
 
 def _model(site: Site, name: str | None) -> SimModel:

@@ -6,6 +6,7 @@ Unknown paths answer 200 with an error object, as the real one does.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.servers.simulator import tokens
@@ -20,11 +21,12 @@ from tiltyard.servers.simulator.asking import (
     template,
     whole,
 )
+from tiltyard.servers.simulator.chunks import OpenAIShape
 from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply, now_ns
 from tiltyard.servers.simulator.engine import Engine
 from tiltyard.servers.simulator.faults import Faults
-from tiltyard.servers.simulator.lmstudio_shapes import LMStudioShape, V0Shape, V1Shape
+from tiltyard.servers.simulator.lmstudio_shapes import OPENAI, V0, V1Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,12 +182,12 @@ def unload(site: Site, request: Request) -> Reply:
 
 def openai_chat(site: Site, request: Request) -> Reply | None:
     ask = read_openai(site, request)
-    return ask if isinstance(ask, Reply) else site.chat(request, ask, LMStudioShape)
+    return ask if isinstance(ask, Reply) else site.chat(request, ask, partial(OpenAIShape, OPENAI))
 
 
 def v0_chat(site: Site, request: Request) -> Reply | None:
     ask = read_openai(site, request)
-    return ask if isinstance(ask, Reply) else site.chat(request, ask, V0Shape)
+    return ask if isinstance(ask, Reply) else site.chat(request, ask, partial(OpenAIShape, V0))
 
 
 def v1_chat(site: Site, request: Request) -> Reply | None:

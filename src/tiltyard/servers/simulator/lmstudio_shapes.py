@@ -1,4 +1,7 @@
-"""LM Studio's answers on the wire: v0 with stats, v1 with named events, /v1 as OpenAI's."""
+"""LM Studio's answers on the wire: v0 with stats, v1 with named events.
+
+Its /v1 is OpenAI's, with usage only when asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +9,52 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiltyard.servers.simulator.answer import Answer, Ask, Piece
-from tiltyard.servers.simulator.shapes import OpenAIShape, Shape, Spent, encode
+from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
+from tiltyard.servers.simulator.shapes import Shape, Spent, encode
 
 RUNTIME = {"name": "llama.cpp-linux-x86_64-avx2", "version": "1.52.0", "supported_formats": ["gguf"]}
 
 
-class LMStudioShape(OpenAIShape):
-    """/v1: usage only when asked for."""
+def _stats(shape: OpenAIShape, spent: Spent) -> dict[str, Any]:
+    # As with the real one, the rate is not quite tokens / generation_time.
+    rate = spent.output / max((spent.decode_ns + 0.02 * spent.prefill_ns) / 1e9, 1e-9)
+    reason = {"stop": "eosFound", "length": "maxPredictedTokensReached", "tool_calls": "toolCalls"}
+    model = shape.ask.model
+    return {
+        "stats": {
+            "tokens_per_second": rate,
+            "time_to_first_token": (spent.load_ns + spent.prefill_ns) / 1e9,
+            "generation_time": spent.decode_ns / 1e9,
+            "stop_reason": reason[shape.answer.finish],
+        },
+        "model_info": {
+            "arch": model.architecture,
+            "quant": model.quantization,
+            "format": "gguf",
+            "context_length": model.context,
+        },
+        "runtime": RUNTIME,
+    }
 
-    key = "lmstudio"
-    role_style = "first"
 
-    def choice(self, delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
-        if not self.text_only and delta:
-            delta = {"role": "assistant", **delta}
-        return super().choice(delta, finish)
+def _v0_extras(shape: OpenAIShape, spent: Spent) -> Mapping[str, Any]:
+    return _stats(shape, spent) if not shape.ask.stream else {}
 
 
-class V0Shape(LMStudioShape):
-    """/api/v0: stats, model_info and runtime, by default on the chunk that finishes."""
+def _v0_closing(shape: OpenAIShape, spent: Spent) -> list[bytes]:
+    """Stats and usage on the chunk that finishes, unless a fault puts them elsewhere."""
+    where = shape.faults.get("stats") or shape.faults.get("usage") or "finish"
+    extra = {"usage": shape.usage(spent), **_stats(shape, spent)}
+    if not shape.ask.usage and "stats" not in shape.faults and "usage" not in shape.faults:
+        del extra["usage"]  # as reported of recent builds: none without include_usage
+    chunks = [shape.chunk(shape.last_choices(), extra if where in ("finish", "both") else None)]
+    if where in ("trailing", "both"):
+        chunks.append(shape.chunk([], extra))
+    return [*map(shape.sse, chunks), b"data: [DONE]\n\n"]
 
-    key = "lmstudio-v0"
 
-    def extras(self, spent: Spent) -> Mapping[str, Any]:
-        return self._stats(spent) if not self.ask.stream else {}
-
-    def _stats(self, spent: Spent) -> dict[str, Any]:
-        generation = spent.decode_ns / 1e9
-        # As with the real one, the rate is not quite tokens / generation_time.
-        rate = spent.output / max((spent.decode_ns + 0.02 * spent.prefill_ns) / 1e9, 1e-9)
-        reason = {"stop": "eosFound", "length": "maxPredictedTokensReached", "tool_calls": "toolCalls"}
-        model = self.ask.model
-        return {
-            "stats": {
-                "tokens_per_second": rate,
-                "time_to_first_token": (spent.load_ns + spent.prefill_ns) / 1e9,
-                "generation_time": generation,
-                "stop_reason": reason[self.answer.finish],
-            },
-            "model_info": {
-                "arch": model.architecture,
-                "quant": model.quantization,
-                "format": "gguf",
-                "context_length": model.context,
-            },
-            "runtime": RUNTIME,
-        }
-
-    def closing(self, spent: Spent) -> list[bytes]:
-        where = self.faults.get("stats") or self.faults.get("usage") or "finish"
-        extra = {"usage": self.usage(spent), **self._stats(spent)}
-        if not self.ask.usage and "stats" not in self.faults and "usage" not in self.faults:
-            del extra["usage"]  # zed#57861: none without include_usage
-        last = self.chunk(self.last_choices(), extra if where in ("finish", "both") else None)
-        chunks = [last]
-        if where in ("trailing", "both"):
-            chunks.append(self.chunk([], extra))
-        return [*map(self.sse, chunks), b"data: [DONE]\n\n"]
+OPENAI = Flavour("lmstudio", fingerprint="fp_simulator", role="each")
+V0 = OPENAI._replace(key="lmstudio-v0", extras=_v0_extras, closing=_v0_closing)
 
 
 class V1Shape(Shape):

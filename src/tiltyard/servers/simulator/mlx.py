@@ -6,12 +6,14 @@ The end of the body is the end of the connection; an error inside the stream is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.servers.simulator.asking import openai_error, read_openai
+from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
 from tiltyard.servers.simulator.config import SimConfig
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
-from tiltyard.servers.simulator.shapes import OpenAIShape, Spent
+from tiltyard.servers.simulator.shapes import Spent
 
 if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
@@ -20,26 +22,28 @@ FINGERPRINT = "0.32.0-0.30.1-macOS-15.5-arm64-arm-64bit-applegpu_g14s"
 _DEFAULT_TOKENS = 512
 
 
-class MlxShape(OpenAIShape):
-    key = "mlx"
-    fingerprint = FINGERPRINT
-    role_style = "always"
-    reasoning_field = "reasoning"
-    whole_calls = True
-    error_form = "mlx"
+def _progress(shape: OpenAIShape, done: int, spent: Spent) -> bytes | None:
+    return b": keepalive %d/%d\n\n" % (spent.cached + done, spent.prompt)
 
-    def progress(self, done: int, spent: Spent) -> bytes | None:
-        return b": keepalive %d/%d\n\n" % (spent.cached + done, spent.prompt)
 
-    def closing(self, spent: Spent) -> list[bytes]:
-        events = super().closing(spent)
-        # The usage chunk calls itself a completion, not a chunk.
-        return [
-            event.replace(b'"chat.completion.chunk"', b'"chat.completion"')
-            if b'"choices":[]' in event
-            else event
-            for event in events
-        ]
+def _closing(shape: OpenAIShape, spent: Spent) -> list[bytes]:
+    # The usage chunk calls itself a completion, not a chunk.
+    old, new = b'"chat.completion.chunk"', b'"chat.completion"'
+    return [
+        event.replace(old, new) if b'"choices":[]' in event else event for event in shape.plain_closing(spent)
+    ]
+
+
+FLAVOUR = Flavour(
+    "mlx",
+    fingerprint=FINGERPRINT,
+    role="always",
+    reasoning="reasoning",
+    whole_calls=True,
+    error_form="mlx",
+    progress=_progress,
+    closing=_closing,
+)
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
@@ -74,7 +78,7 @@ def chat(site: Site, request: Request) -> Reply | None:
         ask.max_tokens = _DEFAULT_TOKENS
         if ask.model.stops_at is None:
             ask.max_tokens = min(_DEFAULT_TOKENS, ask.model.natural_tokens)
-    return site.chat(request, ask, MlxShape)
+    return site.chat(request, ask, partial(OpenAIShape, FLAVOUR))
 
 
 def unknown(site: Site, request: Request) -> Reply:

@@ -1,10 +1,14 @@
-"""Ollama: the native API (NDJSON, durations in ns, keep_alive) and its OpenAI layer."""
+"""Ollama: the native API with its keep_alive and reloading, and its OpenAI layer.
+
+What an answer looks like is in `ollama_shapes.py`.
+"""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.servers.simulator import tokens
@@ -17,11 +21,12 @@ from tiltyard.servers.simulator.asking import (
     template,
     whole,
 )
+from tiltyard.servers.simulator.chunks import OpenAIShape
 from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply, now_ns
 from tiltyard.servers.simulator.engine import Engine
 from tiltyard.servers.simulator.faults import Faults
-from tiltyard.servers.simulator.ollama_shapes import OllamaOpenAIShape, OllamaShape, rfc3339
+from tiltyard.servers.simulator.ollama_shapes import FLAVOUR, OllamaShape, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -282,7 +287,7 @@ def openai_chat(site: Site, request: Request) -> Reply | None:
     if isinstance(ask, Reply):
         return ask
     site.engine(ask.model).expires = time.time() + 300
-    return site.chat(request, ask, OllamaOpenAIShape)
+    return site.chat(request, ask, partial(OpenAIShape, FLAVOUR))
 
 
 def openai_models(site: Site, request: Request) -> Reply:

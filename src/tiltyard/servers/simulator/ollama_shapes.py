@@ -1,4 +1,7 @@
-"""Ollama's answers on the wire: native NDJSON with durations in ns, and its OpenAI layer."""
+"""Ollama's answers on the wire: native NDJSON, and its OpenAI layer.
+
+Durations are ns, and a figure that is zero is absent.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tiltyard.servers.simulator.answer import Answer, Ask, Piece
-from tiltyard.servers.simulator.shapes import OpenAIShape, Shape, Spent, encode
+from tiltyard.servers.simulator.chunks import Flavour
+from tiltyard.servers.simulator.shapes import Shape, Spent, encode
 
 
 def rfc3339(unix_ns: int) -> str:
@@ -103,17 +107,14 @@ class OllamaShape(Shape):
         return self._line({**self._said(message), **self._end(spent)})
 
 
-class OllamaOpenAIShape(OpenAIShape):
-    key = "ollama-v1"
-    fingerprint = "fp_ollama"
-    role_style = "always"
-    reasoning_field = "reasoning"
-    whole_calls = True
-    cached_details = False
-    error_form = "ollama-v1"
-
-    def error(self, form: str) -> list[bytes]:
-        # By reading of its source: an error after the first chunk becomes an empty chunk, the last.
-        if form != "ollama-v1":
-            return super().error(form)
-        return [self.sse({**self.chunk([self.choice({"content": ""})]), "model": ""})]
+# By reading of its source: an error after the first chunk becomes an empty chunk, and the stream ends.
+FLAVOUR = Flavour(
+    "ollama-v1",
+    fingerprint="fp_ollama",
+    role="always",
+    reasoning="reasoning",
+    cached_details=False,
+    whole_calls=True,
+    error_form="ollama-v1",
+    hides_errors=True,
+)

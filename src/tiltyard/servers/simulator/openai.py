@@ -1,17 +1,23 @@
-"""A plain OpenAI-compatible server: models, chat and text completions, with an optional key."""
+"""A plain OpenAI-compatible server: models, chat and text completions.
+
+It asks for a key where one is set; everything else is refused as OpenAI refuses it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tiltyard.servers.simulator.asking import openai_error, read_openai, refuse_key
+from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
 from tiltyard.servers.simulator.config import SimConfig
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
-from tiltyard.servers.simulator.shapes import OpenAIShape
 
 if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
+
+FLAVOUR = Flavour("openai", fingerprint="fp_simulator")
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
@@ -24,7 +30,7 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
 
 def chat(site: Site, request: Request) -> Reply | None:
     ask = read_openai(site, request)
-    return ask if isinstance(ask, Reply) else site.chat(request, ask, OpenAIShape)
+    return ask if isinstance(ask, Reply) else site.chat(request, ask, partial(OpenAIShape, FLAVOUR))
 
 
 def models(site: Site, request: Request) -> Reply:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tiltyard.servers.simulator.answer import Answer, Ask, Piece, pieces
+from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, now_ns
 from tiltyard.servers.simulator.engine import Engine, Slot
-from tiltyard.servers.simulator.shapes import Shape, Spent
+from tiltyard.servers.simulator.pace import Pacer
+from tiltyard.servers.simulator.shapes import Prepared, Shape, Spent
 from tiltyard.servers.simulator.stream import Stream
-from tiltyard.servers.simulator.truth import Entry
-
-if TYPE_CHECKING:
-    from tiltyard.servers.simulator.site import Site
+from tiltyard.servers.simulator.truth import Entry, Truth
 
 # Faults that need every event in its own hands; without them babble goes out as prepared bytes.
 _BY_HAND = frozenset(
@@ -28,10 +27,25 @@ _BY_HAND = frozenset(
 _FIRST_CHUNK = 2048  # prompt tokens in vLLM's first engine step
 
 
+class Place(Protocol):
+    """Where turns are served: what a `Site` has for them."""
+
+    config: SimConfig
+    pacer: Pacer
+    truth: Truth
+    prepared: Prepared
+
+    def engine(self, model: SimModel) -> Engine:
+        """The state of a model."""
+
+    def take_in(self, engine: Engine) -> None:
+        """A model is in memory now."""
+
+
 class Turn:
     """One request being answered."""
 
-    def __init__(self, site: Site, request: Request, entry: Entry, shape: Shape) -> None:
+    def __init__(self, site: Place, request: Request, entry: Entry, shape: Shape) -> None:
         self.site = site
         self.request = request
         self.entry = entry

@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiltyard import __version__
 from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.servers.simulator.config import SimConfig
-from tiltyard.servers.simulator.connection import Connection, Reply, Request, json_reply
-from tiltyard.servers.simulator.faults import FAULTS, Fault, choose, parse_fault
+from tiltyard.servers.simulator.connection import Connection
+from tiltyard.servers.simulator.faults import parse_fault
 from tiltyard.servers.simulator.pace import Pacer
-from tiltyard.servers.simulator.shapes import Prepared
 from tiltyard.servers.simulator.site import Hub, Site, reachable
-from tiltyard.servers.simulator.truth import Truth
+from tiltyard.servers.simulator.world import World
 
 
 class Simulator:
@@ -32,19 +30,13 @@ class Simulator:
 
     def __init__(self, config: SimConfig) -> None:
         self.config = config
-        self.truth = Truth(config.truth_requests, config.truth_writes)
-        self.prepared = Prepared()
-        self.connections: set[Connection] = set()
-        self.faults: list[Fault] = [parse_fault(text) for text in config.faults]
-        self.always = [fault for fault in self.faults if fault[2:] == (None, None, None)]
-        self.standing = choose(self.always, None, 0, config.seed)
-        self.number = 0
-        self.shared_port = 0
         self.sites: dict[str, Site] = {}
-        self._seen: dict[int, int] = {}
+        self.shared_port = 0
         self._servers: list[asyncio.Server] = []
         if not config.models:
             raise UsageError("the simulator has no model", "give it one with --model NAME")
+        for text in config.faults:
+            parse_fault(text)  # a wrong one is told before anything listens
 
     def url(self, dialect: str | None = None) -> str:
         """Base address of a dialect's server, of "all" behind one port, or without a name of the first."""
@@ -57,20 +49,12 @@ class Simulator:
     def _url(self, port: int) -> str:
         return f"http://{reachable(self.config.host)}:{port}"
 
-    def occurrence(self, key: int) -> int:
-        """How often this very prompt came before: repetitions differ, yet in a way that can be repeated."""
-        if len(self._seen) > 100_000:
-            self._seen.clear()
-        before = self._seen.get(key, 0)
-        self._seen[key] = before + 1
-        return before
-
     async def __aenter__(self) -> Simulator:
         loop = asyncio.get_running_loop()
-        self.pacer = Pacer(loop)
+        self.world = World(self.config, Pacer(loop))
         try:
             for dialect in self.config.dialects:
-                site = Site(self, dialect)
+                site = Site(self.world, dialect)
                 port = self.config.ports.get(dialect, 0)
                 site.port = await self._listen(loop, site.connect, port)
                 self.sites[dialect] = site
@@ -83,11 +67,12 @@ class Simulator:
             raise UsageError(
                 f"cannot listen: {error.strerror or error}", "choose another --port-base"
             ) from None
+        self.world.urls = self.urls()
         return self
 
     def _connection(self, hub: Hub) -> Connection:
         connection = Connection(hub.handle, "simulator")
-        connection.log = self.connections
+        connection.log = self.world.connections
         return connection
 
     async def _listen(
@@ -101,36 +86,12 @@ class Simulator:
     async def __aexit__(self, *_: object) -> None:
         for server in self._servers:
             server.close()
-        self.pacer.close()
-        for connection in list(self.connections):
+        self.world.pacer.close()
+        for connection in list(self.world.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
         for server in self._servers:
             await server.wait_closed()
-
-    # ---- what is known about it
-
-    def about(self, request: Request) -> Reply:
-        """`/tiltyard`, `/tiltyard/truth`, `/tiltyard/faults`."""
-        if request.path == "/tiltyard/truth":
-            if request.method == "DELETE":
-                self.truth.reset()
-                self._seen.clear()
-                self.number = 0
-                return json_reply({"reset": True})
-            since = request.query.get("since", "0")
-            return json_reply(self.truth.read(int(since) if since.isdigit() else 0, request.query.get("id")))
-        if request.path == "/tiltyard/faults":
-            return json_reply(dict(FAULTS))
-        if request.path != "/tiltyard":
-            return json_reply({"error": "there are /tiltyard, /tiltyard/truth and /tiltyard/faults"}, 404)
-        models = [
-            {"name": model.name, "digest": model.digest, "quantization": model.quantization}
-            for model in self.config.models
-        ]
-        return json_reply(
-            {"server": "tiltyard-simulator", "version": __version__, "models": models, "urls": self.urls()}
-        )
 
 
 class Running:
@@ -147,7 +108,7 @@ class Running:
         """What really happened, oldest first; see `truth.py`."""
 
         async def read() -> list[dict[str, Any]]:
-            return self._simulator.truth.read(0, request_id)
+            return self._simulator.world.truth.read(0, request_id)
 
         return asyncio.run_coroutine_threadsafe(read(), self._loop).result(10)
 

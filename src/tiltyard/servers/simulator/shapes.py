@@ -1,4 +1,4 @@
-"""How an answer looks on the wire: the shape every dialect fills in, and OpenAI's chat chunks.
+"""How an answer looks on the wire: the shape that every dialect fills in, and its prepared bytes.
 
 A content event is `before + JSON text + after`, so that it costs one join, and fixed babble can be prepared
 once for all requests (`Prepared`). No timing and no sockets here.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Affix(NamedTuple):
     after: bytes
 
 
-class Shape:
+class Shape(ABC):
     """The base of all shapes. `stamp` is the id of the answer, all that differs between requests."""
 
     content_type = "text/event-stream"
@@ -70,9 +70,9 @@ class Shape:
             known = self._affixes[kind] = Affix(before, after)
         return known
 
+    @abstractmethod
     def event(self, kind: str, text: str) -> bytes:
         """One event with content (c) or reasoning (r)."""
-        raise NotImplementedError
 
     def piece(self, piece: Piece, spent: Spent) -> bytes:
         before, after = self.affix(piece.kind)
@@ -108,9 +108,9 @@ class Shape:
         """The news that so many of the fresh prompt tokens are done."""
         return None
 
+    @abstractmethod
     def closing(self, spent: Spent) -> list[bytes]:
         """Everything after the last token; the last of them ends the stream where that is told."""
-        raise NotImplementedError
 
     def error(self, form: str) -> list[bytes]:
         """An error inside the stream; an empty list: the connection just closes."""
@@ -129,9 +129,9 @@ class Shape:
         events = [b"data: " + encode(sse.get(form, sse["openai"])) + b"\n\n"]
         return [*events, b"data: [DONE]\n\n"] if form == "vllm" else events
 
+    @abstractmethod
     def whole(self, spent: Spent) -> bytes:
         """The answer to a request without streaming."""
-        raise NotImplementedError
 
 
 class Prepared:
@@ -177,175 +177,3 @@ class Prepared:
 
 def _mark(length: int) -> bytes:
     return (b"<stamp>" * 8)[:length]
-
-
-class OpenAIShape(Shape):
-    """Chat completion chunks. Subclasses of this one level down are the dialects' variations."""
-
-    key = "openai"
-    has_choices = True
-    id_prefix = "chatcmpl-"
-    fingerprint: str | None = "fp_simulator"
-    role_style = "empty"  # null | empty | first (in the first delta) | always (in every delta)
-    reasoning_field = "reasoning_content"
-    cached_details = True
-
-    def __init__(self, ask: Ask, answer: Answer) -> None:
-        super().__init__(ask, answer)
-        field = ask.faults.get("reasoning")
-        self.field = (
-            field if field in ("reasoning_content", "reasoning", "thinking") else self.reasoning_field
-        )
-        self.started = False
-        self.variable = bool(ask.options & {"continuous_usage", "timings_per_token"})
-        self.text_only = "text" in ask.options
-
-    # ---- one chunk
-
-    def chunk(self, choices: list[Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        out: dict[str, Any] = {
-            "id": self.id_prefix + self.stamp,
-            "object": "text_completion" if self.text_only else "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-        }
-        if self.fingerprint is not None:
-            out["system_fingerprint"] = self.fingerprint
-        out["choices"] = choices
-        return {**out, **extra} if extra else out
-
-    def choice(self, delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
-        if self.text_only:
-            return {"index": 0, "text": delta.get("content") or "", "logprobs": None, "finish_reason": finish}
-        if self.role_style == "always":
-            delta = {"role": "assistant", **delta}
-        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-
-    def sse(self, value: Any) -> bytes:
-        return b"data: " + encode(value) + b"\n\n"
-
-    def event(self, kind: str, text: str) -> bytes:
-        return self.sse(self.chunk([self.choice({self.field if kind == "r" else "content": text})]))
-
-    def piece(self, piece: Piece, spent: Spent) -> bytes:
-        delta: dict[str, Any]
-        if "empty_200" in self.faults:
-            return self.sse(self.chunk([]))
-        if piece.kind == "t":
-            delta = {"tool_calls": [self.tool_delta(piece)]}
-            return self.sse(self.chunk([self.choice(delta)], self.each(spent)))
-        if self.variable:
-            delta = {self.field if piece.kind == "r" else "content": piece.text}
-            return self.sse(self.chunk([self.choice(delta)], self.each(spent)))
-        return super().piece(piece, spent)
-
-    def each(self, spent: Spent) -> Mapping[str, Any] | None:
-        """What every chunk carries beside the text."""
-        return {"usage": self.usage(spent)} if "continuous_usage" in self.ask.options else None
-
-    def tool_delta(self, piece: Piece) -> dict[str, Any]:
-        call = self.answer.calls[piece.call]
-        first = (piece.tokens and not piece.text) or self.whole_calls
-        function: dict[str, Any] = {"arguments": piece.text}
-        if self.faults.get("tool_arguments") == "object":
-            function = {"arguments": call.arguments} if first else {"arguments": {}}
-        out: dict[str, Any] = {"index": piece.call}
-        if first:
-            out |= {"id": "call_" + call.id, "type": "function"}
-            function = {"name": call.name, **function}
-        elif "tool_name" in self.faults:
-            function = {"name": "" if self.faults["tool_name"] == "empty" else call.name, **function}
-        out["function"] = function
-        how = self.faults.get("tool_index", "")
-        if how == "zero":
-            out["index"] = 0
-        elif how == "repeated":
-            out["index"] = piece.call // 2
-        elif "tool_index" in self.faults:
-            del out["index"]
-        return out
-
-    def role(self) -> bytes | None:
-        if self.text_only or "empty_200" in self.faults or self.role_style in ("first", "always"):
-            return None
-        content = None if self.role_style == "null" else ""
-        return self.sse(
-            self.chunk(
-                [self.choice({"role": "assistant", "content": content})],
-                self.each(Spent(prompt=len(self.ask.prompt))),
-            )
-        )
-
-    def empty(self) -> bytes:
-        delta = {"role": "assistant", "content": ""} if self.role_style == "first" else {"content": ""}
-        return self.sse(self.chunk([self.choice(delta)]))
-
-    def odd(self) -> bytes | None:
-        return self.sse(self.chunk([{}]))
-
-    # ---- the end
-
-    def usage(self, spent: Spent) -> dict[str, Any]:
-        out: dict[str, Any] = {
-            "prompt_tokens": spent.prompt,
-            "completion_tokens": spent.output,
-            "total_tokens": spent.prompt + spent.output,
-        }
-        if self.cached_details:
-            out["prompt_tokens_details"] = {"cached_tokens": spent.cached}
-        if self.answer.reasoning:
-            out["completion_tokens_details"] = {
-                "reasoning_tokens": min(spent.output, len(self.answer.reasoning))
-            }
-        return out
-
-    def closing(self, spent: Spent) -> list[bytes]:
-        where = self.faults.get("usage") or ("trailing" if self.ask.usage else "none")
-        usage = {"usage": self.usage(spent)}
-        last = self.chunk(self.last_choices(), usage if where == "finish" else None)
-        chunks = [last]
-        if where == "trailing":
-            chunks.append(self.chunk([], usage))
-        chunks[-1] = {**chunks[-1], **self.extras(spent)}
-        return [*map(self.sse, chunks), b"data: [DONE]\n\n"]
-
-    def last_choices(self) -> list[Any]:
-        """The choices of the chunk that finishes."""
-        if "empty_200" in self.faults:
-            return []
-        return [self.choice({}, None if "done_no_reason" in self.faults else self.answer.finish)]
-
-    def extras(self, spent: Spent) -> Mapping[str, Any]:
-        """What the last chunk and the whole answer carry beside OpenAI's fields."""
-        return {}
-
-    def message(self) -> dict[str, Any]:
-        answer = self.answer
-        out: dict[str, Any] = {"role": "assistant", "content": answer.text if not answer.calls else None}
-        if answer.reasoning:
-            out[self.field] = answer.reasoning_text
-        if answer.calls:
-            as_object = self.faults.get("tool_arguments") == "object"
-            out["tool_calls"] = [
-                {
-                    "id": "call_" + call.id,
-                    "type": "function",
-                    "function": {
-                        "name": call.name,
-                        "arguments": call.arguments if as_object else encode(call.arguments).decode(),
-                    },
-                }
-                for call in answer.calls
-            ]
-        return out
-
-    def whole(self, spent: Spent) -> bytes:
-        choice: dict[str, Any] = {"index": 0, "finish_reason": self.answer.finish, "logprobs": None}
-        if self.text_only:
-            choice["text"] = self.answer.text
-        else:
-            choice["message"] = self.message()
-        out = self.chunk([choice]) | {"usage": self.usage(spent), **self.extras(spent)}
-        if not self.text_only:
-            out["object"] = "chat.completion"
-        return encode(out)

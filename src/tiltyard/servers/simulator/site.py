@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from tiltyard.servers.simulator.answer import Answer, Ask, compose, decorate
 from tiltyard.servers.simulator.config import SimDialect, SimModel
@@ -17,9 +16,7 @@ from tiltyard.servers.simulator.faults import Faults, choose
 from tiltyard.servers.simulator.play import Turn
 from tiltyard.servers.simulator.shapes import Shape
 from tiltyard.servers.simulator.truth import Entry
-
-if TYPE_CHECKING:
-    from tiltyard.servers.simulator.server import Simulator
+from tiltyard.servers.simulator.world import World
 
 _MODULES: Mapping[SimDialect, str] = {
     "ollama": "ollama",
@@ -50,13 +47,13 @@ def reachable(host: str) -> str:
 class Site:
     """One pretended server: a dialect on a port, with its own resident models, slots and caches."""
 
-    def __init__(self, simulator: Simulator, dialect: SimDialect) -> None:
-        self.simulator = simulator
-        self.config = simulator.config
+    def __init__(self, world: World, dialect: SimDialect) -> None:
+        self.world = world
+        self.config = world.config
         self.dialect = dialect
-        self.pacer = simulator.pacer
-        self.truth = simulator.truth
-        self.prepared = simulator.prepared
+        self.pacer = world.pacer
+        self.truth = world.truth
+        self.prepared = world.prepared
         self.port = 0
         always = dialect in _ALWAYS_LOADED and not (dialect == "llamacpp" and self.config.router)
         self.engines = {
@@ -77,7 +74,7 @@ class Site:
         connection = Connection(
             self.handle, _SERVER_HEADERS.get(self.dialect, "simulator"), self.dialect == "mlx"
         )
-        connection.log = self.simulator.connections
+        connection.log = self.world.connections
         return connection
 
     # ---- models
@@ -121,7 +118,7 @@ class Site:
 
     def _reply(self, request: Request) -> Reply | None:
         if request.path.startswith("/tiltyard"):
-            return self.simulator.about(request)
+            return self.world.about(request)
         route = self.routes.get((request.method, request.path))
         if route is None and request.method == "HEAD":
             route = self.routes.get(("GET", request.path))
@@ -132,9 +129,9 @@ class Site:
 
     def _spoilt(self, request: Request) -> Reply | None:
         """The answer of faults that befall every path, even those that are no chat; status 0: none at all."""
-        faults = self.simulator.standing
+        faults = self.world.standing
         if "x-sim-fault" in request.headers:
-            faults = choose(self.simulator.always, request.headers["x-sim-fault"], 0, self.config.seed)
+            faults = choose(self.world.always, request.headers["x-sim-fault"], 0, self.config.seed)
         if not faults:
             return None
         if "not_a_model_server" in faults:
@@ -172,10 +169,10 @@ class Site:
 
     def faults(self, request: Request) -> tuple[Faults, int]:
         """The faults and the number of a chat request."""
-        self.simulator.number += 1
-        number = self.simulator.number
+        self.world.number += 1
+        number = self.world.number
         given = request.headers.get("x-sim-fault")
-        return choose(self.simulator.faults, given, number, self.config.seed), number
+        return choose(self.world.faults, given, number, self.config.seed), number
 
     def chat(self, request: Request, ask: Ask, shape: Callable[[Ask, Answer], Shape]) -> Reply | None:
         """Start answering."""
@@ -191,7 +188,7 @@ class Site:
         if "truncate_context" in faults:
             ask.prompt = ask.prompt[-int(faults.number("truncate_context", 64)) :]
         key = (ask.model.name, ask.last)
-        occurrence = self.simulator.occurrence(hash(key))
+        occurrence = self.world.occurrence(hash(key))
         answer = compose(ask, self.config.seed, occurrence)
         if faults:
             decorate(answer, faults)

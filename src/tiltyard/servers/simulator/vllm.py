@@ -1,15 +1,19 @@
-"""vLLM and SGLang: OpenAI's API with an early role chunk, `reasoning`, and services of their own."""
+"""vLLM and SGLang: OpenAI's API with an early role chunk, and services of their own.
+
+One module for both: they differ in listings and in the name of the reasoning field.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.servers.simulator import tokens
 from tiltyard.servers.simulator.asking import openai_error, read_body, read_openai, refuse_key, template
+from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
 from tiltyard.servers.simulator.config import SimConfig
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
-from tiltyard.servers.simulator.shapes import OpenAIShape
 
 if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
@@ -18,19 +22,10 @@ VERSION = "0.17.1"
 SGLANG_VERSION = "0.5.6"
 
 
-class VllmShape(OpenAIShape):
-    key = "vllm"
-    fingerprint = None
-    role_early = True
-    reasoning_field = "reasoning"
-    error_form = "vllm"
-
-
-class SGLangShape(OpenAIShape):
-    key = "sglang"
-    fingerprint = None
-    role_early = True
-    error_form = "openai"
+FLAVOURS = {
+    "vllm": Flavour("vllm", role_early=True, reasoning="reasoning", error_form="vllm"),
+    "sglang": Flavour("sglang", role_early=True),
+}
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
@@ -59,7 +54,7 @@ def chat(site: Site, request: Request) -> Reply | None:
     ask = read_openai(site, request)
     if isinstance(ask, Reply):
         return ask
-    return site.chat(request, ask, VllmShape if site.dialect == "vllm" else SGLangShape)
+    return site.chat(request, ask, partial(OpenAIShape, FLAVOURS[site.dialect]))
 
 
 def models(site: Site, request: Request) -> Reply:
