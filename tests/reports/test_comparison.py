@@ -102,6 +102,13 @@ def test_other_stages_cannot_be_compared():
     assert (row.verdict, row.words) == ("none", "no stage in which both measured it")
 
 
+def test_prefill_that_a_cache_skipped_is_not_compared():
+    a, b = made.quick("m"), made.quick("m", seed=2)
+    warm = [replace(x, measures=replace(x.measures, prefill_kind="warm")) for x in b.attempts]
+    found = compare_runs(side(a), Side(run=b.run(), attempts=warm), ["prefill_tps"])
+    assert found.rows[0].ratio is None
+
+
 def test_traits_answer_to_short_names():
     run = made.quick("m").run()
     assert trait(run, "quantization") == trait(run, "quant") == "Q4_K_M"

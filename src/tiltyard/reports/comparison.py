@@ -96,13 +96,18 @@ def _refuse(a: Run, b: Run, metrics: Sequence[str]) -> None:
 
 
 def samples(side: Side, metric: str) -> dict[str, Values]:
-    """The metric's values by stage, then by (item, repetition). A stage's total rate is one value a stage."""
+    """The metric's values by stage, then by (item, repetition).
+
+    A stage's total rate is one value a stage. Prefill of cached prompts is left out.
+    """
     if metric == "output_tps":
         stages = (side.run.summary or {}).get("stages") or [{"name": "run", **(side.run.summary or {})}]
         return {str(s.get("name")): {0: s[metric]} for s in stages if isinstance(s.get(metric), (int, float))}
     found: dict[str, dict[Hashable, float]] = {}
     for attempt in side.attempts:
         value = getattr(attempt.measures, metric)
+        if metric == "prefill_tps" and attempt.measures.prefill_kind == "warm":
+            continue  # what a cache skipped was not prefilled
         if isinstance(value, (int, float)):
             found.setdefault(attempt.stage, {})[attempt.item_id, attempt.repetition] = value
     return dict(found)
