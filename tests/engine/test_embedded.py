@@ -19,6 +19,7 @@ from tiltyard.records import Message, Request
 from tiltyard.servers import Address, Server
 from tiltyard.servers.embedded import Embedded
 from tiltyard.servers.engine_process import EngineProcess, Launch
+from tiltyard.servers.tiny import TinySpec, write_model
 
 pytestmark = pytest.mark.engine
 
@@ -208,6 +209,26 @@ def test_no_orphan_when_the_parent_forgets_it(known: Path) -> None:
     with parent:
         assert parent.wait(10) == 0
         assert is_gone(child)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="elsewhere the child ends once it has loaded"
+)
+def test_no_orphan_when_the_parent_is_killed_while_weights_load(tmp_path: Path) -> None:
+    path = tmp_path / "deep.gguf"
+    write_model(path, TinySpec(name="deep", layers=100))
+    code = PARENT.format(then="pass").replace('"known"', '"deep"')
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.DEVNULL) as parent:
+        end = time.monotonic() + 10
+        children: list[psutil.Process] = []
+        while not children and time.monotonic() < end:
+            children = psutil.Process(parent.pid).children()
+            time.sleep(0.01)
+        time.sleep(0.15)  # the interpreter is up, the weights are not
+        parent.kill()
+        parent.wait(10)
+        assert children
+        assert is_gone(children[0].pid)
 
 
 def test_the_pipe_alone_ends_the_child(known: Path) -> None:

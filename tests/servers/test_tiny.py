@@ -29,7 +29,7 @@ def test_the_same_spec_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_presets_differ_in_work() -> None:
     work = [spec.dim**2 * spec.layers for spec in PRESETS.values()]
     assert work == sorted(work)
-    assert work[-1] > 10 * work[0]
+    assert work[-1] >= 10 * work[0]
 
 
 def test_every_chain_spells_its_answer_with_tokens_of_its_own() -> None:

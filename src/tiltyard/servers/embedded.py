@@ -30,6 +30,7 @@ WHEEL = "xllamacpp"
 SLOTS = 4  # requests at once, as llama-server has it
 CONTEXT = 4096  # tokens for each slot, unless the model has fewer: what it costs is reserved at the start
 LOGS_KEPT = 20
+BROKEN = ("connect_error", "error_midstream")  # may mean that the engine is going down
 
 
 class Embedded:
@@ -119,7 +120,7 @@ class Embedded:
             )
             return Capture(timeline=timeline, failure="connect_error", error=str(error))
         capture = await client.ask(self._named(request), scheduled_ns)
-        if capture.failure and self._process is not None and not self._process.alive:
+        if capture.failure in BROKEN and self._process is not None and await self._process.ended(0.5):
             return replace(capture, error=f"the engine's process ended{self._process.tail()}")
         return capture
 

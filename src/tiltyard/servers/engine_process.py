@@ -116,6 +116,13 @@ class EngineProcess:
         load_ms = (time.perf_counter() - started) * 1e3
         return Started(url=report.url, pid=self._child.pid, load_ms=load_ms, engine_load_ms=report.load_ms)
 
+    async def ended(self, within_s: float) -> bool:
+        """Is the child gone, after a short wait? Its connections break before its last thread ends."""
+        end = time.monotonic() + within_s
+        while self.alive and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        return not self.alive
+
     def stop(self) -> None:
         """End the child and wait for its end."""
         child = self._child

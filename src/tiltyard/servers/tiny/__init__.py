@@ -80,8 +80,8 @@ SIZES: Mapping[str, tuple[int, int]] = {  # dim, layers
 # Three models whose speeds differ clearly on any CPU; `docs/models.md` has measured figures.
 PRESETS: Mapping[str, TinySpec] = {
     "tilt-swift": TinySpec(name="tilt-swift", dim=128, layers=4),
-    "tilt-steady": TinySpec(name="tilt-steady", dim=128, layers=24),
-    "tilt-heavy": TinySpec(name="tilt-heavy", dim=256, layers=32),
+    "tilt-steady": TinySpec(name="tilt-steady", dim=128, layers=16),
+    "tilt-heavy": TinySpec(name="tilt-heavy", dim=256, layers=20),
 }
 
 

@@ -1,0 +1,81 @@
+"""`make-model` and `doctor` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Finished
+
+pytestmark = pytest.mark.engine
+
+Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> dict[str, str]:
+    """An environment with a cache of its own."""
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+def test_make_model_says_what_it_wrote(tiltyard: Command, tmp_path: Path, alone: dict[str, str]) -> None:
+    made = tiltyard("make-model", "a b.gguf", "--examples", env=alone)
+    assert made.code == 0, made.err
+    assert "7 known answers" in made.out
+    assert (tmp_path / "a b.gguf").stat().st_size < 3e6
+    again = tiltyard("make-model", "c.gguf", "--preset", "tilt-swift", "--json", env=alone)
+    identity = json.loads(again.out)
+    assert (identity["name"], identity["architecture"], identity["quantization"]) == ("c", "llama", "F16")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--dim", "100"], "multiple of 64"),
+        (["--preset", "tilt-heavy", "--layers", "2"], "leave out"),
+        (["--answers", "none.json"], "check the path"),
+        (["--mean-tokens", "1"], "2 or more"),
+    ],
+)
+def test_make_model_refuses_in_words(
+    tiltyard: Command, tmp_path: Path, alone: dict[str, str], args: list[str], says: str
+) -> None:
+    made = tiltyard("make-model", "x.gguf", *args, env=alone)
+    assert made.code == 2
+    assert says in made.err
+    assert not (tmp_path / "x.gguf").exists()
+
+
+def test_the_doctor_lists_everything(tiltyard: Command, home: Path, alone: dict[str, str]) -> None:
+    done = tiltyard("doctor", "--json", env=alone)
+    assert done.code == 0, done.out + done.err
+    report = json.loads(done.out)
+    assert report["ok"] is True
+    topics = {check["topic"]: check for check in report["checks"]}
+    assert set(topics) >= {
+        "python",
+        "engine",
+        "servers",
+        "gpu",
+        "disk",
+        "store",
+        "clock",
+        "event loop",
+        "toolchains",
+    }
+    assert topics["engine"]["state"] == "ok"
+    assert "starts in" in topics["engine"]["found"]
+    assert topics["store"]["state"] == "ok"
+    assert all(check["remedy"] for check in report["checks"] if check["state"] != "ok")
+    assert not list(home.iterdir())  # looking changes nothing
+
+
+def test_the_doctor_finds_a_damaged_store(tiltyard: Command, home: Path, alone: dict[str, str]) -> None:
+    (home / "tiltyard.sqlite3").write_bytes(b"this is no database, but a text of some length " * 100)
+    done = tiltyard("doctor", env=alone)
+    assert done.code == 1
+    assert "not ready: store" in done.out
+    assert "broken" in done.out
