@@ -45,10 +45,16 @@ def clean_env(home: Path, tmp_path: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TILTYARD_", "OLLAMA_", "OPENAI_", "LM_API_")) and not name.lower().endswith("_proxy")
+        if not name.startswith(("TILTYARD_", "OLLAMA_", "OPENAI_", "LM_API_"))
+        and not name.lower().endswith("_proxy")
     }
     config = tmp_path / "config"
-    return kept | {"TILTYARD_DATA_DIR": str(home), "XDG_CONFIG_HOME": str(config), "NO_COLOR": "1", "COLUMNS": "120"}
+    return kept | {
+        "TILTYARD_DATA_DIR": str(home),
+        "XDG_CONFIG_HOME": str(config),
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+    }
 
 
 @pytest.fixture

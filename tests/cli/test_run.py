@@ -1,0 +1,206 @@
+"""`tiltyard run` as a process: what it prints, what it keeps, how it ends."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Finished
+from tiltyard.servers.simulator import SimConfig, SimModel, running
+
+Tiltyard = Callable[..., Finished]
+
+FIGURES = ("ttft_ms", "ttfo_ms", "itl_ms", "chunk_gap_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps")
+FIGURE_KEYS = {"n", "mean", "p50", "p90", "p95", "p99", "min", "max", "ci95"}
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[str]:
+    """The address of a simulator with a fast and a slow model, in the plain OpenAI dialect."""
+    models = (
+        SimModel(name="fast", ttft_ms=20.0, token_ms=2.0, slots=64, loaded=True),
+        SimModel(name="slow", ttft_ms=50.0, token_ms=20.0, slots=4, loaded=True),
+    )
+    with running(SimConfig(models=models, dialects=("openai",))) as simulator:
+        yield simulator.url("openai")
+
+
+def fixed(url: str, model: str, *more: str) -> list[str]:
+    """A command line of the profile `fixed`."""
+    head = ["run", "speed", "--profile", "fixed", "--server", url, "--dialect", "openai", "--model", model]
+    return [*head, *more]
+
+
+def test_the_summary_has_the_promised_shape_and_the_true_numbers(tiltyard: Tiltyard, sim: str) -> None:
+    done = tiltyard(
+        *fixed(sim, "fast", "--concurrency", "4", "--requests", "120", "--output-tokens", "11", "--json")
+    )
+    assert done.code == 0, done.err
+    summary = done.summary()
+    assert summary["schema"] == "tiltyard.summary/1"
+    assert (summary["suite"], summary["model"], summary["server"]["dialect"]) == ("speed", "fast", "openai")
+    assert summary["server"]["url"] == sim
+    assert summary["requests"] == {"ok": 120, "failed": 0, "truncated": 0, "total": 120}
+    assert summary["endings"] == {"ok": 120}
+    assert summary["tokens"]["output"] == 120 * 11
+    assert summary["tokens"]["source"] == "server"
+    for name in FIGURES:
+        assert set(summary[name]) >= FIGURE_KEYS, name
+    assert summary["ttft_ms"]["p50"] == pytest.approx(20, abs=4)
+    assert summary["itl_ms"]["p50"] == pytest.approx(2, abs=0.3)
+    assert summary["decode_tps"]["p50"] == pytest.approx(500, rel=0.1)
+    assert summary["ttft_ms"]["p99"] is not None
+    lo, hi = summary["ttft_ms"]["ci95"]
+    assert lo <= summary["ttft_ms"]["mean"] <= hi
+    assert set(summary["client"]) >= {"cpu_s", "cpu_us_per_chunk", "loop_lag_ms_p99", "bottleneck"}
+    assert isinstance(summary["machine"], dict)
+    events = [line["event"] for line in done.lines()]
+    assert events[0] == "job"
+    assert "progress" in events
+
+
+def test_a_large_percentile_of_a_small_sample_is_not_shown(tiltyard: Tiltyard, sim: str) -> None:
+    summary = tiltyard(*fixed(sim, "fast", "--requests", "20", "--output-tokens", "3", "--json")).summary()
+    assert summary["ttft_ms"]["n"] == 20
+    assert summary["ttft_ms"]["p99"] is None
+
+
+def test_the_same_command_shows_the_same_run_and_fresh_measures_again(tiltyard: Tiltyard, sim: str) -> None:
+    command = fixed(sim, "fast", "--requests", "3", "--output-tokens", "3", "--json")
+    first, again = tiltyard(*command).summary(), tiltyard(*command).summary()
+    assert again["run_id"] == first["run_id"]
+    assert again["cached"] is True
+    fresh = tiltyard(*command, "--fresh").summary()
+    assert fresh["run_id"] != first["run_id"]
+
+
+def test_quick_measures_and_explains_itself(tiltyard: Tiltyard, sim: str) -> None:
+    done = tiltyard("run", "speed", "--server", sim, "--model", "fast", "--budget", "5")
+    assert done.code == 0, done.err
+    assert "decode" in done.out
+    assert "first token" in done.out
+    assert "tiltyard show" in done.out
+    assert "pp512 + tg128" in done.err
+
+
+def test_several_models_make_several_runs_and_one_board(tiltyard: Tiltyard, sim: str) -> None:
+    done = tiltyard(
+        "run", "speed", "--server", sim, "--all", "--requests", "3", "--output-tokens", "8", "--json"
+    )
+    assert done.code == 0, done.err
+    summaries = [line for line in done.lines() if line["event"] == "summary"]
+    assert [summary["model"] for summary in summaries] == ["fast", "slow"]
+    board = json.loads(tiltyard("board", "--json").out)
+    assert [row["model"] for row in board["rows"]] == ["fast", "slow"]
+
+
+def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard) -> None:
+    models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
+    config = SimConfig(models=models, dialects=("openai",), faults=("busy_503@/2",))
+    with running(config) as simulator:
+        command = fixed(simulator.url("openai"), "m", "--requests", "10", "--output-tokens", "3", "--json")
+        strict = tiltyard(*command)
+        assert strict.code == 1
+        assert strict.summary()["requests"]["failed"] == 5
+        assert "5 of 10" in strict.err
+        lenient = tiltyard(*command, "--fresh", "--min-success", "0.5")
+        assert lenient.code == 0
+
+
+def start(command: list[str], env: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tiltyard", *command],
+        env=env,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for_progress(process: subprocess.Popen[bytes]) -> None:
+    """Until the first answers are in."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if b'"progress"' in line:
+            return
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_interrupting_ends_soon_keeps_everything_and_the_same_command_goes_on(
+    tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    command = fixed(sim, "slow", "--concurrency", "4", "--requests", "60", "--output-tokens", "12", "--json")
+    process = start(command, clean_env, tmp_path)
+    wait_for_progress(process)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - began < 2.5
+    assert process.returncode == 130, err
+    assert b"the same command carries on" in err
+    last = json.loads(out.splitlines()[-1])
+    assert last["state"] == "interrupted"
+    kept = last["requests"]["ok"]
+    assert kept > 0
+    whole = tiltyard(*command)
+    assert whole.code == 0, whole.err
+    summary = whole.summary()
+    assert summary["run_id"] == last["run_id"]
+    assert summary["requests"]["total"] == 60
+    assert exactly_once(clean_env, summary["run_id"]) == 60
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_killed_at_twenty_random_moments_no_attempt_is_lost_or_doubled(
+    tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    command = fixed(
+        sim, "fast", "--concurrency", "8", "--requests", "4000", "--output-tokens", "12", "--json"
+    )
+    moments = random.Random(7)
+    before = 0
+    for _ in range(20):
+        process = start(command, clean_env, tmp_path)
+        wait_for_progress(process)
+        time.sleep(moments.uniform(0.0, 0.4))
+        process.kill()
+        process.communicate()
+        now = exactly_once(clean_env, None)
+        assert now >= before
+        before = now
+    assert 0 < before < 4000
+    whole = tiltyard(*command)
+    assert whole.code == 0, whole.err
+    summary = whole.summary()
+    assert summary["requests"]["ok"] == summary["requests"]["total"] == 4000
+    assert exactly_once(clean_env, summary["run_id"]) == 4000
+
+
+def exactly_once(env: dict[str, str], run_id: str | None) -> int:
+    """Good attempts in the store; asserts that there is one run, no double, and an intact file."""
+    file = Path(env["TILTYARD_DATA_DIR"]) / "tiltyard.sqlite3"
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        ids = [row[0] for row in db.execute("SELECT id FROM runs")]
+        assert len(ids) == 1
+        assert run_id in (None, ids[0])
+        good, different = db.execute(
+            "SELECT count(*), count(DISTINCT stage || '|' || item_id || '|' || repetition) "
+            "FROM attempts WHERE NOT failed_outside"
+        ).fetchone()
+        orphans = db.execute(
+            "SELECT count(*) FROM exchanges WHERE attempt_id NOT IN (SELECT id FROM attempts)"
+        ).fetchone()[0]
+    assert good == different
+    assert orphans == 0
+    return int(good)
