@@ -68,7 +68,7 @@ class Maker:
     def run(self, profile="quick", endings=None, notes=(), state="finished", **more):
         endings = endings or {"ok": len(self.attempts)}
         total = sum(endings.values())
-        gaps = [1000 / self.decode * self.rng.lognormvariate(0, 0.25) for _ in range(2_000)]
+        gaps = [1000 / self.decode * self.rng.lognormvariate(0, 0.25) for _ in range(400)]
         summary = {
             "event": "summary", "schema": "tiltyard.summary/1", "suite": "speed", "model": self.model.name,
             "run_id": self.id, "state": state,
@@ -76,7 +76,7 @@ class Maker:
             "endings": endings, "tokens": {"prompt": 6144, "output": 1536, "source": "server"},
             "output_tps": self.stages[0]["output_tps"], "request_rate": 0.3,
             **{m: plain(figure([getattr(a.measures, m) for a in self.attempts])) for m in METRICS},
-            "chunk_gap_ms": plain(figure(gaps, clusters=[i // 100 for i in range(2_000)])),
+            "chunk_gap_ms": plain(figure(gaps, clusters=[i // 40 for i in range(400)])),
             "stages": self.stages, "figures_from": "all stages",
             "load": {"load_ms": 2140.0 * 40 / self.decode, "source": "server"},
             "client": {"cpu_s": 0.41, "cpu_us_per_chunk": 9.3, "loop_lag_ms_p99": 0.21, "bottleneck": False},
