@@ -34,15 +34,15 @@ def pack(timeline: Timeline, events: Events, text: str, reasoning: str) -> bytes
     joined = "".join(events.texts)
     where = _IS_TEXT if joined == text else _IS_BOTH if joined == reasoning + text else _STORED
     index = dict(zip(timeline.arrivals_ns, range(len(timeline.arrivals_ns)), strict=True))
-    places = [index.get(t, -1) for t in events.t_ns]
-    own_times = -1 in places
+    places = [place for place in map(index.get, events.t_ns) if place is not None]
+    own_times = len(places) < len(events.t_ns)
     columns = [
         pack_column(timeline.arrivals_ns),
         pack_column(timeline.arrivals_end),
         own_times,
         pack_column(events.t_ns if own_times else places),
         events.kinds,
-        pack_column([len(part) for part in events.texts]),
+        pack_column(list(map(len, events.texts))),
         where,
         joined if where == _STORED else "",
         None if events.tokens is None else pack_column(events.tokens),
@@ -83,7 +83,8 @@ def pack_column(values: Sequence[int]) -> bytes:
     if not values:
         return b""
     steps = list(map(sub, values[1:], values))
-    reach = max(*steps, -1 - min(steps)) if steps else 0
+    low, high = (min(steps), max(steps)) if steps else (0, 0)
+    reach = max(high, -1 - low)
     code, width = next((code, 1 << place) for place, (code, limit) in enumerate(_WIDTHS) if reach < limit)
     numbers = array(code, steps)
     if sys.byteorder == "big":
