@@ -25,6 +25,8 @@ def ratio(low, high, paired=True, n=10):
         ("decode_tps", "higher", (1.06, 1.09), "B is 6 to 9 % faster"),
         ("decode_tps", "lower", (0.91, 0.94), "B is 6 to 9 % slower"),
         ("decode_tps", "higher", (1.021, 1.034), "B is 2.1 to 3.4 % faster"),
+        ("decode_tps", "higher", (2.481, 2.482), "B is 2.48 times as fast"),
+        ("e2e_ms", "lower", (0.4963, 0.4991), "A takes 2.00 to 2.01 times as long"),
         ("decode_tps", "higher", (2.0, 2.4), "B is 2.0 to 2.4 times as fast"),
         ("decode_tps", "lower", (0.4, 0.5), "A is 2.0 to 2.5 times as fast"),
         ("ttft_ms", "lower", (0.91, 0.94), "B takes 6 to 9 % less time"),

@@ -155,9 +155,12 @@ def _unclear(paired: bool, more: int | None) -> str:
 
 
 def _between(low: float, high: float) -> str:
-    """`6 to 9`, with one decimal place only where whole numbers would hide the difference."""
-    places = 0 if high >= 5 and round(low) != round(high) else 1
-    return f"{low:.{places}f} to {high:.{places}f}"
+    """`6 to 9`, with decimal places only where whole numbers would hide the difference; `2.48` if none does."""
+    for places in (0, 1, 2) if high >= 5 else (1, 2):
+        ends = f"{low:.{places}f}", f"{high:.{places}f}"
+        if ends[0] != ends[1]:
+            return " to ".join(ends)
+    return ends[0]
 
 
 def _warnings(a: Side, b: Side) -> list[str]:
