@@ -155,7 +155,7 @@ def _unclear(paired: bool, more: int | None) -> str:
 
 
 def _between(low: float, high: float) -> str:
-    """`6 to 9`, with decimal places only where whole numbers would hide the difference; `2.48` if none does."""
+    """`6 to 9`, with decimal places only where whole numbers would hide the difference; else `2.48`."""
     for places in (0, 1, 2) if high >= 5 else (1, 2):
         ends = f"{low:.{places}f}", f"{high:.{places}f}"
         if ends[0] != ends[1]:
