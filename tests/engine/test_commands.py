@@ -77,5 +77,5 @@ def test_the_doctor_finds_a_damaged_store(tiltyard: Command, home: Path, alone: 
     (home / "tiltyard.sqlite3").write_bytes(b"this is no database, but a text of some length " * 100)
     done = tiltyard("doctor", env=alone)
     assert done.code == 1
-    assert "not ready: store" in done.out
+    assert "not ready: store" in done.err
     assert "broken" in done.out

@@ -64,8 +64,7 @@ TOOLS = (
 
 @click.command(epilog="Example:  tiltyard doctor --json")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-@click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
+def doctor(as_json: bool) -> None:
     """Check servers, models, GPU, engine, disk, store and clock; say what to do about each.
 
     The exit code is 0 unless something essential is missing or broken.
@@ -77,8 +76,12 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
         click.echo(msgspec.json.encode({"ok": not failed, "checks": checks}).decode())
     else:
-        show(checks, failed)
-    ctx.exit(1 if failed else 0)
+        show(checks)
+    if failed:
+        topics = ", ".join(dict.fromkeys(check.topic for check in failed))
+        raise TiltyardError(f"not ready: {topics}", "do what the lines marked ✗ say")
+    if not as_json:
+        click.echo("ready: tiltyard run speed --model NAME")
 
 
 def examine() -> list[Check]:
@@ -309,7 +312,7 @@ def _installing(tool: Tool) -> str:
 # ------------------------------------------------------------------ showing
 
 
-def show(checks: Sequence[Check], failed: Sequence[Check]) -> None:
+def show(checks: Sequence[Check]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -326,10 +329,4 @@ def show(checks: Sequence[Check], failed: Sequence[Check]) -> None:
         topic = check.topic if check.topic != last else ""
         last = check.topic
         table.add_row(Text(f"{mark} {check.state}", style=colour), topic, said)
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(table)
-    if failed:
-        topics = ", ".join(dict.fromkeys(check.topic for check in failed))
-        console.print(Text(f"not ready: {topics}", style="bold red"))
-    else:
-        console.print(Text("ready: tiltyard run speed --model NAME", style="bold"))
+    Console(highlight=False, markup=False, emoji=False).print(table)

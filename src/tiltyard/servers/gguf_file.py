@@ -1,6 +1,6 @@
 """The identity of a model file, read from its GGUF header: no tensor data is touched, no numpy imported.
 
-A header of 150,000 tokens is hopped over in tens of milliseconds (`docs/decisions/gguf-identity.md` has
+A header of 150,000 tokens is hopped over in tens of milliseconds (`docs/decisions/0010-gguf-identity.md` has
 the figures and says why the `gguf` package's own reader is used for the tests only). The digest is the
 SHA-256 of the whole file, remembered by path, size and modification time. Split files are refused.
 """
