@@ -1,16 +1,7 @@
 """The weights of a tiny model: set by hand where it matters, random elsewhere.
 
 A genuine forward pass: sampling, seeds, grammars, tool parsing, stop strings, caching and batching are the
-engine's own. The residual stream of `dim` numbers is divided so:
-
-    0       one constant for every token: output column 0 is a logit bias
-    1       the strength of a key: 0 for common tokens, 1 for BOS, 2 and more for a `when` token
-    part A  the code of the current token, a unit vector; layer 0 reads it
-    part B  the topic of the strongest key so far, copied there by the attention of layer 0
-    part C  what the other, random layers write: it makes babble depend on its context, and costs real work
-
-The rows of the output matrix then say "after token X comes Y" (part A) and "after the assistant's role,
-with topic K in part B, comes the first token of K's answer".
+engine's own. Training plays no part. The comment below says what the numbers of the residual stream mean.
 """
 
 from __future__ import annotations
@@ -28,6 +19,15 @@ from tiltyard.servers.tiny import HEAD_DIM, TinySpec
 from tiltyard.servers.tiny.vocabulary import ASSISTANT, BOS, END, PLAIN, Chain, Vocabulary
 
 Array = NDArray[Any]
+
+# The residual stream of `dim` numbers is divided so:
+#     0       one constant for every token: output column 0 is a logit bias
+#     1       the strength of a key: 0 for common tokens, 1 for BOS, 2 and more for a `when` token
+#     part A  the code of the current token, a unit vector; layer 0 reads it
+#     part B  the topic of the strongest key so far, copied there by the attention of layer 0
+#     part C  what the other, random layers write: babble depends on its context, and costs real work
+# The rows of the output matrix then say "after token X comes Y" (part A) and "after the assistant's role,
+# with topic K in part B, comes the first token of K's answer".
 
 CODE = 8.0  # length of a code in the residual stream
 KEY_STEP = 12.0  # attention logits between one key's strength and the next

@@ -1,4 +1,7 @@
-"""The file of a tiny model: metadata, vocabulary and tensors in GGUF, through the `gguf` package's writer."""
+"""The file of a tiny model: metadata, vocabulary and tensors in GGUF, through the `gguf` package's writer.
+
+What the numbers are is decided in `vocabulary.py` and `weights.py`. A file is there whole or not at all.
+"""
 
 from __future__ import annotations
 
