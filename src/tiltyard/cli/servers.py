@@ -1,4 +1,7 @@
-"""`tiltyard servers` and `tiltyard models`: what runs on this machine, and what each model really is."""
+"""`tiltyard servers` and `tiltyard models`: what runs on this machine, and what each model really is.
+
+Searching and identity are in `servers/`; here the findings become tables of 80 columns, or JSON.
+"""
 
 from __future__ import annotations
 

@@ -47,6 +47,7 @@ class Ollama:
         self.contexts: dict[str, int] = {}  # what each model was loaded with; a change would reload it
         self.resident: dict[str, float] = {}  # model -> when it was last seen in memory
         self.prefixes: dict[int, None] = {}
+        self.looking: asyncio.Task[dict[str, Mapping[str, Json]]] | None = None
 
     # ------------------------------------------------------------------ who it is
 
@@ -62,6 +63,12 @@ class Ollama:
         """What is in memory, from /api/ps, by name."""
         listed = rows(table(await fetch(self.wire, "/api/ps")).get("models"))
         return {name: item for item in listed if (name := name_of(item))}
+
+    async def shared_residents(self) -> dict[str, Mapping[str, Json]]:
+        """The same, asked once for all requests that start together."""
+        if self.looking is None or self.looking.done():
+            self.looking = asyncio.create_task(self.residents())
+        return await asyncio.shield(self.looking)
 
     async def models(self) -> list[Model]:
         tags, resident = await asyncio.gather(fetch(self.wire, "/api/tags"), self.residents())
@@ -102,7 +109,7 @@ class Ollama:
         seen = self.resident.get(request.model)
         if seen is None or time.monotonic() - seen > RESIDENT_S:
             try:
-                resident = await self.residents()
+                resident = await self.shared_residents()
             except ServerError:  # the request itself will say so, with its times
                 return notes
             item = next((v for k, v in resident.items() if match(request.model, [k])), None)
@@ -176,6 +183,8 @@ class Ollama:
             await asyncio.sleep(POLL_S)
 
     async def close(self) -> None:
+        if self.looking is not None:
+            self.looking.cancel()
         await self.wire.close()
 
 

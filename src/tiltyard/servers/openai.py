@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -31,6 +32,8 @@ from tiltyard.servers.replies import (
     word,
 )
 from tiltyard.servers.wire import open_wire
+
+RENAMED_LIMIT = "api.openai.com"  # its newer models refuse `max_tokens`
 
 
 class OpenAI:
@@ -94,8 +97,11 @@ class OpenAI:
     # ------------------------------------------------------------------ one exchange
 
     def extra(self, request: Request) -> dict[str, Any]:
-        """What this dialect adds to the common body."""
-        return {"reasoning_effort": request.think} if isinstance(request.think, str) else {}
+        """What this dialect adds to the common body; strict servers refuse what they do not know."""
+        extra: dict[str, Any] = {"reasoning_effort": request.think} if isinstance(request.think, str) else {}
+        if urlsplit(self.address.url).hostname == RENAMED_LIMIT and request.max_tokens is not None:
+            extra |= {"max_tokens": None, "max_completion_tokens": request.max_tokens}
+        return extra
 
     def chat_path(self) -> str:
         return f"{self.prefix}/chat/completions"

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,23 @@ def test_unknown_dialects_are_refused_with_the_nearest() -> None:
     assert "ollama" in caught.value.remedy
     with pytest.raises(UsageError, match="neither"):
         asyncio.run(connect())
+
+
+def test_other_packages_bring_dialects_through_the_same_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = "[tiltyard.servers]\nmine = mine:Mine\nollama = mine:Mine\n"
+    info = tmp_path / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entries)
+    (tmp_path / "mine.py").write_text(
+        "from tiltyard.servers.openai import OpenAI\n\nclass Mine(OpenAI):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    address = Address(url="http://127.0.0.1:1")
+    assert type(open_server("mine", address)).__name__ == "Mine"
+    assert type(open_server("ollama", address)).__name__ == "Ollama"  # ours cannot be replaced
 
 
 def test_found_is_a_value() -> None:

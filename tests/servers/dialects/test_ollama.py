@@ -315,6 +315,17 @@ def test_the_same_prompt_twice_is_noticed(serve: Serve) -> None:
     assert second.timings.prefill_tokens is None
 
 
+def test_requests_that_start_together_look_once(serve: Serve) -> None:
+    canned, server = ollama(serve)
+
+    async def burst() -> Any:
+        return await asyncio.gather(*(server.send(ask_for("m", f"{i} words")) for i in range(5)))
+
+    (exchanges,) = run(server, burst)
+    assert [COLD in each.notes for each in exchanges] == [True] * 5
+    assert sum(each.path == "/api/ps" for each in canned.asked) == 1
+
+
 def test_a_load_is_timed_and_its_context_read_back(serve: Serve) -> None:
     canned, server = ollama(
         serve, **{"POST /api/chat": {"done": True, "done_reason": "load", "load_duration": 5 * MS}}

@@ -89,6 +89,12 @@ def test_strict_servers_are_sent_nothing_unusual() -> None:
     assert server.extra(ask_for("m", think="low")) == {"reasoning_effort": "low"}
 
 
+def test_the_limit_has_another_name_where_it_was_renamed() -> None:
+    server = OpenAI(Address(url="https://api.openai.com/v1"))
+    assert server.extra(ask_for("m", max_tokens=5)) == {"max_tokens": None, "max_completion_tokens": 5}
+    assert OpenAI(Address(url=NOWHERE)).extra(ask_for("m", max_tokens=5)) == {}
+
+
 # ------------------------------------------------------------------ vllm
 
 
