@@ -26,6 +26,14 @@ class Yardstick(NamedTuple):
 
     url: str
     kind: str  # "C" or "simulator"
+    pid: int = 0
+
+    def cpu_s(self) -> float:
+        """CPU time that it has used so far."""
+        import psutil
+
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
 
     def truth(self) -> list[dict[str, Any]]:
         """The log of finished requests; the C server forgets what it has told."""
@@ -68,7 +76,7 @@ def yardstick(ttft_ms: float, token_ms: float, *, core: int | None = SERVER_CORE
             line = child.stdout.readline().split()
             if len(line) != 2:
                 raise RuntimeError(f"the {kind} server did not start")
-            yield Yardstick(f"http://127.0.0.1:{line[1]}", kind)
+            yield Yardstick(f"http://127.0.0.1:{line[1]}", kind, child.pid)
         finally:
             child.terminate()
             child.communicate()
