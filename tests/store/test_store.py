@@ -200,6 +200,35 @@ def test_deleting_a_run_deletes_all_of_it(store: Store) -> None:
     assert [found.run_id for found in store.search("word3")] == ["r2"]
 
 
+def test_deleting_gives_the_space_back(store: Store) -> None:
+    for run_id in ("r1", "r2"):
+        store.claim(make_run(run_id))
+        store.add([make_attempt(run_id, repetition=number) for number in range(500)])
+        store.finish(run_id, "finished")
+    with store.reading() as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = store.path.stat().st_size
+    store.delete(["r1"])
+    assert store.path.stat().st_size < before * 0.7
+    store.delete(["r2"])
+    with store.reading() as db:
+        for table in ("models", "servers", "texts", "prompts"):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+def test_what_another_process_deleted_is_not_taken_for_there(store: Store) -> None:
+    store.claim(make_run())
+    store.add([make_attempt()])
+    store.finish("r1", "finished")
+    store.claim(make_run("r2"))
+    with Store.open(store.path) as other:
+        other.delete(["r1"])
+    store.add([make_attempt("r2")])
+    assert store.attempts("r2", with_exchanges=True) == [make_attempt("r2")]
+    with pytest.raises(UsageError, match="no run 'r1'"):
+        store.add([make_attempt("r1")])
+
+
 def test_the_newest_calibration_is_attached_to_later_runs(store: Store) -> None:
     assert store.calibration() is None
     store.set_calibration({"ttft_error_ms": {"p50": 0.02}})

@@ -55,6 +55,8 @@ def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migr
             f"the store {path} is version {version}; this Tiltyard knows versions up to {len(migrations)}",
             "update Tiltyard, or set TILTYARD_DATA_DIR to another folder",
         )
+    if version == 0:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only an empty file takes it; `Store.delete` uses it
     _write_ahead(db, busy_s)
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
@@ -153,7 +155,7 @@ def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(
             f"no room left for the store {path}; everything acknowledged before is kept",
-            "free some space (`tiltyard rm RUN` helps) and repeat the command: it carries on",
+            "free some space and repeat the command: it carries on",
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return StoreError(

@@ -34,6 +34,7 @@ class Texts:
     def forget(self) -> None:
         self._ids.clear()
         self._items.clear()
+        self._texts.clear()
 
     def put(self, text: str) -> int:
         """The id of a text, storing it if it is new."""

@@ -46,6 +46,15 @@ _NEWEST_TRY = (
     "AND later.repetition = attempts.repetition AND later.try_no > attempts.try_no)"
 )
 
+# What no run needs any more once some are deleted.
+_ORPHANS = (
+    "DELETE FROM prompts WHERE item_hash NOT IN (SELECT item_hash FROM attempts)",
+    "DELETE FROM texts WHERE id NOT IN (SELECT options_id FROM exchanges UNION "
+    "SELECT value FROM exchanges, json_each(tails) WHERE tails IS NOT NULL)",
+    "DELETE FROM models WHERE id NOT IN (SELECT model_id FROM runs)",
+    "DELETE FROM servers WHERE id NOT IN (SELECT server_id FROM runs)",
+)
+
 
 class Claim(Record, frozen=True):
     """What `Store.claim` gives: the run to work on, or one that needs no more work."""
@@ -87,6 +96,7 @@ class Store:
         self._db = connect(path, busy_s=busy_s)
         self._texts = Texts(self._db)
         self._keys: dict[str, int] = {}  # run id -> key
+        self._data_version = 0
 
     @classmethod
     def open(cls, path: Path | None = None) -> Store:
@@ -118,12 +128,20 @@ class Store:
             done = False
             try:
                 with transaction(self._db):
+                    (version,) = self._db.execute("PRAGMA data_version").fetchone()
+                    if version != self._data_version:  # somebody else wrote, perhaps deleted
+                        self._data_version = version
+                        self._forget()
                     yield self._db
                     done = True
             finally:
                 if not done:
-                    self._texts.forget()
-                    self._keys.clear()
+                    self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is remembered of the tables: it may not be so any more."""
+        self._texts.forget()
+        self._keys.clear()
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self.reading() as db:
@@ -416,7 +434,10 @@ class Store:
             return board_rows(db, wanted or Wanted())
 
     def delete(self, run_ids: Iterable[str]) -> int:
-        """Delete runs and all that belongs to them; one that is under way raises StoreLocked."""
+        """Delete runs and all that belongs to them, and give the space back to the disk.
+
+        A run that is under way raises StoreLocked.
+        """
         with self.writing() as db:
             for run_id in (gone := list(run_ids)):
                 key = self._key(db, run_id)
@@ -424,7 +445,12 @@ class Store:
                 if row["state"] == "running" and alive(_owner(row), row["active_at"]):
                     raise StoreLocked(f"run {run_id} is under way", "stop it first (Ctrl+C)")
                 db.execute("DELETE FROM runs WHERE key = ?", (key,))
-                self._keys.pop(run_id, None)
+            for statement in _ORPHANS:
+                db.execute(statement)
+            self._forget()
+        with self.reading() as db:
+            db.executescript("PRAGMA incremental_vacuum")  # one page per step: `execute` would do one
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return len(gone)
 
     def take_in(self, bundles: Iterable[Bundle]) -> list[str]:
