@@ -42,19 +42,14 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def clean_env(home: Path, tmp_path: Path) -> dict[str, str]:
     """An environment without this machine's settings, with a private data folder."""
+    ours = ("TILTYARD_", "OLLAMA_", "OPENAI_", "LM_API_")
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TILTYARD_", "OLLAMA_", "OPENAI_", "LM_API_"))
-        and not name.lower().endswith("_proxy")
+        if not name.startswith(ours) and not name.lower().endswith("_proxy")
     }
-    config = tmp_path / "config"
-    return kept | {
-        "TILTYARD_DATA_DIR": str(home),
-        "XDG_CONFIG_HOME": str(config),
-        "NO_COLOR": "1",
-        "COLUMNS": "120",
-    }
+    private = {"TILTYARD_DATA_DIR": str(home), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    return kept | private | {"NO_COLOR": "1", "COLUMNS": "120"}
 
 
 @pytest.fixture
