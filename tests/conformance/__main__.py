@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from tests.conformance.measuring import CLIENTS, Case, play_all, word_tokenizer
 from tests.conformance.scenarios import SCENARIOS
 
-FIRST = "| Tiltyard as | role TTFT | role decode | reason TTFT / TTFO | burst decode | tail decode | nousage | in-band error |"
+COLUMNS = "role TTFT, role decode, reason TTFT / TTFO, burst decode, tail decode, nousage, in-band error"
+FIRST = "| Tiltyard as | " + " | ".join(COLUMNS.split(", ")) + " |"
 
 
 def main() -> None:

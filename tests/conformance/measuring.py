@@ -115,7 +115,7 @@ async def play_all(dialect: str, scale: float, tokenizer: str | None) -> list[Ca
 
 
 def disturbed(case: Case) -> bool:
-    """Did this machine lose the processor in the middle: two writes in one read, or a write late after its stamp?
+    """Was the processor away in the middle: two writes in one read, or a write late after its stamp?
 
     That the client reports such a case rightly is no question of a dialect; `tiltyard calibrate` measures it.
     """

@@ -1,4 +1,4 @@
-"""Tiltyard is right in every column, for every dialect that can express it (times a seventh of the table's)."""
+"""Tiltyard is right in every column, for every dialect that can express it (at a seventh of the times)."""
 
 from __future__ import annotations
 

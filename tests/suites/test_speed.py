@@ -1,0 +1,201 @@
+"""Each profile against a simulator whose speed is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.suites.speed_runs import FAST, run_speed
+from tiltyard.errors import UsageError
+from tiltyard.servers.simulator import SimModel
+from tiltyard.suites.speed import PROFILES, Speed, load_profile
+from tiltyard.suites.speed.options import SpeedSettings, read_settings
+from tiltyard.suites.speed.trial import wanted_tokens
+
+
+def test_quick_finds_the_speed_and_stops_when_it_is_sure() -> None:
+    model = replace(FAST, prefill_tps=10_000, decode_tps=500)
+    ran = run_speed({"output_tokens": 32}, model)
+    summary = ran.summary
+    assert summary["profile"] == "quick"
+    assert [stage["name"] for stage in summary["stages"]] == ["pp512 + tg32"]
+    assert 3 <= summary["requests"]["ok"] <= 20
+    assert summary["decode_tps"]["mean"] == pytest.approx(500, rel=0.1)
+    assert summary["prefill_tps"]["mean"] == pytest.approx(10_000, rel=0.02)
+    assert summary["prefill_kinds"]["cold"] == summary["requests"]["ok"]
+    assert summary["prompt"] == {
+        "rung": "server",
+        "tokens_per_word": 2.0,
+        "fixed_tokens": summary["prompt"]["fixed_tokens"],
+        "counted": summary["requests"]["ok"],
+        "off_target": 0,
+    }
+    width = summary["decode_tps"]["ci95"][1] - summary["decode_tps"]["ci95"][0]
+    assert width / summary["decode_tps"]["mean"] <= 0.05
+
+
+def test_fixed_sends_exactly_what_was_asked_and_nothing_else() -> None:
+    settings = {
+        "profile": "fixed",
+        "requests": 30,
+        "concurrency": "8",
+        "output_tokens": 8,
+        "prompt": "Hello.",
+    }
+    ran = run_speed(settings, dialect="openai")
+    assert ran.summary["requests"] == {"ok": 30, "failed": 0, "truncated": 0, "total": 30}
+    assert len(ran.truth) == 30
+    assert ran.summary["stages"][0]["load"] == {"kind": "closed", "concurrency": 8, "rate": None}
+    assert ran.summary["prompt"]["rung"] is None
+    assert ran.summary["tokens"]["output"] == sum(entry["output_tokens"] for entry in ran.truth)
+
+
+def test_fixed_at_a_rate_with_limits() -> None:
+    settings = {
+        "profile": "fixed",
+        "rate": 100,
+        "poisson": True,
+        "requests": 40,
+        "output_tokens": 4,
+        "prompt_tokens": 32,
+        "slo": "ttft=10s,e2e=20s",
+        "seed": 5,
+    }
+    ran = run_speed(settings)
+    assert ran.summary["stages"][0]["name"] == "poisson 100/s"
+    assert ran.summary["goodput"]["share"] == 1.0
+    assert ran.summary["prompt"]["rung"] == "tokenize"
+    assert len(ran.truth) == 40
+    starts = sorted(entry["received_ns"] for entry in ran.truth)
+    assert (starts[-1] - starts[0]) / 1e9 == pytest.approx(0.4, abs=0.25)
+
+
+@pytest.mark.parametrize("prefix_cache", [True, False])
+def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
+    """At depth d a token costs 1 + d / half_depth; prefill from c to p likewise."""
+    model = replace(FAST, prefill_tps=20_000, decode_tps=1_000, half_depth=4096.0, prefix_cache=prefix_cache)
+    settings = {"profile": "depth", "depths": "0,2k,64k", "output_tokens": 32, "requests": 3}
+    ran = run_speed(settings, model)
+    assert [r.stage.name for r in ran.results] == ["pp512", "tg32", "pp512 @ d2048", "tg32 @ d2048"]
+    flat, deep = ran.summary["findings"]["depths"]
+    assert "d65536 left out" in ran.summary["findings"]["notes"][0]
+    assert flat["prefill_method"] == "direct"
+    assert deep["prefill_method"] == ("cached" if prefix_cache else "difference")
+    slower = 1 + (2048 + 256) / 4096
+    assert deep["prefill_tps"]["mean"] == pytest.approx(20_000 / slower, rel=0.15)
+    assert flat["decode_tps"]["mean"] == pytest.approx(1_000, rel=0.15)
+    assert deep["decode_tps"]["mean"] == pytest.approx(1_000 / 1.5, rel=0.15)
+    assert deep["counted_tokens"]["mean"] == pytest.approx(2048, rel=0.02)
+    assert ran.summary["prompt"]["off_target"] == 0
+
+
+def test_concurrency_finds_the_knee() -> None:
+    model = replace(FAST, decode_tps=800, knee=4.0)
+    settings = {"profile": "concurrency", "output_tokens": 40, "prompt_tokens": 32}
+    ran = run_speed(settings, model)
+    found = ran.summary["findings"]
+    assert found["knee"]["streams"] == 4
+    assert [row["streams"] for row in found["curve"]] == [1, 2, 4, 8, 16]
+    assert found["curve"][2]["output_tps"]["mean"] == pytest.approx(3200, rel=0.2)
+    assert ran.summary["figures_from"] == "4 streams"
+
+
+def test_concurrency_levels_as_given() -> None:
+    ran = run_speed({"profile": "concurrency", "concurrency": "1,3", "output_tokens": 8, "requests": 9})
+    assert [r.stage.name for r in ran.results] == ["1 stream", "3 streams"]
+    assert ran.summary["requests"]["ok"] == 18
+
+
+def test_serve_narrows_the_highest_rate_down() -> None:
+    """Two slots of about 20 ms an answer: 100 a second at the very most."""
+    model = SimModel(name="m", loaded=True, ttft_ms=10.0, token_ms=2.0, slots=2)
+    settings: dict[str, Any] = {
+        "profile": "serve",
+        "output_tokens": 6,
+        "prompt_tokens": 32,
+        "seconds": 0.8,
+        "slo": "e2e=80ms",
+    }
+    ran = run_speed(settings, model)
+    found = ran.summary["findings"]
+    assert found["slo"] == "e2e=80ms"
+    assert found["highest_rate"] is not None
+    assert 15 <= found["highest_rate"]["rate"] <= 105
+    assert any(row["share"] < 0.95 for row in found["rates"])
+    assert ran.summary["figures_from"] == f"{found['highest_rate']['rate']:g}/s"
+
+
+def test_soak_tells_the_drift() -> None:
+    ran = run_speed({"profile": "soak", "seconds": 1.0, "concurrency": 2, "output_tokens": 16})
+    drift = ran.summary["findings"]["drift"]
+    assert set(drift) == {"decode_tps", "ttft_ms", "e2e_ms", "prefill_tps"}
+    assert drift["decode_tps"]["n"] == ran.summary["requests"]["ok"]
+    assert abs(drift["decode_tps"]["change"]) < 0.5
+
+
+def test_cached_prompts_are_warm_and_say_so() -> None:
+    ran = run_speed({"cached": True, "requests": 5, "output_tokens": 4})
+    assert ran.summary["prefill_tps"] is None
+    assert ran.summary["prefill_kinds"]["warm"] == 5
+    assert ran.summary["prefill_warm_tps"]["n"] == 5
+
+
+def test_failures_are_counted_and_time_nothing() -> None:
+    settings = {"profile": "fixed", "requests": 9, "output_tokens": 8, "prompt": "Hi."}
+    ran = run_speed(settings, dialect="openai", faults=("error_midstream@/3",))
+    assert ran.summary["requests"] == {"ok": 6, "failed": 3, "truncated": 0, "total": 9}
+    assert ran.summary["endings"] == {"ok": 6, "error_midstream": 3}
+    assert ran.summary["ttft_ms"]["n"] == 6
+
+
+def test_every_profile_loads() -> None:
+    for name in PROFILES:
+        profile = load_profile(name)
+        assert callable(profile.stages)
+        assert callable(profile.conclude)
+    with pytest.raises(UsageError, match="no profile"):
+        load_profile("slow")
+    assert (Speed.name, Speed.version) == ("speed", "1")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"promt_tokens": 3},
+        {"requests": 0},
+        {"requests": "many"},
+        {"prompt": "x", "prompt_tokens": 3},
+        {"poisson": True},
+        {"rate": 3, "concurrency": 4},
+        {"seconds": -1},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        read_settings(settings)
+
+
+def test_an_unknown_setting_gets_its_nearest_name() -> None:
+    with pytest.raises(UsageError) as caught:
+        read_settings({"promt_tokens": 3})
+    assert "prompt_tokens" in caught.value.remedy
+
+
+def test_numbers_in_words() -> None:
+    assert SpeedSettings(depths="0,4k, 16k").depth_list() == [0, 4096, 16384]
+    assert SpeedSettings(concurrency=8).streams() == [8]
+    assert SpeedSettings(rates="0.5,2").rate_list() == [0.5, 2.0]
+    for bad in (SpeedSettings(depths="deep"), SpeedSettings(depths="-1")):
+        with pytest.raises(UsageError):
+            bad.depth_list()
+    with pytest.raises(UsageError):
+        SpeedSettings(concurrency="1,2").one_stream_count(1)
+
+
+def test_wanted_sizes_are_in_the_items_names() -> None:
+    assert wanted_tokens("pp512-tg128") == 512
+    assert wanted_tokens("pp512-tg1-d4096") == 4608
+    assert wanted_tokens("text-abc-tg1") is None
+    assert wanted_tokens("pp0-tg128") is None
