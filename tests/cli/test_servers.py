@@ -100,3 +100,40 @@ def test_a_file_is_read_without_any_server(tiltyard: Tiltyard, tmp_path: Path) -
     assert done.code == 3
     assert "no model file at" in done.err
     assert "Traceback" not in done.err
+
+
+def test_where_ollama_is_comes_from_its_own_variable(tiltyard: Tiltyard, sim: Running) -> None:
+    host = sim.url("ollama").removeprefix("http://127.0.0.1")
+    rows = json.loads(tiltyard("servers", "--json", env={"OLLAMA_HOST": f"0.0.0.0{host}"}).out)
+    assert sim.url("ollama") in {row["url"] for row in rows if row["dialect"] == "ollama"}
+
+
+def test_somebody_who_is_no_model_server(tiltyard: Tiltyard) -> None:
+    with running(SimConfig(faults=("not_a_model_server",), dialects=("openai",))) as web:
+        for command in ("servers", "models"):
+            done = tiltyard(command, "--server", web.url("openai"))
+            assert done.code == 3
+            assert "not as a model server" in done.out
+            assert done.err.startswith("error: no usable model server was found")
+            assert "Traceback" not in done.err
+
+
+def test_a_wrong_key_is_said_and_not_shown(tiltyard: Tiltyard) -> None:
+    with running(SimConfig(api_key="right", dialects=("openai",))) as locked:
+        url = locked.url("openai")
+        done = tiltyard("servers", "--server", url, env={"TILTYARD_API_KEY": "wr0ng-key"})
+        assert done.code == 3
+        assert "key" in done.out
+        assert "wr0ng-key" not in done.out + done.err
+        assert tiltyard("servers", "--server", url, env={"TILTYARD_API_KEY": "right"}).code == 0
+
+
+def test_a_key_by_the_name_of_its_variable(tiltyard: Tiltyard) -> None:
+    with running(SimConfig(api_key="right", dialects=("openai",))) as locked:
+        url = locked.url("openai")
+        done = tiltyard("models", "--server", url, "--api-key-env", "MY_KEY", env={"MY_KEY": "right"})
+        assert done.code == 0, done.err
+        assert "right" not in done.out
+    done = tiltyard("servers", "--api-key-env", "MY_KEY", env={"MY_KEY": "right"})
+    assert done.code == 2
+    assert "add --server URL" in done.err

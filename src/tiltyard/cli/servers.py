@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiltyard.errors import NoServer, ServerError
+from tiltyard.errors import NoServer, ServerError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tiltyard.records import Model
     from tiltyard.servers.discover import Found
 
+KEY_HELP = "Environment variable that holds the API key of the addresses given."
 URL_HELP = "Look at this address only; may be repeated."
 NAMED_S = 10.0  # an address that was named may be far away, or busy
 EMPTY = "–"
@@ -32,10 +33,11 @@ START_ONE = (
 
 @click.command(epilog="Example:  tiltyard servers --server http://192.168.1.20:11434")
 @click.option("--server", "urls", metavar="URL", multiple=True, help=URL_HELP)
+@click.option("--api-key-env", metavar="NAME", help=KEY_HELP)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
-def servers(urls: tuple[str, ...], as_json: bool) -> None:
+def servers(urls: tuple[str, ...], api_key_env: str | None, as_json: bool) -> None:
     """Find the model servers on this machine: kind, version, address, models, what is loaded."""
-    found = search(urls)
+    found = search(urls, named_key(urls, api_key_env))
     usable = [each for each in found if each.info]
     if as_json:
         show_json([server_row(each) for each in found])
@@ -51,15 +53,16 @@ def servers(urls: tuple[str, ...], as_json: bool) -> None:
 @click.command(epilog="Example:  tiltyard models --server http://127.0.0.1:11434 ./qwen3-8b-q4_k_m.gguf")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE.gguf ...]")
 @click.option("--server", "urls", metavar="URL", multiple=True, help=URL_HELP)
+@click.option("--api-key-env", metavar="NAME", help=KEY_HELP)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
-def models(files: tuple[Path, ...], urls: tuple[str, ...], as_json: bool) -> None:
+def models(files: tuple[Path, ...], urls: tuple[str, ...], api_key_env: str | None, as_json: bool) -> None:
     """Show every model with its identity. Files alone are read without looking for servers."""
     from tiltyard.servers.gguf_file import read_gguf
 
     rows = [("file", str(file.parent), read_gguf(file)) for file in files]
     found: list[Found] = []
     if urls or not files:
-        found, described = identities(urls)
+        found, described = identities(urls, named_key(urls, api_key_env))
         rows += described
     if as_json:
         import msgspec
@@ -86,16 +89,27 @@ def models(files: tuple[Path, ...], urls: tuple[str, ...], as_json: bool) -> Non
 # ------------------------------------------------------------------ asking
 
 
-def search(urls: Sequence[str]) -> list[Found]:
+def named_key(urls: Sequence[str], variable: str | None) -> str | None:
+    """The key in a named variable. Servers that nobody named are not shown any key meant for another."""
+    if variable is None:
+        return None
+    if not urls:
+        raise UsageError("--api-key-env needs the address that the key is for", "add --server URL")
+    from tiltyard import settings
+
+    return settings.api_key(urls[0], None, variable)
+
+
+def search(urls: Sequence[str], key: str | None) -> list[Found]:
     """Everybody at these addresses, or at the known ones."""
     import asyncio
 
     from tiltyard.servers.discover import DEADLINE_S, survey
 
-    return asyncio.run(survey(urls or None, NAMED_S if urls else DEADLINE_S))
+    return asyncio.run(survey(urls or None, NAMED_S if urls else DEADLINE_S, key))
 
 
-def identities(urls: Sequence[str]) -> tuple[list[Found], list[tuple[str, str, Model]]]:
+def identities(urls: Sequence[str], key: str | None) -> tuple[list[Found], list[tuple[str, str, Model]]]:
     """Who was found, and each of their models described as fully as it can be."""
     import asyncio
 
@@ -104,7 +118,7 @@ def identities(urls: Sequence[str]) -> tuple[list[Found], list[tuple[str, str, M
     async def described(each: Found) -> list[tuple[str, str, Model]]:
         if each.info is None:
             return []
-        server = await connect(each.url, each.info.dialect)
+        server = await connect(each.url, each.info.dialect, key)
         try:
             full = [await server.describe(model.name) for model in each.models]
         finally:
@@ -114,7 +128,7 @@ def identities(urls: Sequence[str]) -> tuple[list[Found], list[tuple[str, str, M
     async def main(found: list[Found]) -> list[list[tuple[str, str, Model]]]:
         return await asyncio.gather(*(described(each) for each in found))
 
-    found = search(urls)
+    found = search(urls, key)
     return found, [row for rows in asyncio.run(main(found)) for row in rows]
 
 
@@ -161,7 +175,13 @@ def show_problems(console: Console, found: Sequence[Found]) -> None:
 
     for each in found:
         if each.problem:
-            console.print(Text.assemble(("! ", "yellow"), (each.url, "bold"), f"  {clean(each.problem)}"))
+            console.print(
+                Text.assemble(
+                    ("! ", "yellow"),
+                    (each.url, "bold"),
+                    f"  {clean(each.problem.removeprefix(each.url).strip())}",
+                )
+            )
             if each.remedy:
                 console.print(Text(f"  try: {clean(each.remedy)}", style="dim"))
 

@@ -116,5 +116,5 @@ def done(reply: Reply, what: str) -> Mapping[str, Json]:
 def not_a_model_server(url: str, seen: str) -> NotAModelServer:
     return NotAModelServer(
         f"{url} answers, but not as a model server ({seen})",
-        "check the port: `tiltyard servers` lists what it finds, --dialect names one that imitates none",
+        "check the port; if it does serve models, --dialect says how it speaks (openai fits most)",
     )
