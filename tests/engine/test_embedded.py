@@ -166,6 +166,17 @@ def test_a_file_that_the_engine_refuses(tmp_path: Path) -> None:
     assert str(tmp_path / "log") in caught.value.remedy
 
 
+def test_a_missing_wheel_says_what_to_install(
+    known: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text("raise ModuleNotFoundError('no wheel here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # before the installed one, in the child
+    launch = Launch(model=str(known), alias="known", context=512, slots=1, threads=1)
+    with pytest.raises(EngineError, match="not installed") as caught:
+        asyncio.run(EngineProcess(launch, tmp_path / "log").start())
+    assert caught.value.remedy == "pip install 'tiltyard[embedded]'"
+
+
 def test_a_failed_start_is_a_failed_exchange(known: Path, tmp_path: Path) -> None:
     gone = tmp_path / "gone.gguf"
     gone.write_bytes(known.read_bytes())

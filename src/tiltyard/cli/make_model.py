@@ -1,4 +1,7 @@
-"""`tiltyard make-model`: write a tiny GGUF of known speed class and known ability."""
+"""`tiltyard make-model`: write a tiny GGUF of known speed class and known ability.
+
+Words into a `TinySpec` only; how such a model works is in `servers/tiny/`.
+"""
 
 from __future__ import annotations
 
