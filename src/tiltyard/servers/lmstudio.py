@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tiltyard.errors import ServerError, Unsupported
+from tiltyard.errors import ModelNotFound, ServerError, Unsupported
 from tiltyard.records import Capture, Dialect, Exchange, Model, Request, ServerInfo
 from tiltyard.servers import Address, Loading, lmstudio_v1
 from tiltyard.servers.moe import whole
@@ -52,6 +52,22 @@ class LMStudio(OpenAI):
         return [
             replace(each, engine="lmstudio", engine_version=self.info.version) for each in merged.values()
         ]
+
+    async def describe(self, model: str) -> Model:
+        """One model; `name@q4_k_m` is a variant of `name`, and the listing tells the chosen one's size only."""
+        try:
+            return await super().describe(model)
+        except ModelNotFound:
+            name, variant = split_variant(model)
+            if not variant:
+                raise
+        found = await super().describe(name)
+        quant = quantization(model) or variant.upper()
+        if found.quantization and found.quantization.casefold() == quant.casefold():
+            return replace(found, name=model)
+        return replace(
+            found, name=model, quantization=quant, size_bytes=None, bits_per_weight=None, loaded=None
+        )
 
     def chat_path(self) -> str:
         return "/api/v0/chat/completions" if self.has_v0 else "/v1/chat/completions"
@@ -102,7 +118,7 @@ class LMStudio(OpenAI):
     async def unload(self, model: str) -> None:
         await self.need_v1()
         found = await self.describe(model)
-        await lmstudio_v1.unload(self.wire, found.name)
+        await lmstudio_v1.unload(self.wire, split_variant(found.name)[0])
         self.contexts.pop(found.name, None)
 
     async def need_v1(self) -> None:
@@ -113,6 +129,12 @@ class LMStudio(OpenAI):
                 f"{self.where} is older than 0.4.0 and loads models only when they are asked for",
                 "update LM Studio, or load the model there",
             )
+
+
+def split_variant(name: str) -> tuple[str, str]:
+    """`qwen3@q4_k_m` as (`qwen3`, `q4_k_m`); the second is empty where there is no variant."""
+    before, at, after = name.rpartition("@")
+    return (before, after) if at and "/" not in after else (name, "")
 
 
 def v0_models(value: Any) -> list[Model] | None:

@@ -92,7 +92,7 @@ async def load(wire: Wire, model: Model, context: int | None) -> Loading:
     if model.loaded and fits:
         return Loading(load_ms=0.0, source="client", was_loaded=True)
     if model.loaded:
-        await unload(wire, model.name)
+        await unload(wire, model.name.split("@")[0])
     payload = {"model": model.name, "echo_load_config": True}
     if context is not None:
         payload["context_length"] = context

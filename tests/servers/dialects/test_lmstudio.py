@@ -204,6 +204,21 @@ def test_no_model_loaded() -> None:
     assert "No models loaded" in exchange.error
 
 
+def test_variants_share_an_entry(serve: Serve) -> None:
+    _, server = studio(serve)
+    name = V1_MODEL["key"]
+    chosen, other = run(
+        server, lambda: server.describe(f"{name}@q4_k_m"), lambda: server.describe(f"{name}@q8_0")
+    )
+    assert (chosen.name, chosen.quantization, chosen.size_bytes) == (
+        f"{name}@q4_k_m",
+        "Q4_K_M",
+        18_000_000_000,
+    )
+    assert (other.name, other.quantization, other.size_bytes) == (f"{name}@q8_0", "Q8_0", None)
+    assert server.accepts(f"{name}@q8_0", name)
+
+
 def test_loading_by_v1(serve: Serve) -> None:
     canned, server = studio(
         serve, **{"POST /api/v1/models/load": {"status": "loaded", "load_time_seconds": 1.5}}

@@ -95,6 +95,13 @@ def test_the_limit_has_another_name_where_it_was_renamed() -> None:
     assert OpenAI(Address(url=NOWHERE)).extra(ask_for("m", max_tokens=5)) == {}
 
 
+def test_an_error_that_became_an_empty_chunk_is_no_success() -> None:
+    empty = {"object": "chat.completion.chunk", "model": "", "choices": [{"index": 0, "delta": {}}]}
+    body = events(chunk("m", content="x"), empty, done=False)
+    exchange = OpenAI(Address(url=NOWHERE)).read(ask_for("m"), captured(body))
+    assert (exchange.ending, exchange.model_served) == ("truncated", "m")
+
+
 # ------------------------------------------------------------------ vllm
 
 
