@@ -6,7 +6,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS ?= never
 RUN := $(UV) run --frozen --all-extras
 
-.PHONY: demo test test-fast check format bench bench-peers audit clean
+MARKS := -m "not engine and not browser and not slow"
+
+.PHONY: demo test test-fast check format docs bench bench-peers audit clean
 
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
@@ -23,7 +25,7 @@ test: .venv/.ready
 	$(RUN) pytest -n 2 --dist loadfile
 
 test-fast: .venv/.ready
-	$(RUN) pytest -n 2 --dist loadfile -m "not engine and not browser and not slow"
+	$(RUN) pytest -n 2 --dist loadfile $(MARKS)
 
 check: .venv/.ready
 	$(RUN) ruff check .
@@ -34,6 +36,9 @@ check: .venv/.ready
 format: .venv/.ready
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+docs: .venv/.ready
+	$(RUN) python docs/generate.py
 
 bench: .venv/.ready
 	$(RUN) python -m benchmarks
