@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=[*SINGLE, *OTHERS], help="these alone; the rest is kept")
     asked = parser.parse_args()
     results, failed = table.read(table.RESULTS), 0
+    results["load_before"] = round(os.getloadavg()[0], 2)
     for name in asked.only or [*SINGLE, *OTHERS]:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:

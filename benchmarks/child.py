@@ -1,14 +1,13 @@
 """Runs a command as a child and tells what it cost: wall and CPU seconds of its whole tree, and peak memory.
 
-The kernel's own account is used, so that nothing needs to watch while it runs; only trees of processes
-(peers) are sampled for their memory. POSIX only.
+CPU is the kernel's own account. Memory is the high-water mark of one process, read from /proc now and then
+(`ru_maxrss` would count what the parent held at the fork), or the sampled sum over a tree. POSIX only.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SAMPLE_S = 0.25
+SAMPLE_S = 0.02  # reading one line of /proc
+TREE_SAMPLE_S = 0.25  # looking through all processes
 
 
 class Cost(NamedTuple):
@@ -53,15 +53,14 @@ def run(
         late = threading.Event()
         timer = threading.Timer(limit_s, lambda: (late.set(), stop_tree(child.pid)))
         timer.start()
-        peak = Peak(child.pid)
-        if tree:
-            peak.start()
+        peak = Peak(child.pid, tree)
+        peak.start()
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - start
         timer.cancel()
         peak.done.set()
+        peak.join()
         child.returncode = os.waitstatus_to_exitcode(status)
-        own = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         texts = []
         for file in (out, err):
             file.seek(0)
@@ -70,7 +69,7 @@ def run(
             rc=124 if late.is_set() else child.returncode,
             wall_s=wall,
             cpu_s=usage.ru_utime + usage.ru_stime,
-            peak_mb=max(own, peak.bytes) / 1e6,
+            peak_mb=peak.bytes / 1e6,
             stdout=texts[0],
             stderr=texts[1],
         )
@@ -93,16 +92,30 @@ def stop_tree(pid: int) -> None:
 
 
 class Peak(threading.Thread):
-    """Watches the resident memory of a process and its children, added up."""
+    """Watches the memory of a process, or of it and its children added up."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, tree: bool) -> None:
         super().__init__(daemon=True)
         self.pid, self.bytes, self.done = pid, 0, threading.Event()
+        self.tree = tree or not Path("/proc/self/status").exists()
 
     def run(self) -> None:
+        if self.tree:
+            self.watch_tree()
+            return
+        status = Path(f"/proc/{self.pid}/status")
+        while not self.done.wait(SAMPLE_S):
+            try:
+                lines = status.read_text().splitlines()
+            except OSError:  # it has ended
+                return
+            marks = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
+            self.bytes = max([self.bytes, *marks])
+
+    def watch_tree(self) -> None:
         import psutil
 
-        while not self.done.wait(SAMPLE_S):
+        while not self.done.wait(TREE_SAMPLE_S):
             total = 0
             try:
                 parent = psutil.Process(self.pid)

@@ -108,10 +108,13 @@ def waiting() -> Row:
 def growth() -> list[Row]:
     """CPU and memory from 1 to 1,024 streams, two waves each."""
     rows = []
+    with yardstick(0, 0) as server:
+        fixed = tiltyard(server, SMALLEST).cost.cpu_s
     for streams in GROWTH:
         with yardstick(TTFT_MS, TOKEN_MS) as server:
             outcome = tiltyard(server, Ask(streams, 2 * streams))
-        rows.append({"streams": streams, **cost_row(outcome), **errors_row(outcome.errors)})
+        marginal = {"marginal_cpu_us_per_token": (outcome.cost.cpu_s - fixed) / outcome.tokens * 1e6}
+        rows.append({"streams": streams, **cost_row(outcome), **marginal, **errors_row(outcome.errors)})
     return rows
 
 

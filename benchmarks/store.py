@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,5 +19,13 @@ def store() -> dict[str, Any]:
     cost = run([sys.executable, "-m", "benchmarks.store_bench", "--json"], limit_s=300)
     if cost.rc != 0:
         raise RuntimeError(cost.stderr.strip()[-500:])
-    figures: dict[str, Any] = json.loads(cost.stdout.strip().splitlines()[-1])
-    return figures
+    return dict(flat(json.loads(cost.stdout.strip().splitlines()[-1])))
+
+
+def flat(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested figures as one level, names joined."""
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{before}{name} ")
+        else:
+            yield before + name, value

@@ -108,6 +108,8 @@ def page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
         f"Last run: {own.get('at', '?')}, {words}, {cores} cores. Medians of the repetitions named.",
         "",
     ]
+    if (busy := own.get("load_before")) is not None:
+        lines += [f"Load of the machine by other things when it began: {busy:.1f} (0 is quiet).", ""]
     rows = [[number(row.get(key)) for _, key in PEER_COLUMNS] for row in peer_rows(own, peers)]
     lines += [grid([title for title, _ in PEER_COLUMNS], rows), ""]
     if found := ratios(own, peers):
@@ -118,14 +120,8 @@ def page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
             table = grid(["figure", "value"], [[f"`{k}`", number(v)] for k, v in own[key].items()])
             lines += [f"## {title[0].upper()}{title[1:]}", "", table, ""]
     if own.get("growth"):
-        keys = [
-            "streams",
-            "cpu_us_per_token",
-            "peak_mb",
-            "ttft_error_ms_p99",
-            "token_error_ms_p99",
-            "lost_tokens",
-        ]
+        keys = ["streams", "cpu_s", "marginal_cpu_us_per_token", "peak_mb", "ttft_error_ms_p99"]
+        keys += ["token_error_ms_p99", "lost_tokens"]
         rows = [[number(row.get(key)) for key in keys] for row in own["growth"]]
         lines += ["## Growth: two waves of 128 tokens at 20 ms", "", grid(keys, rows), ""]
     return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""The yardstick tells the truth, and the page of results can be made: what the README quotes rests on both."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+
+from benchmarks.child import run
+from benchmarks.measurements import median_rows
+from benchmarks.table import page
+from benchmarks.yardstick import MODEL, yardstick
+from tiltyard.load.calibrate import errors_of, new_loop
+from tiltyard.load.generator import Ticket, drive
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.records import Exchange, Message, Request
+from tiltyard.servers import Address
+from tiltyard.servers.openai import OpenAI
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks need POSIX")
+
+
+async def ask(url: str, streams: int, tokens: int) -> list[Exchange]:
+    server = OpenAI(Address(url=url))
+    found: list[Exchange] = []
+
+    async def fire(ticket: Ticket) -> bool:
+        words = (Message(role="user", content="x"),)
+        request = Request(model=MODEL, messages=words, max_tokens=tokens, request_id=f"r{ticket.number}")
+        found.append(await server.send(request, ticket.scheduled_ns))
+        return True
+
+    try:
+        await drive(Load(concurrency=streams, stop=Stop(count=3 * streams)), fire, lambda: False)
+    finally:
+        await server.close()
+    return found
+
+
+@pytest.mark.parametrize(("ttft_ms", "token_ms", "tokens"), [(30.0, 5.0, 20), (0.0, 0.0, 300)])
+def test_the_yardstick_keeps_its_pace_and_logs_every_write(
+    ttft_ms: float, token_ms: float, tokens: int
+) -> None:
+    with yardstick(ttft_ms, token_ms, core=None) as server:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            exchanges = runner.run(ask(server.url, 8, tokens))
+        truth = server.truth()
+        assert server.truth() == [] or server.kind != "C"  # told once
+    assert [exchange.ending for exchange in exchanges] == ["ok"] * 24
+    assert {exchange.usage.output_tokens for exchange in exchanges if exchange.usage} == {tokens}
+    errors = errors_of(exchanges, truth)
+    assert (errors.exchanges, errors.lost) == (24, 0)
+    for entry in truth:
+        times = [t for t, _, _ in entry["writes"]]
+        assert times == sorted(times)
+        assert times[0] - entry["received_ns"] >= ttft_ms * 1e6
+        assert times[-1] - times[0] >= (tokens - 1) * token_ms * 1e6 - 1e6
+
+
+def test_a_childs_cost_is_its_own() -> None:
+    hungry = run([sys.executable, "-c", "x = bytearray(80_000_000); import time; time.sleep(0.2)"])
+    assert hungry.rc == 0
+    assert 80 < hungry.peak_mb < 200
+    assert hungry.cpu_s < 5
+    late = run([sys.executable, "-c", "import time; time.sleep(30)"], limit_s=0.5)
+    assert late.rc == 124
+
+
+def test_the_page_shows_ours_beside_theirs() -> None:
+    own = {"timed": {"ttft_error_ms_p50": 0.01, "ttft_error_ms_p99": 0.1, "cpu_us_per_token": 10.0}}
+    peers = {
+        "other": {"version": "1.0", "cpu_us_per_token": 55.0},
+        "broken": {"failed": "failed: no network"},
+    }
+    text = page(own, peers)
+    assert "| **tiltyard** | 0.0100 / 0.1000 | 10 |" in text
+    assert "| other 1.0 |" in text
+    assert "| other | 5.5 |" in text
+    assert "broken (failed: no network)" in text
+
+
+def test_medians_are_taken_figure_by_figure() -> None:
+    rows = [
+        {"a": 1.0, "kind": "C", "b": None},
+        {"a": 5.0, "kind": "C", "b": 2},
+        {"a": 2.0, "kind": "C", "b": None},
+    ]
+    assert median_rows(rows) == {"a": 2.0, "kind": "C", "b": None, "repetitions": 3}
