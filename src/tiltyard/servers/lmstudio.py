@@ -54,7 +54,7 @@ class LMStudio(OpenAI):
         ]
 
     async def describe(self, model: str) -> Model:
-        """One model; `name@q4_k_m` is a variant of `name`, and the listing tells the chosen one's size only."""
+        """One model; `name@q4_k_m` is a variant of `name`; the listing tells the chosen one's size only."""
         try:
             return await super().describe(model)
         except ModelNotFound:
