@@ -21,7 +21,7 @@ from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, St
 from tiltyard.store.connection import connect
 from tiltyard.store.recover import recover
 from tiltyard.store.schema import MIGRATIONS
-from tiltyard.store.store import Store
+from tiltyard.store.store import RunFilter, Store
 from tiltyard.store.writer import Writer
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ WRITES = """
 import asyncio, sys
 from pathlib import Path
 from tests.store.conftest import make_attempt, make_run
-from tiltyard.store.store import Store
+from tiltyard.store.store import RunFilter, Store
 from tiltyard.store.writer import Writer
 
 async def main(path, run_id, count):
@@ -111,10 +111,15 @@ def test_a_run_of_a_living_process_is_refused_and_of_a_dead_one_resumed(tmp_path
     with writing_process(path, "r1", 1_000_000) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with Store.open(path) as store, pytest.raises(StoreLocked, match=str(process.pid)) as caught:
-            store.claim(make_run("r2", fingerprint="fr1"))
-        assert "--fresh" in caught.value.remedy
+        with Store.open(path) as store:
+            with pytest.raises(StoreLocked, match=str(process.pid)) as caught:
+                store.claim(make_run("r2", fingerprint="fr1"))
+            assert "--fresh" in caught.value.remedy
+            assert store.run("r1").state == "running"
     with Store.open(path) as store:
+        assert store.run("r1").state == "interrupted"
+        assert [run.id for run in store.runs(RunFilter(state="interrupted", limit=1))] == ["r1"]
+        assert store.runs(RunFilter(state="running")) == []
         assert store.claim(make_run("r2", fingerprint="fr1")).resumed
 
 

@@ -391,7 +391,7 @@ class Store:
         if len(found) > 1:
             names = ", ".join(row["id"] for row in found[:5])
             raise UsageError(f"{run_id!r} begins several run ids: {names}", "write more of it")
-        return rows.run_of(found[0])
+        return _run_of(found[0])
 
     def runs(self, wanted: RunFilter | None = None) -> list[Run]:
         """Runs, newest first."""
@@ -400,7 +400,8 @@ class Store:
         if wanted.suite:
             parts.append(("suite = ?", (wanted.suite,)))
         if wanted.state:
-            parts.append(("state = ?", (wanted.state,)))
+            stored = ("running", "interrupted") if wanted.state == "interrupted" else (wanted.state,)
+            parts.append((f"state IN ({', '.join('?' * len(stored))})", stored))
         if wanted.model:
             parts.append(("instr(lower(models.name), lower(?))", (rows.clean(wanted.model),)))
         if wanted.search is not None:
@@ -410,9 +411,10 @@ class Store:
         where = " AND ".join(part for part, _ in parts)
         sql = _RUN + (f"WHERE {where} " if where else "") + "ORDER BY started_at DESC, runs.key DESC"
         values = [value for _, bound in parts for value in bound]
-        if wanted.limit is not None:
+        if wanted.limit is not None and wanted.state not in ("running", "interrupted"):
             sql, values = sql + " LIMIT ?", [*values, wanted.limit]
-        return [rows.run_of(row) for row in self._all(sql, values)]
+        found = [_run_of(row) for row in self._all(sql, values)]
+        return [run for run in found if wanted.state in (None, run.state)][: wanted.limit]
 
     def search(self, text: str, limit: int = 100) -> list[Found]:
         """Answers in which these words stand, best first."""
@@ -505,6 +507,14 @@ _INSERT_SAMPLE = _insert("samples", rows.SAMPLE_COLUMNS)
 
 def _owner(row: Mapping[str, Any]) -> Owner:
     return Owner(row["owner_pid"] or 0, row["owner_started"] or 0.0, row["owner_host"] or "")
+
+
+def _run_of(row: Mapping[str, Any]) -> Run:
+    """A run as it is now: one whose process was killed could not say so itself."""
+    run = rows.run_of(row)
+    if run.state == "running" and not alive(_owner(row), row["active_at"]):
+        return replace(run, state="interrupted")
+    return run
 
 
 def _no_run(run_id: str) -> UsageError:
