@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tiltyard.errors import EngineError, ModelNotFound
-from tiltyard.servers import gguf_file
-from tiltyard.servers.gguf_file import GGML_TYPES, digest, is_model_path, read_gguf, read_header
+from tiltyard.servers.ggml_types import FILE_TYPES, GGML_TYPES
+from tiltyard.servers.gguf_file import digest, is_model_path, read_gguf, read_header
 from tiltyard.servers.tiny import TinySpec, write_model
 
 
@@ -69,7 +69,7 @@ def test_knows_every_tensor_type_of_the_reference() -> None:
     names = {
         int(t): t.name.removeprefix("MOSTLY_").removeprefix("ALL_") for t in gguf.LlamaFileType if t < 1024
     }
-    assert dict(gguf_file.FILE_TYPES) == names
+    assert dict(FILE_TYPES) == names
 
 
 def test_identity_of_a_dense_model(tiny: Path) -> None:
