@@ -1,4 +1,4 @@
-"""The yardstick tells the truth, and the page of results can be made: what the README quotes rests on both."""
+"""The yardstick tells the truth, and the page of results can be made: the README quotes rest on both."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import sys
 
 import pytest
-
 from benchmarks.child import run
 from benchmarks.measurements import median_rows
 from benchmarks.table import page
 from benchmarks.yardstick import MODEL, yardstick
+
 from tiltyard.load.calibrate import errors_of, new_loop
 from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.schedule import Load, Stop
@@ -54,8 +54,8 @@ def test_the_yardstick_keeps_its_pace_and_logs_every_write(
     for entry in truth:
         times = [t for t, _, _ in entry["writes"]]
         assert times == sorted(times)
-        assert times[0] - entry["received_ns"] >= ttft_ms * 1e6
-        assert times[-1] - times[0] >= (tokens - 1) * token_ms * 1e6 - 1e6
+        for number, at in enumerate(times):  # never early; late is the machine's business, and logged
+            assert at - entry["received_ns"] >= (ttft_ms + number * token_ms) * 1e6
 
 
 def test_a_childs_cost_is_its_own() -> None:
