@@ -79,7 +79,7 @@ def app() -> None:
 def main() -> None:
     """The console entry point: our errors become one line, a remedy and an exit code."""
     try:
-        app.main(standalone_mode=False)
+        code = app.main(standalone_mode=False)
     except TiltyardError as error:
         click.echo(f"error: {error}", err=True)
         if error.remedy:
@@ -91,8 +91,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    if isinstance(code, int) and code:  # what a command's `ctx.exit` asked for
+        sys.exit(code)
