@@ -34,6 +34,7 @@ def test_only_ok_counts_for_rates_and_latencies() -> None:
     assert found["tokens"] == {"prompt": 200, "output": 40, "cached": 0, "source": "server"}
     assert (found["output_tps"], found["request_rate"]) == (20.0, 1.0)
     assert found["ttft_ms"]["max"] == 300
+    assert found["attribution_ms"] == pytest.approx({"client": 5, "transport": 1062, "total": 1067})
     assert found["error_rate"]["value"] == 0.25
     assert found["error_rate"]["ci95"][0] < 0.25 < found["error_rate"]["ci95"][1]
 

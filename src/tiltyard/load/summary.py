@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from tiltyard.load.metrics import chunk_gaps_ms
+from tiltyard.load.metrics import attribute, chunk_gaps_ms
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
-from tiltyard.records import Attempt, Figure, Json
+from tiltyard.records import Attempt, Exchange, Figure, Json
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
 
@@ -66,6 +66,7 @@ class Tally:
         self.prefill_sources: Counter[str] = Counter()
         self.rate_bias: float | None = None
         self.total = self.client_bound = 0
+        self.parts: dict[str, tuple[float, int]] = {}  # where the time went: sum, and how many said so
 
     def add(self, attempt: Attempt) -> None:
         self.total += 1
@@ -89,9 +90,17 @@ class Tally:
         if measures.rate_bias is not None:
             self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
         for exchange in attempt.exchanges:
+            self.split(exchange)
             gaps = chunk_gaps_ms(exchange)
             self.gaps.extend(gaps)
             self.gap_owner.extend([self.total] * len(gaps))
+
+    def split(self, exchange: Exchange) -> None:
+        """Add up where the time of one exchange went."""
+        for name, value in attribute(exchange).items():
+            if value is not None:
+                total, n = self.parts.get(name, (0.0, 0))
+                self.parts[name] = total + value, n + 1
 
     @cached_property
     def figures(self) -> dict[str, Json]:
@@ -109,6 +118,7 @@ class Tally:
             "rate_source": leading(self.rate_sources),
             "rate_bias": self.rate_bias,
             "prefill_source": leading(self.prefill_sources),
+            "attribution_ms": {name: total / n for name, (total, n) in self.parts.items()},
             "prefill_kinds": {kind: len(values) for kind, values in self.prefill.items()},
         }
 
