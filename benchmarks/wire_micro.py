@@ -1,6 +1,6 @@
 """The measuring client alone against the yardstick: errors of its times, CPU per token, tokens per second.
 
-python -m benchmarks.wire_micro [paced|flat|slow] [--loop uvloop|asyncio] [--streams N] [--tokens N]
+python -m benchmarks.wire_micro [paced|flat|slow] [--loop NAME] [--streams N] [--tokens N] [--spread-ms T]
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 import resource
 import time
 from collections.abc import Sequence
+
+import msgspec
 
 from benchmarks.yardstick import CLIENT_CORE, MODEL, Yardstick, yardstick
 from tiltyard.records import Exchange, Message, Request
@@ -28,7 +30,9 @@ def quantile(values: Sequence[float], q: float) -> float:
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
 
 
-async def ask_all(url: str, streams: int, rounds: int, tokens: int) -> tuple[list[Exchange], float, float]:
+async def ask_all(
+    url: str, streams: int, rounds: int, tokens: int, spread_s: float
+) -> tuple[list[Exchange], float, float]:
     """The exchanges, wall seconds and own CPU seconds."""
     wire = Wire(Address(url=url))
     request = Request(model=MODEL, messages=(Message(role="user", content="hi"),), max_tokens=tokens)
@@ -36,9 +40,10 @@ async def ask_all(url: str, streams: int, rounds: int, tokens: int) -> tuple[lis
     exchanges: list[Exchange] = []
 
     async def one(stream: int) -> None:
+        await asyncio.sleep(spread_s * stream / streams)
         for i in range(rounds):
             capture = await wire.stream("/v1/chat/completions", body, request_id=f"{stream}-{i}")
-            exchanges.append(read_chat(request, capture))
+            exchanges.append(read_chat(msgspec.structs.replace(request, request_id=f"{stream}-{i}"), capture))
 
     await wire.stream("/v1/chat/completions", body, request_id="warm")
     cpu, wall = time.process_time(), time.perf_counter()
@@ -53,8 +58,8 @@ def errors_ms(exchanges: Sequence[Exchange], server: Yardstick) -> tuple[list[fl
     truth = {entry["request_id"]: entry for entry in server.truth()}
     ttft: list[float] = []
     delay: list[float] = []
-    for i, exchange in enumerate(exchanges):
-        entry = truth[f"{i}-0"]
+    for exchange in exchanges:
+        entry = truth[exchange.request.request_id]
         t = [t for t, k in zip(exchange.events.t_ns, exchange.events.kinds, strict=True) if k == "c"]
         writes = [w[0] for w in entry["writes"]]
         assert len(t) == len(writes)
@@ -70,6 +75,7 @@ def main() -> None:
     parser.add_argument("--loop", default="uvloop")
     parser.add_argument("--streams", type=int)
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--spread-ms", type=float, default=0.0, help="start the streams over this time")
     options = parser.parse_args()
     ttft_ms, token_ms, streams, rounds = MODES[options.mode]
     streams = options.streams or streams
@@ -82,7 +88,9 @@ def main() -> None:
         else:
             run = asyncio.run
         gc.collect()
-        exchanges, wall, cpu = run(ask_all(server.url, streams, rounds, options.tokens))
+        exchanges, wall, cpu = run(
+            ask_all(server.url, streams, rounds, options.tokens, options.spread_ms / 1000)
+        )
         tokens = sum(e.events.kinds.count("c") for e in exchanges)
         out = {
             "ok": sum(e.ending == "ok" for e in exchanges),
@@ -95,8 +103,7 @@ def main() -> None:
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
         if rounds == 1:
-            order = sorted(exchanges, key=lambda e: e.timeline.sent_ns or 0)
-            ttft, delay = errors_ms(order, server)
+            ttft, delay = errors_ms(exchanges, server)
             out["ttft_error_ms"] = [round(quantile(ttft, q), 4) for q in (0.5, 0.99, 1)]
             out["token_delay_ms"] = [round(quantile(delay, q), 4) for q in (0.5, 0.99, 0.999, 1)]
     print(json.dumps(out))

@@ -287,11 +287,13 @@ class ChatEvents:
 
         None when no payload event has a count of its own; -1 where one has none.
         """
+        if not self._counts and not self._totals:
+            return None
+        if len(self._totals) == 1 and not self._counts and self.kinds[next(iter(self._totals))] == "o":
+            return None  # one total at the end, as usual
         payload = [kind in "crtf" for kind in self.kinds]
         if self._counts:
             return tuple(self._counts.get(i, -1 if p else 0) for i, p in enumerate(payload))
-        if not self._totals:
-            return None
         out: list[int] = []
         before: int | None = 0
         for i, is_payload in enumerate(payload):

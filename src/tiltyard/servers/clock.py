@@ -54,6 +54,16 @@ def kernel_stamps_possible() -> bool:
     )
 
 
+_kept: list[int] = []  # the descriptor of the socket that keeps the kernel stamping
+
+
+def _keep_stamping() -> None:
+    if not _kept:
+        keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        _kept.append(keeper.detach())
+
+
 class KernelClock:
     """Maps the kernel's CLOCK_REALTIME receive stamps to `now_ns`.
 
@@ -68,7 +78,6 @@ class KernelClock:
         now = perf_counter_ns()
         self._pieces: list[tuple[int, int, int]] = [(-(1 << 62), now, distance)]  # since, last seen, distance
         self.possible = kernel_stamps_possible()
-        self._keeper: socket.socket | None = None
 
     @property
     def distance_ns(self) -> int:
@@ -79,24 +88,17 @@ class KernelClock:
         """Ask for stamps on a socket that is not yet connected; False where the platform has none.
 
         The kernel starts stamping a moment after the first socket asks for it, so one socket is kept open
-        for as long as this clock lives: later connections are stamped from their first packet.
+        for as long as the process lives: later connections are stamped from their first packet.
         """
         if not self.possible:
             return False
         try:
-            if self._keeper is None:
-                self._keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                self._keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            _keep_stamping()
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         except OSError:
             self.possible = False
             return False
         return True
-
-    def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.close()
-            self._keeper = None
 
     def check(self, *, force: bool = False) -> None:
         """Measure the distance again; cheap and without effect within a second of the last check."""

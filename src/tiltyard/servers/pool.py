@@ -132,7 +132,6 @@ class Pool:
         self._idle.clear()
         if self.poller is not None:
             self.poller.close()
-        self.clock.close()
 
 
 def _still_open(sock: socket.socket) -> bool:

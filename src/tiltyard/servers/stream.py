@@ -88,13 +88,10 @@ def unterminated(body: bytes) -> bool:
     """Whether the body stops inside an event or line instead of after one."""
     if not body:
         return False
-    return body[-1:] not in (b"\n", b"\r") or _open_event(body)
-
-
-def _open_event(body: bytes) -> bool:
-    """An SSE body that ends after a data line but before its blank line."""
-    tail = body[body.rfind(b"data:") :] if b"data:" in body else b""
-    return bool(tail) and not tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n").endswith(b"\n\n")
+    if body[-1:] not in (b"\n", b"\r"):
+        return True
+    blank = max(body.rfind(b"\n\n"), body.rfind(b"\r\r"), body.rfind(b"\r\n\r\n"), 0)
+    return any(line.startswith(b"data") for line in body[blank:].splitlines())  # an SSE event left open
 
 
 def _lines(body: bytes) -> list[tuple[int, bytes]]:

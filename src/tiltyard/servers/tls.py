@@ -7,10 +7,13 @@ encrypted records. aiohttp is imported only when a connection is first needed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from tiltyard.records import Capture, Ending, Timeline, Timeouts
 from tiltyard.servers import Address
@@ -20,6 +23,9 @@ from tiltyard.servers.wire import Wire
 
 if TYPE_CHECKING:
     import aiohttp
+
+
+_CLOSING_S = 0.01
 
 
 class _Progress:
@@ -53,11 +59,23 @@ class TlsWire(Wire):
         self._context = context
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: WeakSet[socket.socket] = WeakSet()
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            for sock in self._sockets:  # a server that hangs would never answer TLS's farewell
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(_CLOSING_S)  # transports close after another turn of the loop
+
+    def _open_socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """A socket that `close` can still reach; aiohttp keeps its own ones to itself."""
+        sock = socket.socket(address[0], address[1], address[2])
+        sock.setblocking(False)
+        self._sockets.add(sock)
+        return sock
 
     async def _request(
         self,
@@ -171,7 +189,9 @@ class TlsWire(Wire):
         if self._session is None or self._session.closed:
             context: ssl.SSLContext | bool = self._context if self._context is not None else True
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=60),
+                connector=aiohttp.TCPConnector(
+                    limit=0, ssl=context, keepalive_timeout=60, socket_factory=self._open_socket
+                ),
                 trace_configs=[_tracing()],
                 auto_decompress=True,
             )

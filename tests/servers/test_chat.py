@@ -1,0 +1,365 @@
+"""Chat streams read into exchanges: each irregularity of each server, and both paths alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from tiltyard.records import Capture, Exchange, Message, Request, Timeline, ToolCall
+from tiltyard.servers.chat import chat_body, read_chat
+from tiltyard.servers.chat_claims import plainly_another
+
+REQUEST = Request(model="m", messages=(Message(role="user", content="hi"),))
+
+
+def piece(delta: Any = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": {} if delta is None else delta, "finish_reason": finish}
+    return {"id": "1", "object": "chat.completion.chunk", "model": "m", "choices": [choice], **more}
+
+
+def words(*texts: str) -> list[dict[str, Any]]:
+    return [piece({"role": "assistant", "content": ""}), *(piece({"content": t}) for t in texts)]
+
+
+END = piece(finish="stop")
+USAGE = {"id": "1", "model": "m", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}}
+
+
+def body_of(chunks: list[Any], done: bool = True, line_break: str = "\n") -> bytes:
+    parts = [c if isinstance(c, str) else "data: " + json.dumps(c, ensure_ascii=False) for c in chunks]
+    if done:
+        parts.append("data: [DONE]")
+    return "".join(p + line_break * 2 for p in parts).encode()
+
+
+def capture_of(body: bytes, status: int = 200, kind: str = "text/event-stream", **more: Any) -> Capture:
+    """One byte per nanosecond, so that an event's time is the offset of its end."""
+    line = Timeline(
+        scheduled_ns=0,
+        started_ns=0,
+        sent_ns=0,
+        arrivals_ns=tuple(range(1, len(body) + 1)),
+        arrivals_end=tuple(range(1, len(body) + 1)),
+        closed_ns=len(body) + 1,
+    )
+    return Capture(timeline=line, status=status, headers={"content-type": kind}, body=body, **more)
+
+
+def read(chunks: list[Any], accept: Any = None, **how: Any) -> Exchange:
+    return read_chat(REQUEST, capture_of(body_of(chunks, **how)), accept=accept)
+
+
+def test_a_plain_stream():
+    exchange = read([*words("Hel", "lo", " wor", "ld"), END, USAGE])
+    assert exchange.ending == "ok"
+    assert exchange.text == "Hello world"
+    assert exchange.events.kinds == "occccoo"
+    assert exchange.events.texts == ("", "Hel", "lo", " wor", "ld", "", "")
+    assert exchange.usage is not None
+    assert (exchange.usage.prompt_tokens, exchange.usage.output_tokens) == (9, 4)
+    assert (exchange.finish_reason, exchange.model_served, exchange.raw) == ("stop", "m", None)
+    assert exchange.events.tokens is None
+
+
+def test_events_have_the_time_of_their_last_byte():
+    chunks = [*words("a", "b"), END]
+    body = body_of(chunks)
+    ends = [body.index(b"\n\n", i) + 2 for i in (m for m in range(len(body)) if body.startswith(b"data:", m))]
+    assert list(read(chunks).events.t_ns) == ends[:-1]
+
+
+VARIANTS: dict[str, list[Any]] = {
+    "plain": [*words(*"abcdefghij"), END, USAGE],
+    "reasoning first": [*[piece({"reasoning_content": t}) for t in "xyz"], *words(*"abcdef")[1:], END, USAGE],
+    "reasoning renamed": [*[piece({"reasoning": t}) for t in "xyz"], *words(*"abcdef")[1:], END],
+    "nulls": [
+        *[piece({"content": t, "tool_calls": None, "refusal": None}, usage=None) for t in "abcdef"],
+        END,
+    ],
+    "empty deltas": [*words("a", "", "b", "", "c", "", "d"), END, USAGE],
+    "tags": [*words("<thi", "nk>", "so", "</th", "ink>", "\n\n", "yes", "!"), END, USAGE],
+    "tool": [*words("a", "b"), piece({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}), END, USAGE],
+    "error": [*words(*"abcd"), {"error": {"message": "boom"}}],
+    "two choices": [
+        *words(*"abcd"),
+        {"choices": [{"index": 1}]},
+        *words("e"),
+        END,
+    ],
+    "continuous": [piece({"content": t}, usage={"completion_tokens": i + 1}) for i, t in enumerate("abcdef")],
+    "strange breaks": [*words("a\u2028b", "\u0085", "\x0b", "é😀"), END, USAGE],
+    "numbers": [*words(*"abc"), piece({"content": 5}), *words("d"), END],
+    "missing delta": [*words(*"abc"), {"model": "m", "choices": [{"index": 0}]}, *words(*"de"), END],
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_quick_path_and_the_general_one_agree(name):
+    """A comment at the start, or CRLF, forces the general path."""
+    quick = read(VARIANTS[name])
+    general = read_chat(REQUEST, capture_of(b": x\n\n" + body_of(VARIANTS[name])))
+    assert general.events.kinds == "p" + quick.events.kinds
+    assert [t - 5 for t in general.events.t_ns[1:]] == list(quick.events.t_ns)
+    assert general.events.texts[1:] == quick.events.texts
+    left = msgspec.structs.asdict(general)
+    right = msgspec.structs.asdict(quick)
+    for field in set(left) - {"events", "timeline", "raw"}:
+        assert left[field] == right[field], field
+    assert read(VARIANTS[name], line_break="\r\n").text == quick.text
+
+
+def test_broken_json_that_joins_up_is_not_taken_for_events():
+    good = [*words(*"abcdef"), END]
+    body = body_of(good).replace(b'"content": "c"}', b'"content":\n\ndata: "c"}')
+    exchange = read_chat(REQUEST, capture_of(body))
+    assert exchange.text == "abdef"
+    assert "unreadable_event" in exchange.notes
+
+
+def test_reasoning_in_each_field():
+    for field in ("reasoning_content", "reasoning"):
+        exchange = read([piece({field: "hm"}), piece({"content": "yes"}), END])
+        assert (exchange.reasoning, exchange.text, exchange.reasoning_source) == ("hm", "yes", field)
+        assert exchange.events.kinds == "rco"
+    both = read([piece({"reasoning_content": "hm", "content": "yes"}), END])
+    assert (both.reasoning, both.text, both.events.kinds) == ("hm", "yes", "rco")
+
+
+@pytest.mark.parametrize(
+    ("texts", "kinds", "reasoning", "text"),
+    [
+        (["<think>", "a", "</think>", "b"], "rrrc", "a", "b"),
+        (["<th", "ink>a</th", "ink>", "\n\nb"], "rrrc", "a", "b"),
+        (["\n<think>a", "b</think>c", "d"], "rcc", "ab", "cd"),
+        (["a", "</think>", "b"], "rrc", "a", "b"),
+        (["<think>", "never", "closed"], "rrr", "neverclosed", ""),
+        (["<think></think>", "b"], "rc", "", "b"),
+        (["Say <think>", " aloud"], "cc", "", "Say <think> aloud"),
+    ],
+)
+def test_reasoning_in_tags(texts, kinds, reasoning, text):
+    exchange = read([*words(*texts), END])
+    assert exchange.events.kinds == f"o{kinds}o"
+    assert (exchange.reasoning, exchange.text) == (reasoning, text)
+    assert exchange.reasoning_source == ("tags" if "r" in kinds else None)
+
+
+def test_thinking_although_off_is_said():
+    request = msgspec.structs.replace(REQUEST, think=False)
+    exchange = read_chat(request, capture_of(body_of([piece({"reasoning": "hm"}), *words("a"), END])))
+    assert "thinking_despite_off" in exchange.notes
+
+
+def test_usage_may_sit_anywhere_and_choices_may_be_empty_or_hollow():
+    for chunks in (
+        [{"choices": [{}], "usage": {"completion_tokens": 4}}, *words("a"), END],
+        [*words("a"), piece(finish="stop", usage={"completion_tokens": 4})],
+        [*words("a"), END, {"choices": [], "usage": {"completion_tokens": 4}}],
+        [*words("a"), END, {"usage": {"completion_tokens": 4}}],
+    ):
+        exchange = read(chunks)
+        assert exchange.ending == "ok"
+        assert exchange.usage is not None
+        assert exchange.usage.output_tokens == 4
+    details = {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 8},
+        "completion_tokens_details": {"reasoning_tokens": 3},
+    }
+    usage = read([*words("a"), END, {"choices": [], "usage": details}]).usage
+    assert usage is not None
+    assert (usage.cached_tokens, usage.reasoning_tokens) == (8, 3)
+
+
+def test_tokens_per_event_by_running_usage_timings_ids_or_logprobs():
+    usage = [piece({"content": "x"}, usage={"completion_tokens": n}) for n in (4, 8, 9)]
+    assert read([*usage, END]).events.tokens == (4, 4, 1, 0)
+    timings = [piece({"content": "x"}, timings={"predicted_n": n}) for n in (1, 2, 3)]
+    assert read([*timings, END]).events.tokens == (1, 1, 1, 0)
+    listed = piece({"content": "xy"})
+    listed["choices"][0]["logprobs"] = {"content": [{"token": "x"}, {"token": "y"}]}
+    assert read([listed, END]).events.tokens == (2, 0)
+    gap = [piece({"content": "x"}, usage={"completion_tokens": 2}), *words("y")[1:], usage[1], END]
+    assert read(gap).events.tokens == (2, -1, -1, 0)
+
+
+def test_llamacpp_timings_and_progress():
+    timings = {"cache_n": 6, "prompt_n": 4, "prompt_ms": 8.0, "prompt_per_second": 500.0}
+    timings |= {
+        "predicted_n": 3,
+        "predicted_ms": 30,
+        "predicted_per_second": 100.0,
+        "draft_n": 5,
+        "draft_n_accepted": 2,
+    }
+    progress = piece({"role": "assistant", "content": None}, prompt_progress={"total": 9, "processed": 4})
+    exchange = read([progress, *words("a", "b", "c"), piece(finish="length", timings=timings)])
+    assert exchange.events.kinds[:2] == "oo"
+    assert exchange.timings is not None
+    assert (exchange.timings.source, exchange.timings.prefill_tokens) == ("llamacpp", 4)
+    assert (exchange.timings.decode_ms, exchange.timings.draft_accepted) == (30, 2)
+    assert exchange.usage is not None
+    assert (exchange.usage.prompt_tokens, exchange.usage.cached_tokens) == (10, 6)
+    assert (exchange.usage.output_tokens, exchange.usage.source) == (3, "server-native")
+
+
+@pytest.mark.parametrize("where", ["finish", "trailing", "both"])
+def test_lmstudio_stats_on_any_chunk(where):
+    extra = {
+        "stats": {"tokens_per_second": 51.4, "time_to_first_token": 0.1, "generation_time": 0.954},
+        "runtime": {"name": "llama.cpp", "version": "1.2"},
+    }
+    extra["stats"]["stop_reason"] = "contextLengthReached"
+    finish = piece(finish="stop", **(extra if where != "trailing" else {}))
+    trailing = {"model": "m", "choices": [], **(extra if where != "finish" else {})}
+    exchange = read([*words(*"abcde"), finish, trailing])
+    assert exchange.timings is not None
+    assert (exchange.timings.decode_tps, exchange.timings.ttft_ms) == (51.4, 100.0)
+    assert exchange.engine_version == "llama.cpp 1.2"
+    assert "context_length_reached" in exchange.notes
+
+
+def test_tool_calls():
+    chunks = [
+        piece({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}]}),
+        piece({"tool_calls": [{"index": 0, "function": {"arguments": '{"x":1}'}}]}),
+        piece({"function_call": {"name": "old", "arguments": ""}}),
+        piece(finish="tool_calls"),
+    ]
+    exchange = read(chunks[:2] + chunks[3:])
+    assert exchange.tool_calls == (ToolCall(name="f", arguments='{"x":1}', id="a"),)
+    assert (exchange.events.kinds, exchange.events.texts) == ("tto", ("f", '{"x":1}', ""))
+    assert read(chunks[2:]).tool_calls[0].name == "old"
+    assert read([*words("a"), piece({"tool_calls": []}), END]).tool_calls == ()
+
+
+def test_content_parts_refusals_and_null():
+    parts = piece({"content": [{"type": "text", "text": "a"}, "b", {"type": "image"}]})
+    assert read([parts, piece({"content": None}), END]).text == "ab"
+    refused = read([piece({"refusal": "I can't"}), END])
+    assert (refused.events.kinds, refused.text) == ("fo", "I can't")
+    assert "refusal" in refused.notes
+
+
+ERRORS: dict[str, tuple[list[Any], bool, str]] = {
+    "llama.cpp": ([{"error": {"code": 500, "message": "boom"}}], False, "boom"),
+    "vLLM": ([{"error": {"message": "boom", "type": "x", "param": None, "code": 400}}], True, "boom"),
+    "vLLM, flat": ([{"object": "error", "message": "boom"}], True, "boom"),
+    "LM Studio": (['event: error\ndata: {"error":{"message":"boom"}}'], False, "boom"),
+    "named event": (['event: error\ndata: {"message":"boom"}'], False, "boom"),
+    "text": ([{"error": "boom"}], False, "boom"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_in_the_stream(name):
+    chunks, done, message = ERRORS[name]
+    for before in ([], words("a"), words(*"abcdefgh")):
+        exchange = read([*before, *chunks], done=done)
+        assert (exchange.ending, exchange.error) == ("error_midstream", message)
+        assert exchange.raw
+
+
+def test_streams_that_stop_without_a_finish():
+    assert read(words("a", "b"), done=False).ending == "truncated"
+    assert read(words("a", "b")).ending == "truncated"
+    hollow = {"id": "x", "model": "", "choices": [{"index": 0, "delta": {"content": ""}}]}
+    ollama = read([*words("a"), hollow], done=False)
+    assert (ollama.ending, ollama.model_served) == ("truncated", "m")
+    assert read([*words("a"), piece(finish="")]).ending == "truncated"
+    body = body_of([*words("a"), END], done=False)
+    cut = read_chat(REQUEST, capture_of(body[:-1]))
+    assert (cut.ending, "unterminated" in cut.notes) == ("truncated", True)
+    assert read([*words("a"), END], done=False).ending == "ok"
+
+
+def test_empty_and_not_streamed_answers():
+    assert read([]).ending == "empty"
+    assert read_chat(REQUEST, capture_of(b"")).ending == "empty"
+    assert read([": ping", {"choices": []}]).ending == "empty"
+    whole = {"model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+    exchange = read_chat(REQUEST, capture_of(json.dumps(whole, indent=1).encode(), kind="application/json"))
+    assert (exchange.ending, exchange.text, "not_streamed" in exchange.notes) == ("ok", "hi", True)
+    unknown = json.dumps({"error": "Unexpected endpoint or method. (POST /foo)"}).encode()
+    exchange = read_chat(REQUEST, capture_of(unknown, kind="application/json"))
+    assert (exchange.ending, exchange.error) == ("http_error", "Unexpected endpoint or method. (POST /foo)")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error":{"message":"no\\nsuch model","type":"x"}}', "no such model"),
+        (b'{"error":"model \'x\' not found"}', "model 'x' not found"),
+        (b'{"object":"error","message":"flat"}', "flat"),
+        (b'{"detail":[{"loc":["body"],"msg":"field required"}]}', "field required"),
+        (b'{"message":"Not allowed"}', "Not allowed"),
+        (b"Not Found", "Not Found"),
+        (b"<html><head><title>502 Bad\nGateway</title></head>", "502 Bad Gateway"),
+        (b"\xff\x00\x1b[31m", "� [31m"),
+        (b"", ""),
+    ],
+)
+def test_http_errors_are_one_clean_line(body, said):
+    exchange = read_chat(REQUEST, capture_of(body, status=404, kind="application/json"))
+    assert exchange.ending == "http_error"
+    assert exchange.error == (f"HTTP 404: {said}" if said else "HTTP 404")
+
+
+def test_failures_of_the_wire_carry_over():
+    for failure in ("timeout_gap", "error_midstream"):
+        capture = capture_of(body_of(words("a"), done=False), failure=failure, error="why")
+        exchange = read_chat(REQUEST, capture)
+        assert (exchange.ending, exchange.error, exchange.text) == (failure, "why", "a")
+        complete = capture_of(body_of([*words("a"), END]), failure=failure, error="why")
+        assert read_chat(REQUEST, complete).ending == "ok"
+    none = Capture(timeline=Timeline(scheduled_ns=0, started_ns=0), failure="connect_error", error="refused")
+    assert read_chat(REQUEST, none).ending == "connect_error"
+
+
+def test_another_model_is_noticed():
+    chunks = [*words("a"), END]
+    assert read(chunks, accept=()).ending == "ok"
+    for chunk in chunks:
+        chunk["model"] = "other"
+    exchange = read(chunks, accept=())
+    assert (exchange.ending, exchange.error) == ("wrong_model", "asked for m, answered by other")
+    assert read(chunks).ending == "ok"
+    assert read(chunks, accept=("other",)).ending == "ok"
+    assert read(chunks, accept=lambda name: name == "other").ending == "ok"
+    assert plainly_another("qwen2.5-7b", "qwen2.5-72b")
+    assert not plainly_another("qwen2.5:7b", "Qwen/Qwen2.5-7B")
+    assert not plainly_another("x/my-model.gguf", "/models/my-model-Q4_K_M.gguf")
+
+
+def test_invalid_utf8_and_control_characters():
+    body = body_of([*words(*"abcdefgh"), END]).replace(b'"d"', b'"\xff\xfe"').replace(b'"e"', b'"\\u0000"')
+    exchange = read_chat(REQUEST, capture_of(body))
+    assert exchange.ending == "ok"
+    assert exchange.text == "abc\ufffd\ufffd\x00fgh"
+    assert "invalid_utf8" in exchange.notes
+
+
+def test_the_body_of_a_request():
+    request = Request(
+        model="m",
+        messages=(
+            Message(role="user", content="hi"),
+            Message(role="assistant", content="", tool_calls=(ToolCall(name="f", arguments="{}", id="a"),)),
+            Message(role="tool", content="1", tool_call_id="a"),
+        ),
+        max_tokens=5,
+        temperature=0.0,
+        stop=("x",),
+        logprobs=2,
+    )
+    body = json.loads(chat_body(request, extra={"cache_prompt": False, "stream_options": None}))
+    assert (body["model"], body["stream"], body["max_tokens"], body["temperature"]) == ("m", True, 5, 0.0)
+    assert (body["stop"], body["top_logprobs"], body["cache_prompt"]) == (["x"], 2, False)
+    assert "stream_options" not in body
+    assert "seed" not in body
+    assert body["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+    assert body["messages"][2] == {"role": "tool", "content": "1", "tool_call_id": "a"}

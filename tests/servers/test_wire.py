@@ -1,0 +1,420 @@
+"""The wire against scripted servers on real sockets, on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.servers.scripted import Script, ScriptedServer, chunk, chunked, head, sized
+from tiltyard.errors import NoServer, UsageError
+from tiltyard.records import Capture, Timeouts
+from tiltyard.servers import Address
+from tiltyard.servers.wire import Wire, open_wire, parse_origin
+
+CHUNKED = head(more=b"Transfer-Encoding: chunked\r\n")
+FAST = Timeouts(connect_s=2, first_byte_s=0.3, gap_s=0.3)
+
+
+Run = Callable[..., Any]
+
+
+def runners() -> list[Run]:
+    if sys.platform == "win32":
+        return [asyncio.run]
+    import uvloop
+
+    return [asyncio.run, uvloop.run]
+
+
+@pytest.fixture(params=runners(), ids=lambda run: run.__module__.partition(".")[0])
+def run(request: pytest.FixtureRequest) -> Run:
+    return request.param
+
+
+def asked(run: Run, script: Script, timeouts: Timeouts = FAST, times: int = 1) -> list[Capture]:
+    """The captures of `times` requests, one after the other, each answered by the script."""
+    with ScriptedServer(lambda _: script) as server:
+
+        async def main() -> list[Capture]:
+            wire = Wire(Address(url=server.url))
+            captures = [await wire.stream("/v1/x", b"{}", timeouts=timeouts) for _ in range(times)]
+            await wire.close()
+            return captures
+
+        return run(main())
+
+
+def capture_of(run: Run, *script: bytes | float | str, timeouts: Timeouts = FAST) -> Capture:
+    return asked(run, script, timeouts)[0]
+
+
+def test_chunked_stream_is_captured_with_its_arrivals(run):
+    capture = capture_of(
+        run,
+        CHUNKED,
+        0.02,
+        chunk(b"one"),
+        0.02,
+        chunk(b"two"),
+        b"0\r\n\r\n",
+    )
+    line = capture.timeline
+    assert (capture.status, capture.body, capture.failure) == (200, b"onetwo", None)
+    assert line.arrivals_end == (3, 6)
+    assert line.started_ns <= line.connected_ns <= line.sent_ns <= line.headers_ns <= line.arrivals_ns[0]
+    assert line.arrivals_ns[1] - line.arrivals_ns[0] > 15e6
+    assert line.closed_ns >= line.arrivals_ns[1]
+    assert abs(line.arrivals_ns[0] + line.origin_unix_ns - time.time_ns()) < 60e9
+
+
+def test_content_length_and_read_until_close(run):
+    assert capture_of(run, sized(b"hello")).body == b"hello"
+    until_close = capture_of(run, b"HTTP/1.0 200 OK\r\nContent-Type: x\r\n\r\nhel", 0.01, b"lo", "close")
+    assert (until_close.body, until_close.failure) == (b"hello", None)
+    assert until_close.timeline.closed_ns is not None
+
+
+TRICKY = {
+    "trailers": chunk(b"data: 1\n\n") + b"0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
+    "false terminator": chunk(b"a\r\n0\r\n\r\n") + chunk(b"b") + b"0\r\n\r\n",
+    "extension": b"5;name=value\r\nhello\r\n000\r\n\r\n",
+    "crlf events": chunk(b"data: 1\r\n\r\n") + chunk(b"data: 2\r\n\r\n") + b"0\r\n\r\n",
+    "upper case size": b"1A\r\n" + b"x" * 26 + b"\r\n0\r\n\r\n",
+    "plain": chunk(b"data: 1\n\n") + chunk(b"data: 2\n\n") + b"0\r\n\r\n",
+    "empty": b"0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", TRICKY)
+def test_every_split_of_a_chunked_body_gives_the_same(name):
+    """The answer grows read by read; wherever the cut falls, the end is found and the body is the same."""
+    from tiltyard.servers.answer import Answer
+
+    raw = b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + TRICKY[name]
+    whole = Answer()
+    assert whole.add(raw, 1)
+    expected = whole.body()[0]
+    for cut in range(1, len(raw)):
+        answer = Answer()
+        assert not answer.add(raw[:cut], 1), cut
+        assert answer.add(raw[cut:], 2), cut
+        body, ends = answer.body()
+        assert (body, ends[-1], answer.status) == (expected, len(expected), 200)
+        assert answer.keeps_alive
+    byte_by_byte = Answer()
+    done = [byte_by_byte.add(raw[i : i + 1], i) for i in range(len(raw))]
+    assert done.index(True) == len(raw) - 1
+    body, ends = byte_by_byte.body()
+    assert body == expected
+    assert ends == sorted(ends)
+    assert ends[-1] == len(expected)
+
+
+def test_a_head_split_anywhere_is_read_once(run):
+    raw = chunked(b"hello")
+    capture = capture_of(run, raw[:7], 0.01, raw[7:30], 0.01, raw[30:])
+    assert (capture.body, capture.status) == (b"hello", 200)
+
+
+def test_connections_are_reused_and_a_stale_one_is_replaced(run):
+    first, second = asked(run, [chunked(b"a")], times=2)
+    assert (first.timeline.reused, second.timeline.reused) == (False, True)
+    assert second.timeline.connected_ns is None
+    closing = asked(run, [chunked(b"a"), "close"], times=3)
+    assert [c.failure for c in closing] == [None] * 3
+    assert [c.timeline.reused for c in closing] == [False] * 3
+
+
+def test_a_reused_connection_that_dies_on_the_request_is_asked_again_once(run):
+    def answer(n: int) -> Script:
+        return ["close"] if n == 1 else [chunked(b"a")]
+
+    with ScriptedServer(answer) as server:
+
+        async def main() -> list[Capture]:
+            wire = Wire(Address(url=server.url))
+            captures = [await wire.stream("/", b"{}", timeouts=FAST) for _ in range(2)]
+            await wire.close()
+            return captures
+
+        captures = run(main())
+    assert [c.failure for c in captures] == [None, None]
+    assert len(server.requests) == 3
+
+
+def test_many_streams_over_one_pool_keep_their_answers_apart(run):
+    """A connection that is given back may be taken at once, before its last user looks at it."""
+
+    def answer(n: int) -> Script:
+        return [chunked(b"x" * 50)]
+
+    with ScriptedServer(answer) as server:
+
+        async def main() -> list[Capture]:
+            wire = Wire(Address(url=server.url))
+
+            async def user() -> list[Capture]:
+                return [await wire.stream("/", b"{}", timeouts=FAST) for _ in range(20)]
+
+            captures = await asyncio.gather(*(user() for _ in range(8)))
+            await wire.close()
+            return [c for batch in captures for c in batch]
+
+        captures = run(main())
+    assert all(c.body == b"x" * 50 and c.failure is None for c in captures)
+    for line in (c.timeline for c in captures):
+        assert line.started_ns <= line.sent_ns <= line.arrivals_ns[0] <= line.closed_ns
+
+
+FAILURES = {
+    "silence": ([1.0], "timeout_first_byte"),
+    "headers, then silence": ([CHUNKED, 1.0], "timeout_first_byte"),
+    "gap": ([CHUNKED + chunk(b"a"), 1.0], "timeout_gap"),
+    "no answer": (["close"], "connect_error"),
+    "half a head": ([b"HTTP/1.1 200 OK\r\nCont", "close"], "connect_error"),
+    "closed in the body": ([head(more=b"Content-Length: 9\r\n") + b"abc", "close"], "error_midstream"),
+    "closed in a chunk": (
+        [CHUNKED + b"9\r\nabc", "close"],
+        "error_midstream",
+    ),
+    "reset": ([CHUNKED + chunk(b"a"), 0.05, "reset"], "error_midstream"),
+    "broken framing": (
+        [CHUNKED + b"zz\r\nabc\r\n\r\n"],
+        "error_midstream",
+    ),
+    "not HTTP": ([b"SSH-2.0-OpenSSH_9.6\r\n"], "connect_error"),
+    "huge headers": ([b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70000], "connect_error"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_are_data(name):
+    script, ending = FAILURES[name]
+    capture = capture_of(asyncio.run, *script, timeouts=Timeouts(connect_s=2, first_byte_s=0.2, gap_s=0.2))
+    assert capture.failure == ending
+    assert capture.error
+    assert "\n" not in capture.error
+    if "body" in name or "chunk" in name or name == "gap":
+        assert capture.body in (b"a", b"abc")
+
+
+def test_bytes_after_the_terminator_do_not_hide_the_end():
+    capture = capture_of(asyncio.run, chunked(b"hello") + b"HTTP/1.1 400 Bad\r\nX", timeouts=FAST)
+    assert (capture.body, capture.failure) == (b"hello", None)
+
+
+def test_pings_keep_a_stream_alive_and_a_total_limit_ends_it(run):
+    steps: list[bytes | float] = [CHUNKED]
+    for _ in range(10):
+        steps += [chunk(b": ping\n\n"), 0.06]
+    limits = Timeouts(connect_s=2, first_byte_s=0.4, gap_s=0.4)
+    assert capture_of(run, *steps, b"0\r\n\r\n", timeouts=limits).failure is None
+    limits = Timeouts(connect_s=2, first_byte_s=0.4, gap_s=0.4, total_s=0.2)
+    capture = capture_of(run, *steps, timeouts=limits)
+    assert (capture.failure, capture.error) == ("timeout_gap", "the whole answer took longer than 0.2 s")
+
+
+def test_nothing_listens(run):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+        async def main() -> Capture:
+            wire = Wire(Address(url=url))
+            with pytest.raises(NoServer, match="refused"):
+                await wire.call("GET", "/")
+            capture = await wire.stream("/", b"")
+            await wire.close()
+            return capture
+
+        capture = run(main())
+    assert (capture.failure, capture.timeline.sent_ns) == ("connect_error", None)
+    assert "connection refused" in capture.error
+
+
+def test_cancelling_closes_the_connection(run):
+    with ScriptedServer(lambda _: [CHUNKED + chunk(b"a"), 5.0]) as server:
+
+        async def main() -> None:
+            wire = Wire(Address(url=server.url))
+            task = asyncio.ensure_future(wire.stream("/", b"{}"))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await wire.close()
+
+        run(main())
+
+
+def test_a_large_prompt_is_sent_whole(run):
+    with ScriptedServer(lambda _: [chunked(b"ok")]) as server:
+
+        async def main() -> Capture:
+            wire = Wire(Address(url=server.url))
+            capture = await wire.stream("/", b"x" * 5_000_000)
+            await wire.close()
+            return capture
+
+        assert run(main()).body == b"ok"
+    assert server.requests[0].endswith(b"x" * 1000)
+    assert server.requests[0].count(b"x") >= 5_000_000
+
+
+def test_request_carries_key_id_and_length_and_never_chunks():
+    with ScriptedServer(lambda _: [sized(b"{}")]) as server:
+
+        async def main() -> None:
+            wire = Wire(
+                Address(url=f"{server.url}/base", api_key="sk-secret\n"), headers={"X-A": "b\r\nEvil: 1"}
+            )
+            await wire.stream("/v1/chat/completions", b"{}", request_id="r1")
+            await wire.call("GET", "/api/show?model=a b/ü")
+            await wire.close()
+
+        asyncio.run(main())
+    post, get = (r.decode() for r in server.requests)
+    assert post.startswith("POST /base/v1/chat/completions HTTP/1.1\r\n")
+    for line in ("Authorization: Bearer sk-secret", "X-Request-Id: r1", "Content-Length: 2"):
+        assert f"\r\n{line}\r\n" in post
+    assert "Accept-Encoding: identity" in post
+    assert "\r\nEvil" not in post
+    assert "chunked" not in post
+    assert get.startswith("GET /base/api/show?model=a%20b/%C3%BC HTTP/1.1\r\n")
+    assert "Content-Length" not in get
+
+
+def test_a_key_quoted_by_the_server_is_blotted_out_and_urls_lose_their_user():
+    body = b'{"error":{"message":"bad key sk-secret"}}'
+    with ScriptedServer(lambda _: [sized(body, status=b"401 Unauthorized")]) as server:
+
+        async def main() -> Capture:
+            wire = Wire(Address(url=server.url, api_key="sk-secret"))
+            capture = await wire.stream("/", b"{}")
+            await wire.close()
+            return capture
+
+        capture = asyncio.run(main())
+    assert b"sk-secret" not in capture.body
+    assert len(capture.body) == len(body)
+    origin = parse_origin("http://me:pass@host:8080/v1/")
+    assert origin.url == "http://host:8080/v1"
+    assert "pass" not in repr(Address(url="http://host", api_key="pass"))
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://h:99999", "http://[::1"])
+def test_bad_addresses_are_usage_errors(url):
+    with pytest.raises(UsageError):
+        open_wire(Address(url=url))
+
+
+def test_compressed_answers_are_read_all_the_same():
+    packed = gzip.compress(b"data: hello\n\n")
+    answer = head(more=b"Content-Encoding: gzip\r\nContent-Length: %d\r\n" % len(packed)) + packed
+    capture = capture_of(asyncio.run, answer)
+    assert capture.body == b"data: hello\n\n"
+    assert capture.timeline.arrivals_end == (len(capture.body),)
+    strange = capture_of(asyncio.run, head(more=b"Content-Encoding: zstd\r\nContent-Length: 3\r\n") + b"abc")
+    assert strange.failure == "error_midstream"
+
+
+def test_calls_reply_with_any_status():
+    with ScriptedServer(
+        lambda n: [sized(b'{"a": 1}' if n == 0 else b"Not Found", status=b"404 Not Found")]
+    ) as server:
+
+        async def main() -> None:
+            wire = Wire(Address(url=server.url))
+            reply = await wire.call("POST", "/x", {"k": None})
+            assert (reply.status, reply.json()) == (404, {"a": 1})
+            assert (await wire.call("GET", "/x")).json() is None
+            await wire.close()
+
+        asyncio.run(main())
+    assert server.requests[0].endswith(b'{"k":null}')
+
+
+def test_head_requests_have_no_body():
+    with ScriptedServer(lambda _: [head(more=b"Content-Length: 17\r\n")]) as server:
+
+        async def main() -> int:
+            wire = Wire(Address(url=server.url))
+            status = (await wire.call("HEAD", "/", timeout_s=1)).status
+            await wire.close()
+            return status
+
+        assert asyncio.run(main()) == 200
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_ipv6_and_localhost():
+    try:
+        server = ScriptedServer(lambda _: [sized(b"{}")], family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+
+    async def ask(url: str) -> int:
+        wire = Wire(Address(url=url))
+        try:
+            return (await wire.call("GET", "/")).status
+        finally:
+            await wire.close()
+
+    with server:
+        assert asyncio.run(ask(server.url)) == 200
+        assert b"Host: [::1]:" in server.requests[0]
+    with ScriptedServer(lambda _: [sized(b"{}")]) as four:
+        assert asyncio.run(ask(f"http://localhost:{four.port}")) == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
+def test_the_kernel_stamps_arrivals_even_while_the_client_is_busy():
+    """The client sleeps through the arrivals, yet their times are those of the writes."""
+    steps: list[bytes | float] = [CHUNKED + chunk(b"a" * 10), 0.1]
+    with ScriptedServer(lambda _: [*steps, chunk(b"b" * 10), b"0\r\n\r\n"]) as server:
+
+        async def main() -> Capture:
+            wire = Wire(Address(url=server.url))
+            task = asyncio.ensure_future(wire.stream("/", b"{}"))
+            await asyncio.sleep(0.05)  # the first token is read in here
+            time.sleep(0.25)  # noqa: ASYNC251
+            capture = await task
+            await wire.close()
+            return capture
+
+        capture = asyncio.run(main())
+    line = capture.timeline
+    assert line.clock == "kernel"
+    delays_ms = [(t - w) / 1e6 for t, (w, _) in zip(line.arrivals_ns, server.writes, strict=False)]
+    assert all(-0.1 < d < 50 for d in delays_ms), delays_ms
+    assert line.arrivals_ns[1] - line.arrivals_ns[0] > 80e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lazy looking is Linux's")
+def test_many_paced_streams_keep_exact_times_while_looked_at_lazily():
+    """60 streams at 50 tokens a second each are enough to make the poller lazy."""
+    steps: list[bytes | float] = [CHUNKED]
+    for _ in range(12):
+        steps += [chunk(b"data: x\n\n"), 0.02]
+    with ScriptedServer(lambda _: [*steps, b"0\r\n\r\n"]) as server:
+
+        async def main() -> list[Capture]:
+            wire = Wire(Address(url=server.url))
+            captures = await asyncio.gather(*(wire.stream("/", b"{}") for _ in range(60)))
+            await wire.close()
+            return list(captures)
+
+        captures = asyncio.run(main())
+    assert all(c.failure is None and c.body == b"data: x\n\n" * 12 for c in captures)
+    writes = sorted(t for t, data in server.writes if b"data" in data)
+    arrivals = sorted(t for c in captures for t in c.timeline.arrivals_ns)
+    late = [a - w for a, w in zip(arrivals, writes, strict=False)]
+    assert len(late) > 500
+    assert sorted(late)[len(late) // 2] < 20e6
