@@ -81,42 +81,6 @@ def test_content_length_and_read_until_close(run):
     assert until_close.timeline.closed_ns is not None
 
 
-TRICKY = {
-    "trailers": chunk(b"data: 1\n\n") + b"0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
-    "false terminator": chunk(b"a\r\n0\r\n\r\n") + chunk(b"b") + b"0\r\n\r\n",
-    "extension": b"5;name=value\r\nhello\r\n000\r\n\r\n",
-    "crlf events": chunk(b"data: 1\r\n\r\n") + chunk(b"data: 2\r\n\r\n") + b"0\r\n\r\n",
-    "upper case size": b"1A\r\n" + b"x" * 26 + b"\r\n0\r\n\r\n",
-    "plain": chunk(b"data: 1\n\n") + chunk(b"data: 2\n\n") + b"0\r\n\r\n",
-    "empty": b"0\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("name", TRICKY)
-def test_every_split_of_a_chunked_body_gives_the_same(name):
-    """The answer grows read by read; wherever the cut falls, the end is found and the body is the same."""
-    from tiltyard.servers.answer import Answer
-
-    raw = b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + TRICKY[name]
-    whole = Answer()
-    assert whole.add(raw, 1)
-    expected = whole.body()[0]
-    for cut in range(1, len(raw)):
-        answer = Answer()
-        assert not answer.add(raw[:cut], 1), cut
-        assert answer.add(raw[cut:], 2), cut
-        body, ends = answer.body()
-        assert (body, ends[-1], answer.status) == (expected, len(expected), 200)
-        assert answer.keeps_alive
-    byte_by_byte = Answer()
-    done = [byte_by_byte.add(raw[i : i + 1], i) for i in range(len(raw))]
-    assert done.index(True) == len(raw) - 1
-    body, ends = byte_by_byte.body()
-    assert body == expected
-    assert ends == sorted(ends)
-    assert ends[-1] == len(expected)
-
-
 def test_a_head_split_anywhere_is_read_once(run):
     raw = chunked(b"hello")
     capture = capture_of(run, raw[:7], 0.01, raw[7:30], 0.01, raw[30:])

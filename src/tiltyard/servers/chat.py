@@ -38,7 +38,7 @@ def read_chat(request: Request, capture: Capture, *, accept: Accept | None = Non
     if capture.status is None or capture.status >= 300:
         return _without_stream(request, capture)
     events = ChatEvents()
-    notes: list[str] = []
+    notes = list(capture.notes)
     whole = _whole_json(capture)
     if whole is not None:
         error = error_in(whole)
@@ -188,5 +188,6 @@ def _failed(request: Request, capture: Capture, ending: Ending, error: str | Non
         ending=ending,
         status=capture.status,
         error=error,
+        notes=capture.notes,
         raw=capture.body or None,
     )

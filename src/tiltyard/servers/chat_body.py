@@ -1,4 +1,7 @@
-"""The request body of OpenAI chat completions, which most dialects understand."""
+"""The request body of OpenAI chat completions, which most dialects understand.
+
+What only one dialect knows is added by that dialect.
+"""
 
 from __future__ import annotations
 

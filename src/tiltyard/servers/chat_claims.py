@@ -1,4 +1,7 @@
-"""What a server claims in chat chunks about itself: token counts, timings, names. Missing stays None."""
+"""What a server claims in chat chunks about itself: token counts, timings, names.
+
+Nothing is computed from anything else here; what is missing stays None.
+"""
 
 from __future__ import annotations
 

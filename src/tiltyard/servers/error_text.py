@@ -1,4 +1,7 @@
-"""One clean line out of whatever a server calls an error."""
+"""One clean line out of whatever a server calls an error.
+
+What to do about it is for the caller to say.
+"""
 
 from __future__ import annotations
 

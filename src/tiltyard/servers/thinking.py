@@ -1,4 +1,7 @@
-"""Reasoning that arrives as <think> tags inside the content: found, and told apart from the answer."""
+"""Reasoning that arrives as <think> tags inside the content: found, and told apart from the answer.
+
+Only for servers that have no field of their own for it.
+"""
 
 from __future__ import annotations
 

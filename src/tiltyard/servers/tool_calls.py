@@ -1,4 +1,7 @@
-"""Tool calls put together from the fragments of a stream, forgiving what servers get wrong."""
+"""Tool calls put together from the fragments of a stream, forgiving what servers get wrong.
+
+Whether a call makes sense is not judged here.
+"""
 
 from __future__ import annotations
 
