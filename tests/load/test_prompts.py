@@ -37,13 +37,13 @@ def test_the_words_are_even() -> None:
 
 def test_a_stretch_of_filler_has_exactly_its_words() -> None:
     filler = Filler(3)
-    for words in (0, 1, 11, 12, 13, 500, 20_000):
-        assert len(filler.take(words, start=5).split()) == words
+    for words in (0, 1, 11, 12, 13, 59, 60, 61, 500, 20_000):
+        assert len(filler.take(words).split()) == words
     assert Filler(3).take(300) == Filler(3).take(300) != Filler(4).take(300)
 
 
 def test_prompts_differ_at_the_very_start() -> None:
-    prompts = Prompts(WORDS, seed=1)
+    prompts = Prompts(WORDS, Filler(1))
     texts = [prompts.sized(512) for _ in range(200)]
     assert len({" ".join(text.split()[:8]) for text in texts}) == 200
     assert len({len(text.split()) for text in texts}) == 1
@@ -52,11 +52,11 @@ def test_prompts_differ_at_the_very_start() -> None:
 
 def test_the_same_seed_still_gives_other_prompts() -> None:
     """A seed repeated tomorrow must not meet today's prefix cache."""
-    assert Prompts(WORDS, seed=1).sized(512)[:39] != Prompts(WORDS, seed=1).sized(512)[:39]
+    assert Prompts(WORDS, Filler(1)).sized(512)[:39] != Prompts(WORDS, Filler(1)).sized(512)[:39]
 
 
 def test_shared_prompts_differ_at_the_end_alone() -> None:
-    prompts = Prompts(WORDS, shared=True)
+    prompts = Prompts(WORDS, Filler(), shared=True)
     one, two = prompts.sized(512), prompts.sized(512)
     assert one != two
     same = next(i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b)
@@ -64,7 +64,7 @@ def test_shared_prompts_differ_at_the_end_alone() -> None:
 
 
 def test_a_depth_is_one_context_with_fresh_ends() -> None:
-    prompts = Prompts(WORDS)
+    prompts = Prompts(WORDS, Filler())
     one, two, alone = prompts.on_top(1024, 512), prompts.on_top(1024, 512), prompts.on_top(1024, 0)
     context = alone.split("\n")[0]
     assert one.startswith(context)
@@ -79,9 +79,12 @@ def test_sizes_hold_by_the_servers_count(dialect: str) -> None:
 
     async def main(url: str) -> None:
         server = CLIENTS[dialect](Address(url=url, context=20_000))
-        scale = await find_scale(server, "m", None, None, 20_000)
+        filler = Filler()
+        scale = await find_scale(
+            server, Request(model="m", messages=(), max_tokens=1, context=20_000), filler
+        )
         assert scale.rung in ("server", "server-native")
-        prompts = Prompts(scale)
+        prompts = Prompts(scale, filler)
         for tokens in (32, 63, 64, 100, 512, 5000):
             request = Request(
                 model="m",
@@ -102,12 +105,12 @@ def test_sizes_hold_by_the_servers_count(dialect: str) -> None:
 def test_without_asking_the_model_its_servers_tokenizer_counts() -> None:
     async def main(url: str, plain: str) -> None:
         server = LlamaCpp(Address(url=url))
-        scale = await quiet_scale(server, "m", None)
+        scale = await quiet_scale(server, "m", Filler())
         assert scale.rung == "tokenize"
         assert scale.per_word == pytest.approx(2.0, abs=0.2)  # the simulator's tokens have four characters
         await server.close()
         other = OpenAI(Address(url=plain))
-        assert (await quiet_scale(other, "m", None)).rung == "estimate"
+        assert (await quiet_scale(other, "m", Filler())).rung == "estimate"
         await other.close()
 
     with running(SimConfig(models=(SimModel(name="m", loaded=True),), delay=False)) as sim:
@@ -125,12 +128,12 @@ def test_a_tokenizer_file_is_the_rung_before_the_estimate(tmp_path: Path) -> Non
 
     async def main(url: str) -> None:
         server = OpenAI(Address(url=url))
-        scale = await quiet_scale(server, "m", str(path))
+        scale = await quiet_scale(server, "m", Filler(), str(path))
         assert scale.rung == "local"
         assert scale.per_word == pytest.approx(13 / 12)
         for bad in (wrong, tmp_path / "none.json"):
             with pytest.raises(UsageError):
-                await quiet_scale(server, "m", str(bad))
+                await quiet_scale(server, "m", Filler(), str(bad))
         await server.close()
 
     with running(SimConfig(models=(SimModel(name="m"),), delay=False)) as sim:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Exchange, Message, Record, Request, TokenSource
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 NONCE_WORDS = 8  # of 256: 64 bits
 SENTENCE = 12  # words before a full stop
 WIDTH = 5  # characters of a word and its space
-SMALL, LARGE = 24, 264  # words of the two probes; multiples of SENTENCE
+BLOCK = 5 * SENTENCE
+SMALL, LARGE = BLOCK, 5 * BLOCK  # words of filler in the probes
 TEMPLATE_GUESS = 12  # tokens that a chat template adds, where nothing tells
 TASK = "\n\nTell a very long story with these words."
 TASK_FROM = 64  # smaller prompts have no room for it
@@ -62,39 +64,30 @@ def nonce(words: int = NONCE_WORDS) -> str:
 
 
 class Filler:
-    """Seeded sentences of twelve words; any stretch is a slice."""
+    """Sixty seeded words in sentences of twelve, over and over.
+
+    One block is repeated because its tokens can be counted once and for all: where a tokenizer takes some
+    words as one token and others as three, only the rest of the last block is left to guess.
+    """
 
     def __init__(self, seed: int = 0) -> None:
-        self._random = random.Random(seed)
-        self._sentences = 0
-        self._text = ""
+        chosen = random.Random(seed).choices(vocabulary(), k=BLOCK)
+        rows = [" ".join(chosen[i : i + SENTENCE]) + ". " for i in range(0, BLOCK, SENTENCE)]
+        self._block = "".join(rows)
 
-    def _grow(self, sentences: int) -> None:
-        chosen = self._random.choices(vocabulary(), k=(sentences - self._sentences) * SENTENCE)
-        rows = [" ".join(chosen[i : i + SENTENCE]) + ". " for i in range(0, len(chosen), SENTENCE)]
-        self._text += "".join(rows)
-        self._sentences = sentences
-
-    def take(self, words: int, start: int = 0) -> str:
-        """Exactly `words` words from the given sentence on, without a space at the end."""
+    def take(self, words: int) -> str:
+        """Exactly `words` words, without a space at the end."""
         whole, rest = divmod(words, SENTENCE)
-        if start + whole + 1 > self._sentences:
-            self._grow(max(start + whole + 1, 2 * self._sentences, 64))
-        length = SENTENCE * WIDTH + 1
-        begin = start * length
-        end = begin + whole * length + rest * WIDTH
-        return self._text[begin:end].rstrip()
-
-    def any_start(self) -> int:
-        return self._random.randrange(64)
+        length = whole * (SENTENCE * WIDTH + 1) + rest * WIDTH
+        return (self._block * (length // len(self._block) + 1))[:length].rstrip()
 
 
 class Prompts:
     """Makes prompt texts to a scale. Cheap: a prompt is two slices and eight random bytes."""
 
-    def __init__(self, scale: Scale, *, seed: int = 0, shared: bool = False) -> None:
+    def __init__(self, scale: Scale, filler: Filler, *, shared: bool = False) -> None:
         self.scale = scale
-        self.filler = Filler(seed)
+        self.filler = filler
         self.shared = nonce() if shared else None
         self.contexts: dict[int, str] = {}
 
@@ -111,7 +104,7 @@ class Prompts:
         rest = words - own
         if not rest:
             return nonce(own).rstrip() + task(tokens)
-        return nonce(own) + self.filler.take(rest, self.filler.any_start()) + task(tokens)
+        return nonce(own) + self.filler.take(rest) + task(tokens)
 
     def on_top(self, depth: int, tokens: int) -> str:
         """A context of `depth` tokens that is the same each time, then `tokens` fresh ones (0: the context
@@ -126,7 +119,7 @@ class Prompts:
             return context + task(depth)
         fresh = max(self.scale.words_for(depth + tokens) - words, 1)
         own = min(NONCE_WORDS, fresh)
-        tail = self.filler.take(fresh - own, self.filler.any_start()) if fresh > own else ""
+        tail = self.filler.take(fresh - own) if fresh > own else ""
         return f"{context} {nonce(own)}{tail}".rstrip() + task(depth + tokens)
 
 
@@ -143,23 +136,16 @@ def on_target(wanted: int, counted: int) -> bool:
 # ------------------------------------------------------------------ the ladder of counts
 
 
-async def find_scale(
-    server: Server, model: str, think: bool | str | None, tokenizer: str | None, context: int | None = None
-) -> Scale:
-    """Ask the server to count three prompts; where it does not, go down the ladder (`quiet_scale`)."""
+async def find_scale(server: Server, request: Request, filler: Filler, tokenizer: str | None = None) -> Scale:
+    """Send `request` with three prompts to be counted; where the server does not, go down the ladder.
+
+    The ladder's lower rungs are in `quiet_scale`.
+    """
     counts: list[int] = []
     source: TokenSource = "server"
     reports = False
-    for text in probe_texts():
-        request = Request(
-            model=model,
-            messages=(Message(role="user", content=text),),
-            max_tokens=1,
-            temperature=0.0,
-            think=think,
-            context=context,
-        )
-        exchange = await server.send(request)
+    for text in probe_texts(filler):
+        exchange = await server.send(replace(request, messages=(Message(role="user", content=text),)))
         if exchange.usage is None or not exchange.usage.prompt_tokens:
             break
         counts.append(exchange.usage.prompt_tokens)
@@ -167,12 +153,12 @@ async def find_scale(
         reports = reports or tells_cached(exchange)
     if len(counts) == 3 and counts[1] - counts[0] >= (LARGE - SMALL) // 2 and source != "estimate":
         return line(counts, source, reports)
-    return await quiet_scale(server, model, tokenizer)
+    return await quiet_scale(server, request.model, filler, tokenizer)
 
 
-async def quiet_scale(server: Server, model: str, tokenizer: str | None) -> Scale:
+async def quiet_scale(server: Server, model: str, filler: Filler, tokenizer: str | None = None) -> Scale:
     """A scale without asking the model anything: the server's tokenizer, a local one, or an estimate."""
-    texts = probe_texts()
+    texts = probe_texts(filler)
     if "tokenize" in server.can:
         counted = [await server.count_tokens(model, text) for text in texts]
         found = [usage.prompt_tokens for usage in counted if usage is not None and usage.prompt_tokens]
@@ -183,11 +169,17 @@ async def quiet_scale(server: Server, model: str, tokenizer: str | None) -> Scal
     return Scale(fixed=TEMPLATE_GUESS, per_word=1 + 1 / SENTENCE, rung="estimate")
 
 
-def probe_texts() -> list[str]:
-    """Few words, many words, few words with the task; each begins with words of its own."""
-    filler = Filler(1)
-    few, many = SMALL - NONCE_WORDS, LARGE - NONCE_WORDS
-    return [nonce() + filler.take(few), nonce() + filler.take(many), nonce() + filler.take(few) + TASK]
+def probe_texts(filler: Filler) -> list[str]:
+    """One block, five blocks, one block with the task; each begins differently, with the same words turned
+    round.
+    """
+    words = nonce().split()
+    starts = [" ".join(words[i:] + words[:i]) + " " for i in range(3)]
+    return [
+        starts[0] + filler.take(SMALL),
+        starts[1] + filler.take(LARGE),
+        starts[2] + filler.take(SMALL) + TASK,
+    ]
 
 
 def tells_cached(exchange: Exchange) -> bool:
@@ -204,7 +196,7 @@ def line(counts: Sequence[int], rung: TokenSource, reports_cache: bool = False) 
     small, large, with_task = counts
     per_word = (large - small) / (LARGE - SMALL)
     return Scale(
-        fixed=small - per_word * SMALL,
+        fixed=small - per_word * (SMALL + NONCE_WORDS),
         per_word=per_word,
         task=float(with_task - small),
         rung=rung,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any
 
-from tiltyard.load.prompts import Prompts, find_scale, on_target, quiet_scale
+from tiltyard.load.prompts import Filler, Prompts, find_scale, on_target, quiet_scale
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
 from tiltyard.records import Item, Json, Message, Request, content_hash
@@ -34,11 +34,20 @@ class Trial:
         text.
         """
         settings, server, model = self.settings, self.bench.server, self.bench.model.name
+        filler = Filler(settings.seed or 0)
         if self.prepared and settings.prompt is None:
-            scale = await find_scale(server, model, self.think, settings.tokenizer, settings.context)
+            probe = Request(
+                model=model,
+                messages=(),
+                max_tokens=1,
+                temperature=0.0,
+                think=self.think,
+                context=settings.context,
+            )
+            scale = await find_scale(server, probe, filler, settings.tokenizer)
         else:
-            scale = await quiet_scale(server, model, settings.tokenizer)
-        self.prompts = Prompts(scale, seed=settings.seed or 0, shared=settings.cached)
+            scale = await quiet_scale(server, model, filler, settings.tokenizer)
+        self.prompts = Prompts(scale, filler, shared=settings.cached)
         return self.prompts
 
     @property
