@@ -68,9 +68,9 @@ def call(
         body = None if payload is None else json.dumps(payload).encode()
         given = {"Content-Type": "application/json", **(headers or {})}
         client.request(method or ("GET" if body is None else "POST"), path, body, given)
-        reply = client.getresponse()
-        names = {name.lower(): value for name, value in reply.getheaders()}
-        return Answer(reply.status, names, reply.read())
+        with client.getresponse() as reply:
+            names = {name.lower(): value for name, value in reply.getheaders()}
+            return Answer(reply.status, names, reply.read())
     finally:
         client.close()
 

