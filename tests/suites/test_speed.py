@@ -108,6 +108,7 @@ def test_concurrency_levels_as_given() -> None:
     assert ran.summary["requests"]["ok"] == 18
 
 
+@pytest.mark.slow
 def test_serve_narrows_the_highest_rate_down() -> None:
     """Two slots of about 20 ms an answer: 100 a second at the very most."""
     model = SimModel(name="m", loaded=True, ttft_ms=10.0, token_ms=2.0, slots=2)
@@ -140,6 +141,24 @@ def test_cached_prompts_are_warm_and_say_so() -> None:
     assert ran.summary["prefill_tps"] is None
     assert ran.summary["prefill_kinds"]["warm"] == 5
     assert ran.summary["prefill_warm_tps"]["n"] == 5
+
+
+def test_more_streams_than_slots_wait_and_the_wait_is_in_the_first_token() -> None:
+    """By the simulator's own log, request by request."""
+    model = SimModel(name="m", loaded=True, ttft_ms=10.0, token_ms=2.0, slots=2)
+    settings = {"profile": "fixed", "requests": 24, "concurrency": 8, "output_tokens": 6, "prompt": "Hi."}
+    ran = run_speed(settings, model)
+    truth = {entry["request_id"]: entry for entry in ran.truth}
+    errors, waits = [], []
+    for attempt in ran.results[0].attempts:
+        timeline = attempt.exchanges[0].timeline
+        entry = truth[attempt.exchanges[0].request.request_id]
+        assert attempt.measures.ttft_ms is not None
+        assert timeline.sent_ns is not None
+        errors.append(attempt.measures.ttft_ms - (entry["writes"][0][0] - timeline.sent_ns) / 1e6)
+        waits.append(attempt.measures.ttft_ms)
+    assert abs(sorted(errors)[len(errors) // 2]) < 2.0
+    assert sorted(waits)[len(waits) // 2] > 50  # three others before it, at 20 ms each
 
 
 def test_failures_are_counted_and_time_nothing() -> None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 
-from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.schedule import Load, Stop, doubling
 from tiltyard.load.slo import Slo
 from tiltyard.load.steady import steady_output_tps
 from tiltyard.records import Figure, Json
@@ -34,7 +34,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     given = settings.streams()
     best: Figure | None = None
     flat = 0
-    for streams in given or levels():
+    for streams in given or doubling(1, MOST_STREAMS):
         wanted = settings.requests or max(ROUNDS * streams, LEAST)
         stop = Stop(count=wanted, seconds=settings.seconds or SECONDS)
         load = Load(concurrency=streams, stop=stop)
@@ -49,11 +49,6 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
             best = now
         if flat >= BLINK and not given:
             break
-
-
-def levels() -> list[int]:
-    """1, 2, 4 ... MOST_STREAMS."""
-    return [2**i for i in range(MOST_STREAMS.bit_length())]
 
 
 def total_rate(result: StageResult) -> Figure:
