@@ -84,7 +84,8 @@ def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     assert flat["prefill_method"] == "direct"
     assert deep["prefill_method"] == ("cached" if prefix_cache else "difference")
     slower = 1 + (2048 + 256) / 4096
-    assert deep["prefill_tps"]["mean"] == pytest.approx(20_000 / slower, rel=0.15)
+    close = 0.15 if prefix_cache else 0.4  # a difference of two waits, on a machine that does other things
+    assert deep["prefill_tps"]["mean"] == pytest.approx(rate / slower, rel=close)
     assert flat["decode_tps"]["mean"] == pytest.approx(1_000, rel=0.15)
     assert deep["decode_tps"]["mean"] == pytest.approx(1_000 / 1.5, rel=0.15)
     assert deep["counted_tokens"]["mean"] == pytest.approx(2048, rel=0.02)
