@@ -7,6 +7,12 @@ import pytest
 from tests.servers.scripted import chunk, head
 from tiltyard.servers.answer import Answer, AnswerError
 
+
+def taken(answer: Answer, data: bytes) -> bool:
+    """Whether the answer is complete with these bytes."""
+    return answer.add(data, 1) and answer.complete()
+
+
 TRICKY = {
     "trailers": chunk(b"data: 1\n\n") + b"0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
     "false terminator": chunk(b"a\r\n0\r\n\r\n") + chunk(b"b") + b"0\r\n\r\n",
@@ -23,17 +29,17 @@ def test_every_split_of_a_chunked_body_gives_the_same(name):
     """The answer grows read by read; wherever the cut falls, the end is found and the body is the same."""
     raw = b"HTTP/1.1 100 Continue\r\n\r\n" + head(more=b"Transfer-Encoding: chunked\r\n") + TRICKY[name]
     whole = Answer()
-    assert whole.add(raw, 1)
+    assert taken(whole, raw)
     expected = whole.body()[0]
     for cut in range(1, len(raw)):
         answer = Answer()
-        assert not answer.add(raw[:cut], 1), cut
-        assert answer.add(raw[cut:], 2), cut
+        assert not taken(answer, raw[:cut]), cut
+        assert taken(answer, raw[cut:]), cut
         body, ends = answer.body()
         assert (body, ends[-1], answer.status) == (expected, len(expected), 200)
         assert answer.keeps_alive
     byte_by_byte = Answer()
-    done = [byte_by_byte.add(raw[i : i + 1], i) for i in range(len(raw))]
+    done = [taken(byte_by_byte, raw[i : i + 1]) for i in range(len(raw))]
     assert done.index(True) == len(raw) - 1
     body, ends = byte_by_byte.body()
     assert body == expected
@@ -49,7 +55,7 @@ def test_what_is_no_answer_says_so():
         b"HTTP/1.1 200\n\nx",
     ):
         with pytest.raises(AnswerError):
-            Answer().add(raw, 1)
+            taken(Answer(), raw)
 
 
 def test_an_incomplete_chunked_body_keeps_what_came():
@@ -63,5 +69,5 @@ def test_old_http_keeps_a_connection_only_when_it_says_so():
     old = b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n%s\r\nx"
     for more, kept in ((b"", False), (b"Connection: Keep-Alive\r\n", True)):
         answer = Answer()
-        assert answer.add(old % more, 1)
+        assert taken(answer, old % more)
         assert answer.keeps_alive is kept

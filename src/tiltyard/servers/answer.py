@@ -66,19 +66,25 @@ class Answer:
         self._plain_tries = 0
 
     def add(self, data: memoryview | bytes, stamp: int | bytes) -> bool:
-        """Take in one read; True when the answer is complete. Raises AnswerError."""
+        """Take in one read; True when the answer may be complete: `complete` tells. Raises AnswerError."""
         raw = self.raw
         raw += data
         self.stamps.append(stamp)
         self.ends.append(len(raw))
         phase = self.phase
         if phase == CHUNKED:
-            return raw.endswith(b"\r\n\r\n") and self._chunks_complete()
+            return raw.endswith(b"\r\n\r\n")
         if phase == LENGTH:
             return len(raw) >= self._limit
         if phase == HEAD:
             return self._head()
         return False
+
+    def complete(self) -> bool:
+        """Whether it really is; this looks at the whole body once. Raises AnswerError."""
+        if self.phase == CHUNKED:
+            return self._chunks_complete()
+        return self.phase == LENGTH and len(self.raw) >= self._limit
 
     def recheck(self) -> bool:
         """Look for the end again, thoroughly: bytes after the terminator hide it from `add`."""
@@ -151,7 +157,7 @@ class Answer:
         elif "chunked" in headers.get("transfer-encoding", "").lower():
             self._walk = ChunkWalk(self._start)
             self.phase = CHUNKED
-            return self.raw.endswith(b"\r\n\r\n", self._start) and self._chunks_complete()
+            return self.raw.endswith(b"\r\n\r\n", self._start)
         elif "content-length" in headers:
             length = headers["content-length"].split(",")[0].strip()
             if not length.isdigit():
@@ -167,7 +173,8 @@ class Answer:
 
     def _chunks_complete(self) -> bool:
         raw, walk = self.raw, self._walk
-        assert walk is not None
+        if walk is None:
+            return True
         if (
             walk.position == self._start
             and self._plain_tries < _PLAIN_TRIES
@@ -181,7 +188,8 @@ class Answer:
         return self._walk_on()
 
     def _walk_on(self) -> bool:
-        assert self._walk is not None
+        if self._walk is None:
+            return True
         try:
             return self._walk.advance(self.raw)
         except FramingError as error:

@@ -144,14 +144,24 @@ class Connection:
             self._ended()
             return
         try:
-            complete = answer.add(_BUFFER[:count], ancillary[0][2] if ancillary else now_ns())
+            may_be_complete = answer.add(_BUFFER[:count], ancillary[0][2] if ancillary else now_ns())
         except AnswerError as error:
             self._bad(error)
             return
-        if complete:
-            self._finish(None)
+        if may_be_complete:
+            self.pool.settle_later(self, answer)
         elif count >= _FIRST_READ:
             self._buffers = _LARGE
+
+    def settle(self, answer: Answer) -> None:
+        """Look whether the answer is complete, unless something else has ended it meanwhile."""
+        if self.answer is not answer:
+            return
+        try:
+            if answer.complete():
+                self._finish(None)
+        except AnswerError as error:
+            self._bad(error)
 
     async def _read_in_task(self, answer: Answer) -> None:
         """The same where the loop has no readiness callbacks: stamped by us, right after each read."""
@@ -166,7 +176,7 @@ class Connection:
                 count = await loop.sock_recv_into(self.sock, buffer)
                 if not count:
                     self._ended()
-                elif answer.add(view[:count], now_ns()):
+                elif answer.add(view[:count], now_ns()) and answer.complete():
                     self._finish(None)
         except AnswerError as error:
             self._bad(error)

@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import errno
 import socket
+from collections import deque
 from typing import Final
 
+from tiltyard.servers.answer import Answer
 from tiltyard.servers.clock import KernelClock, now_ns
 from tiltyard.servers.connection import Connection, ExchangeError, os_error_words
 from tiltyard.servers.poller import open_poller
@@ -31,6 +33,7 @@ class Pool:
         self._port = port
         self._idle: list[Connection] = []
         self._addresses: list[tuple[int, tuple[object, ...]]] = []
+        self._unsettled: deque[tuple[Connection, Answer]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._wait_s = _SWEEP_S
 
@@ -96,6 +99,25 @@ class Pool:
         self.active.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+
+    # -------------------------------------------------------------- complete answers
+
+    def settle_later(self, connection: Connection, answer: Answer) -> None:
+        """Have an answer that may be complete looked at, one per turn of the loop.
+
+        Streams that started together end together; between the work on two of them the others are read, so
+        that their last tokens do not merge.
+        """
+        self._unsettled.append((connection, answer))
+        if len(self._unsettled) == 1:
+            self.loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        connection, answer = self._unsettled[0]
+        connection.settle(answer)
+        self._unsettled.popleft()
+        if self._unsettled:
+            self.loop.call_soon(self._settle)
 
     # -------------------------------------------------------------- deadlines
 
