@@ -75,7 +75,8 @@ def test_fixed_at_a_rate_with_limits() -> None:
 @pytest.mark.parametrize("prefix_cache", [True, False])
 def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     """At depth d a token costs 1 + d / half_depth; prefill from c to p likewise."""
-    model = replace(FAST, prefill_tps=20_000, decode_tps=1_000, half_depth=4096.0, prefix_cache=prefix_cache)
+    rate = 20_000 if prefix_cache else 8_000
+    model = replace(FAST, prefill_tps=rate, decode_tps=1_000, half_depth=4096.0, prefix_cache=prefix_cache)
     settings = {"profile": "depth", "depths": "0,2k,64k", "output_tokens": 32, "requests": 3}
     ran = run_speed(settings, model)
     assert [r.stage.name for r in ran.results] == ["pp512", "tg32", "pp512 @ d2048", "tg32 @ d2048"]
