@@ -22,6 +22,7 @@ from tiltyard.stats.figures import percentile
 TICK_S = 0.04
 WINDOW_NS = 240_000_000
 BUSY_SHARE = 0.9  # of one core, by the event loop's thread
+HALF_BUSY_SHARE, HALF_LATE_MS = 0.5, 5.0  # both: it competes for its core and loses
 LATE_MS = 20.0  # the loop comes back that late in most ticks of a window
 BOUND_SHARE = 0.25  # of an attempt's duration
 RUN_SHARE = 0.05  # of a run's attempts
@@ -86,7 +87,8 @@ class ClientMeter:
         """Is the window that is open bound so far?"""
         share = (time.thread_time_ns() - self._window_cpu) / max(now - self._window_began, 1)
         lags = sorted(self._window_lags)
-        return share >= BUSY_SHARE or (len(lags) > 2 and lags[len(lags) // 2] >= LATE_MS)
+        late = lags[len(lags) // 2] if len(lags) > 2 else 0.0
+        return share >= BUSY_SHARE or late >= (HALF_LATE_MS if share >= HALF_BUSY_SHARE else LATE_MS)
 
     def bound_ns(self, t_ns: int) -> int:
         """Time up to `t_ns` during which the client was the bottleneck."""
