@@ -42,7 +42,8 @@ async def ask_all(
     async def one(stream: int) -> None:
         await asyncio.sleep(spread_s * stream / streams)
         for i in range(rounds):
-            capture = await wire.stream("/v1/chat/completions", body, request_id=f"{stream}-{i}")
+            sealed = await wire.stream("/v1/chat/completions", body, request_id=f"{stream}-{i}")
+            capture = sealed.opened()
             exchanges.append(read_chat(msgspec.structs.replace(request, request_id=f"{stream}-{i}"), capture))
 
     await wire.stream("/v1/chat/completions", body, request_id="warm")
