@@ -6,15 +6,21 @@ so that `tiltyard --help` stays fast.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import click
 
 from tiltyard import __version__
-from tiltyard.errors import TiltyardError
+from tiltyard.errors import TiltyardError, UsageError
+
+NOBODY_READS = 141  # as a program that SIGPIPE ends
+OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)  # of a write
 
 
 class Entry(NamedTuple):
@@ -78,21 +84,63 @@ def app() -> None:
 
 def main() -> None:
     """The console entry point: our errors become one line, a remedy and an exit code."""
+    if sys.stdout is None:  # closed by whoever called; the number must not go to a file of ours
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names come from servers: no terminal can show them all
+            stream.reconfigure(errors="replace")
+    sys.exit(outcome())
+
+
+def outcome() -> int:
+    """Run the command; the exit code."""
     try:
-        code = app.main(standalone_mode=False)
+        check_arguments(sys.argv[1:])
+        code = app.main(prog_name="tiltyard", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0  # what a command's `ctx.exit` asked for
     except TiltyardError as error:
-        click.echo(f"error: {error}", err=True)
-        if error.remedy:
-            click.echo(f"   try: {error.remedy}", err=True)
-        sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
+        return refused(str(error), error.remedy, error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "tiltyard"
+        return refused(error.format_message(), f"{path} --help", error.exit_code)
+    except click.ClickException as error:
+        return refused(error.format_message(), "tiltyard --help", error.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return refused("interrupted", "", 130)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    if isinstance(code, int) and code:  # what a command's `ctx.exit` asked for
-        sys.exit(code)
+        silence()
+        return NOBODY_READS
+    except OSError as error:
+        if error.filename is not None or error.errno not in OUTPUT_ERRORS:
+            raise
+        silence()
+        return refused(f"cannot write the output: {error.strerror}", "look at where it is sent to", 1)
+
+
+def refused(message: str, remedy: str, code: int) -> int:
+    """Say what is wrong in one line, and in another what to do."""
+    from tiltyard.settings import hide_keys
+
+    for head, text in (("error", message), ("   try", remedy)):
+        line = "".join(char if char.isprintable() else " " for char in hide_keys(text))
+        if line:
+            click.echo(f"{head}: {line}", err=True)
+    return code
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: they could be neither sent, stored nor shown."""
+    for argument in arguments:
+        if not argument.isascii() and any("\ud800" <= char <= "\udfff" for char in argument):
+            shown = argument.encode("utf-8", "replace").decode()
+            raise UsageError(f"{shown!r} is not UTF-8", "write it in UTF-8; a file can be renamed")
+
+
+def silence() -> None:
+    """Keep the interpreter from writing what is left to an output that takes no more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
