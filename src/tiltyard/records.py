@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -156,7 +156,11 @@ class Timeline(Record, frozen=True):
 
 
 class Capture(Record, frozen=True):
-    """One HTTP answer as it came off the wire, not yet interpreted."""
+    """One HTTP answer as it came off the wire, not yet interpreted.
+
+    The wire may hand it over sealed: then status, failure and error are there, and `opened` works out the
+    body and the arrivals. That takes a while, and the next request should not have to wait for it.
+    """
 
     timeline: Timeline
     status: int | None = None
@@ -165,6 +169,19 @@ class Capture(Record, frozen=True):
     failure: Ending | None = None  # connect_error, timeout_*, cancelled, error_midstream (connection broke)
     error: str | None = None  # one line, no credentials
     notes: tuple[str, ...] = ()  # what only the asker knew, e.g. cold (the model was not in memory)
+    held: int = 0  # raw bytes kept by a sealed capture
+    unseal: Callable[[], Capture] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps in memory, about."""
+        return self.held or len(self.body)
+
+    def opened(self) -> Capture:
+        """The whole capture; itself where it is not sealed."""
+        if self.unseal is None:
+            return self
+        return msgspec.structs.replace(self.unseal(), notes=self.notes)
 
 
 class Events(Record, frozen=True):

@@ -44,7 +44,7 @@ def asked(run: Run, script: Script, timeouts: Timeouts = FAST, times: int = 1) -
 
         async def main() -> list[Capture]:
             wire = Wire(Address(url=server.url))
-            captures = [await wire.stream("/v1/x", b"{}", timeouts=timeouts) for _ in range(times)]
+            captures = [(await wire.stream("/v1/x", b"{}", timeouts=timeouts)).opened() for _ in range(times)]
             await wire.close()
             return captures
 
@@ -104,7 +104,7 @@ def test_a_reused_connection_that_dies_on_the_request_is_asked_again_once(run):
 
         async def main() -> list[Capture]:
             wire = Wire(Address(url=server.url))
-            captures = [await wire.stream("/", b"{}", timeouts=FAST) for _ in range(2)]
+            captures = [(await wire.stream("/", b"{}", timeouts=FAST)).opened() for _ in range(2)]
             await wire.close()
             return captures
 
@@ -125,7 +125,7 @@ def test_many_streams_over_one_pool_keep_their_answers_apart(run):
             wire = Wire(Address(url=server.url))
 
             async def user() -> list[Capture]:
-                return [await wire.stream("/", b"{}", timeouts=FAST) for _ in range(20)]
+                return [(await wire.stream("/", b"{}", timeouts=FAST)).opened() for _ in range(20)]
 
             captures = await asyncio.gather(*(user() for _ in range(8)))
             await wire.close()
@@ -194,7 +194,7 @@ def test_nothing_listens(run):
             wire = Wire(Address(url=url))
             with pytest.raises(NoServer, match="refused"):
                 await wire.call("GET", "/")
-            capture = await wire.stream("/", b"")
+            capture = (await wire.stream("/", b"")).opened()
             await wire.close()
             return capture
 
@@ -223,7 +223,7 @@ def test_a_large_prompt_is_sent_whole(run):
 
         async def main() -> Capture:
             wire = Wire(Address(url=server.url))
-            capture = await wire.stream("/", b"x" * 5_000_000)
+            capture = (await wire.stream("/", b"x" * 5_000_000)).opened()
             await wire.close()
             return capture
 
@@ -261,7 +261,7 @@ def test_a_key_quoted_by_the_server_is_blotted_out_and_urls_lose_their_user():
 
         async def main() -> Capture:
             wire = Wire(Address(url=server.url, api_key="sk-secret"))
-            capture = await wire.stream("/", b"{}")
+            capture = (await wire.stream("/", b"{}")).opened()
             await wire.close()
             return capture
 
@@ -349,7 +349,7 @@ def test_the_kernel_stamps_arrivals_even_while_the_client_is_busy():
             task = asyncio.ensure_future(wire.stream("/", b"{}"))
             await asyncio.sleep(0.05)  # the first token is read in here
             time.sleep(0.25)  # noqa: ASYNC251
-            capture = await task
+            capture = (await task).opened()
             await wire.close()
             return capture
 
@@ -373,7 +373,7 @@ def test_many_paced_streams_keep_exact_times_while_looked_at_lazily():
             wire = Wire(Address(url=server.url))
             captures = await asyncio.gather(*(wire.stream("/", b"{}") for _ in range(60)))
             await wire.close()
-            return list(captures)
+            return [capture.opened() for capture in captures]
 
         captures = asyncio.run(main())
     assert all(c.failure is None and c.body == b"data: x\n\n" * 12 for c in captures)

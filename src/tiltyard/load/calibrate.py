@@ -204,7 +204,7 @@ async def gather(server: Server, load: Load, tokens: int, first: int) -> tuple[l
         return True
 
     driven = await drive(load, fire, lambda: False)
-    return [server.read(request, capture) for request, capture in captures], driven.wall_s
+    return [server.read(request, capture.opened()) for request, capture in captures], driven.wall_s
 
 
 # ------------------------------------------------------------------ the parts

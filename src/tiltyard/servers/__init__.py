@@ -63,7 +63,10 @@ class Server(Protocol):
         """All that can be found out about one model; raises ModelNotFound with the nearest names."""
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
-        """Send and receive, stamping arrivals, interpreting nothing. Never raises for what the server does."""
+        """Send and receive, stamping arrivals, interpreting nothing. Never raises for what the server does.
+
+        The capture may be sealed; `read` gets it opened.
+        """
 
     def read(self, request: Request, capture: Capture) -> Exchange:
         """Interpret a capture."""

@@ -129,7 +129,7 @@ class Embedded:
         return replace(exchange, request=request, engine_version=self.info.version)
 
     async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
-        return self.read(request, await self.ask(request, scheduled_ns))
+        return self.read(request, (await self.ask(request, scheduled_ns)).opened())
 
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         return await (await self._ready()).count_tokens(self._alias, text)

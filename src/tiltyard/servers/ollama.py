@@ -131,7 +131,7 @@ class Ollama:
         return judged(told, read_ollama(request, capture))
 
     async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
-        return self.read(request, await self.ask(request, scheduled_ns))
+        return self.read(request, (await self.ask(request, scheduled_ns)).opened())
 
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         return None

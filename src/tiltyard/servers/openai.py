@@ -124,7 +124,7 @@ class OpenAI:
         return judged(request, exchange)
 
     async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
-        return self.read(request, await self.ask(request, scheduled_ns))
+        return self.read(request, (await self.ask(request, scheduled_ns)).opened())
 
     # ------------------------------------------------------------------ what only some can
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -102,7 +103,7 @@ class Wire:
         timeouts: Timeouts | None = None,
         request_id: str | None = None,
     ) -> Capture:
-        """POST a JSON body and capture the answer as it arrives.
+        """POST a JSON body and capture the answer, sealed, as it arrives.
 
         What the server or the network does never raises: it is `failure` and `error` of the capture. Only a
         cancellation does, after the connection is closed.
@@ -124,7 +125,7 @@ class Wire:
         limits = Timeouts(
             connect_s=min(timeout_s, 5.0), first_byte_s=timeout_s, gap_s=timeout_s, total_s=timeout_s
         )
-        capture = await self._request(method.upper(), path, headers, body, (None, limits))
+        capture = (await self._request(method.upper(), path, headers, body, (None, limits))).opened()
         if capture.failure is not None or capture.status is None:
             raise NoServer(
                 f"{self.origin.url}: {capture.error or 'no answer'}",
@@ -150,10 +151,12 @@ class Wire:
         scheduled_ns, timeouts = when
         started_ns = now_ns()
         request = self._encode(method, path, headers, body)
-        begun = Timeline(
-            scheduled_ns=started_ns if scheduled_ns is None else scheduled_ns, started_ns=started_ns
-        )
         pool = self._open_pool()
+        begun = Timeline(
+            scheduled_ns=started_ns if scheduled_ns is None else scheduled_ns,
+            started_ns=started_ns,
+            origin_unix_ns=pool.clock.distance_ns,
+        )
         fresh = False
         while True:
             answer = Answer(method)
@@ -166,7 +169,15 @@ class Wire:
             if outcome is None or not outcome.stale:
                 break
             fresh = True  # an old connection that the server had closed meanwhile: ask once more on a new one
-        return self._capture(begun, connection, reused, answer, outcome)
+        return Capture(
+            timeline=begun,
+            status=answer.status,
+            headers=answer.headers,
+            failure=outcome.ending if outcome else None,
+            error=outcome.error if outcome else None,
+            held=len(answer.raw),
+            unseal=partial(self._capture, begun, connection, reused, answer, outcome),
+        )
 
     def _open_pool(self) -> Pool:
         loop = asyncio.get_running_loop()
@@ -227,7 +238,7 @@ class Wire:
             arrivals_end=arrived,
             closed_ns=closed_ns,
             clock="kernel" if kernel and times else "user",
-            origin_unix_ns=clock.distance_ns,
+            origin_unix_ns=begun.origin_unix_ns,
         )
         return Capture(
             timeline=timeline,

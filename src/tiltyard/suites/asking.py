@@ -8,9 +8,11 @@ must not spend its time on answers that are already in. `record` takes the attem
 from __future__ import annotations
 
 import asyncio
+import gc
 import traceback
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import NamedTuple
@@ -20,6 +22,7 @@ from msgspec.structs import replace
 from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
+from tiltyard.load.recount import recounted
 from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Record, Request, Timeouts
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import figure
@@ -28,17 +31,25 @@ from tiltyard.suites.telling import Teller
 
 Key = tuple[str, str, int]  # stage, item id, repetition
 
+AHEAD = 16  # requests made ahead of time, at least
+COLLECT_EVERY = 200_000  # allocations between two passes of the garbage collector
 BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
 BACKLOG_BYTES = 64 << 20  # unread answers kept while it is
 BACKLOG_NS = 5_000_000_000  # and the longest that one of them waits
 
 
-class Answer(NamedTuple):
-    """A finished request that nobody has read yet."""
+class Question(NamedTuple):
+    """A request that is ready to be sent."""
 
     item: Item
     repetition: int
     request: Request
+
+
+class Answer(NamedTuple):
+    """A finished request that nobody has read yet."""
+
+    question: Question
     capture: Capture
     ended_ns: int
 
@@ -70,51 +81,56 @@ class StageAsker:
         self.attempts: list[Attempt] = [a for key, a in sitting.done.items() if key[0] == stage.name]
         self.narrow_at = 0  # number of attempts at which the width was last looked at
         self.narrow = False
-        self.asked = 0
+        self.ready: deque[Question] = deque()
+        self.ahead = max(stage.load.concurrency, AHEAD)
+        self.made = 0
 
-    def next_item(self) -> tuple[Item, int] | None:
-        """The next item that has no answer yet, with its repetition."""
+    def prepare(self) -> bool:
+        """Make one more request ahead of time; False when there are enough, or nothing is left to ask."""
+        if len(self.ready) >= self.ahead:
+            return False
         for item in self.items:
             repetition = self.seen[item.id]
             self.seen[item.id] += 1
-            if (self.stage.name, item.id, repetition) not in self.sitting.done:
-                return item, repetition
-        return None
+            if (self.stage.name, item.id, repetition) in self.sitting.done:
+                continue
+            self.made += 1
+            name = f"{self.sitting.run_id}-{self.sitting.session}-{self.stage.name}-{self.made}"
+            request = self.suite.request(item, self.bench)
+            request = replace(request, request_id=name, timeouts=self.sitting.timeouts)
+            self.ready.append(Question(item, repetition, request))
+            return True
+        return False
 
     async def fire(self, ticket: Ticket) -> bool:
         """Ask one item; False when there is nothing left to ask."""
-        chosen = self.next_item()
-        if chosen is None:
+        if not self.ready and not self.prepare():
             return False
-        item, repetition = chosen
-        self.asked += 1
-        request = self.suite.request(item, self.bench)
-        if request.request_id is None:
-            request = replace(
-                request, request_id=f"{self.sitting.run_id}-{self.sitting.session}-{self.asked}"
-            )
-        capture = await self.bench.server.ask(request, scheduled_ns=ticket.scheduled_ns)
-        self.unread.append(Answer(item, repetition, request, capture, now_ns()))
-        self.unread_bytes += len(capture.body)
+        question = self.ready.popleft()
+        capture = await self.bench.server.ask(question.request, scheduled_ns=ticket.scheduled_ns)
+        self.unread.append(Answer(question, capture, now_ns()))
+        self.unread_bytes += capture.size
         self.arrived.set()
         return True
 
     async def finish(self, answer: Answer) -> None:
         """Read, grade, measure and record one answer."""
-        exchange = self.bench.server.read(answer.request, answer.capture)
+        item, repetition, request = answer.question
+        exchange = self.bench.server.read(request, answer.capture.opened())
+        exchange = await recounted(self.bench.server, exchange, self.bench.settings.get("tokenizer"))
         timeline = exchange.timeline
-        key = (self.stage.name, answer.item.id, answer.repetition)
+        key = (self.stage.name, item.id, repetition)
         started = datetime.fromtimestamp((timeline.origin_unix_ns + timeline.started_ns) / 1e9, UTC)
         try:
-            grade = self.suite.grade(answer.item, exchange)
+            grade = self.suite.grade(item, exchange)
         except Exception:  # noqa: BLE001 - a grader's bug must not lose the answer it stumbled over
             grade = Grade(outcome="error", score=0.0, reasons=(traceback.format_exc(),), rule="grader_failed")
         attempt = Attempt(
             run_id=self.sitting.run_id,
             stage=self.stage.name,
-            item_id=answer.item.id,
-            item_hash=answer.item.content_hash,
-            repetition=answer.repetition,
+            item_id=item.id,
+            item_hash=item.content_hash,
+            repetition=repetition,
             started_at=started.isoformat(timespec="milliseconds"),
             exchanges=(exchange,),
             measures=measure(exchange),
@@ -132,6 +148,8 @@ class StageAsker:
         while self.unread or not self.over:
             if not self.unread:
                 self.arrived.clear()
+                while not self.arrived.is_set() and self.prepare():
+                    await asyncio.sleep(0)  # requests are made while nothing else is to do
                 await self.arrived.wait()
                 continue
             before = now_ns()
@@ -142,7 +160,7 @@ class StageAsker:
                 await asyncio.sleep(0.005)
                 continue
             self.unread.popleft()
-            self.unread_bytes -= len(oldest.capture.body)
+            self.unread_bytes -= oldest.capture.size
             await self.finish(oldest)
 
     def end(self) -> None:
@@ -186,15 +204,32 @@ async def ask_stage(
     try:
         if not exhausted and not (asker.attempts and asker.should_stop()):
             await asker.warm_up()
+            while asker.prepare():
+                await asyncio.sleep(0)
             finisher = asyncio.create_task(asker.finish_all())
             try:
-                await drive(load, asker.fire, asker.should_stop)
+                with rare_collections():
+                    await drive(load, asker.fire, asker.should_stop)
             finally:
                 asker.end()
                 await finisher
     finally:
         results.append(StageResult(stage=stage, attempts=asker.attempts, wall_s=wall_seconds(asker.attempts)))
     return results[-1]
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Spare a stage most of the cyclic garbage collector's pauses: attempts pile up, and hold no cycles."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def wall_seconds(attempts: list[Attempt]) -> float:

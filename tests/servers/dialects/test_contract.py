@@ -164,7 +164,8 @@ def test_asking_and_reading_are_two_things(start: Start, dialect: str) -> None:
 
     async def use(server: Server) -> Any:
         capture = await server.ask(request, scheduled_ns=123)
-        return capture, server.read(request, capture), server.read(request, capture)
+        whole = capture.opened()
+        return capture, server.read(request, whole), server.read(request, whole)
 
     capture, first, second = using(start(), dialect, use)
     assert capture.timeline.scheduled_ns == 123
