@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from tiltyard import __version__
+from tiltyard.errors import ServerError
 from tiltyard.load.lag import ClientMeter
 from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
@@ -48,8 +50,12 @@ class Plan(Record, frozen=True):
 
 
 async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str, Json]]:
-    """Run every job; returns the summaries in order. Cancelling it keeps everything that finished."""
+    """Run every job; returns the summaries in order. Cancelling it keeps everything that finished.
+
+    A model that its server cannot serve does not keep the next ones from being measured; it raises at the end.
+    """
     summaries: list[Mapping[str, Json]] = []
+    failures: list[ServerError] = []
     for number, job in enumerate(plan.jobs):
         place = {"number": number + 1, "jobs": len(plan.jobs)}
         tell({"event": "job", **place, "suite": job.suite, "model": job.model.name})
@@ -58,12 +64,18 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
         if claim.finished and claim.run.summary is not None:
             summary: Mapping[str, Json] = {**claim.run.summary, "cached": True}
             tell(summary)
+            summaries.append(summary)
         else:
-            summary = await run_job(plan, job, suite, claim, (store, tell))
-        summaries.append(summary)
+            try:
+                summaries.append(await run_job(plan, job, suite, claim, (store, tell)))
+            except ServerError as error:
+                failures.append(error)
         following = plan.jobs[number + 1] if number + 1 < len(plan.jobs) else job
         if plan.preflight and following.model.name != job.model.name and "unload" in job.server.can:
-            await job.server.unload(job.model.name)  # one resident at a time
+            with suppress(ServerError):  # the next run notes who is still there
+                await job.server.unload(job.model.name)  # one resident at a time
+    if failures:
+        raise failures[0]
     return summaries
 
 
@@ -103,6 +115,9 @@ async def run_job(
         except asyncio.CancelledError:
             state = "interrupted"
             raise
+        except ServerError as error:
+            facts["error"] = str(error)
+            raise
         finally:
             readings = watch.stop()
             await writer.flush()
@@ -132,7 +147,7 @@ async def put_through(suite: Suite, bench: Bench, sitting: Sitting, results: lis
 async def prepare(plan: Plan, job: Job, facts: dict[str, Json], teller: Teller) -> None:
     """What fails here fails before minutes are spent; the cold start is measured, the probe is not."""
     context = job.settings.get("context")
-    check_context(job.model, context)
+    check_context(job.server, job.model, context)
     others = await neighbours(job.server, job.model)
     if others:
         facts["notes"].append("also in the server's memory: " + ", ".join(others))

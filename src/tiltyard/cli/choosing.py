@@ -1,4 +1,7 @@
-"""From `--model`, `--all`, `--server` and `--dialect` to the jobs of a plan, models outermost."""
+"""From `--model`, `--all`, `--server` and `--dialect` to the jobs of a plan, models outermost.
+
+Which server has a name that was given without an address is decided in `servers/choose.py`.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import shlex
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -16,12 +17,25 @@ from typing import Any, TypeVar
 
 import click
 
-from tiltyard.errors import Interrupted, RunFailed
+from tiltyard.errors import Interrupted, RunFailed, ServerError
 from tiltyard.records import Json, Record
 
 SUITE_COMMANDS: Mapping[str, str] = {"speed": "tiltyard.cli.run_speed:speed"}
 
 T = TypeVar("T")
+
+
+class Number(click.FloatRange):
+    """A number within a range. NaN is within none, and nothing here may be infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+ABOVE_ZERO = Number(min=0, min_open=True)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -62,19 +76,29 @@ OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output, for programs."),
     click.option(
         "--min-success",
-        type=click.FloatRange(0, 1),
+        type=Number(0, 1),
         default=1.0,
         show_default=True,
         help="Share of requests that must succeed for exit code 0.",
     ),
     click.option(
-        "--baseline", type=float, default=0.0, metavar="SECONDS", help="Idle time to measure power in first."
+        "--baseline",
+        type=Number(min=0),
+        default=0.0,
+        metavar="SECONDS",
+        help="Idle time to measure power in first.",
     ),
     click.option(
-        "--first-byte-timeout", type=float, metavar="SECONDS", help="Wait for a first byte; 600 unless set."
+        "--first-byte-timeout",
+        type=ABOVE_ZERO,
+        metavar="SECONDS",
+        help="Wait for a first byte; 600 unless set.",
     ),
     click.option(
-        "--gap-timeout", type=float, metavar="SECONDS", help="Longest silence in an answer; 60 unless set."
+        "--gap-timeout",
+        type=ABOVE_ZERO,
+        metavar="SECONDS",
+        help="Longest silence in an answer; 60 unless set.",
     ),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store."),
 )
@@ -127,6 +151,13 @@ def run_suite(suite: str, settings: Mapping[str, Json], common: Common, prefligh
         raise Interrupted(
             "interrupted; everything that was answered is kept", "the same command carries on"
         ) from None
+    except ServerError as error:
+        if not common.as_json:
+            show_summaries([summary for summary in kept if "error" not in summary])
+            for summary in kept:
+                if summary.get("error") not in (None, str(error)):
+                    click.echo(f"error: {summary['error']}", err=True)
+        raise
     finally:
         store.close()
     if not common.as_json:
@@ -205,10 +236,10 @@ def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -
         requests = summary["requests"]
         total, ok = requests["total"], requests["ok"]
         if total == 0 or ok / total < min_success:
-            endings = ", ".join(
-                f"{count} {name}" for name, count in summary["endings"].items() if name != "ok"
-            )
+            endings = [f"{count} {name}" for name, count in summary["endings"].items() if name != "ok"]
+            reason = next(iter(summary.get("errors") or ()), None)
             raise RunFailed(
-                f"{summary['model']}: only {ok} of {total} requests succeeded ({endings or 'none was sent'})",
+                f"{summary['model']}: only {ok} of {total} requests succeeded "
+                f"({', '.join(endings) or 'none was sent'})" + (f": {reason}" if reason else ""),
                 f"`tiltyard show {summary['run_id']}` has each reason; --min-success sets the share",
             )

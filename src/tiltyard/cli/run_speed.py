@@ -1,4 +1,7 @@
-"""`tiltyard run speed`: the options of the speed suite. What they do is in `suites/speed/`."""
+"""`tiltyard run speed`: the options of the speed suite.
+
+What they mean together, and what cannot be meant, is in `suites/speed/`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from tiltyard.cli.run import Common, common_options, run_suite
+from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options, run_suite
 
 PROFILES = ("quick", "depth", "concurrency", "serve", "soak", "fixed")
 
@@ -27,7 +30,7 @@ Examples:
     "--profile", type=click.Choice(PROFILES), default="quick", show_default=True, help="What to measure."
 )
 @click.option("--concurrency", type=str, help="Streams at once; a list (1,2,4) in the profile `concurrency`.")
-@click.option("--rate", type=float, help="Requests per second, whatever the answers do.")
+@click.option("--rate", type=ABOVE_ZERO, help="Requests per second, whatever the answers do.")
 @click.option(
     "--poisson", is_flag=True, default=None, help="At random moments with that rate, as users come."
 )
@@ -37,22 +40,25 @@ Examples:
 @click.option("--prompt", help="This text as the prompt, as it is.")
 @click.option("--depths", help="Depths of context for `depth`, such as 0,4k,16k.")
 @click.option("--rates", help="Rates for `serve`, such as 1,2,4,8.")
-@click.option("--seconds", type=float, help="How long each stage of `serve` or `soak` lasts.")
+@click.option("--seconds", type=ABOVE_ZERO, help="How long each stage of `serve` or `soak` lasts.")
 @click.option("--slo", help="Limits for goodput, such as ttft=500ms,itl=50ms,e2e=10s.")
-@click.option("--budget", "budget_s", type=float, help="Seconds that `quick` may take for one model.")
-@click.option("--width", type=float, help="Stop when the interval is this narrow, relative to the mean.")
+@click.option("--budget", "budget_s", type=ABOVE_ZERO, help="Seconds that `quick` may take for one model.")
+@click.option("--width", type=ABOVE_ZERO, help="Stop when the interval is this narrow, relative to the mean.")
 @click.option(
     "--cached", is_flag=True, default=None, help="Let prompts share their beginning, for prefix caches."
 )
-@click.option("--temperature", type=float, help="Sampling temperature.")
+@click.option("--temperature", type=Number(min=0), help="Sampling temperature.")
 @click.option("--seed", type=int, help="Seed of prompts, arrivals and sampling.")
 @click.option("--think/--no-think", default=None, help="Let a thinking model think, or tell it not to.")
 @click.option("--tokenizer", type=click.Path(exists=True), help="A tokenizer.json to count with.")
 @common_options
 def speed(**options: Any) -> None:
     """How fast is each model: cold load, prefill, decode, many at once, under load, over time."""
+    from tiltyard.suites.speed.options import read_settings
+
     common = Common(**{name: options.pop(name) for name in msgspec.structs.asdict(Common())})
     settings = {name: value for name, value in options.items() if value is not None}
     if common.context is not None:
         settings["context"] = common.context
+    read_settings(settings)  # what cannot be meant is said before a server is looked for
     run_suite("speed", settings, common, preflight=settings["profile"] != "fixed")

@@ -5,6 +5,7 @@ The formats are in `reports/export.py` and `reports/bundle.py`; here files are o
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -87,7 +88,8 @@ def write_file(path: Path, parts: Iterable[str]) -> None:
             file.writelines(parts)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise UsageError(
             f"cannot write {path}: {error.strerror}", "choose another place with --output"
         ) from error

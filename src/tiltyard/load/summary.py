@@ -20,10 +20,12 @@ from tiltyard.load.metrics import attribute, chunk_gaps_ms
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
+from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
 
 NAN = float("nan")
+ERRORS_KEPT, ERRORS_SHOWN = 50, 5  # different reasons of failures
 # always there, null where not measurable
 MAIN = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps")
 # beside them
@@ -56,6 +58,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.endings: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
         self.values = {name: array("d") for name in (*MAIN, *MORE)}
         self.prefill = {kind: array("d") for kind in ("cold", "warm", "unknown")}
         self.gaps = array("d")
@@ -74,6 +77,7 @@ class Tally:
         ending = attempt.exchanges[-1].ending if attempt.exchanges else "cancelled"
         self.endings[ending] += 1
         if ending != "ok":
+            self.failed(attempt)
             return
         measures = attempt.measures
         for name, values in self.values.items():
@@ -121,6 +125,12 @@ class Tally:
             "attribution_ms": {name: total / n for name, (total, n) in self.parts.items()},
             "prefill_kinds": {kind: len(values) for kind, values in self.prefill.items()},
         }
+
+    def failed(self, attempt: Attempt) -> None:
+        """Count the reason, while there are not too many different ones."""
+        reason = hide_keys(attempt.exchanges[-1].error or "") if attempt.exchanges else ""
+        if reason and (reason in self.errors or len(self.errors) < ERRORS_KEPT):
+            self.errors[reason] += 1
 
 
 def of_endings(endings: Counter[str]) -> dict[str, int]:
@@ -172,10 +182,12 @@ def summarise(
     top = tallies[chosen[0]] if len(chosen) == 1 else tally(pooled)
     wall_s = sum(windows[i].wall_s for i in chosen)
     endings = sum((counted.endings for counted in tallies), Counter[str]())
+    errors = sum((counted.errors for counted in tallies), Counter[str]())
     requests = of_endings(endings)
     found: dict[str, Json] = {
         "requests": requests,
         "endings": dict(endings),
+        "errors": dict(errors.most_common(ERRORS_SHOWN)),
         "error_rate": rate(requests["failed"], requests["total"]),
         "truncation_rate": rate(requests["truncated"], requests["total"]),
         "figures_from": headline or "all stages",

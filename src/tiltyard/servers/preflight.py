@@ -8,19 +8,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
-from tiltyard.records import Exchange, Message, Model, Request, Timeouts
+from tiltyard.records import Ending, Exchange, Message, Model, Request, Timeouts
 from tiltyard.servers import Loading, Server
 
 PROBE = "Reply with one word."
 
+# What servers say, in lower case, and what to do about it.
+REMEDIES = (
+    (
+        ("chat template", "chat_template", "jinja"),
+        "serve it with a chat template (llama-server and vLLM: --chat-template), or take its chat version",
+    ),
+    (
+        ("context length", "context size", "context window", "maximum context", "available context"),
+        "ask for less with --prompt-tokens and --output-tokens, or load the model with more: --context",
+    ),
+    (("no models loaded", "no model is loaded", "no model loaded"), "load the model on the server first"),
+    (
+        ("out of memory", "not enough memory", "requires more system memory"),
+        "take a smaller model or context",
+    ),
+    (("overloaded", "too many requests", "queue is full"), "wait until the server is less busy"),
+    (("does not support chat", "does not support generate"), "take a model that chats: `tiltyard models`"),
+)
 
-def check_context(model: Model, context: int | None) -> None:
-    """Refuse a context that the model cannot have; raises UsageError."""
-    limit = model.context_max
+
+def check_context(server: Server, model: Model, context: int | None) -> None:
+    """Refuse a context that the model cannot have, or not on this server; raises UsageError."""
+    limit, loaded = model.context_max, model.context_loaded
     if context is not None and limit is not None and context > limit:
         raise UsageError(
             f"{model.name} has a context of at most {limit} tokens, {context} were asked for",
             f"use --context {limit} or less",
+        )
+    if context is not None and loaded is not None and context > loaded and "load" not in server.can:
+        raise UsageError(
+            f"{model.name} was loaded with a context of {loaded} tokens, {context} were asked for",
+            f"start the server with more, or use --context {loaded} or less",
         )
 
 
@@ -70,5 +94,18 @@ async def probe(server: Server, model: Model, timeouts: Timeouts | None) -> Exch
             "load the model on the server first, or name the one that it serves",
         )
     raise ServerError(
-        f"{model.name} on {where} does not answer: {reason}", "`tiltyard doctor` checks each part"
+        f"{model.name} on {where} does not answer: {reason}", what_to_do(exchange.ending, reason)
     )
+
+
+def what_to_do(ending: Ending, reason: str) -> str:
+    """The next step after a request that failed, from how it ended and what was said."""
+    said = reason.casefold()
+    for words, remedy in REMEDIES:
+        if any(word in said for word in words):
+            return remedy
+    if ending == "timeout_first_byte":
+        return "look at the server's log; where it is only slow, --first-byte-timeout SECONDS gives it longer"
+    if ending == "timeout_gap":
+        return "look at the server's log; where it is only slow, --gap-timeout SECONDS gives it longer"
+    return "look at the server's own log; `tiltyard doctor` checks each part on this side"

@@ -15,6 +15,7 @@ from tiltyard.load.slo import Slo
 from tiltyard.load.summary import Window, summarise
 from tiltyard.records import Exchange, Grade, Item, Json, Request
 from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites.speed.fitting import check_fit
 from tiltyard.suites.speed.options import read_settings
 from tiltyard.suites.speed.trial import Trial
 
@@ -68,6 +69,7 @@ class Speed:
         trial = self.start(bench)
         profile = load_profile(trial.settings.profile)
         await trial.calibrate()
+        await check_fit(trial)
         stages = profile.stages(trial)
         stage = await anext(stages, None)
         while stage is not None:

@@ -6,6 +6,7 @@ Defaults that differ between profiles are in the profiles.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -61,7 +62,7 @@ class SpeedSettings(Record, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def rate_list(self) -> list[float]:
         found = numbers("rates", self.rates)
-        if any(rate <= 0 for rate in found):
+        if any(not 0 < rate < math.inf for rate in found):
             raise UsageError("a rate must be above zero", "such as --rates 1,2,4")
         return found
 
@@ -83,7 +84,7 @@ def read_settings(settings: Mapping[str, Json]) -> SpeedSettings:
     try:
         found = msgspec.convert(dict(settings), SpeedSettings)
     except msgspec.ValidationError as error:
-        raise UsageError(f"settings of the speed suite: {error}") from None
+        raise UsageError(f"settings of the speed suite: {error}", "tiltyard run speed --help") from None
     check(found)
     return found
 
@@ -92,14 +93,21 @@ def check(settings: SpeedSettings) -> None:
     """Refuse what cannot be meant; raises UsageError."""
     for name in ("requests", "output_tokens", "prompt_tokens", "seconds", "budget_s", "width", "rate"):
         value = getattr(settings, name)
-        if value is not None and value <= 0:
-            raise UsageError(f"{name} must be above zero, not {value}")
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{name} must be a number above zero, not {value}", "such as 1")
     if settings.prompt is not None and settings.prompt_tokens is not None:
         raise UsageError("a prompt has its own size", "leave out either --prompt or --prompt-tokens")
     if settings.poisson and settings.rate is None and settings.profile not in ("serve",):
         raise UsageError("arrivals at random need a rate", "add --rate REQUESTS_PER_SECOND")
     if settings.rate is not None and settings.concurrency is not None:
         raise UsageError("either a rate or a concurrency, not both", "leave one of them out")
+    if settings.profile == "concurrency":
+        settings.streams()
+    else:
+        settings.one_stream_count(1)
+    settings.depth_list()
+    settings.rate_list()
+    settings.limits()
 
 
 def numbers(name: str, value: Numbers | None) -> list[float]:
@@ -122,6 +130,6 @@ def numbers(name: str, value: Numbers | None) -> list[float]:
 
 def whole_numbers(name: str, value: Numbers | None, *, least: int) -> list[int]:
     found = numbers(name, value)
-    if any(n < least or n != int(n) for n in found):
+    if any(not least <= n < math.inf or n != int(n) for n in found):
         raise UsageError(f"{name} must be whole numbers of at least {least}", "such as 1,2,4")
     return [int(n) for n in found]
