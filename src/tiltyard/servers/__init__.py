@@ -62,6 +62,9 @@ class Server(Protocol):
     async def describe(self, model: str) -> Model:
         """All that can be found out about one model; raises ModelNotFound with the nearest names."""
 
+    async def open_connections(self, count: int) -> None:
+        """Open that many connections, so that the first requests of a load need not wait for them."""
+
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         """Send and receive, stamping arrivals, interpreting nothing. Never raises for what the server does.
 

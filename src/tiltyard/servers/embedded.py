@@ -106,6 +106,10 @@ class Embedded:
 
     # ------------------------------------------------------------------ one exchange
 
+    async def open_connections(self, count: int) -> None:
+        with contextlib.suppress(TiltyardError):  # an engine that does not start is for `ask` to report
+            await (await self._ready()).open_connections(count)
+
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         """Starts the engine first where nobody has. One that died stays dead: its failures are to be seen."""
         try:

@@ -88,6 +88,9 @@ class Ollama:
 
     # ------------------------------------------------------------------ one exchange
 
+    async def open_connections(self, count: int) -> None:
+        await self.wire.open_ahead(count)
+
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         notes = await self.look(request)
         context = request.context or self.contexts.get(request.model) or self.address.context or CONTEXT

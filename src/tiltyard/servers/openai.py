@@ -106,6 +106,9 @@ class OpenAI:
     def chat_path(self) -> str:
         return f"{self.prefix}/chat/completions"
 
+    async def open_connections(self, count: int) -> None:
+        await self.wire.open_ahead(count)
+
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         return await self.wire.stream(
             self.chat_path(),

@@ -56,6 +56,19 @@ class Pool:
                 "connect_error", f"cannot connect to {self._where}: {os_error_words(error)}"
             ) from None
 
+    async def open_ahead(self, count: int, connect_s: float) -> None:
+        """Have that many idle connections; those that cannot be opened are left to `take` to report."""
+        missing = count - len(self._idle)
+        opened = await asyncio.gather(
+            *(self.take(connect_s, fresh=True) for _ in range(missing)), return_exceptions=True
+        )
+        for connection in opened:
+            if isinstance(connection, Connection):
+                connection.reused = True  # its opening is no part of any request's time
+                self.give(connection)
+            elif not isinstance(connection, ExchangeError):
+                raise connection
+
     @property
     def _where(self) -> str:
         return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"

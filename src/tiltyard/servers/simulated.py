@@ -52,6 +52,9 @@ class Simulated:
     async def describe(self, model: str) -> Model:
         return await self.inner.describe(model)
 
+    async def open_connections(self, count: int) -> None:
+        await self.inner.open_connections(count)
+
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         return await self.inner.ask(request, scheduled_ns)
 

@@ -61,6 +61,9 @@ class TlsWire(Wire):
         self._session: aiohttp.ClientSession | None = None
         self._sockets: WeakSet[socket.socket] = WeakSet()
 
+    async def open_ahead(self, count: int) -> None:
+        """Does nothing: aiohttp opens a connection only for a request, so the first of each pays for it."""
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()

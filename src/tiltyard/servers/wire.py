@@ -113,6 +113,10 @@ class Wire:
             headers["X-Request-Id"] = request_id
         return await self._request("POST", path, headers, body, (scheduled_ns, timeouts or Timeouts()))
 
+    async def open_ahead(self, count: int) -> None:
+        """Open connections now that requests would otherwise wait for; failures show up in the requests."""
+        await self._open_pool().open_ahead(count, Timeouts().connect_s)
+
     async def call(
         self, method: str, path: str, payload: Json | None = None, *, timeout_s: float = 10.0
     ) -> Reply:

@@ -34,6 +34,9 @@ Key = tuple[str, str, int]  # stage, item id, repetition
 AHEAD = 16  # requests made ahead of time, at least
 COLLECT_EVERY = 200_000  # allocations between two passes of the garbage collector
 BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
+QUIET_NS = 3_000_000  # after an answer, in case the next one ends right behind it
+THICK_NS = 250_000_000  # the longest that answers coming in thick keep one waiting
+PAUSE_S = 0.003
 BACKLOG_BYTES = 64 << 20  # unread answers kept while it is
 BACKLOG_NS = 5_000_000_000  # and the longest that one of them waits
 
@@ -140,8 +143,8 @@ class StageAsker:
             client_bound=self.sitting.meter.was_bound(timeline.started_ns, answer.ended_ns),
         )
         self.attempts.append(attempt)
-        self.sitting.teller.saw(self.stage, attempt)
         await self.sitting.record(attempt)
+        self.sitting.teller.saw(self.stage, attempt)
 
     async def finish_all(self) -> None:
         """Work off the answers, one per turn of the loop while the stage runs, the rest when it is over."""
@@ -154,14 +157,24 @@ class StageAsker:
                 continue
             before = now_ns()
             await asyncio.sleep(0)
-            oldest = self.unread[0]
-            busy = now_ns() - before > BUSY_NS and not self.over
-            if busy and self.unread_bytes < BACKLOG_BYTES and before - oldest.ended_ns < BACKLOG_NS:
-                await asyncio.sleep(0.005)
+            if not self.over and self.must_wait(now_ns() - before):
+                await asyncio.sleep(PAUSE_S)
                 continue
-            self.unread.popleft()
+            oldest = self.unread.popleft()
             self.unread_bytes -= oldest.capture.size
             await self.finish(oldest)
+
+    def must_wait(self, turn_ns: int) -> bool:
+        """Is something more urgent than reading the oldest answer under way? `turn_ns` took the loop's turn.
+
+        A busy loop is receiving. And streams that began together end together: while answers are coming in
+        thick, the requests that follow them go first.
+        """
+        now = now_ns()
+        age = now - self.unread[0].ended_ns
+        if turn_ns > BUSY_NS:
+            return age < BACKLOG_NS and self.unread_bytes < BACKLOG_BYTES
+        return age < THICK_NS and now - self.unread[-1].ended_ns < QUIET_NS
 
     def end(self) -> None:
         """Nothing more will be asked."""
@@ -173,7 +186,8 @@ class StageAsker:
         first = list(islice(self.items, self.stage.warmup))
         self.items = chain(first, self.items)
         for item in first:
-            await self.bench.server.ask(self.suite.request(item, self.bench))
+            request = replace(self.suite.request(item, self.bench), timeouts=self.sitting.timeouts)
+            await self.bench.server.ask(request)
 
     def should_stop(self) -> bool:
         """Is the interval of the watched figure as narrow as the load's stop rule asks?"""
@@ -206,11 +220,18 @@ async def ask_stage(
             await asker.warm_up()
             while asker.prepare():
                 await asyncio.sleep(0)
+            if load.kind == "closed":
+                await bench.server.open_connections(load.concurrency)
             finisher = asyncio.create_task(asker.finish_all())
+            driver = asyncio.create_task(drive(load, asker.fire, asker.should_stop))
             try:
                 with rare_collections():
-                    await drive(load, asker.fire, asker.should_stop)
+                    await asyncio.wait((driver, finisher), return_when=asyncio.FIRST_COMPLETED)
+                    if driver.done():  # else nothing can be kept any more, and nothing more is asked
+                        await driver
             finally:
+                driver.cancel()
+                await asyncio.wait((driver,))
                 asker.end()
                 await finisher
     finally:
