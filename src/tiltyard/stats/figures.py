@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Figure", "Interval", "figure", "half_width", "mean_interval", "percentile", "t_quantile", "width"]
 
-_NUMPY_FROM = 50_000  # below this, importing numpy costs more than it saves
+_NUMPY_FROM = 300_000  # below this, importing numpy costs more than it saves
 _P99_FROM = 100
 
 
