@@ -52,7 +52,7 @@ class Plan(Record, frozen=True):
 async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str, Json]]:
     """Run every job; returns the summaries in order. Cancelling it keeps everything that finished.
 
-    A model that its server cannot serve does not keep the next ones from being measured; it raises at the end.
+    A model that a server cannot serve does not keep the next ones from being measured; it raises at the end.
     """
     summaries: list[Mapping[str, Json]] = []
     failures: list[ServerError] = []

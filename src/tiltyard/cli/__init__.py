@@ -129,6 +129,10 @@ def refused(message: str, remedy: str, code: int) -> int:
         line = "".join(char if char.isprintable() else " " for char in hide_keys(text))
         if line:
             click.echo(f"{head}: {line}", err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence()
     return code
 
 

@@ -131,25 +131,43 @@ def run() -> None:
     """Put models through a suite. Stop at any time; the same command carries on."""
 
 
+class Telling:
+    """Passes events on and keeps the summaries. An output that takes no more ends the run as Ctrl+C does."""
+
+    def __init__(self, listener: Callable[[Mapping[str, Json]], None]) -> None:
+        self.listener = listener
+        self.summaries: list[Mapping[str, Json]] = []
+        self.main: asyncio.Task[Any] | None = None
+        self.error: OSError | None = None
+
+    def __call__(self, event: Mapping[str, Json]) -> None:
+        if event["event"] == "summary":
+            self.summaries.append(event)
+        if self.error is not None:
+            return
+        try:
+            self.listener(event)
+        except OSError as error:
+            self.error = error
+            if self.main is not None:
+                self.main.cancel()
+
+
 def run_suite(suite: str, settings: Mapping[str, Json], common: Common, preflight: bool = True) -> None:
     """Run one suite over the chosen models; prints, and raises what decides the exit code."""
     from tiltyard.cli.progress import listening
     from tiltyard.store.store import Store
 
     store = Store.open(store_path(common))
-    kept: list[Mapping[str, Json]] = []
     try:
         with listening(common.as_json) as listener:
-
-            def tell(event: Mapping[str, Json]) -> None:
-                if event["event"] == "summary":
-                    kept.append(event)
-                listener(event)
-
+            tell = Telling(listener)
+            kept = tell.summaries
             loop_run(conduct(suite, settings, common, (store, tell), preflight))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        why = f"the output takes no more ({tell.error.strerror})" if tell.error else "interrupted"
         raise Interrupted(
-            "interrupted; everything that was answered is kept", "the same command carries on"
+            f"{why}; everything that was answered is kept", "the same command carries on"
         ) from None
     except ServerError as error:
         if not common.as_json:
@@ -169,7 +187,7 @@ async def conduct(
     suite: str,
     settings: Mapping[str, Json],
     common: Common,
-    ends: tuple[Any, Callable[[Mapping[str, Json]], None]],
+    ends: tuple[Any, Telling],
     preflight: bool,
 ) -> None:
     """Choose the models, run the plan, close the servers whatever happens."""
@@ -179,6 +197,7 @@ async def conduct(
     from tiltyard.settings import load_settings
 
     store, tell = ends
+    tell.main = asyncio.current_task()
     flags = {"first_byte_timeout_s": common.first_byte_timeout, "gap_timeout_s": common.gap_timeout}
     known = load_settings(flags)
     jobs = await chosen_jobs(suite, settings, common)
