@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Final
 
-from tiltyard.servers.framing import ChunkWalk, FramingError, Unframed, unframe_plain
+from tiltyard.servers.framing import ChunkWalk, FramingError, Unframed, ends_in_a_chunk, unframe_plain
 
 HEAD: Final = 0
 LENGTH: Final = 1
@@ -18,7 +18,6 @@ UNTIL_CLOSE: Final = 3
 DONE: Final = 4
 
 MAX_HEAD_BYTES = 65536
-_PLAIN_TRIES = 3
 
 
 class AnswerError(ValueError):
@@ -29,11 +28,11 @@ class Answer:
     """Grows by `add`; `status`, `headers` and `body` are there once `phase` says so."""
 
     __slots__ = (
+        "_judged_by_end",
         "_limit",
-        "_plain_tries",
         "_start",
-        "_unframed",
         "_walk",
+        "cut_short",
         "ends",
         "eof_ns",
         "head_read",
@@ -62,8 +61,8 @@ class Answer:
         self._start = 0  # of the head, then of the body
         self._limit = 0  # where a body of known length ends
         self._walk: ChunkWalk | None = None
-        self._unframed: Unframed | None = None
-        self._plain_tries = 0
+        self._judged_by_end = False
+        self.cut_short = False  # `body` found that the end was none after all
 
     def add(self, data: memoryview | bytes, stamp: int | bytes) -> bool:
         """Take in one read; True when the answer may be complete: `complete` tells. Raises AnswerError."""
@@ -110,7 +109,7 @@ class Answer:
             return False
         if self.phase == LENGTH:
             return len(self.raw) == self._limit
-        return self._walk is None or self._walk.end == len(self.raw)
+        return self._judged_by_end or (self._walk is not None and self._walk.end == len(self.raw))
 
     # -------------------------------------------------------------- the head
 
@@ -173,22 +172,15 @@ class Answer:
 
     def _chunks_complete(self) -> bool:
         raw, walk = self.raw, self._walk
-        if walk is None:
+        if walk is None or self._judged_by_end:
             return True
-        if (
-            walk.position == self._start
-            and self._plain_tries < _PLAIN_TRIES
-            and raw.endswith(b"\r\n0\r\n\r\n")
-        ):
-            self._plain_tries += 1
-            self._unframed = unframe_plain(bytes(memoryview(raw)[self._start :]))
-            if self._unframed is not None:
-                self._walk = None
-                return True
+        if walk.position == self._start and ends_in_a_chunk(raw, self._start):
+            self._judged_by_end = True
+            return True
         return self._walk_on()
 
     def _walk_on(self) -> bool:
-        if self._walk is None:
+        if self._walk is None or self._judged_by_end:
             return True
         try:
             return self._walk.advance(self.raw)
@@ -207,7 +199,9 @@ class Answer:
             body = bytes(memoryview(self.raw)[start:limit])
             size = len(body)
             return body, [min(max(end - start, 0), size) for end in self.ends]
-        unframed = self._unframed
+        unframed = None
+        if self._judged_by_end:
+            unframed = unframe_plain(bytes(memoryview(self.raw)[start:]))
         if unframed is None:
             unframed = self._walked()
         return unframed.body, unframed.offsets([max(end - start, 0) for end in self.ends])
@@ -215,7 +209,7 @@ class Answer:
     def _walked(self) -> Unframed:
         assert self._walk is not None
         try:
-            self._walk.advance(self.raw)
+            self.cut_short = not self._walk.advance(self.raw)
             return self._walk.unframed(self.raw, self._start)
         except FramingError:
             walk = self._walk

@@ -261,8 +261,11 @@ class Connection:
         total = self.timeouts.total_s
         answer = self.answer
         if answer is not None and total is not None and now - answer.sent_ns > total * _SECOND:
-            ending: Ending = "timeout_gap" if answer.has_body_bytes else "timeout_first_byte"
-            self._finish(ExchangeError(ending, f"the whole answer took longer than {total:g} s"))
+            if answer.has_body_bytes:
+                late = ExchangeError("timeout_gap", f"the whole answer took longer than {total:g} s")
+            else:
+                late = ExchangeError("timeout_first_byte", f"no answer within {total:g} s")
+            self._finish(late)
 
     def close(self) -> None:
         if self.fd < 0:

@@ -225,8 +225,9 @@ def _timeout_words(problem: TimeoutError, limits: Timeouts, seen: _Progress) -> 
     waited_s = (now_ns() - seen.sent_ns) / 1e9
     begun = bool(seen.body)
     if limits.total_s is not None and waited_s >= limits.total_s * 0.99:
-        ending: Ending = "timeout_gap" if begun else "timeout_first_byte"
-        return ending, f"the whole answer took longer than {limits.total_s:g} s"
+        if not begun:
+            return "timeout_first_byte", f"no answer within {limits.total_s:g} s"
+        return "timeout_gap", f"the whole answer took longer than {limits.total_s:g} s"
     if begun:
         return "timeout_gap", f"silence for more than {limits.gap_s:g} s within the answer"
     return "timeout_first_byte", f"no answer within {limits.first_byte_s:g} s"

@@ -219,6 +219,8 @@ class Wire:
         body, ends = answer.body()
         failure: Ending | None = outcome.ending if outcome else None
         error = outcome.error if outcome else None
+        if answer.cut_short and failure is None:
+            failure, error = "error_midstream", "the answer's chunks do not add up"
         encoding = answer.headers.get("content-encoding", "")
         if encoding:
             plain = decoded(body, ends, encoding)

@@ -37,7 +37,8 @@ BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
 QUIET_NS = 3_000_000  # after an answer, in case the next one ends right behind it
 THICK_NS = 250_000_000  # the longest that answers coming in thick keep one waiting
 PAUSE_S = 0.003
-BACKLOG_BYTES = 64 << 20  # unread answers kept while it is
+BUSY_FOR_NS = 10_000_000  # and counts as busy for that long after
+BACKLOG_BYTES = 256 << 20  # unread answers kept while it is
 BACKLOG_NS = 5_000_000_000  # and the longest that one of them waits
 
 
@@ -81,6 +82,7 @@ class StageAsker:
         self.unread_bytes = 0
         self.arrived = asyncio.Event()
         self.over = False
+        self.busy_until_ns = 0
         self.attempts: list[Attempt] = [a for key, a in sitting.done.items() if key[0] == stage.name]
         self.narrow_at = 0  # number of attempts at which the width was last looked at
         self.narrow = False
@@ -173,6 +175,8 @@ class StageAsker:
         now = now_ns()
         age = now - self.unread[0].ended_ns
         if turn_ns > BUSY_NS:
+            self.busy_until_ns = now + BUSY_FOR_NS
+        if now < self.busy_until_ns:
             return age < BACKLOG_NS and self.unread_bytes < BACKLOG_BYTES
         return age < THICK_NS and now - self.unread[-1].ended_ns < QUIET_NS
 
