@@ -15,7 +15,8 @@ MARKS := -m "not engine and not browser and not slow"
 	.uv/bin/python -m pip install --quiet uv
 
 .venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --all-extras --quiet
+	$(UV) sync --frozen --all-extras --compile-bytecode --quiet
+	$(RUN) python -m compileall -q src
 	@touch $@
 
 demo: .venv/.ready

@@ -26,17 +26,18 @@ class Unframed(NamedTuple):
 
     def offsets(self, raw_ends: Sequence[int]) -> list[int]:
         """Body bytes received by each read, given the raw bytes received by then."""
-        out = []
+        at_chunk_end = dict(zip(self.outer, self.inner, strict=True))  # where nearly all reads end
+        return [at_chunk_end[end] if end in at_chunk_end else self._offset(end) for end in raw_ends]
+
+    def _offset(self, raw_end: int) -> int:
         outer, inner = self.outer, self.inner
-        for end in raw_ends:
-            i = bisect_right(outer, end)
-            done = inner[i - 1] if i else 0
-            if i < len(outer):  # inside a chunk: its data begin that many bytes before its end
-                size = inner[i] - done
-                begin = outer[i] - 2 - size
-                done += min(max(end - begin, 0), size)
-            out.append(done)
-        return out
+        i = bisect_right(outer, raw_end)
+        done = inner[i - 1] if i else 0
+        if i < len(outer):  # inside a chunk: its data begin that many bytes before its end
+            size = inner[i] - done
+            begin = outer[i] - 2 - size
+            done += min(max(raw_end - begin, 0), size)
+        return done
 
 
 def unframe_plain(raw: bytes) -> Unframed | None:
