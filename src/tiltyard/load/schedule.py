@@ -28,7 +28,7 @@ class Stop(Record, frozen=True, kw_only=True):
     seconds: float | None = None  # no request starts after that many
     width: float | None = None  # full width of the 95 % interval of `metric`, relative to its mean
     metric: str = "decode_tps"  # a field of `Measures`
-    min_count: int = 3  # answers before the width is looked at
+    min_count: int = 5  # answers before the width is looked at
 
     def __post_init__(self) -> None:
         if self.count is None and self.seconds is None and self.width is None:

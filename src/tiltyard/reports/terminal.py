@@ -89,7 +89,8 @@ def _single_values(summary: Mapping[str, Json]) -> list[tuple[str, str, str]]:
     for name, device in (machine.get("devices") or {}).items():
         peak = (device.get("memory_bytes") or {}).get("max")
         if peak is not None and (device.get("kind") == "gpu" or name == "ram"):
-            out.append(("memory, peak", size(peak), clean(str(device.get("name") or name), 40)))
+            whose = clean(str(device.get("name") or name), 40) + ", by everything that runs"
+            out.append(("memory in use, peak", size(peak), whose))
     if machine.get("tokens_per_joule") is not None:
         net = "net of the idle baseline" if machine.get("energy_net_j") else "idle power included"
         out.append(("energy", f"{number(machine['tokens_per_joule'])} tok/J", net))

@@ -25,12 +25,13 @@ from tiltyard.load.metrics import measure
 from tiltyard.load.recount import recounted
 from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Record, Request, Timeouts
 from tiltyard.servers.clock import now_ns
-from tiltyard.stats.figures import figure
+from tiltyard.stats.figures import figure, width
 from tiltyard.suites import Bench, Stage, StageResult, Suite
 from tiltyard.suites.telling import Teller
 
 Key = tuple[str, str, int]  # stage, item id, repetition
 
+NARROW_LOOKS = 2  # one narrow interval may be luck
 AHEAD = 16  # requests made ahead of time, at least
 COLLECT_EVERY = 200_000  # allocations between two passes of the garbage collector
 BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
@@ -85,6 +86,7 @@ class StageAsker:
         self.busy_until_ns = 0
         self.attempts: list[Attempt] = [a for key, a in sitting.done.items() if key[0] == stage.name]
         self.narrow_at = 0  # number of attempts at which the width was last looked at
+        self.narrow_looks = 0
         self.narrow = False
         self.ready: deque[Question] = deque()
         self.ahead = max(stage.load.concurrency, AHEAD)
@@ -194,14 +196,19 @@ class StageAsker:
             await self.bench.server.ask(request)
 
     def should_stop(self) -> bool:
-        """Is the interval of the watched figure as narrow as the load's stop rule asks?"""
+        """Is the interval of the watched figure as narrow as the load's stop rule asks, twice in a row?
+
+        Stopping at the first lucky moment would make intervals that promise too much; docs/statistics.md.
+        """
         stop = self.stage.load.stop
         if stop.width is None or len(self.attempts) == self.narrow_at or len(self.attempts) < stop.min_count:
             return self.narrow
         self.narrow_at = len(self.attempts)
         values = figure([getattr(attempt.measures, stop.metric) for attempt in self.attempts])
-        if values.ci95 is not None and values.mean and values.n >= stop.min_count:
-            self.narrow = (values.ci95[1] - values.ci95[0]) / abs(values.mean) <= stop.width
+        relative = width(values)
+        enough = values.n >= stop.min_count and relative is not None and relative <= stop.width
+        self.narrow_looks = self.narrow_looks + 1 if enough else 0
+        self.narrow = self.narrow_looks >= NARROW_LOOKS
         return self.narrow
 
 

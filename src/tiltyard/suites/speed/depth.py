@@ -22,7 +22,7 @@ from tiltyard.suites.speed.trial import Trial
 DEPTHS = (0, 1024, 4096, 16384, 32768)
 ROOM = 64  # tokens kept free for template and task
 WIDTH = 0.05
-LEAST, MOST = 3, 10
+LEAST, MOST = 5, 10
 SECONDS = 90.0  # at most, per stage
 REUSED = 0.9  # of the context came from the cache: reuse works
 FRESH = 0.1  # at most that much did: it does not

@@ -16,7 +16,7 @@ from tiltyard.suites.speed.trial import Trial
 
 WIDTH = 0.05  # full width of the interval, relative to the mean
 BUDGET_S = 45.0  # with loading and preparation about a minute
-LEAST, MOST = 3, 200
+LEAST, MOST = 6, 200
 
 
 async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
