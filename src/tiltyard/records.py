@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -192,7 +192,7 @@ class Events(Record, frozen=True):
     tokens in each event where the server says so, else -1.
     """
 
-    t_ns: tuple[int, ...] = ()
+    t_ns: Sequence[int] = ()
     kinds: str = ""
     texts: tuple[str, ...] = ()
     tokens: tuple[int, ...] | None = None

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from tiltyard import __version__
 from tiltyard.errors import ServerError
@@ -25,6 +26,7 @@ from tiltyard.store.store import Claim, Store
 from tiltyard.store.writer import Writer
 from tiltyard.suites import Bench, StageResult, Suite, load_suite
 from tiltyard.suites.asking import Sitting, ask_stage
+from tiltyard.suites.observed import observed
 from tiltyard.suites.telling import Teller
 
 SCHEMA = "tiltyard.summary/1"
@@ -88,7 +90,7 @@ async def run_job(
         server=job.server, model=job.model, settings=job.settings, calibration=claim.run.calibration
     )
     teller = Teller(tell, {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name})
-    watch = Watch(server_local=job.server.info.local)
+    watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
     results: list[StageResult] = []
     facts: dict[str, Json] = {"notes": list(job.model.notes), "load": None}
     state: RunState = "failed"
@@ -122,6 +124,7 @@ async def run_job(
             readings = watch.stop()
             await writer.flush()
             facts |= {"run_id": claim.run.id, "state": state, **suite.summarise(results, bench)}
+            facts["notes"] += observed(results)
             facts |= {"client": meter.summary(results)}
             facts |= {"machine": readings.summary((facts.get("tokens") or {}).get("output"))}
             summary = {**describe_job(job, suite), **facts}
@@ -155,8 +158,7 @@ async def prepare(plan: Plan, job: Job, facts: dict[str, Json], teller: Teller) 
     if loading is not None:
         facts["load"] = {"load_ms": loading.load_ms, "source": loading.source, "cold": not loading.was_loaded}
     teller.say(f"asking {job.model.name} for a first word")
-    exchange = await probe(job.server, job.model, plan.timeouts)
-    facts["notes"] += exchange.notes
+    await probe(job.server, job.model, plan.timeouts)
 
 
 def describe_job(job: Job, suite: Suite) -> dict[str, Json]:

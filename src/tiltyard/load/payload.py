@@ -8,6 +8,7 @@ many events the server cut it into: that is what a reader of the stream sees.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tiltyard.records import Events
@@ -50,7 +51,7 @@ def find_payload(events: Events) -> Payload | None:
     return Payload(first, last, visible, count, len(set(payload_times(events, first, last, count))))
 
 
-def payload_times(events: Events, first: int, last: int, count: int) -> tuple[int, ...]:
+def payload_times(events: Events, first: int, last: int, count: int) -> Sequence[int]:
     """Arrival times of the payload events."""
     if last - first + 1 == count:  # nothing in between: the common case
         return events.t_ns[first : last + 1]

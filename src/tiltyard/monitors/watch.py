@@ -25,7 +25,8 @@ Sources = Sequence[tuple[Provider, list[Device]]]
 class Watch:
     """`start`, then `stop` for the readings; `baseline` first, on an idle machine, for net energy.
 
-    `pids` are the server's processes: with them, other processes on the GPU can be told apart as foreign.
+    `pids` are the server's processes, or `port` is where it listens: with them, other processes on the GPU
+    can be told apart as foreign.
     `find` returns the probed sources; it is called once, in the watching thread.
     """
 
@@ -35,11 +36,13 @@ class Watch:
         *,
         server_local: bool = True,
         pids: Collection[int] | None = None,
+        port: int | None = None,
         find: Callable[[], Sources] = find_providers,
     ) -> None:
         self.period_s = period_s
         self._refused = None if server_local else ELSEWHERE
         self._pids = pids
+        self._port = port
         self._find = find
         self._sources: Sources | None = None
         self._due: dict[int, float] = {}  # a source's number -> when it may be asked again
@@ -127,6 +130,8 @@ class Watch:
     def _run(self) -> None:
         spent = time.thread_time()
         self._sources = self._sources or self._find()
+        if self._pids is None and self._port and self._has_gpu():
+            self._pids = listeners(self._port)
         self._before = self._status()
         self._samples += self._sample(everything=True)
         began, number = time.perf_counter(), 1
@@ -138,6 +143,9 @@ class Watch:
         self._ended_ns = time.perf_counter_ns()
         self._after = self._status()
         self._cpu_s += time.thread_time() - spent
+
+    def _has_gpu(self) -> bool:
+        return any(device.kind == "gpu" for _, found in self._sources or () for device in found)
 
     def _sample(self, everything: bool = False) -> list[Sample]:
         found: list[Sample] = []
@@ -153,6 +161,18 @@ class Watch:
         for provider, _ in self._sources or ():
             found.update(provider.status())
         return found
+
+
+def listeners(port: int) -> frozenset[int] | None:
+    """The processes that listen on a TCP port of this machine; None where nobody may look."""
+    import psutil
+
+    try:
+        sockets = psutil.net_connections("tcp")
+    except (psutil.Error, OSError):
+        return None
+    found = {s.pid for s in sockets if s.status == psutil.CONN_LISTEN and s.laddr and s.laddr.port == port}
+    return frozenset(pid for pid in found if pid is not None) or None
 
 
 def family(pids: Collection[int]) -> frozenset[int]:

@@ -41,7 +41,10 @@ class Stage(Record, frozen=True):
 
 
 class StageResult(Record, frozen=True):
-    """What came of a stage: the attempts in order of completion, those of earlier sittings included."""
+    """What came of a stage: the attempts in order of completion, those of earlier sittings included.
+
+    They come without their words (prompts, answers, raw bytes): grades, measures and times are there.
+    """
 
     stage: Stage
     attempts: Sequence[Attempt]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
+from array import array
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
 from tiltyard.load.recount import recounted
-from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Record, Request, Timeouts
+from tiltyard.records import Attempt, Capture, Events, Exchange, Grade, Item, Record, Request, Timeouts
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import figure, width
 from tiltyard.suites import Bench, Stage, StageResult, Suite
@@ -84,7 +85,8 @@ class StageAsker:
         self.arrived = asyncio.Event()
         self.over = False
         self.busy_until_ns = 0
-        self.attempts: list[Attempt] = [a for key, a in sitting.done.items() if key[0] == stage.name]
+        earlier = (a for key, a in sitting.done.items() if key[0] == stage.name)
+        self.attempts: list[Attempt] = [without_words(attempt) for attempt in earlier]
         self.narrow_at = 0  # number of attempts at which the width was last looked at
         self.narrow_looks = 0
         self.narrow = False
@@ -146,7 +148,7 @@ class StageAsker:
             session=self.sitting.session,
             client_bound=self.sitting.meter.was_bound(timeline.started_ns, answer.ended_ns),
         )
-        self.attempts.append(attempt)
+        self.attempts.append(without_words(attempt))
         await self.sitting.record(attempt)
         self.sitting.teller.saw(self.stage, attempt)
 
@@ -248,6 +250,25 @@ async def ask_stage(
     finally:
         results.append(StageResult(stage=stage, attempts=asker.attempts, wall_s=wall_seconds(asker.attempts)))
     return results[-1]
+
+
+def without_words(attempt: Attempt) -> Attempt:
+    """An attempt as a summary needs it: times and measures. Runs are long, and the store has the rest."""
+    return replace(attempt, exchanges=tuple(map(_without_words, attempt.exchanges)))
+
+
+def _without_words(exchange: Exchange) -> Exchange:
+    events, timeline = exchange.events, exchange.timeline
+    return replace(
+        exchange,
+        request=replace(exchange.request, messages=()),
+        timeline=replace(timeline, arrivals_ns=timeline.arrivals_ns[-1:], arrivals_end=()),
+        events=Events(t_ns=array("q", events.t_ns), kinds=events.kinds),
+        text="",
+        reasoning="",
+        tool_calls=(),
+        raw=None,
+    )
 
 
 @contextmanager

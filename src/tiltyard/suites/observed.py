@@ -1,0 +1,39 @@
+"""What was seen in the answers of a run and must be said with its figures, in words and with its count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tiltyard.suites import StageResult
+
+WORDS: Mapping[str, str] = {
+    "thinking_despite_off": "the model thought although it was told not to",
+    "context_truncated": "the server cut the prompt to its context without a word",
+    "context_length_reached": "the answer ended at the end of the context",
+    "token_repeat": "the server gave up on a model that repeated itself",
+    "usage_misses_thinking": "the server's token count leaves the thinking out",
+    "prefill_may_be_cached": "part of the prompt may have come from a cache",
+    "cold": "the model was not in memory: loading is part of the wait",
+    "server_busy": "the server's queue was full",
+    "schema_not_sent": "this server takes no schema: it was not sent",
+    "not_streamed": "the answer came in one piece: its tokens have no times",
+    "unterminated": "the stream's last event was cut off",
+    "unreadable_event": "an event of the stream could not be read",
+    "invalid_utf8": "the answer held bytes that are no text",
+    "several_choices": "the server sent several choices: the first was read",
+    "no_done_reason": "the server did not say why the answer ended",
+    "left_open": "the server kept the stream open after its end",
+    "closed_roughly": "the server broke the connection instead of closing it",
+}
+
+
+def observed(results: Sequence[StageResult]) -> list[str]:
+    """One sentence for each thing seen, with how often; the most frequent first."""
+    seen: Counter[str] = Counter()
+    total = 0
+    for result in results:
+        for attempt in result.attempts:
+            total += 1
+            seen.update({note for exchange in attempt.exchanges for note in exchange.notes})
+    return [f"{WORDS[note]} ({count} of {total})" for note, count in seen.most_common() if note in WORDS]
