@@ -19,13 +19,14 @@ from tiltyard.errors import ServerError
 from tiltyard.load.lag import ClientMeter
 from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
-from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts, content_hash
-from tiltyard.servers import Loading, Server
-from tiltyard.servers.preflight import check_context, cold_start, neighbours, probe
+from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
+from tiltyard.servers import Server
+from tiltyard.servers.preflight import prepare
+from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.store import Claim, Store
 from tiltyard.store.writer import Writer
 from tiltyard.suites import Bench, StageResult, Suite, load_suite
-from tiltyard.suites.asking import Sitting, ask_stage
+from tiltyard.suites.asking import Sitting, put_through
 from tiltyard.suites.observed import observed
 from tiltyard.suites.telling import Teller
 
@@ -97,7 +98,10 @@ async def run_job(
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
             if plan.preflight:
-                await prepare(plan, job, facts, teller)
+                context = job.settings.get("context")
+                ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say)
+                facts["notes"] += ready.notes
+                facts["load"] = ready.load
             if plan.baseline_s:
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
@@ -134,33 +138,6 @@ async def run_job(
     return summary
 
 
-async def put_through(suite: Suite, bench: Bench, sitting: Sitting, results: list[StageResult]) -> None:
-    """The suite's stages in order; each result is sent back in, for the next stage may depend on it."""
-    stages = suite.stages(bench)
-    try:
-        stage = await anext(stages)
-        while True:
-            stage = await stages.asend(await ask_stage(stage, suite, bench, sitting, results))
-    except StopAsyncIteration:
-        return
-    finally:
-        await stages.aclose()
-
-
-async def prepare(plan: Plan, job: Job, facts: dict[str, Json], teller: Teller) -> None:
-    """What fails here fails before minutes are spent; the cold start is measured, the probe is not."""
-    context = job.settings.get("context")
-    check_context(job.server, job.model, context)
-    others = await neighbours(job.server, job.model)
-    if others:
-        facts["notes"].append("also in the server's memory: " + ", ".join(others))
-    loading: Loading | None = await cold_start(job.server, job.model, context, teller.say)
-    if loading is not None:
-        facts["load"] = {"load_ms": loading.load_ms, "source": loading.source, "cold": not loading.was_loaded}
-    teller.say(f"asking {job.model.name} for a first word")
-    await probe(job.server, job.model, plan.timeouts)
-
-
 def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
     """The head of the summary line."""
     info = job.server.info
@@ -176,26 +153,17 @@ def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
 
 def new_run(plan: Plan, job: Job, suite: Suite) -> Run:
     """A run that has not begun, with the fingerprint of everything that can change its result."""
-    model, info, machine = job.model, job.server.info, describe_machine()
-    movable = {"load", "unload"} <= job.server.can  # then the context in memory is what we will ask for
-    parts = {
-        "suite": [suite.name, suite.version],
-        "settings": job.settings,
-        "model": [model.digest or model.name, model.quantization],
-        "engine": [info.dialect, model.engine, model.engine_version or info.version],
-        "context": job.settings.get("context") if movable else model.context_loaded,
-        "machine": {key: machine.get(key) for key in ("cpu", "ram_bytes", "gpus")}
-        if info.local
-        else info.url,
-    }
+    machine = describe_machine()
+    movable = {"load", "unload"} <= job.server.can
+    name = (suite.name, suite.version)
     return Run(
         id=secrets.token_hex(4),
         suite=suite.name,
         suite_version=suite.version,
-        model=model,
-        server=info,
+        model=job.model,
+        server=job.server.info,
         settings=job.settings,
-        fingerprint=content_hash(parts),
+        fingerprint=fingerprint(name, job.settings, job.model, job.server.info, machine, movable),
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command=plan.command,
         machine=machine,

@@ -5,10 +5,10 @@ Everything that fails here fails with a remedy. Nothing here is part of a run's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
-from tiltyard.records import Ending, Exchange, Message, Model, Request, Timeouts
+from tiltyard.records import Ending, Exchange, Json, Message, Model, Record, Request, Timeouts
 from tiltyard.servers import Loading, Server
 
 PROBE = "Reply with one word."
@@ -31,6 +31,31 @@ REMEDIES = (
     (("overloaded", "too many requests", "queue is full"), "wait until the server is less busy"),
     (("does not support chat", "does not support generate"), "take a model that chats: `tiltyard models`"),
 )
+
+
+class Ready(Record, frozen=True):
+    """What preflight found out about a model that can be measured."""
+
+    notes: tuple[str, ...] = ()
+    load: Mapping[str, Json] | None = None  # the cold start; None where the server has no way to unload
+
+
+async def prepare(
+    server: Server, model: Model, context: int | None, timeouts: Timeouts | None, say: Callable[[str], None]
+) -> Ready:
+    """Check, start cold, ask for a first word; raises what stands in the way, with the remedy."""
+    check_context(server, model, context)
+    others = await neighbours(server, model)
+    notes = ("also in the server's memory: " + ", ".join(others),) if others else ()
+    loading = await cold_start(server, model, context, say)
+    say(f"asking {model.name} for a first word")
+    await probe(server, model, timeouts)
+    if loading is None:
+        return Ready(notes=notes)
+    return Ready(
+        notes=notes,
+        load={"load_ms": loading.load_ms, "source": loading.source, "cold": not loading.was_loaded},
+    )
 
 
 def check_context(server: Server, model: Model, context: int | None) -> None:

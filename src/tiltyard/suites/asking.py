@@ -214,6 +214,19 @@ class StageAsker:
         return self.narrow
 
 
+async def put_through(suite: Suite, bench: Bench, sitting: Sitting, results: list[StageResult]) -> None:
+    """The suite's stages in order; each result is sent back in, for the next stage may depend on it."""
+    stages = suite.stages(bench)
+    try:
+        stage = await anext(stages)
+        while True:
+            stage = await stages.asend(await ask_stage(stage, suite, bench, sitting, results))
+    except StopAsyncIteration:
+        return
+    finally:
+        await stages.aclose()
+
+
 async def ask_stage(
     stage: Stage, suite: Suite, bench: Bench, sitting: Sitting, results: list[StageResult]
 ) -> StageResult:

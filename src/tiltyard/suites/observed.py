@@ -1,4 +1,7 @@
-"""What was seen in the answers of a run and must be said with its figures, in words and with its count."""
+"""What was seen in the answers of a run and must be said with its figures, in words and with its count.
+
+The notes themselves are made where answers are read; notes without words here concern no reader.
+"""
 
 from __future__ import annotations
 

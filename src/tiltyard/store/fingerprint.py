@@ -1,0 +1,37 @@
+"""The fingerprint: a hash over all that can change a result.
+
+Runs that differ in it are never pooled; runs that share it are carried on, or shown again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tiltyard.records import Json, Model, ServerInfo, content_hash
+
+HARDWARE = ("cpu", "ram_bytes", "gpus")
+
+
+def fingerprint(
+    suite: tuple[str, str],
+    settings: Mapping[str, Json],
+    model: Model,
+    server: ServerInfo,
+    machine: Mapping[str, Json],
+    movable: bool,
+) -> str:
+    """Hash over suite and version, settings, model, engine, context and machine.
+
+    Where a server can load a model anew (`movable`), the context in memory is what the settings ask for, not
+    what happens to be loaded. A server elsewhere stands for its machine.
+    """
+    return content_hash(
+        {
+            "suite": suite,
+            "settings": settings,
+            "model": [model.digest or model.name, model.quantization],
+            "engine": [server.dialect, model.engine, model.engine_version or server.version, server.slots],
+            "context": settings.get("context") if movable else model.context_loaded,
+            "machine": {key: machine.get(key) for key in HARDWARE} if server.local else server.url,
+        }
+    )
