@@ -15,7 +15,8 @@ RESULTS, PEERS, PAGE = HERE / "results.json", HERE / "peers.json", HERE / "resul
 PARTS = {
     "timed": "256 streams, 128 tokens each, TTFT 200 ms, a token every 20 ms; client on one core",
     "timed_both": "the same, client on both cores",
-    "flat_out": "64 streams without any delay",
+    "flat_out": "64 streams without any delay, every token a write of its own",
+    "flat_out_joined": "64 streams without any delay, tokens joined into larger writes",
     "smallest": "the smallest run: one request of eight tokens",
     "help": "`tiltyard --help`",
     "waiting": "waiting on one slow stream (two tokens a second)",

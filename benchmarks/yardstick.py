@@ -61,10 +61,16 @@ def build(folder: Path) -> Path | None:
 
 
 @contextmanager
-def yardstick(ttft_ms: float, token_ms: float, *, core: int | None = SERVER_CORE) -> Iterator[Yardstick]:
-    """Run one, on its own core unless `core` is None. It ends with the block, or with us."""
+def yardstick(
+    ttft_ms: float, token_ms: float, *, core: int | None = SERVER_CORE, simulated: bool = False
+) -> Iterator[Yardstick]:
+    """Run one, on its own core unless `core` is None. It ends with the block, or with us.
+
+    `simulated`: the simulator in any case. Without delay it joins tokens into larger writes, so that it can
+    serve more of them than a server that writes each by itself.
+    """
     with tempfile.TemporaryDirectory(prefix="tiltyard-bench-") as folder:
-        program = build(Path(folder))
+        program = None if simulated else build(Path(folder))
         if program is not None:
             words, kind = [str(program), str(ttft_ms), str(token_ms)], "C"
         else:
