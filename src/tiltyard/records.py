@@ -178,10 +178,12 @@ class Capture(Record, frozen=True):
         return self.held or len(self.body)
 
     def opened(self) -> Capture:
-        """The whole capture; itself where it is not sealed."""
+        """The whole capture; itself where it is not sealed. What was added to the sealed one stays."""
         if self.unseal is None:
             return self
-        return msgspec.structs.replace(self.unseal(), notes=self.notes)
+        whole = self.unseal()
+        failure, error = self.failure or whole.failure, self.error or whole.error
+        return msgspec.structs.replace(whole, notes=self.notes, failure=failure, error=error)
 
 
 class Events(Record, frozen=True):

@@ -124,7 +124,7 @@ class Embedded:
             )
             return Capture(timeline=timeline, failure="connect_error", error=str(error))
         capture = await client.ask(self._named(request), scheduled_ns)
-        if capture.failure in BROKEN and self._process is not None and await self._process.ended(0.5):
+        if capture.failure in BROKEN and self._process is not None and await self._process.ended(2.0):
             return replace(capture, error=f"the engine's process ended{self._process.tail()}")
         return capture
 
