@@ -1,0 +1,261 @@
+"""No server, the wrong one, one that hangs, lies, dies or refuses: said in one line, with the remedy."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tests.baddays.conftest import (
+    QUICK_MODEL,
+    SimulatorProcess,
+    Tiltyard,
+    fixed,
+    quick,
+    refused,
+    simulated,
+    until,
+)
+from tests.servers.scripted import Script, ScriptedServer, sized
+from tiltyard.servers.simulator import SimModel
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+def test_no_server(tiltyard: Tiltyard, free_port: int) -> None:
+    done = tiltyard(*quick(f"http://127.0.0.1:{free_port}"))
+    refused(done, 3, f"127.0.0.1:{free_port}", "connection refused", "check that the server is running")
+    refused(tiltyard("models", "--server", f"127.0.0.1:{free_port}"), 3, "no model server answers at")
+
+
+def test_a_port_that_accepts_and_says_nothing(tiltyard: Tiltyard) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        done = tiltyard(*quick(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        refused(done, 3, "no answer within 5 s", "check that the server is running")
+        assert time.monotonic() - began < 12
+
+
+def test_a_port_that_speaks_no_http(tiltyard: Tiltyard) -> None:
+    with ScriptedServer(lambda _: [b"220 mail.example ESMTP\r\n", "close"]) as server:
+        refused(tiltyard(*quick(server.url)), 3, "check that the server is running")
+
+
+class Shop(BaseHTTPRequestHandler):
+    """A web site like any other."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html><title>Shoes</title><p>Welcome!</html>")
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def shop() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Shop)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_web_server_that_is_no_model_server(tiltyard: Tiltyard, shop: str) -> None:
+    refused(tiltyard(*quick(shop)), 3, "not as a model server", "check the port")
+    refused(tiltyard(*fixed(shop, "--dialect", "openai")), 1, "only 0 of 3 requests succeeded")
+
+
+def test_a_model_that_is_not_there(tiltyard: Tiltyard) -> None:
+    models = tuple(SimModel(name=name, loaded=True) for name in ("qwen3:8b", "llama3:8b", "gemma3:12b"))
+    with simulated(models=models) as simulator:
+        url = simulator.url("openai")
+        refused(tiltyard(*quick(url, model="qwen3:80b")), 3, "no model 'qwen3:80b'", "did you mean qwen3:8b")
+        refused(tiltyard(*quick(url, model="xyzzy")), 3, "no model 'xyzzy'", "gemma3:12b")
+        refused(tiltyard("run", "speed", "--server", url), 2, "which of 3 models?", "--model")
+
+
+TEMPLATE = b'{"error":{"message":"%s","type":"BadRequestError","code":400}}'
+NO_TEMPLATE = (
+    b"default chat template is no longer allowed, so you must provide a chat template if the tokenizer "
+    b"does not define one."
+)
+LISTED = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"me"}]}'
+
+
+def answering(status: bytes, body: bytes) -> Callable[[ScriptedServer], Callable[[int], Script]]:
+    """Lists one model `m`; every POST is answered like this."""
+
+    def bound(server: ScriptedServer) -> Callable[[int], Script]:
+        def script(number: int) -> Script:
+            request = server.requests[number]
+            if request.startswith(b"POST"):
+                return [sized(body, status=status)]
+            if request.startswith(b"GET /v1/models"):
+                return [sized(LISTED)]
+            return [sized(b'{"detail":"Not Found"}', status=b"404 Not Found")]
+
+        return script
+
+    return bound
+
+
+def scripted(status: bytes, body: bytes) -> ScriptedServer:
+    server = ScriptedServer(lambda _: [])
+    server.answer = answering(status, body)(server)
+    return server
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says", "remedy"),
+    [
+        (b"400 Bad Request", TEMPLATE % NO_TEMPLATE, "chat template", "--chat-template"),
+        (
+            b"400 Bad Request",
+            TEMPLATE % b"This model's maximum context length is 2048 tokens.",
+            "2048 tokens",
+            "--context",
+        ),
+        (b"500 Internal Server Error", b'{"error":"CUDA error: out of memory"}', "out of memory", "smaller"),
+        (b"502 Bad Gateway", b"<html><title>502 Bad\nGateway</title>", "HTTP 502: 502 Bad Gateway", "log"),
+        (b"200 OK", b"[]", "does not answer", "log"),
+    ],
+)
+def test_what_a_server_says_is_passed_on_with_a_remedy(
+    tiltyard: Tiltyard, status: bytes, body: bytes, says: str, remedy: str
+) -> None:
+    with scripted(status, body) as server:
+        refused(tiltyard(*quick(server.url)), 3, says, remedy)
+
+
+def test_a_context_larger_than_the_models(tiltyard: Tiltyard) -> None:
+    with simulated(dialects=("ollama", "llamacpp")) as simulator:
+        ollama, llamacpp = simulator.url("ollama"), simulator.url("llamacpp")
+        refused(tiltyard(*quick(ollama, "--context", "99999")), 2, "at most 32768", "--context 32768 or less")
+        done = tiltyard(*quick(llamacpp, "--context", "20000"))
+        refused(done, 2, "was loaded with a context of 8192", "start the server with more")
+
+
+def test_a_prompt_and_an_answer_larger_than_the_loaded_context(tiltyard: Tiltyard) -> None:
+    more = ("--prompt-tokens", "8000", "--output-tokens", "500")
+    with simulated(dialects=("llamacpp", "ollama")) as simulator:
+        done = tiltyard("run", "speed", "--server", simulator.url("llamacpp"), "-m", "m", *more)
+        refused(done, 2, "8000 tokens and an answer of 500", "which is 8192 tokens", "--prompt-tokens")
+        done = tiltyard(*fixed(simulator.url("ollama"), "--context", "600", *more))
+        refused(done, 2, "which is 600 tokens", "--context 8564")
+
+
+def test_a_server_that_hangs_before_the_first_byte(tiltyard: Tiltyard) -> None:
+    with simulated("stall_first") as simulator:
+        url = simulator.url("openai")
+        done = tiltyard(*quick(url, "--first-byte-timeout", "0.3"))
+        refused(done, 3, "no answer within 0.3 s", "--first-byte-timeout")
+        done = tiltyard(*fixed(url, "--first-byte-timeout", "0.3", "--concurrency", "3", "--json"))
+        refused(done, 1, "0 of 3 requests succeeded (3 timeout_first_byte)", "no answer within 0.3 s")
+        assert done.summary()["endings"] == {"timeout_first_byte": 3}
+
+
+def test_a_server_that_hangs_between_tokens(tiltyard: Tiltyard) -> None:
+    with simulated("stall") as simulator:
+        url = simulator.url("openai")
+        refused(
+            tiltyard(*quick(url, "--gap-timeout", "0.3")), 3, "silence for more than 0.3 s", "--gap-timeout"
+        )
+        done = tiltyard(*fixed(url, "--gap-timeout", "0.3", "--concurrency", "3", "--json"))
+        refused(done, 1, "(3 timeout_gap)", "silence for more than 0.3 s")
+
+
+def test_the_timeouts_may_come_from_the_environment(tiltyard: Tiltyard) -> None:
+    with simulated("stall_first") as simulator:
+        env = {"TILTYARD_FIRST_BYTE_TIMEOUT_S": "0.3"}
+        refused(tiltyard(*quick(simulator.url("openai")), env=env), 3, "no answer within 0.3 s")
+
+
+def test_every_request_fails(tiltyard: Tiltyard) -> None:
+    with simulated("error_500") as simulator:
+        done = tiltyard(*fixed(simulator.url("openai"), "--json"))
+        refused(done, 1, "only 0 of 3 requests succeeded (3 http_error)", "HTTP 500", "tiltyard show")
+        summary = done.summary()
+        assert summary["requests"] == {"ok": 0, "failed": 3, "truncated": 0, "total": 3}
+        assert list(summary["errors"].values()) == [3]
+        assert summary["ttft_ms"] is None
+        shown = tiltyard("show", summary["run_id"], "1")
+        assert shown.code == 0
+        assert "HTTP 500" in shown.out
+
+
+def test_half_of_the_requests_fail_and_the_others_are_kept(tiltyard: Tiltyard) -> None:
+    with simulated("busy_503@/2") as simulator:
+        command = fixed(simulator.url("openai"), "--requests", "8", "--json")
+        done = tiltyard(*command)
+        refused(done, 1, "only 4 of 8 requests succeeded (4 http_error)")
+        first = done.summary()
+        again = tiltyard(*command)  # what failed for outside reasons is asked again, the rest is kept
+        assert again.summary()["run_id"] == first["run_id"]
+        assert again.summary()["requests"]["ok"] == 6
+        assert tiltyard(*command, "--min-success", "0.5").code == 0
+
+
+def test_a_server_killed_in_the_middle_of_its_answers(
+    tiltyard: Tiltyard,
+    simulate: Callable[..., SimulatorProcess],
+    spawn: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    server = simulate("--model", "m:ttft_ms=5,token_ms=30,slots=8")
+    more = ("--concurrency", "2", "--requests", "8", "--output-tokens", "20", "--json")
+    run = spawn(*fixed(server.url, *more))
+    until(run, b'"progress"')
+    time.sleep(0.2)  # the next two are under way
+    server.kill()
+    out, err = run.communicate(timeout=20)
+    assert run.returncode == 1, err
+    assert b"Traceback" not in err
+    assert err.count(b"error: ") == 1
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["state"] == "finished"
+    assert summary["endings"]["ok"] >= 2
+    assert summary["endings"]["error_midstream"] == 2
+    assert summary["endings"]["connect_error"] == 4
+    assert summary["requests"]["total"] == 8
+    listed = json.loads(tiltyard("show", summary["run_id"], "--json").out)
+    assert len(listed["attempts"]) == 8
+
+
+def test_one_bad_model_does_not_keep_the_others_from_being_measured(tiltyard: Tiltyard) -> None:
+    models = (
+        SimModel(name="a", ttft_ms=2, token_ms=1, loaded=True),
+        SimModel(name="b", ttft_ms=2, token_ms=1, loaded=True),
+    )
+    with simulated("error_500@1", models=models) as simulator:
+        command = ["run", "speed", "--server", simulator.url("openai"), "--all", "--budget", "1", "--json"]
+        done = tiltyard(*command)
+        refused(done, 3, "a on openai", "HTTP 500")
+        summaries = [line for line in done.lines() if line["event"] == "summary"]
+        assert [(each["model"], each["state"]) for each in summaries] == [("a", "failed"), ("b", "finished")]
+        assert "HTTP 500" in summaries[0]["error"]
+        again = tiltyard(*command)
+        assert again.code == 0, again.err
+        assert [each.get("cached") for each in again.lines() if each["event"] == "summary"] == [None, True]
+
+
+def test_the_sizes_of_the_simulated_model_are_what_these_tests_say() -> None:
+    assert (QUICK_MODEL.context_max, QUICK_MODEL.context) == (32_768, 8_192)
