@@ -22,6 +22,7 @@ from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
 from tiltyard.servers import Server
 from tiltyard.servers.preflight import prepare
+from tiltyard.settings import hide_keys
 from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.store import Claim, Store
 from tiltyard.store.writer import Writer
@@ -122,7 +123,7 @@ async def run_job(
             state = "interrupted"
             raise
         except ServerError as error:
-            facts["error"] = str(error)
+            facts["error"] = hide_keys(str(error))
             raise
         finally:
             readings = watch.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import math
+import re
 import shlex
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -23,6 +24,7 @@ from tiltyard.records import Json, Record
 SUITE_COMMANDS: Mapping[str, str] = {"speed": "tiltyard.cli.run_speed:speed"}
 
 T = TypeVar("T")
+LOGIN = re.compile(r"(?<=://)[^/@\s]*@")  # user and password of an address: never kept
 
 
 class Number(click.FloatRange):
@@ -169,12 +171,11 @@ def run_suite(suite: str, settings: Mapping[str, Json], common: Common, prefligh
         raise Interrupted(
             f"{why}; everything that was answered is kept", "the same command carries on"
         ) from None
-    except ServerError as error:
+    except ServerError:  # the first one; those of later models are told here
         if not common.as_json:
             show_summaries([summary for summary in kept if "error" not in summary])
-            for summary in kept:
-                if summary.get("error") not in (None, str(error)):
-                    click.echo(f"error: {summary['error']}", err=True)
+            for summary in [summary for summary in kept if "error" in summary][1:]:
+                click.echo(f"  failed too: {summary['error']}", err=True)
         raise
     finally:
         store.close()
@@ -203,7 +204,7 @@ async def conduct(
     jobs = await chosen_jobs(suite, settings, common)
     plan = Plan(
         jobs=jobs,
-        command=shlex.join(["tiltyard", *sys.argv[1:]]),
+        command=LOGIN.sub("", shlex.join(["tiltyard", *sys.argv[1:]])),
         fresh=common.fresh,
         preflight=preflight,
         baseline_s=common.baseline,

@@ -141,7 +141,8 @@ def _open_damaged(copy: Path, folder: Path) -> sqlite3.Connection:
         except sqlite3.DatabaseError:
             source.close()
     raise StoreCorrupt(
-        "not even the list of tables can be read; the file was left as it is", "restore a backup"
+        "not even the list of tables can be read; the file was left as it is",
+        "move it away, or set TILTYARD_DATA_DIR to another folder; a backup can be put in its place",
     )
 
 

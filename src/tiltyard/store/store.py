@@ -243,8 +243,8 @@ class Store:
                 (
                     state,
                     utc_now(),
-                    rows.to_json(summary) if summary else None,
-                    rows.to_json(list(notes)),
+                    hide_keys(rows.to_json(summary)) if summary else None,
+                    hide_keys(rows.to_json(list(notes))),
                     key,
                 ),
             )

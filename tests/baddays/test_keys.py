@@ -1,0 +1,89 @@
+"""A wrong API key is said; no key, right or wrong, is ever printed, kept or handed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.baddays.conftest import Tiltyard, fixed, quick, refused, simulated
+from tests.conftest import Finished
+from tests.servers.scripted import Script, ScriptedServer, chunk, head, sized
+
+RIGHT = "sk-right-0123456789abcdef"
+WRONG = "sk-wrong-fedcba9876543210"
+
+
+def nowhere(key: str, done: list[Finished], folder: Path) -> None:
+    """The key is in no output and in no file below the folder, the store and its log included."""
+    for each in done:
+        assert key not in each.out
+        assert key not in each.err
+    for file in folder.rglob("*"):
+        if file.is_file():
+            assert key.encode() not in file.read_bytes(), file
+
+
+def test_a_missing_or_wrong_key_is_refused_and_never_kept(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    with simulated(api_key=RIGHT) as simulator:
+        url = simulator.url("openai")
+        none = tiltyard(*quick(url))
+        refused(none, 3, "wants another key", "TILTYARD_API_KEY", "--api-key-env NAME")
+        wrong = tiltyard(*quick(url), env={"TILTYARD_API_KEY": WRONG})
+        refused(wrong, 3, "HTTP 401")
+        named = tiltyard(*fixed(url, "--dialect", "openai", "--api-key-env", "MINE"), env={"MINE": WRONG})
+        refused(named, 3, "HTTP 401")
+        empty = tiltyard(*quick(url, "--api-key-env", "MINE"))
+        refused(empty, 2, "MINE holds no API key", "export MINE=")
+    nowhere(WRONG, [none, wrong, named, empty], tmp_path)
+
+
+def test_the_right_key_opens_the_server_and_is_nowhere_afterwards(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    env = {"MINE": RIGHT}
+    with simulated(api_key=RIGHT) as simulator:
+        done = [tiltyard(*fixed(simulator.url("openai"), "--api-key-env", "MINE", "--json"), env=env)]
+        assert done[0].code == 0, done[0].err
+        done.append(tiltyard(*fixed(simulator.url("openai"), "--fresh"), env={"TILTYARD_API_KEY": RIGHT}))
+        assert done[1].code == 0, done[1].err
+    done += [tiltyard("export", "--format", kind) for kind in ("json", "jsonl", "csv", "md")]
+    done += [tiltyard("show", "latest", "1"), tiltyard("config", "show", env=env), tiltyard("report")]
+    assert all(each.code == 0 for each in done)
+    assert (tmp_path / "tiltyard-report.html").exists()
+    nowhere(RIGHT, done, tmp_path)
+
+
+LISTED = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"me"}]}'
+ERROR = b'{"error":{"message":"Incorrect API key provided: %s","code":401}}' % WRONG.encode()
+
+
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_a_server_that_quotes_the_key_does_not_make_us_keep_it(
+    tiltyard: Tiltyard, tmp_path: Path, in_stream: bool
+) -> None:
+    def answer(number: int) -> Script:
+        if server.requests[number].startswith(b"GET /v1/models"):
+            return [sized(LISTED)]
+        if not server.requests[number].startswith(b"POST"):
+            return [sized(b"{}", status=b"404 Not Found")]
+        if in_stream:
+            event = chunk(b"data: " + ERROR + b"\n\n")
+            return [head(more=b"Transfer-Encoding: chunked\r\n"), event, b"0\r\n\r\n"]
+        return [sized(ERROR, status=b"401 Unauthorized")]
+
+    env = {"TILTYARD_API_KEY": WRONG}
+    with ScriptedServer(answer) as server:
+        done = [tiltyard(*fixed(server.url, "--json"), env=env), tiltyard(*quick(server.url), env=env)]
+        refused(done[0], 1, "only 0 of 3 requests succeeded")
+        refused(done[1], 3, "Incorrect API key provided: ***")
+    done += [tiltyard("show", "latest"), tiltyard("runs"), tiltyard("export", "--format", "jsonl")]
+    done.append(tiltyard("report"))
+    nowhere(WRONG, done, tmp_path)
+
+
+def test_a_key_written_into_an_address_is_not_kept(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    with simulated() as simulator:
+        url = simulator.url("openai").replace("http://", f"http://me:{RIGHT}@")
+        done = [tiltyard(*fixed(url, "--json"))]
+        assert done[0].code == 0, done[0].err
+    done += [tiltyard("show", "latest"), tiltyard("export", "--format", "jsonl"), tiltyard("report")]
+    nowhere(RIGHT, done, tmp_path)

@@ -1,0 +1,161 @@
+"""The store full, locked, too new, damaged or shared, under real commands: what was kept stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.baddays.conftest import QUICK_MODEL, Tiltyard, fixed, refused, simulated, until
+from tiltyard.servers.simulator import SimModel
+from tiltyard.store.store import FILE
+
+Spawn = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 500 kB; needs the right to mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    size = ["-t", "tmpfs", "-o", "size=500k", "tiltyard-test"]
+    if subprocess.run(["mount", *size, str(folder)], check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def stored(path: Path) -> tuple[int, str]:
+    """Attempts in a store, and what SQLite thinks of it."""
+    with sqlite3.connect(path) as db:
+        (count,) = db.execute("SELECT count(*) FROM attempts").fetchone()
+        (whole,) = db.execute("PRAGMA integrity_check").fetchone()
+    db.close()
+    return count, whole
+
+
+def test_a_full_disk_ends_the_run_soon_keeps_what_was_acknowledged_and_it_carries_on(
+    tiltyard: Tiltyard, healthy: str, small_disk: Path
+) -> None:
+    env = {"TILTYARD_DATA_DIR": str(small_disk)}
+    command = fixed(healthy, "--requests", "1500", "--concurrency", "16", "--output-tokens", "20")
+    done = tiltyard(*command, env=env)
+    refused(done, 4, "no room left", "free some space and repeat the command")
+    kept, whole = stored(small_disk / FILE)
+    assert whole == "ok"
+    assert 0 < kept < 1500
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    again = tiltyard(*command, "--json", env=env)
+    assert again.code == 0, again.err
+    assert again.summary()["requests"]["ok"] == 1500
+    assert stored(small_disk / FILE) == (1500, "ok")
+
+
+HOLD = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_store_that_another_process_locks(tiltyard: Tiltyard, healthy: str, home: Path) -> None:
+    assert tiltyard(*fixed(healthy)).code == 0
+    holding = [sys.executable, "-c", HOLD, str(home / FILE)]
+    with subprocess.Popen(holding, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        began = time.monotonic()
+        refused(tiltyard(*fixed(healthy, "--fresh")), 4, "being written by another process", "wait for it")
+        assert time.monotonic() - began < 9
+        assert tiltyard("runs").code == 0  # reading needs no lock
+        other.kill()
+    assert tiltyard(*fixed(healthy, "--fresh")).code == 0
+    assert stored(home / FILE) == (6, "ok")
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tiltyard: Tiltyard, healthy: str, home: Path) -> None:
+    with sqlite3.connect(home / FILE) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("CREATE TABLE future (x)")
+    db.close()
+    before = (home / FILE).read_bytes()
+    for command in (fixed(healthy), ["runs"], ["board"], ["report"], ["export"], ["runs", "--recover"]):
+        refused(tiltyard(*command), 4, "is version 99", "update Tiltyard")
+    assert (home / FILE).read_bytes() == before
+
+
+def test_a_damaged_store_is_kept_and_recovered(tiltyard: Tiltyard, healthy: str, home: Path) -> None:
+    path = home / FILE
+    assert tiltyard(*fixed(healthy, "--requests", "60")).code == 0
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.write(os.urandom(page))
+    before = path.read_bytes()
+    for command in (fixed(healthy), ["runs"], ["board"], ["report"], ["export"], ["show", "latest"]):
+        refused(tiltyard(*command), 4, "is damaged", "tiltyard runs --recover")
+        assert path.read_bytes() == before
+    saved = tiltyard("runs", "--recover", "--json")
+    assert saved.code == 0, saved.err
+    assert json.loads(saved.out)["rows"]["attempts"] == 60
+    assert Path(json.loads(saved.out)["damaged"]).read_bytes() == before
+    assert len(json.loads(tiltyard("runs", "--json").out)["runs"]) == 1
+    assert stored(path) == (60, "ok")
+    refused(tiltyard("runs", "--recover"), 2, "is whole", "tiltyard runs")
+
+
+def test_what_is_no_store_at_all(tiltyard: Tiltyard, home: Path) -> None:
+    (home / FILE).write_bytes(b"Dear diary, " * 500)
+    refused(tiltyard("board"), 4, "damaged", "runs --recover")
+    refused(tiltyard("runs", "--recover"), 4, "left as it is", "TILTYARD_DATA_DIR")
+    assert (home / FILE).read_bytes() == b"Dear diary, " * 500
+
+
+def test_a_folder_that_cannot_be_one(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    env = {"TILTYARD_DATA_DIR": str(tmp_path / "file")}
+    refused(tiltyard("board", env=env), 4, "cannot make the store's folder", "TILTYARD_DATA_DIR")
+
+
+def test_two_at_once_with_different_models_both_complete(
+    tiltyard: Tiltyard, spawn: Spawn, home: Path
+) -> None:
+    models = tuple(SimModel(name=n, ttft_ms=5, token_ms=2, slots=64, loaded=True) for n in ("a", "b"))
+    with simulated(models=models) as simulator:
+        more = ("--requests", "200", "--concurrency", "8", "--output-tokens", "10", "--json")
+        both = [spawn(*fixed(simulator.url("openai"), *more, model=name)) for name in ("a", "b")]
+        for process in both:
+            out, err = process.communicate(timeout=30)
+            assert process.returncode == 0, err
+            assert json.loads(out.splitlines()[-1])["requests"]["ok"] == 200
+    assert stored(home / FILE) == (400, "ok")
+    assert len(json.loads(tiltyard("board", "--json").out)["rows"]) == 2
+
+
+def test_two_at_once_with_the_same_run_the_second_is_told(tiltyard: Tiltyard, spawn: Spawn) -> None:
+    slow = SimModel(name="m", ttft_ms=20, token_ms=10, slots=64, loaded=True)
+    with simulated(models=(slow,)) as simulator:
+        command = fixed(simulator.url("openai"), "--requests", "12", "--output-tokens", "12", "--json")
+        first = spawn(*command)
+        until(first, b'"progress"')
+        refused(tiltyard(*command), 4, "is under way", str(first.pid), "--fresh")
+        assert first.communicate(timeout=30)[1] is not None
+        assert first.returncode == 0
+        assert tiltyard(*command).summary()["cached"] is True
+
+
+def test_the_quick_model_is_quick() -> None:
+    assert QUICK_MODEL.ttft_ms == 5.0
