@@ -158,11 +158,14 @@ def _typed(name: str, value: Any, place: str) -> Any:
         raise UsageError(f"{place}: {name}: {str(error).replace('`', '')}", "tiltyard config show") from error
     if isinstance(typed, float) and not 0 < typed < float("inf"):
         raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "tiltyard config show")
-    if name == "ollama_url":
-        return connectable(typed, 11434)
-    if name == "server" and typed is not None:
-        return connectable(typed, None)
-    return tuple(connectable(url, None) for url in typed) if name == "servers" else typed
+    try:
+        if name == "ollama_url":
+            return connectable(typed, 11434)
+        if name == "server" and typed is not None:
+            return connectable(typed, None)
+        return tuple(connectable(url, None) for url in typed) if name == "servers" else typed
+    except UsageError as error:
+        raise UsageError(f"{place}: {name}: {error}", error.remedy) from None
 
 
 # ------------------------------------------------------------------ the environment
@@ -224,7 +227,7 @@ def connectable(text: str, default_port: int | None) -> str:
         raise UsageError(
             f"{text!r} is no address: {error}", "write it like http://127.0.0.1:11434"
         ) from error
-    if scheme not in ("http", "https"):
+    if scheme not in ("http", "https") or any(char.isspace() for char in host):
         raise UsageError(f"{text!r} is no http address", "write it like http://127.0.0.1:11434")
     if parts.username or parts.password:
         raise UsageError(

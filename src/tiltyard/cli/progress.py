@@ -38,8 +38,16 @@ def listening(as_json: bool) -> Iterator[Listener]:
 
 def json_lines(event: Mapping[str, Json]) -> None:
     """One JSON object per line, flushed, on standard output."""
-    sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
+    sys.stdout.buffer.write(one_line(event))
     sys.stdout.buffer.flush()
+
+
+def one_line(value: Json) -> bytes:
+    """JSON that stays one line also for readers who take U+0085, U+2028 and U+2029 for line ends."""
+    line = msgspec.json.encode(value)
+    for char in ("\x85", "\u2028", "\u2029"):
+        line = line.replace(char.encode(), b"\\u%04x" % ord(char))
+    return line + b"\n"
 
 
 class PlainLines:

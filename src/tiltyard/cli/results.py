@@ -40,9 +40,9 @@ Examples:
 
 def print_json(value: Any) -> None:
     """One JSON value on a line of its own."""
-    import msgspec
+    from tiltyard.cli.progress import one_line
 
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(one_line(value).decode())
 
 
 @click.command(epilog=BOARD_EPILOG)

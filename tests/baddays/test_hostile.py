@@ -1,0 +1,177 @@
+"""Names and answers that would break a careless program, from the wire to the report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.baddays.conftest import QUICK_MODEL, Tiltyard, fixed, refused, simulated
+from tests.servers.scripted import Script, ScriptedServer, chunk, head, sized
+from tiltyard.servers.simulator import SimModel
+from tiltyard.servers.simulator.faults import FAULTS
+
+NAMES = (
+    "org/model:8b-q4_K_M@main",
+    "../../../etc/passwd",
+    "..\\..\\windows",
+    "with  two spaces and 'quotes\" $(touch pwned) `x`",
+    "🐎 <script>alert(1)</script> & [bold]x[/bold] :star:",
+    "=cmd|' /C calc'!A0",
+    "bidi\u202eevil\u2028line\nbreak\x1b[31mred\x07",
+    "--fresh",
+    "n" * 300,
+)
+ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\u202e]")
+
+
+@pytest.mark.parametrize("dialect", ["openai", "ollama"])
+def test_any_name_from_the_run_to_the_report(tiltyard: Tiltyard, tmp_path: Path, dialect: str) -> None:
+    models = tuple(SimModel(name=name, ttft_ms=2, token_ms=1, load_ms=1, loaded=True) for name in NAMES)
+    with simulated(models=models, dialects=(dialect,)) as simulator:
+        url = simulator.url(dialect)
+        head = [
+            "run",
+            "speed",
+            "--profile",
+            "fixed",
+            "--server",
+            url,
+            "--requests",
+            "2",
+            "--output-tokens",
+            "3",
+        ]
+        done = tiltyard(*head, "--all", "--json")
+        assert done.code == 0, done.err
+        ran = {line["model"] for line in done.lines() if line["event"] == "summary"}
+        assert {name.removesuffix(":latest") for name in ran} == set(NAMES)
+        for name in NAMES:
+            one = tiltyard(*head, f"--model={name}")
+            assert one.code == 0, one.err
+            assert not ESCAPES.search(one.out + one.err), (name, one.out, one.err)
+    check_views(tiltyard, tmp_path)
+    assert not (tmp_path / "pwned").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"data", "tiltyard-report.html", "config"}
+
+
+def check_views(tiltyard: Tiltyard, folder: Path) -> None:
+    """Every way to look at what was stored."""
+    for command in (
+        ["board"],
+        ["runs"],
+        ["show", "latest"],
+        ["show", "latest", "1"],
+        ["export", "--format=md"],
+    ):
+        shown = tiltyard(*command)
+        assert shown.code == 0, shown.err
+        assert not ESCAPES.search(shown.out), (command, shown.out)
+    table = list(csv.DictReader(io.StringIO(tiltyard("export", "--format", "csv").out, newline="")))
+    named = {row["model"].removesuffix(":latest") for row in table}
+    assert "../../../etc/passwd" in named
+    assert "'=cmd|' /C calc'!A0" in named  # no formula for a spreadsheet
+    exported = json.loads(tiltyard("export").out)
+    assert len(exported["runs"]) == len(NAMES)
+    assert tiltyard("report").code == 0
+    page = (folder / "tiltyard-report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;" in page or "&#60;script&#62;" in page
+
+
+@pytest.mark.parametrize("dialect", ["openai", "ollama"])
+@pytest.mark.parametrize("fault", ["control_chars", "unicode_lines", "bad_utf8", "split_utf8", "shred=1"])
+def test_any_text_from_the_answer_to_the_report(
+    tiltyard: Tiltyard, tmp_path: Path, dialect: str, fault: str
+) -> None:
+    assert fault.partition("=")[0] in FAULTS
+    with simulated(fault, dialects=(dialect,)) as simulator:
+        done = tiltyard(*fixed(simulator.url(dialect), "--output-tokens", "12", "--json"))
+    assert done.code == 0, done.err
+    assert done.summary()["requests"]["ok"] == 3
+    assert done.summary()["tokens"]["output"] == 36
+    for command in (
+        ["show", "latest", "1"],
+        ["show", "latest", "1", "--timeline"],
+        ["export", "--format=csv"],
+    ):
+        shown = tiltyard(*command)
+        assert shown.code == 0, shown.err
+        assert not ESCAPES.search(shown.out), (command, shown.out)
+    lines = tiltyard("export", "--format", "jsonl").out.split("\n")
+    assert all(json.loads(line) for line in lines if line)
+    bundle = tmp_path / "runs.jsonl"
+    bundle.write_text("\n".join(lines), encoding="utf-8")
+    there = {"TILTYARD_DATA_DIR": str(tmp_path / "there")}
+    assert tiltyard("import", "runs.jsonl", env=there).code == 0
+    assert (
+        tiltyard("show", "latest", "1", "--json", env=there).out
+        == tiltyard("show", "latest", "1", "--json").out
+    )
+    assert tiltyard("report").code == 0
+
+
+@pytest.mark.parametrize("dialect", ["openai", "ollama"])
+def test_ten_megabytes_without_a_newline(tiltyard: Tiltyard, tmp_path: Path, dialect: str) -> None:
+    with simulated("long_line", dialects=(dialect,)) as simulator:
+        done = tiltyard(*fixed(simulator.url(dialect), "--requests", "2", "--json"))
+    assert done.code == 0, done.err
+    assert done.summary()["requests"]["ok"] == 2
+    shown = tiltyard("show", "latest", "1")
+    assert shown.code == 0
+    assert len(shown.out) < 100_000
+    assert tiltyard("show", "latest", "1", "--timeline").code == 0
+    assert len(tiltyard("export", "--format", "csv").out) < 100_000
+    assert len(tiltyard("export", "--format", "jsonl").out) > 10_000_000
+    assert tiltyard("report").code == 0
+    assert (tmp_path / "tiltyard-report.html").stat().st_size < 500_000
+
+
+LISTED = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"me"}]}'
+
+
+def test_an_error_as_long_as_a_book_full_of_escapes(tiltyard: Tiltyard) -> None:
+    book = b'{"error":{"message":"' + b"\\u001b[31m\\u202e\\n" * 200_000 + b'"}}'
+
+    def answer(number: int) -> Script:
+        if server.requests[number].startswith(b"POST"):
+            return [sized(book, status=b"500 Oh\x1b[31m no")]
+        if server.requests[number].startswith(b"GET /v1/models"):
+            return [sized(LISTED)]
+        return [sized(b"{}", status=b"404 Not Found")]
+
+    with ScriptedServer(answer) as server:
+        done = tiltyard(*fixed(server.url))
+        refused(done, 1, "HTTP 500")
+        assert len(done.err) < 2000
+        assert not ESCAPES.search(done.out + done.err)
+    shown = tiltyard("show", "latest", "1")
+    assert shown.code == 0
+    assert not ESCAPES.search(shown.out)
+
+
+def test_an_answer_that_never_ends_its_line_and_dies(tiltyard: Tiltyard) -> None:
+    def answer(number: int) -> Script:
+        if server.requests[number].startswith(b"POST"):
+            return [
+                head(more=b"Transfer-Encoding: chunked\r\n"),
+                chunk(b'data: {"x":"' + b"\xff" * 3_000_000),
+                "reset",
+            ]
+        if server.requests[number].startswith(b"GET /v1/models"):
+            return [sized(LISTED)]
+        return [sized(b"{}", status=b"404 Not Found")]
+
+    with ScriptedServer(answer) as server:
+        refused(tiltyard(*fixed(server.url)), 1, "3 error_midstream")
+    assert tiltyard("show", "latest", "1").code == 0
+    assert len(tiltyard("show", "latest", "1").out) < 100_000
+
+
+def test_the_simulated_names_are_served_as_they_are() -> None:
+    assert QUICK_MODEL.name == "m"
+    assert len(NAMES[-1]) == 300
