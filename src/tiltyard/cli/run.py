@@ -7,10 +7,12 @@ summary. Each suite's own options are in a file of its own, named in `SUITE_COMM
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import math
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -199,6 +201,9 @@ async def conduct(
 
     store, tell = ends
     tell.main = asyncio.current_task()
+    assert tell.main is not None
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has no such signal
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell.main.cancel)
     flags = {"first_byte_timeout_s": common.first_byte_timeout, "gap_timeout_s": common.gap_timeout}
     known = load_settings(flags)
     jobs = await chosen_jobs(suite, settings, common)
