@@ -25,6 +25,16 @@ from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
 
 NAN = float("nan")
+# what a prompt decides
+WAITS = (
+    "ttft_ms",
+    "ttfo_ms",
+    "ttft_scheduled_ms",
+    "ttfb_ms",
+    "first_event_ms",
+    "prefill_tps",
+    "prefill_warm_tps",
+)
 ERRORS_KEPT, ERRORS_SHOWN = 50, 5  # different reasons of failures
 # always there, null where not measurable
 MAIN = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps")
@@ -169,12 +179,17 @@ def tally(attempts: Iterable[Attempt]) -> Tally:
 
 
 def summarise(
-    windows: Sequence[Window], *, headline: str | None = None, slo: Slo | None = None
+    windows: Sequence[Window],
+    *,
+    headline: str | None = None,
+    waits_from: str | None = None,
+    slo: Slo | None = None,
 ) -> dict[str, Json]:
     """The speed part of the summary object.
 
     Requests and endings are of all stages. Everything else at the top is of the stage named `headline`, or of
-    all stages pooled where none is named; `stages` has each by itself.
+    all stages pooled where none is named; `stages` has each by itself. Where the headline's prompts say
+    nothing about waiting (a stage for decoding), waits and prefill are those of the stage `waits_from`.
     """
     tallies = [tally(window.attempts) for window in windows]
     chosen = [i for i, window in enumerate(windows) if headline is None or window.name == headline]
@@ -194,12 +209,24 @@ def summarise(
         **of_window(top, wall_s),
         **top.figures,
         **top.sources(),
+        **waits_of(windows, tallies, waits_from),
         "goodput": None,
         "stages": [of_stage(w, t, slo) for w, t in zip(windows, tallies, strict=True)],
     }
     if slo is not None:
         found["goodput"] = goodput(slo, [a for i in chosen for a in windows[i].attempts], wall_s)
     return found
+
+
+def waits_of(windows: Sequence[Window], tallies: Sequence[Tally], name: str | None) -> dict[str, Json]:
+    """What the stage of that name says about waiting and prefill; nothing where there is none."""
+    for window, counted in zip(windows, tallies, strict=True):
+        if window.name == name:
+            sources = counted.sources()
+            found = {key: counted.figures[key] for key in WAITS}
+            found |= {key: sources[key] for key in ("prefill_source", "prefill_kinds")}
+            return {**found, "waits_from": name}
+    return {}
 
 
 def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:

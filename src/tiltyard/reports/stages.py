@@ -16,6 +16,7 @@ from tiltyard.reports.svg import Point
 from tiltyard.reports.words import number, percent
 from tiltyard.stats.trends import Drift, LoadPoint, knee
 
+NEGLIGIBLE = 0.005  # a drift of less than half a percent over a run concerns nobody
 Swept = Callable[[Mapping[str, Json]], float | None]
 
 
@@ -68,7 +69,10 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
         )
     if (line := drift_of(summary, "decode_tps")) is not None:
         low, high = (f"{100 * c:+.1f}".replace("-", "−") for c in line.change_ci95)
-        words = "Decode speed drifted" if line.clear else "No drift of the decode speed is shown"
+        small = max(map(abs, line.change_ci95)) < NEGLIGIBLE
+        words = (
+            "Decode speed drifted" if line.clear and not small else "No drift of the decode speed is shown"
+        )
         out.append(f"{words}: {low} to {high} % over the run.")
     return out
 

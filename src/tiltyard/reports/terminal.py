@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tiltyard.records import Json
 from tiltyard.reports.stages import findings_of, in_words
+from tiltyard.reports.terminal_stages import stage_table
 from tiltyard.reports.words import NOTHING, clean, count, milliseconds, number, percent, size, with_interval
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
     name = clean(str(summary.get("model")), 120)
     console.print(f"\n[bold]{escape(name)}[/]  [dim]{escape(engine)}[/]", highlight=False, emoji=False)
     console.print(_figures(summary))
+    stages = stage_table(summary)
+    if stages is not None:
+        console.print(stages)
     requests = summary.get("requests") or {}
     ok, total = requests.get("ok"), requests.get("total")
     if total and ok == total:

@@ -98,12 +98,8 @@ def summary_of(run: Run) -> Mapping[str, Json]:
 
 
 def fig(run: Run, name: str) -> Mapping[str, Json]:
-    """One figure of the summary as a mapping; empty where it is null.
-
-    A depth sweep's prefill is that of its shallowest depth: the headline stage hardly prefills anything.
-    """
-    depths = findings_of(summary_of(run)).get("depths")
-    found = (depths[0] if depths and name == "prefill_tps" else summary_of(run)).get(name)
+    """One figure of the summary as a mapping; empty where it is null."""
+    found = summary_of(run).get(name)
     return found if isinstance(found, Mapping) else {}
 
 

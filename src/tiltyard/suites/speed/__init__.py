@@ -35,7 +35,9 @@ class Profile(Protocol):
     def stages(self, trial: Trial) -> AsyncGenerator[Stage, StageResult]: ...
 
     def conclude(self, trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
-        """Its part of the summary; `headline` names the stage that the figures at the top are of."""
+        """Its part of the summary; `headline` names the stage that the figures at the top are of, and
+        `waits_from` the one for waits and prefill where it is another.
+        """
 
     def limits(self, trial: Trial) -> Slo | None:
         """What counts as served."""
@@ -91,11 +93,11 @@ class Speed:
         trial = self.start(bench)
         profile = load_profile(trial.settings.profile)
         conclusion = dict(profile.conclude(trial, results))
-        headline = conclusion.pop("headline", None)
+        headline, waits_from = conclusion.pop("headline", None), conclusion.pop("waits_from", None)
         windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]
         return {
             "profile": trial.settings.profile,
-            **summarise(windows, headline=headline, slo=profile.limits(trial)),
+            **summarise(windows, headline=headline, waits_from=waits_from, slo=profile.limits(trial)),
             "prompt": trial.prompt_report(results),
             "findings": {**conclusion, "notes": trial.notes},
         }

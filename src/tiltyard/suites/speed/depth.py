@@ -90,12 +90,17 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
                 "output_tokens": trial.output_tokens,
                 "prefill_tps": rate,
                 "prefill_method": method,
+                "ttft_ms": as_json(figure([a.measures.ttft_ms for a in filling])),
                 "decode_tps": as_json(figure([a.measures.decode_tps for a in decoding])),
                 "counted_tokens": as_json(figure([a.measures.prompt_tokens for a in decoding])),
             }
         )
     first = next(iter(named), None)
-    return {"depths": rows, "headline": next((name for name in named if name.startswith("tg")), first)}
+    return {
+        "depths": rows,
+        "headline": next((name for name in named if name.startswith("tg")), first),
+        "waits_from": first,
+    }
 
 
 def ended_well(attempt: Attempt) -> bool:

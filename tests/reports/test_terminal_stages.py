@@ -1,0 +1,70 @@
+"""The table of a run's stages, drawn by rich as a user sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from tiltyard.reports.terminal_stages import stage_table
+
+
+def figure(mean: float) -> dict[str, Any]:
+    return {"n": 9, "mean": mean, "p50": mean, "p95": mean, "ci95": [mean - 1, mean + 1]}
+
+
+def drawn(summary: dict[str, Any]) -> str:
+    table = stage_table(summary)
+    assert table is not None
+    console = Console(width=80, no_color=True)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def test_depths_are_compared_with_the_first() -> None:
+    rows = [
+        {
+            "depth": depth,
+            "prompt_tokens": 512,
+            "output_tokens": 128,
+            "prefill_tps": figure(prefill),
+            "prefill_method": method,
+            "ttft_ms": figure(80.0),
+            "decode_tps": figure(decode),
+        }
+        for depth, prefill, decode, method in ((0, 8000.0, 200.0, "direct"), (4096, 6000.0, 150.0, "cached"))
+    ]
+    text = drawn({"findings": {"depths": rows}})
+    assert "pp512 tok/s" in text
+    assert "d4096" in text
+    assert text.count("−25 %") == 2
+
+
+def test_the_knee_is_marked() -> None:
+    curve = [{"streams": n, "output_tps": figure(rate)} for n, rate in ((1, 100.0), (2, 200.0), (4, 205.0))]
+    stages = [
+        {
+            "load": {"concurrency": n},
+            "decode_tps": figure(100.0),
+            "ttft_ms": figure(9.0),
+            "itl_ms": figure(5.0),
+        }
+        for n in (1, 2, 4)
+    ]
+    text = drawn({"findings": {"curve": curve, "knee": {"streams": 2}}, "stages": stages})
+    marked = [line for line in text.splitlines() if "knee" in line]
+    assert len(marked) == 1
+    assert marked[0].split()[0] == "2"
+
+
+def test_rates_show_what_was_within_the_limits() -> None:
+    rates = [{"rate": 2.0, "share": 1.0}, {"rate": 8.0, "share": 0.5}]
+    stages = [{"load": {"rate": r}, "request_rate": r, "ttft_ms": figure(9.0)} for r in (2.0, 8.0)]
+    text = drawn({"findings": {"rates": rates, "highest_rate": {"rate": 2.0}}, "stages": stages})
+    assert "100 %" in text
+    assert "← highest" in next(line for line in text.splitlines() if "100 %" in line)
+
+
+def test_one_stage_needs_no_table() -> None:
+    assert stage_table({"findings": {"notes": []}, "stages": [{}]}) is None
