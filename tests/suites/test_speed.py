@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.suites.speed_runs import FAST, run_speed
+from tests.suites.speed_runs import FAST, Ran, run_speed
 from tiltyard.errors import UsageError
 from tiltyard.servers.simulator import SimModel
 from tiltyard.suites.speed import PROFILES, Speed, load_profile
@@ -70,6 +70,72 @@ def test_fixed_at_a_rate_with_limits() -> None:
     assert len(ran.truth) == 40
     starts = sorted(entry["received_ns"] for entry in ran.truth)
     assert (starts[-1] - starts[0]) / 1e9 == pytest.approx(0.4, abs=0.25)
+
+
+def starts_of(ran: Ran) -> list[float]:
+    """When requests were due, in seconds after the first."""
+    due = sorted(a.exchanges[0].timeline.scheduled_ns for a in ran.results[0].attempts)
+    return [(t - due[0]) / 1e9 for t in due]
+
+
+def test_bursts_come_together_and_keep_the_mean_rate() -> None:
+    settings = {"profile": "fixed", "rate": 40, "burst": 8, "requests": 24, "output_tokens": 4}
+    ran = run_speed(settings)
+    stage = ran.summary["stages"][0]
+    assert stage["name"] == "bursts of 8 at 40/s"
+    assert stage["load"]["kind"] == "burst"
+    assert (stage["load"]["burst"], stage["load"]["rate"]) == (8, 40)
+    assert starts_of(ran) == pytest.approx([0.0] * 8 + [0.2] * 8 + [0.4] * 8)
+    assert len(ran.truth) == 24
+
+
+def test_a_burst_without_a_rate_is_a_single_one() -> None:
+    ran = run_speed({"profile": "fixed", "burst": 16, "output_tokens": 4})
+    assert ran.summary["requests"]["total"] == 16
+    assert set(starts_of(ran)) == {0.0}
+
+
+def test_a_ramp_grows_over_its_seconds() -> None:
+    settings = {"profile": "fixed", "rate": 10, "ramp_to": 50, "seconds": 1.0, "output_tokens": 4}
+    ran = run_speed(settings)
+    stage = ran.summary["stages"][0]
+    assert stage["name"] == "ramp 10 to 50/s"
+    assert stage["load"] == {
+        "kind": "ramp",
+        "concurrency": 1,
+        "rate": 10,
+        "rate_to": 50,
+        "seconds": 1.0,
+    }
+    assert ran.summary["requests"]["ok"] == 30  # the mean of both rates
+    starts = starts_of(ran)
+    early, late = sum(t < 0.5 for t in starts), sum(t >= 0.5 for t in starts)
+    assert (early, late) == (10, 20)
+
+
+def test_fixed_may_end_by_the_width_of_the_interval() -> None:
+    model = replace(FAST, prefill_tps=10_000, decode_tps=500)
+    ran = run_speed({"profile": "fixed", "width": 0.3, "output_tokens": 16}, model)
+    low, high = ran.summary["decode_tps"]["ci95"]
+    assert 5 <= ran.summary["requests"]["ok"] < 100
+    assert (high - low) / ran.summary["decode_tps"]["mean"] <= 0.3
+
+
+def test_a_server_that_stalls_cannot_hide_behind_its_own_queue() -> None:
+    """One slot, 20 ms of work every 25 ms, and 600 ms of silence in the third answer: the requests behind it
+    wait too, each less than the one before. A client that waited for answers would see one slow request.
+    """
+    model = replace(FAST, ttft_ms=10.0, token_ms=2.0, slots=1)
+    settings = {"profile": "fixed", "rate": 40, "requests": 20, "output_tokens": 6, "prompt": "Hello."}
+    ran = run_speed(settings, model, faults=("stall=600@3",))
+    summary = ran.summary
+    assert summary["requests"]["ok"] == 20
+    assert sum(a.measures.ttft_scheduled_ms > 100 for a in ran.results[0].attempts) >= 10
+    assert summary["ttft_scheduled_ms"]["p90"] > 300
+    assert summary["e2e_scheduled_ms"]["max"] > 600
+    for a in ran.results[0].attempts:
+        assert a.measures.ttft_scheduled_ms == pytest.approx(a.measures.ttft_ms + a.measures.queue_ms)
+        assert a.measures.e2e_scheduled_ms >= a.measures.e2e_ms
 
 
 @pytest.mark.parametrize("prefix_cache", [True, False])
@@ -191,6 +257,17 @@ def test_every_profile_loads() -> None:
         {"poisson": True},
         {"rate": 3, "concurrency": 4},
         {"seconds": -1},
+        {"profile": "fixed", "burst": 0, "rate": 1},
+        {"profile": "fixed", "burst": 4, "rate": 1, "poisson": True},
+        {"profile": "fixed", "burst": 4, "concurrency": 2},
+        {"profile": "fixed", "burst": 4, "seconds": 3},
+        {"profile": "fixed", "ramp_to": 4, "seconds": 3},
+        {"profile": "fixed", "ramp_to": 4, "rate": 1},
+        {"profile": "quick", "rate": 4},
+        {"profile": "depth", "concurrency": 4},
+        {"profile": "serve", "burst": 4},
+        {"profile": "fixed", "depths": "0"},
+        {"profile": "fixed", "budget_s": 9},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:

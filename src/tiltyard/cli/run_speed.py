@@ -22,7 +22,9 @@ Examples:
   tiltyard run speed -m qwen3:8b --profile concurrency    for several users at once
   tiltyard run speed -m M --profile serve --slo ttft=500ms,itl=50ms
   tiltyard run speed -m M --profile fixed --server http://127.0.0.1:8000 --dialect openai \\
-      --concurrency 64 --requests 500 --prompt-tokens 32 --output-tokens 128 --json"""
+      --concurrency 64 --requests 500 --prompt-tokens 32 --output-tokens 128 --json
+  tiltyard run speed -m M --profile fixed --rate 5 --burst 10      ten at once, every two seconds
+  tiltyard run speed -m M --profile fixed --rate 1 --ramp-to 20 --seconds 30"""
 
 
 @click.command(epilog=EPILOG)
@@ -34,13 +36,17 @@ Examples:
 @click.option(
     "--poisson", is_flag=True, default=None, help="At random moments with that rate, as users come."
 )
+@click.option(
+    "--burst", type=click.IntRange(1), help="So many at once; with --rate again and again, without it once."
+)
+@click.option("--ramp-to", type=ABOVE_ZERO, help="Let the rate grow or fall to this over --seconds.")
 @click.option("--requests", type=click.IntRange(1), help="How many requests.")
 @click.option("--prompt-tokens", type=click.IntRange(1), help="Size of each prompt by the server's count.")
 @click.option("--output-tokens", type=click.IntRange(1), help="Size of each answer.")
 @click.option("--prompt", help="This text as the prompt, as it is.")
 @click.option("--depths", help="Depths of context for `depth`, such as 0,4k,16k.")
 @click.option("--rates", help="Rates for `serve`, such as 1,2,4,8.")
-@click.option("--seconds", type=ABOVE_ZERO, help="How long each stage of `serve` or `soak` lasts.")
+@click.option("--seconds", type=ABOVE_ZERO, help="How long a stage may last; the length of a soak or a ramp.")
 @click.option("--slo", help="Limits for goodput, such as ttft=500ms,itl=50ms,e2e=10s.")
 @click.option("--budget", "budget_s", type=ABOVE_ZERO, help="Seconds that `quick` may take for one model.")
 @click.option("--width", type=ABOVE_ZERO, help="Stop when the interval is this narrow, relative to the mean.")

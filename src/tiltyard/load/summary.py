@@ -245,11 +245,23 @@ def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:
     }
 
 
+def of_load(load: Load) -> dict[str, Json]:
+    """How requests arrived. `burst` and `rate_to` only where they
+    mean something.
+    """
+    found: dict[str, Json] = {"kind": load.kind, "concurrency": load.concurrency, "rate": load.rate}
+    if load.kind == "burst":
+        found["burst"] = load.burst
+    if load.kind == "ramp":
+        found |= {"rate_to": load.rate_to, "seconds": load.stop.seconds}
+    return found
+
+
 def of_stage(window: Window, counted: Tally, slo: Slo | None) -> dict[str, Json]:
     load = window.load
     return {
         "name": window.name,
-        "load": {"kind": load.kind, "concurrency": load.concurrency, "rate": load.rate},
+        "load": of_load(load),
         "requests": of_endings(counted.endings),
         "client_bound": counted.client_bound,
         **of_window(counted, window.wall_s),

@@ -16,16 +16,22 @@ from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
 
 REQUESTS = 100
+MOST = 10_000  # where only an interval width is to end it, which it may never reach
 
 
 async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
-    """One stage: N streams, or a rate."""
+    """One stage: N streams, or arrivals at a rate. Ends by count, time or interval width, whichever is asked
+    for; a single burst is one of its size.
+    """
     settings = trial.settings
-    count = settings.requests or (None if settings.seconds else REQUESTS)
-    stop = Stop(count=count, seconds=settings.seconds)
-    if settings.rate is not None:
-        load = trial.arrivals(settings.rate, stop, poisson=bool(settings.poisson))
-        yield trial.stage(f"{load.kind} {settings.rate:g}/s", load)
+    otherwise = MOST if settings.width else REQUESTS
+    count = settings.requests or (None if settings.seconds else otherwise)
+    if settings.burst is not None and settings.rate is None:
+        count = settings.requests or settings.burst
+    stop = Stop(count=count, seconds=settings.seconds, width=settings.width)
+    arrivals = trial.asked_arrivals(stop)
+    if arrivals is not None:
+        yield trial.stage(*arrivals)
         return
     streams = settings.one_stream_count(1)
     yield trial.stage(plural(streams), Load(concurrency=streams, stop=stop))

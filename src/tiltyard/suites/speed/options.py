@@ -16,6 +16,17 @@ from tiltyard.load.slo import Slo, parse_slo
 from tiltyard.records import Json, Record
 
 Numbers = str | int | float | tuple[float, ...]  # one, several, or words such as "0,4k,16k"
+# which options about load each profile reads; the rest would do nothing there, and is refused
+READS: Mapping[str, frozenset[str]] = {
+    "quick": frozenset({"concurrency", "requests", "seconds", "budget_s", "width", "slo"}),
+    "depth": frozenset({"depths", "requests", "seconds", "budget_s", "width", "slo"}),
+    "concurrency": frozenset({"concurrency", "requests", "seconds", "slo"}),
+    "serve": frozenset({"rate", "rates", "poisson", "requests", "seconds", "slo"}),
+    "soak": frozenset({"concurrency", "rate", "poisson", "burst", "ramp_to", "requests", "seconds", "slo"}),
+    "fixed": frozenset(
+        {"concurrency", "rate", "poisson", "burst", "ramp_to", "requests", "seconds", "width", "slo"}
+    ),
+}
 THOUSANDS = {"k": 1024, "m": 1024 * 1024}
 
 
@@ -26,6 +37,8 @@ class SpeedSettings(Record, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     concurrency: Numbers | None = None  # streams at once; several in the profile `concurrency`
     rate: float | None = None  # requests per second, open loop
     poisson: bool | None = None
+    burst: int | None = None  # so many at once, again and again where there is a rate
+    ramp_to: float | None = None  # requests per second at the end; `rate` is the beginning
     requests: int | None = None
     prompt_tokens: int | None = None
     output_tokens: int | None = None
@@ -91,16 +104,15 @@ def read_settings(settings: Mapping[str, Json]) -> SpeedSettings:
 
 def check(settings: SpeedSettings) -> None:
     """Refuse what cannot be meant; raises UsageError."""
-    for name in ("requests", "output_tokens", "prompt_tokens", "seconds", "budget_s", "width", "rate"):
+    positive = ("requests", "output_tokens", "prompt_tokens", "seconds", "budget_s", "width")
+    for name in (*positive, "rate", "burst", "ramp_to"):
         value = getattr(settings, name)
         if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{name} must be a number above zero, not {value}", "such as 1")
     if settings.prompt is not None and settings.prompt_tokens is not None:
         raise UsageError("a prompt has its own size", "leave out either --prompt or --prompt-tokens")
-    if settings.poisson and settings.rate is None and settings.profile not in ("serve",):
-        raise UsageError("arrivals at random need a rate", "add --rate REQUESTS_PER_SECOND")
-    if settings.rate is not None and settings.concurrency is not None:
-        raise UsageError("either a rate or a concurrency, not both", "leave one of them out")
+    check_read(settings)
+    check_arrivals(settings)
     if settings.profile == "concurrency":
         settings.streams()
     else:
@@ -108,6 +120,47 @@ def check(settings: SpeedSettings) -> None:
     settings.depth_list()
     settings.rate_list()
     settings.limits()
+
+
+def check_read(settings: SpeedSettings) -> None:
+    """Refuse options about load that the profile would not look at. Unknown profiles are told elsewhere."""
+    reads = READS.get(settings.profile)
+    if reads is None:
+        return
+    for name in sorted(frozenset().union(*READS.values()) - reads):
+        if getattr(settings, name):
+            there = [profile for profile, names in READS.items() if name in names]
+            option = name.removesuffix("_s").replace("_", "-")
+            raise UsageError(
+                f"the profile {settings.profile} has no use for --{option}",
+                f"leave it out, or use --profile {' or '.join(there)}",
+            )
+
+
+def check_arrivals(settings: SpeedSettings) -> None:
+    """Refuse ways of arriving that exclude each other or lack a part."""
+    ways = [name for name in ("poisson", "burst", "ramp_to") if getattr(settings, name)]
+    if len(ways) > 1:
+        raise UsageError(f"requests arrive in one way, not as {' and '.join(ways)}", "leave one of them out")
+    if settings.ramp_to is not None and (settings.rate is None or settings.seconds is None):
+        raise UsageError("a ramp needs a first rate and a duration", "add --rate 1 --seconds 30")
+    if sum(bool(kind) for kind in (settings.poisson, settings.burst, settings.ramp_to)) > 1:
+        raise UsageError("arrivals at random, bursts and a ramp exclude each other", "choose one of them")
+    if settings.burst is not None and settings.concurrency is not None:
+        raise UsageError("either bursts or a concurrency, not both", "leave one of them out")
+    if settings.rate is not None and settings.concurrency is not None:
+        raise UsageError("either a rate or a concurrency, not both", "leave one of them out")
+    if ways and settings.concurrency is not None:
+        raise UsageError(f"either {ways[0]} or a concurrency, not both", "leave one of them out")
+    if settings.rate is None:
+        if settings.poisson and settings.profile != "serve":
+            raise UsageError("arrivals at random need a rate", "add --rate REQUESTS_PER_SECOND")
+        if settings.ramp_to is not None:
+            raise UsageError("a ramp begins at a rate", "add --rate REQUESTS_PER_SECOND")
+        if settings.burst is not None and (settings.profile == "soak" or settings.seconds is not None):
+            raise UsageError("bursts that go on need a rate", "add --rate REQUESTS_PER_SECOND on average")
+    if settings.ramp_to is not None and settings.seconds is None:
+        raise UsageError("a ramp takes a time", "add --seconds SECONDS")
 
 
 def numbers(name: str, value: Numbers | None) -> list[float]:

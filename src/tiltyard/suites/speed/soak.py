@@ -25,9 +25,9 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     """One stage of `seconds`: N streams (by default one per slot), or a rate."""
     settings = trial.settings
     stop = Stop(count=settings.requests, seconds=settings.seconds or SECONDS)
-    if settings.rate is not None:
-        load = trial.arrivals(settings.rate, stop, poisson=bool(settings.poisson))
-        yield trial.stage(f"soak at {settings.rate:g}/s", load, warmup=1)
+    arrivals = trial.asked_arrivals(stop)
+    if arrivals is not None:
+        yield trial.stage(f"soak: {arrivals[0]}", arrivals[1], warmup=1)
         return
     streams = settings.one_stream_count(trial.bench.server.info.slots or 1)
     yield trial.stage(f"soak with {plural(streams)}", Load(concurrency=streams, stop=stop), warmup=1)

@@ -74,6 +74,20 @@ class Trial:
             kind="poisson" if poisson else "constant", rate=rate, seed=self.settings.seed or 0, stop=stop
         )
 
+    def asked_arrivals(self, stop: Stop) -> tuple[str, Load] | None:
+        """The open loop that the settings ask for, with its name; None where they ask for streams."""
+        settings = self.settings
+        rate, burst, ramp_to = settings.rate, settings.burst, settings.ramp_to
+        if burst is not None:
+            again = "" if rate is None else f" at {rate:g}/s"
+            return f"bursts of {burst}{again}", Load(kind="burst", burst=burst, rate=rate, stop=stop)
+        if rate is None:
+            return None
+        if ramp_to is not None:
+            return f"ramp {rate:g} to {ramp_to:g}/s", Load(kind="ramp", rate=rate, rate_to=ramp_to, stop=stop)
+        load = self.arrivals(rate, stop, poisson=bool(settings.poisson))
+        return f"{load.kind} {rate:g}/s", load
+
     def item(self, **more: Json) -> Item:
         """The item that a stage asks again and again; `more` goes into its spec."""
         settings = self.settings
