@@ -43,6 +43,31 @@ def test_cautions_are_words():
     assert "token counts are estimates" in text
 
 
+def test_who_counted_and_who_stamped_is_said():
+    _, run = made.everything()[0]
+    summary = {
+        **run.summary,
+        "tokens": {"source": "server-native"},
+        "prompt": {"rung": "local"},
+        "client": {"clock": "kernel"},
+    }
+    text = " ".join(shown(render_summary, summary).split())
+    assert "tokens counted by the server's own timings" in text
+    assert "prompts sized by a tokenizer file" in text
+    assert "arrivals stamped by the kernel" in text
+
+
+def test_of_scheduled_requests_the_wait_since_they_were_due_is_shown():
+    _, run = made.everything()[0]
+    figure = {"n": 9, "mean": 812.0, "p50": 800.0, "p95": 1300.0, "ci95": [700.0, 924.0]}
+    goodput = {"slo": "ttft=500ms", "good": 5, "total": 9, "requests_per_s": 2.5}
+    summary = {**run.summary, "ttft_scheduled_ms": figure, "goodput": goodput, "figures_from": "all stages"}
+    for kind, there in (("closed", False), ("burst", True)):
+        text = shown(render_summary, {**summary, "stages": [{"name": "s", "load": {"kind": kind}}]})
+        assert ("since it was due" in text) is there
+        assert "5 of 9 requests within ttft=500ms" in text
+
+
 def test_hostile_names_reach_no_terminal():
     run = made.quick("[bold]x[/]:star:\x1b]0;owned\x07\u202e").run()
     text = shown(render_summary, run.summary)

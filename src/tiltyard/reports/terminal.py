@@ -46,6 +46,8 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
         say("[cyan]→[/]", words)
     for words in cautions(summary):
         say("[yellow]![/]", words)
+    if measured := provenance(summary):
+        console.print(f"[dim]{escape(clean(measured, 400))}[/]", highlight=False, emoji=False)
     run_id = escape(str(summary.get("run_id") or ""))
     if run_id:
         following = f"tiltyard show {run_id} · tiltyard board · tiltyard compare · tiltyard report"
@@ -62,8 +64,11 @@ def _figures(summary: Mapping[str, Json]) -> Table:
     for key, name, unit in (
         ("decode_tps", "decode", "tok/s"),
         ("ttft_ms", "first token", "ms"),
+        ("ttft_scheduled_ms", "since it was due", "ms"),
         ("prefill_tps", "prefill", "tok/s"),
     ):
+        if key == "ttft_scheduled_ms" and not came_by_schedule(summary):
+            continue
         figure = summary.get(key)
         if isinstance(figure, Mapping) and figure.get("mean") is not None:
             table.add_row(name, f"[bold]{with_interval(figure)}[/]", unit, f"[dim]{_spread(figure)}[/]")
@@ -73,6 +78,36 @@ def _figures(summary: Mapping[str, Json]) -> Table:
         number_, _, unit = value.partition(" ")
         table.add_row(name, number_, unit, f"[dim]{note}[/]")
     return table
+
+
+def came_by_schedule(summary: Mapping[str, Json]) -> bool:
+    """Did requests start by the clock? Then a wait counts from when a request was due, too."""
+    stages = [stage for stage in summary.get("stages") or () if isinstance(stage, Mapping)]
+    named = [stage for stage in stages if stage.get("name") == summary.get("figures_from")]
+    return any((stage.get("load") or {}).get("kind", "closed") != "closed" for stage in named or stages)
+
+
+COUNTERS = {
+    "server": "the server's usage",
+    "server-native": "the server's own timings",
+    "tokenize": "the server's tokenizer",
+    "local": "a tokenizer file",
+    "estimate": "an estimate",
+    "mixed": "several sources",
+}
+CLOCKS = {"kernel": "the kernel", "user": "the client"}
+
+
+def provenance(summary: Mapping[str, Json]) -> str:
+    """Who counted the tokens, who sized the prompts, who stamped the arrivals."""
+    source = (summary.get("tokens") or {}).get("source")
+    rung, clock = (summary.get("prompt") or {}).get("rung"), (summary.get("client") or {}).get("clock")
+    said = (
+        ("tokens counted by", COUNTERS.get(str(source), source)),
+        ("prompts sized by", COUNTERS.get(str(rung), rung)),
+        ("arrivals stamped by", CLOCKS.get(str(clock), clock)),
+    )
+    return " · ".join(f"{what} {who}" for what, who in said if who)
 
 
 def _spread(figure: Mapping[str, Json]) -> str:
@@ -86,6 +121,9 @@ def _single_values(summary: Mapping[str, Json]) -> list[tuple[str, str, str]]:
     out = []
     if (rate := summary.get("output_tps")) is not None:
         out.append(("output, all streams", f"{number(rate)} tok/s", ""))
+    if (good := summary.get("goodput")) and good.get("requests_per_s") is not None:
+        kept = f"{count(good['good'])} of {count(good['total'])} requests within {good['slo']}"
+        out.append(("goodput", f"{number(good['requests_per_s'])} req/s", kept))
     if load.get("load_ms") is not None:
         out.append(
             ("cold load", milliseconds(load["load_ms"]), f"timed by the {load.get('source', 'client')}")
