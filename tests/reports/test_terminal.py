@@ -52,9 +52,9 @@ def test_who_counted_and_who_stamped_is_said():
         "client": {"clock": "kernel"},
     }
     text = " ".join(shown(render_summary, summary).split())
-    assert "tokens counted by the server's own timings" in text
-    assert "prompts sized by a tokenizer file" in text
-    assert "arrivals stamped by the kernel" in text
+    assert "tokens: server's timings" in text
+    assert "prompt sizes: tokenizer file" in text
+    assert "arrivals: kernel's clock" in text
 
 
 def test_of_scheduled_requests_the_wait_since_they_were_due_is_shown():

@@ -88,14 +88,14 @@ def came_by_schedule(summary: Mapping[str, Json]) -> bool:
 
 
 COUNTERS = {
-    "server": "the server's usage",
-    "server-native": "the server's own timings",
-    "tokenize": "the server's tokenizer",
-    "local": "a tokenizer file",
-    "estimate": "an estimate",
+    "server": "server's usage",
+    "server-native": "server's timings",
+    "tokenize": "server's tokenizer",
+    "local": "tokenizer file",
+    "estimate": "estimated",
     "mixed": "several sources",
 }
-CLOCKS = {"kernel": "the kernel", "user": "the client"}
+CLOCKS = {"kernel": "kernel's clock", "user": "client's clock"}
 
 
 def provenance(summary: Mapping[str, Json]) -> str:
@@ -103,11 +103,11 @@ def provenance(summary: Mapping[str, Json]) -> str:
     source = (summary.get("tokens") or {}).get("source")
     rung, clock = (summary.get("prompt") or {}).get("rung"), (summary.get("client") or {}).get("clock")
     said = (
-        ("tokens counted by", COUNTERS.get(str(source), source)),
-        ("prompts sized by", COUNTERS.get(str(rung), rung)),
-        ("arrivals stamped by", CLOCKS.get(str(clock), clock)),
+        ("tokens", COUNTERS.get(str(source), source)),
+        ("prompt sizes", COUNTERS.get(str(rung), rung)),
+        ("arrivals", CLOCKS.get(str(clock), clock)),
     )
-    return " · ".join(f"{what} {who}" for what, who in said if who)
+    return " · ".join(f"{what}: {who}" for what, who in said if who)
 
 
 def _spread(figure: Mapping[str, Json]) -> str:
