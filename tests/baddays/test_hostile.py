@@ -13,7 +13,6 @@ import pytest
 from tests.baddays.conftest import QUICK_MODEL, Tiltyard, fixed, refused, simulated
 from tests.servers.scripted import Script, ScriptedServer, chunk, head, sized
 from tiltyard.servers.simulator import SimModel
-from tiltyard.servers.simulator.faults import FAULTS
 
 NAMES = (
     "org/model:8b-q4_K_M@main",
@@ -29,31 +28,20 @@ NAMES = (
 ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\u202e]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openai", "ollama"])
 def test_any_name_from_the_run_to_the_report(tiltyard: Tiltyard, tmp_path: Path, dialect: str) -> None:
     models = tuple(SimModel(name=name, ttft_ms=2, token_ms=1, load_ms=1, loaded=True) for name in NAMES)
     with simulated(models=models, dialects=(dialect,)) as simulator:
-        url = simulator.url(dialect)
-        head = [
-            "run",
-            "speed",
-            "--profile",
-            "fixed",
-            "--server",
-            url,
-            "--requests",
-            "2",
-            "--output-tokens",
-            "3",
-        ]
-        done = tiltyard(*head, "--all", "--json")
+        server = ["--server", simulator.url(dialect), "--requests", "2", "--output-tokens", "3"]
+        command = ["run", "speed", "--profile", "fixed", *server]
+        done = tiltyard(*command, "--all", "--json")
         assert done.code == 0, done.err
         ran = {line["model"] for line in done.lines() if line["event"] == "summary"}
         assert {name.removesuffix(":latest") for name in ran} == set(NAMES)
-        for name in NAMES:
-            one = tiltyard(*head, f"--model={name}")
-            assert one.code == 0, one.err
-            assert not ESCAPES.search(one.out + one.err), (name, one.out, one.err)
+        named = tiltyard(*command, *(f"--model={name}" for name in NAMES), "--fresh")
+        assert named.code == 0, named.err
+        assert not ESCAPES.search(named.out + named.err)
     check_views(tiltyard, tmp_path)
     assert not (tmp_path / "pwned").exists()
     assert {path.name for path in tmp_path.iterdir()} <= {"data", "tiltyard-report.html", "config"}
@@ -76,45 +64,38 @@ def check_views(tiltyard: Tiltyard, folder: Path) -> None:
     assert "../../../etc/passwd" in named
     assert "'=cmd|' /C calc'!A0" in named  # no formula for a spreadsheet
     exported = json.loads(tiltyard("export").out)
-    assert len(exported["runs"]) == len(NAMES)
+    assert len(exported["runs"]) == 2 * len(NAMES)
     assert tiltyard("report").code == 0
     page = (folder / "tiltyard-report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page or "&#60;script&#62;" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openai", "ollama"])
-@pytest.mark.parametrize("fault", ["control_chars", "unicode_lines", "bad_utf8", "split_utf8", "shred=1"])
-def test_any_text_from_the_answer_to_the_report(
-    tiltyard: Tiltyard, tmp_path: Path, dialect: str, fault: str
-) -> None:
-    assert fault.partition("=")[0] in FAULTS
-    with simulated(fault, dialects=(dialect,)) as simulator:
-        done = tiltyard(*fixed(simulator.url(dialect), "--output-tokens", "12", "--json"))
-    assert done.code == 0, done.err
-    assert done.summary()["requests"]["ok"] == 3
-    assert done.summary()["tokens"]["output"] == 36
-    for command in (
-        ["show", "latest", "1"],
-        ["show", "latest", "1", "--timeline"],
-        ["export", "--format=csv"],
-    ):
+def test_any_text_from_the_answer_to_the_report(tiltyard: Tiltyard, tmp_path: Path, dialect: str) -> None:
+    for fault in ("control_chars", "unicode_lines", "bad_utf8", "split_utf8", "shred=1"):
+        with simulated(fault, dialects=(dialect,)) as simulator:
+            done = tiltyard(*fixed(simulator.url(dialect), "--output-tokens", "12", "--json"))
+        assert done.code == 0, done.err
+        assert done.summary()["requests"]["ok"] == 3
+        assert done.summary()["tokens"]["output"] == 36
+        shown = tiltyard("show", done.summary()["run_id"], "1", "--timeline")
+        assert shown.code == 0, shown.err
+        assert not ESCAPES.search(shown.out), (fault, shown.out)
+    for command in (["show", "latest", "1"], ["export", "--format=csv"], ["report"]):
         shown = tiltyard(*command)
         assert shown.code == 0, shown.err
         assert not ESCAPES.search(shown.out), (command, shown.out)
     lines = tiltyard("export", "--format", "jsonl").out.split("\n")
     assert all(json.loads(line) for line in lines if line)
-    bundle = tmp_path / "runs.jsonl"
-    bundle.write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "runs.jsonl").write_text("\n".join(lines), encoding="utf-8")
     there = {"TILTYARD_DATA_DIR": str(tmp_path / "there")}
     assert tiltyard("import", "runs.jsonl", env=there).code == 0
-    assert (
-        tiltyard("show", "latest", "1", "--json", env=there).out
-        == tiltyard("show", "latest", "1", "--json").out
-    )
-    assert tiltyard("report").code == 0
+    assert tiltyard("export", "--format", "jsonl", env=there).out.split("\n") == lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openai", "ollama"])
 def test_ten_megabytes_without_a_newline(tiltyard: Tiltyard, tmp_path: Path, dialect: str) -> None:
     with simulated("long_line", dialects=(dialect,)) as simulator:

@@ -37,6 +37,7 @@ def test_a_reader_that_has_seen_enough(stocked: Tiltyard, spawn: Spawn, command:
     assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_run_whose_reader_goes_away_stops_and_can_be_carried_on(
     tiltyard: Tiltyard, spawn: Spawn, healthy: str
@@ -58,6 +59,7 @@ def test_a_run_whose_reader_goes_away_stops_and_can_be_carried_on(
     assert (summary["run_id"], summary["requests"]["total"]) == (run["id"], 150)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 def test_an_output_on_a_full_disk(stocked: Tiltyard, spawn: Spawn, healthy: str) -> None:
     for command in (["board"], ["board", "--json"], ["export"], ["--help"], ["runs"]):
@@ -71,6 +73,7 @@ def test_an_output_on_a_full_disk(stocked: Tiltyard, spawn: Spawn, healthy: str)
     assert process.wait(20) == 130
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_closed_output(stocked: Tiltyard, healthy: str, clean_env: dict[str, str], tmp_path: Path) -> None:
     """As `tiltyard ... >&-` in a shell."""
@@ -86,6 +89,7 @@ def test_a_closed_output(stocked: Tiltyard, healthy: str, clean_env: dict[str, s
     assert len(json.loads(stocked("runs", "--json").out)["runs"]) == 4
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_show_everything(stocked: Tiltyard, spawn: Spawn) -> None:
     for encoding in ("ascii", "cp1252"):
         for command in (["board"], ["runs"], ["show", "latest"]):
@@ -107,6 +111,7 @@ def test_files_that_cannot_be_written(stocked: Tiltyard, tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_bundle_that_is_none(stocked: Tiltyard, tmp_path: Path) -> None:
     whole = stocked("export", "--format", "jsonl").out
     for number, text in enumerate(

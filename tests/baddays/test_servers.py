@@ -39,6 +39,7 @@ def test_no_server(tiltyard: Tiltyard, free_port: int) -> None:
     refused(tiltyard("models", "--server", f"127.0.0.1:{free_port}"), 3, "no model server answers at")
 
 
+@pytest.mark.slow
 def test_a_port_that_accepts_and_says_nothing(tiltyard: Tiltyard) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -240,6 +241,7 @@ def test_a_server_killed_in_the_middle_of_its_answers(
     assert len(listed["attempts"]) == 8
 
 
+@pytest.mark.slow
 def test_one_bad_model_does_not_keep_the_others_from_being_measured(tiltyard: Tiltyard) -> None:
     models = (
         SimModel(name="a", ttft_ms=2, token_ms=1, loaded=True),

@@ -43,6 +43,7 @@ def stored(path: Path) -> tuple[int, str]:
     return count, whole
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_soon_keeps_what_was_acknowledged_and_it_carries_on(
     tiltyard: Tiltyard, healthy: str, small_disk: Path
 ) -> None:
@@ -69,6 +70,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_a_store_that_another_process_locks(tiltyard: Tiltyard, healthy: str, home: Path) -> None:
     assert tiltyard(*fixed(healthy)).code == 0
     holding = [sys.executable, "-c", HOLD, str(home / FILE)]
@@ -145,6 +147,7 @@ def test_two_at_once_with_different_models_both_complete(
     assert len(json.loads(tiltyard("board", "--json").out)["rows"]) == 2
 
 
+@pytest.mark.slow
 def test_two_at_once_with_the_same_run_the_second_is_told(tiltyard: Tiltyard, spawn: Spawn) -> None:
     slow = SimModel(name="m", ttft_ms=20, token_ms=10, slots=64, loaded=True)
     with simulated(models=(slow,)) as simulator:

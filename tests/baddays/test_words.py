@@ -11,6 +11,7 @@ from tests.baddays.conftest import Tiltyard, fixed, refused
 NOWHERE = "http://127.0.0.1:9"  # nothing here may depend on a server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -34,13 +35,13 @@ NOWHERE = "http://127.0.0.1:9"  # nothing here may depend on a server
         (("--concurrency", "1,2"), "takes one concurrency, not 2"),
         (("--concurrency", "0"), "at least 1"),
         (("--concurrency", "inf"), "whole numbers"),
-        (("--depths", "1,zwei"), "cannot read 'zwei' in depths"),
-        (("--rates", "1,-2"), "a rate must be above zero"),
+        (("--profile", "depth", "--depths", "1,zwei"), "cannot read 'zwei' in depths"),
+        (("--profile", "serve", "--rates", "1,-2"), "a rate must be above zero"),
         (("--slo", "fast"), "cannot read the limit 'fast'"),
         (("--slo", "ttft=-5ms"), "cannot read the limit"),
         (("--slo", "ttft=0"), "at least one limit above zero"),
-        (("--poisson",), "need a rate"),
-        (("--rate", "1", "--concurrency", "2"), "either a rate or a concurrency"),
+        (("--profile", "fixed", "--poisson"), "need a rate"),
+        (("--profile", "fixed", "--rate", "1", "--concurrency", "2"), "either a rate or a concurrency"),
         (("--prompt", "hi", "--prompt-tokens", "3"), "a prompt has its own size"),
         (("--profile", "warp"), "'warp' is not one of"),
         (("--tokenizer", "gone.json"), "gone.json"),
@@ -52,6 +53,7 @@ def test_an_option_that_cannot_be_meant(tiltyard: Tiltyard, options: tuple[str, 
     refused(tiltyard("run", "speed", "--server", NOWHERE, "--model", "m", *options), 2, says)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "says"),
     [
@@ -106,6 +108,7 @@ def test_an_unknown_variable_of_ours(tiltyard: Tiltyard) -> None:
     refused(tiltyard("runs", env={"TILTYARD_GAP_TIMEOUT_S": "soon"}), 2, "TILTYARD_GAP_TIMEOUT_S")
 
 
+@pytest.mark.slow
 def test_model_files_that_are_none(tiltyard: Tiltyard, tmp_path: Path) -> None:
     refused(tiltyard("run", "speed", "-m", "./gone.gguf"), 3, "no model file at", "check the path")
     (tmp_path / "folder.gguf").mkdir()
