@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
-from tiltyard.load.lag import ClientMeter
+import pytest
+
+from tiltyard.load.lag import WAITED, ClientMeter, wanted_ns
 from tiltyard.servers.clock import now_ns
 
 
@@ -43,3 +49,23 @@ def test_a_busy_loop_is_noticed_while_and_after_it_happens() -> None:
             assert not meter.was_bound(busy, busy)
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(not Path(WAITED).exists(), reason="this system does not tell who waits for a core")
+def test_standing_in_line_for_a_core_counts_as_work() -> None:
+    """Two share one core: the client gets half of it, and would have used all."""
+    before = os.sched_getaffinity(0)
+    spin = "import time; until = time.time() + 0.8\nwhile time.time() < until: pass"
+    os.sched_setaffinity(0, {max(before)})  # the child inherits it
+    rival = subprocess.Popen([sys.executable, "-c", spin])
+    try:
+        time.sleep(0.15)
+        began, wanted, cpu = time.perf_counter_ns(), wanted_ns(), time.thread_time_ns()
+        while time.perf_counter_ns() - began < 400_000_000:
+            pass
+        took = time.perf_counter_ns() - began
+        assert wanted_ns() - wanted > 0.9 * took
+        assert time.thread_time_ns() - cpu < 0.85 * took
+    finally:
+        os.sched_setaffinity(0, before)
+        rival.wait()
