@@ -6,7 +6,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS ?= never
 RUN := $(UV) run --frozen --all-extras
 
-MARKS := -m "not engine and not browser and not slow"
+# The fast ones: no engine, no browser, nothing slow, no bad days (real processes dying in real ways).
+FAST := --ignore=tests/baddays -m "not engine and not browser and not slow"
 
 .PHONY: demo test test-fast check format docs bench bench-peers audit clean
 
@@ -26,7 +27,7 @@ test: .venv/.ready
 	$(RUN) pytest -n 2 --dist loadfile
 
 test-fast: .venv/.ready
-	$(RUN) pytest -n 2 --dist loadfile $(MARKS)
+	$(RUN) pytest -n 2 --dist loadfile $(FAST)
 
 check: .venv/.ready
 	$(RUN) ruff check .
