@@ -83,6 +83,17 @@ def test_the_same_command_shows_the_same_run_and_fresh_measures_again(tiltyard: 
     assert fresh["run_id"] != first["run_id"]
 
 
+def test_a_name_without_a_digest_is_another_model_at_another_address(tiltyard: Tiltyard, sim: str) -> None:
+    models = (SimModel(name="fast", ttft_ms=60.0, token_ms=2.0, loaded=True),)
+    more = ("--requests", "4", "--output-tokens", "3", "--json")
+    first = tiltyard(*fixed(sim, "fast", *more)).summary()
+    with running(SimConfig(models=models, dialects=("openai",))) as other:
+        second = tiltyard(*fixed(other.url("openai"), "fast", *more)).summary()
+    assert second["run_id"] != first["run_id"]
+    assert second["ttft_ms"]["p50"] > 1.5 * first["ttft_ms"]["p50"]
+
+
+@pytest.mark.slow
 def test_quick_measures_and_explains_itself(tiltyard: Tiltyard, sim: str) -> None:
     done = tiltyard("run", "speed", "--server", sim, "--model", "fast", "--budget", "5")
     assert done.code == 0, done.err
