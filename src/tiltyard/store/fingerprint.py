@@ -23,13 +23,15 @@ def fingerprint(
     """Hash over suite and version, settings, model, engine, context and machine.
 
     Where a server can load a model anew (`movable`), the context in memory is what the settings ask for, not
-    what happens to be loaded. A server elsewhere stands for its machine.
+    what happens to be loaded. A server elsewhere stands for its machine. A name without a digest is no
+    identity: two servers may each call something else by it.
     """
     return content_hash(
         {
             "suite": suite,
             "settings": settings,
             "model": [model.digest or model.name, model.quantization],
+            "served_at": None if model.digest else server.url,
             "engine": [server.dialect, model.engine, model.engine_version or server.version, server.slots],
             "context": settings.get("context") if movable else model.context_loaded,
             "machine": {key: machine.get(key) for key in HARDWARE} if server.local else server.url,
