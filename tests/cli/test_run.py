@@ -215,3 +215,15 @@ def exactly_once(env: dict[str, str], run_id: str | None) -> int:
     assert good == different
     assert orphans == 0
     return int(good)
+
+
+def test_show_says_where_the_time_went(tiltyard: Tiltyard) -> None:
+    model = SimModel(name="m", ttft_ms=30.0, token_ms=2.0, loaded=True)
+    with running(SimConfig(models=(model,), dialects=("llamacpp",))) as simulator:
+        url = simulator.url("llamacpp")
+        options = ("--requests", "2", "--output-tokens", "6", "--json")
+        run_id = tiltyard(*fixed(url, "m", *options, "--dialect", "llamacpp")).summary()["run_id"]
+    shown = tiltyard("show", run_id, "1").out
+    part = shown[shown.index("where the time went") :]
+    for name in ("prefill", "decode", "transport", "client", "total"):
+        assert name in part, part

@@ -240,7 +240,20 @@ def show_attempt(run: Run, place: int, attempt: Attempt) -> None:
     measures = {name: getattr(attempt.measures, name) for name in attempt.measures.__struct_fields__}
     screen.print("\nmeasured", style="dim")
     show_facts(screen, [(name, figure_text(value)) for name, value in measures.items() if value is not None])
+    for exchange in attempt.exchanges:
+        if exchange.timings is not None:
+            show_attribution(screen, exchange)
     screen.print(f"each arrival: tiltyard show {safe(run.id)} {place} --timeline", style="dim")
+
+
+def show_attribution(screen: Console, exchange: Exchange) -> None:
+    """Where the time went: the server's own parts, and what is left for transport and client."""
+    from tiltyard.load.metrics import attribute
+
+    source = exchange.timings.source if exchange.timings is not None else "server"
+    screen.print(f"\nwhere the time went, ms (load to decode as {safe(source)} says)", style="dim")
+    parts = attribute(exchange)
+    show_facts(screen, [(name, number(value, 5)) for name, value in parts.items() if value is not None])
 
 
 def figure_text(value: Any) -> str:
