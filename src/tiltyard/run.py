@@ -132,7 +132,7 @@ async def run_job(
             facts["notes"] += observed(results)
             facts |= {"client": meter.summary(results)}
             facts |= {"machine": readings.summary((facts.get("tokens") or {}).get("output"))}
-            summary = {**describe_job(job, suite), **facts}
+            summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
             store.finish(claim.run.id, state, summary, tuple(facts["notes"]))
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
