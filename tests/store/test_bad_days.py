@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -184,12 +184,13 @@ def test_the_writer_tries_a_failed_batch_again(store: Store) -> None:
     async def recovers() -> None:
         async with Writer(store) as writer:
             for number in range(300):
-                await writer.put(make_attempt(repetition=number))
+                with suppress(StoreFull):  # said by whichever `put` comes first after the failed batch
+                    await writer.put(make_attempt(repetition=number))
             with pytest.raises(StoreFull):
                 await writer.flush()
             limit_pages(store, 1 << 20)
             await writer.flush()
-            assert writer.committed == 300
+            assert writer.committed == 300  # the ones whose `put` raised as well
 
     asyncio.run(recovers())
     assert len(store.attempts("r1")) == 300

@@ -38,16 +38,19 @@ class Writer:
         self._thread.start()
 
     async def put(self, attempt: Attempt) -> None:
-        """Hand over one attempt; waits only when thousands are behind. Raises what the last batch met."""
-        self._raise_error()
-        while len(self._waiting) >= BACKLOG:
-            await asyncio.sleep(0.005)
-            self._raise_error()
+        """Hand over one attempt; waits only when thousands are behind.
+
+        Raises what the last batch met; the attempt is accepted all the same, and goes with the next batch.
+        """
         self._accepted += 1
         with self._wake:
             self._waiting.append(attempt)
             if len(self._waiting) in (1, BATCH):
                 self._wake.notify()
+        self._raise_error()
+        while len(self._waiting) > BACKLOG:
+            await asyncio.sleep(0.005)
+            self._raise_error()
 
     async def flush(self) -> None:
         """Return when everything handed over is committed; raises StoreError when it cannot be."""
