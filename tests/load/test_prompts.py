@@ -10,6 +10,7 @@ import pytest
 
 from tiltyard.errors import UsageError
 from tiltyard.load.prompts import (
+    TASK,
     Filler,
     Prompts,
     Scale,
@@ -71,6 +72,18 @@ def test_a_depth_is_one_context_with_fresh_ends() -> None:
     assert two.startswith(context)
     assert one != two
     assert len(one.split()) - len(alone.split()) == 512
+
+
+@pytest.mark.parametrize("depth", [64, 128, 512, 4096])
+def test_what_a_cache_holds_of_a_depth_is_the_depth(depth: int) -> None:
+    """The beginning that two prompts share, with half of what the template adds, is `depth` tokens."""
+    scale = Scale(fixed=30.0, per_word=1.0, task=42.0, rung="server")
+    prompts = Prompts(scale, Filler())
+    one, two = prompts.on_top(depth, 512).split(), prompts.on_top(depth, 512).split()
+    shared = next(i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b)
+    assert abs(shared + scale.fixed / 2 - depth) <= 2
+    words = len(one) - len(TASK.split())
+    assert abs(words + scale.fixed + scale.task - depth - 512) <= 1
 
 
 @pytest.mark.parametrize("dialect", sorted(CLIENTS))

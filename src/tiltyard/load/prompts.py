@@ -30,6 +30,7 @@ WIDTH = 5  # characters of a word and its space
 BLOCK = 5 * SENTENCE
 SMALL, LARGE = BLOCK, 5 * BLOCK  # words of filler in the probes
 TEMPLATE_GUESS = 12  # tokens that a chat template adds, where nothing tells
+HEAD = 0.5  # of what a template adds, what comes before the prompt
 TASK = "\n\nTell a very long story with these words."
 TASK_FROM = 64  # smaller prompts have no room for it
 TOLERANCE = 0.02
@@ -89,7 +90,7 @@ class Prompts:
         self.scale = scale
         self.filler = filler
         self.shared = nonce() if shared else None
-        self.contexts: dict[int, str] = {}
+        self.contexts: dict[int, str] = {}  # by depth: the words that its context begins with
 
     def sized(self, tokens: int) -> str:
         """A prompt of that many tokens, template included; unlike all others from its first word on, or with
@@ -107,20 +108,23 @@ class Prompts:
         return nonce(own) + self.filler.take(rest) + task(tokens)
 
     def on_top(self, depth: int, tokens: int) -> str:
-        """A context of `depth` tokens that is the same each time, then `tokens` fresh ones (0: the context
-        alone).
+        """`depth` tokens that are the same each time, the template's head included, then `tokens` fresh ones.
+
+        Without fresh ones: the beginning of that context and the task, together `depth` tokens.
         """
-        context = self.contexts.get(depth)
-        words = self.scale.words_for(depth)
-        if context is None:
-            context = nonce() + self.filler.take(max(words - NONCE_WORDS, 1))
-            self.contexts[depth] = context
+        scale, own = self.scale, self.contexts.setdefault(depth, nonce())
         if not tokens:
-            return context + task(depth)
-        fresh = max(self.scale.words_for(depth + tokens) - words, 1)
-        own = min(NONCE_WORDS, fresh)
-        tail = self.filler.take(fresh - own) if fresh > own else ""
-        return f"{context} {nonce(own)}{tail}".rstrip() + task(depth + tokens)
+            return self.context(own, scale.words_for(depth)) + task(depth)
+        shared = max(round((depth - scale.fixed * HEAD) / scale.per_word), NONCE_WORDS)
+        fresh = max(scale.words_for(depth + tokens) - shared, 1)
+        first = min(NONCE_WORDS, fresh)
+        tail = self.filler.take(fresh - first) if fresh > first else ""
+        text = f"{self.context(own, shared)} {nonce(first)}{tail}"
+        return text.rstrip() + task(depth + tokens)
+
+    def context(self, own: str, words: int) -> str:
+        """So many words that begin with `own`: of two sizes, one is the beginning of the other."""
+        return own + self.filler.take(max(words - NONCE_WORDS, 1))
 
 
 def task(tokens: int) -> str:

@@ -26,6 +26,8 @@ LEAST, MOST = 5, 10
 SECONDS = 90.0  # at most, per stage
 REUSED = 0.9  # of the context came from the cache: reuse works
 FRESH = 0.1  # at most that much did: it does not
+SLACK = 32  # tokens either way: a chat template's head, and caches that work in blocks
+MOST_OF_THEM = 0.5  # of the requests found their context in the cache: the others are left out
 DEFAULT_CONTEXT = 4096  # where neither the server nor the user says
 
 
@@ -41,7 +43,9 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
             continue
         for fresh, output in ((trial.prompt_tokens, 1), (0, trial.output_tokens)):
             item = trial.item(prompt_tokens=fresh, output_tokens=output, depth=depth, reuse=reuse)
-            yield trial.stage(stage_name(fresh, output, depth), load(trial, fresh), item, warmup=1)
+            result = yield trial.stage(stage_name(fresh, output, depth), load(trial, fresh), item, warmup=1)
+            if fresh and depth and reuse and none_reused(depth, result.attempts):
+                reuse = False  # it could tell, and it does not: from here on by difference
 
 
 def load(trial: Trial, fresh: int) -> Load:
@@ -112,19 +116,30 @@ def prefill_at(
 ) -> tuple[Json, str | None]:
     """The prefill rate behind `depth` tokens and how it was found: direct, cached, difference or None.
 
-    `mixed`, without a rate, where the cache answered now and then.
+    Requests that did not find their context in the cache are left out while most did. `mixed`, without a
+    rate, where the cache answered now and then.
     """
     if not filling:
         return None, None
     if depth == 0:
         return as_json(figure([a.measures.prefill_tps for a in filling])), "direct"
-    cached = [a.measures.cached_tokens for a in filling]
-    if all(n is not None and n >= REUSED * depth for n in cached):
-        return as_json(figure([a.measures.prefill_tps for a in filling])), "cached"
-    shares = [(a.measures.cached_tokens or 0) / depth for a in (*filling, *decoding)]
-    if max(shares) > FRESH:
+    found = [a for a in filling if reused(depth, a)]
+    if len(found) >= MOST_OF_THEM * len(filling):
+        return as_json(figure([a.measures.prefill_tps for a in found])), "cached"
+    if not none_reused(depth, (*filling, *decoding)):
         return None, "mixed"
     return difference(filling, decoding), "difference"
+
+
+def reused(depth: int, attempt: Attempt) -> bool:
+    """Did the context come from the server's cache, by its own word?"""
+    cached = attempt.measures.cached_tokens
+    return cached is not None and cached >= REUSED * depth - SLACK
+
+
+def none_reused(depth: int, attempts: Sequence[Attempt]) -> bool:
+    """Was every prompt processed as a whole, as far as the server says?"""
+    return all((a.measures.cached_tokens or 0) <= FRESH * depth + SLACK for a in attempts)
 
 
 def difference(longer: Sequence[Attempt], shorter: Sequence[Attempt]) -> Json:
