@@ -226,6 +226,14 @@ class ServerTimings(Record, frozen=True):
     draft_accepted: int | None = None
 
 
+class TokenChoice(Record, frozen=True):
+    """One generated token and what the server said it might have been. Natural logarithms."""
+
+    text: str
+    logprob: float
+    others: tuple[tuple[str, float], ...] = ()  # the likeliest tokens, the chosen one among them
+
+
 class Exchange(Record, frozen=True):
     """One request and its streamed answer: what was sent, every arrival, what was claimed, how it ended."""
 
@@ -243,6 +251,7 @@ class Exchange(Record, frozen=True):
     engine_version: str | None = None
     usage: Usage | None = None
     timings: ServerTimings | None = None
+    logprobs: tuple[TokenChoice, ...] = ()  # of the content's tokens, where they were asked for and given
     error: str | None = None
     notes: tuple[str, ...] = ()  # e.g. context_truncated, thinking_despite_off, token_repeat
     raw: bytes | None = None  # the body, kept when the ending is not ok
@@ -288,13 +297,18 @@ class Measures(Record, frozen=True):
 
 
 class Grade(Record, frozen=True):
-    """A judgement with its reasons. Speed suites give none."""
+    """A judgement with its reasons. Speed suites give none.
+
+    `details` is what the judge saw, by names of the suite's own (its page in docs/ lists them): flags,
+    counts, the letter that was found. Flags and numbers there become rates and columns.
+    """
 
     outcome: Outcome
     score: float  # 0..1
     points: float | None = None
     reasons: tuple[str, ...] = ()
     rule: str | None = None
+    details: Mapping[str, Json] = {}
 
 
 class Item(Record, frozen=True):
@@ -303,6 +317,7 @@ class Item(Record, frozen=True):
     id: str
     content_hash: str
     spec: Mapping[str, Json] = {}
+    repetition: int | None = None  # None: the core counts how often it came
 
 
 class Attempt(Record, frozen=True):

@@ -130,7 +130,7 @@ async def run_job(
             await writer.flush()
             facts |= {"run_id": claim.run.id, "state": state, **suite.summarise(results, bench)}
             facts["notes"] += observed(results)
-            facts |= {"client": meter.summary(results)}
+            facts |= {"client": meter.summary()}
             facts |= {"machine": readings.summary((facts.get("tokens") or {}).get("output"))}
             summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
             store.finish(claim.run.id, state, summary, tuple(facts["notes"]))

@@ -265,7 +265,7 @@ def test_migrating_keeps_a_backup_and_is_all_or_nothing(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT id, mood FROM runs").fetchall() == [("r1", "good")]
     db.close()
-    backup = tmp_path / "s.v1.backup.sqlite3"
+    backup = tmp_path / f"s.v{len(MIGRATIONS)}.backup.sqlite3"
     with Store.open(backup) as store:
         assert store.run("r1").id == "r1"
     with pytest.raises(StoreTooNew):

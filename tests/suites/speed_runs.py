@@ -71,4 +71,4 @@ async def ask_all(bench: Bench, meter: ClientMeter) -> tuple[list[StageResult], 
             stage = await stages.asend(result)
         except StopAsyncIteration:
             stage = None
-    return results, {**suite.summarise(results, bench), "client": meter.summary(results)}
+    return results, {**suite.summarise(results, bench), "client": meter.summary()}

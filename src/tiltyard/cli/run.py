@@ -23,7 +23,12 @@ import click
 from tiltyard.errors import Interrupted, RunFailed, ServerError
 from tiltyard.records import Json, Record
 
-SUITE_COMMANDS: Mapping[str, str] = {"speed": "tiltyard.cli.run_speed:speed"}
+SUITE_COMMANDS: Mapping[str, str] = {
+    "speed": "tiltyard.cli.run_speed:speed",
+    "mcq": "tiltyard.cli.run_mcq:mcq",
+    "json": "tiltyard.cli.run_json:json_",
+    "tools": "tiltyard.cli.run_tools:tools",
+}
 
 T = TypeVar("T")
 LOGIN = re.compile(r"(?<=://)[^/@\s]*@")  # user and password of an address: never kept
@@ -255,9 +260,25 @@ def show_summaries(summaries: Sequence[Mapping[str, Json]]) -> None:
             console.print("measured before under the same settings; --fresh measures again", style="dim")
 
 
+def graded_requests(summary: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The same with requests counted as a graded suite sees them: only errors are failures."""
+    total, failed = summary["n"], summary["outcomes"]["error"]
+    return {**summary, "requests": {"total": total, "ok": total - failed}, "endings": {"error": failed}}
+
+
 def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -> None:
-    """Raise RunFailed unless enough requests of every run succeeded."""
+    """Raise RunFailed unless enough requests of every run succeeded, and something could be scored."""
     for summary in summaries:
+        if "outcomes" in summary and summary["score"] is None:
+            counts = [f"{count} {name}" for name, count in summary["outcomes"].items() if count]
+            reason = next(iter(summary.get("errors") or ()), None)
+            raise RunFailed(
+                f"{summary['model']}: nothing could be scored ({', '.join(counts) or 'nothing was asked'})"
+                + (f": {reason}" if reason else ""),
+                f"`tiltyard show {summary['run_id']}` has each reason",
+            )
+        if "outcomes" in summary:
+            summary = graded_requests(summary)  # noqa: PLW2901 - what a server refuses is a finding there
         requests = summary["requests"]
         total, ok = requests["total"], requests["ok"]
         if total == 0 or ok / total < min_success:

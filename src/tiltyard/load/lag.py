@@ -12,9 +12,7 @@ import asyncio
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Protocol
 
 from tiltyard.records import Attempt, Json
 from tiltyard.servers.clock import now_ns
@@ -30,17 +28,15 @@ BOUND_SHARE = 0.25  # of an attempt's duration
 RUN_SHARE = 0.05  # of a run's attempts
 
 
-class Answered(Protocol):
-    """A stage's result, as far as it concerns the client."""
-
-    @property
-    def attempts(self) -> Sequence[Attempt]: ...
-
-
 class ClientMeter:
-    """`async with ClientMeter() as meter:` around a run; then `was_bound` and `summary`."""
+    """`async with ClientMeter() as meter:` around a run; `was_bound` and `saw` for each attempt of this
+    sitting, then `summary`.
+    """
 
     def __init__(self) -> None:
+        self.attempts = self.bound = self.chunks = 0
+        self.dispatch_ms = array("f")
+        self.kernel = True
         self.lag_ms = array("d")
         self._window_lags: list[float] = []
         self._ends = array("q")  # window ends
@@ -110,36 +106,33 @@ class ClientMeter:
             return False
         return (self.bound_ns(end_ns) - self.bound_ns(start_ns)) / (end_ns - start_ns) >= BOUND_SHARE
 
-    def summary(self, results: Iterable[Answered]) -> dict[str, Json]:
-        """The `client` object of a summary; attempts of earlier sittings are left out.
+    def saw(self, attempt: Attempt) -> None:
+        """Count an attempt of this sitting."""
+        self.attempts += 1
+        self.bound += attempt.client_bound
+        for exchange in attempt.exchanges:
+            timeline = exchange.timeline
+            self.chunks += sum(exchange.events.kinds.count(kind) for kind in "crtf")
+            self.dispatch_ms.append((timeline.started_ns - timeline.scheduled_ns) / 1e6)
+            self.kernel = self.kernel and timeline.clock == "kernel"
+
+    def summary(self) -> dict[str, Json]:
+        """The `client` object of a summary.
 
         cpu_s: processor time of the whole process since the meter started. cpu_us_per_chunk: that / payload
         events. dispatch_ms_p99: how late requests were taken up. bottleneck: more than 5 % of the attempts
         were marked.
         """
         cpu_s = time.process_time() - self._cpu_started
-        chunks = attempts = bound = 0
-        dispatch = array("d")
-        kernel = True
-        for attempt in (a for result in results for a in result.attempts):
-            if not attempt.exchanges or attempt.exchanges[0].timeline.started_ns < self.started_ns:
-                continue
-            attempts += 1
-            bound += attempt.client_bound
-            for exchange in attempt.exchanges:
-                timeline = exchange.timeline
-                chunks += sum(exchange.events.kinds.count(kind) for kind in "crtf")
-                dispatch.append((timeline.started_ns - timeline.scheduled_ns) / 1e6)
-                kernel = kernel and timeline.clock == "kernel"
         return {
             "cpu_s": round(cpu_s, 4),
-            "cpu_us_per_chunk": round(cpu_s * 1e6 / chunks, 3) if chunks else None,
+            "cpu_us_per_chunk": round(cpu_s * 1e6 / self.chunks, 3) if self.chunks else None,
             "cpu_share": round(cpu_s / max(now_ns() - self.started_ns, 1) * 1e9, 4),
             "loop_lag_ms_p99": _p99(self.lag_ms),
-            "dispatch_ms_p99": _p99(dispatch),
-            "bottleneck": bound > RUN_SHARE * attempts,
-            "bound_attempts": bound,
-            "clock": None if not attempts else "kernel" if kernel else "user",
+            "dispatch_ms_p99": _p99(self.dispatch_ms),
+            "bottleneck": self.bound > RUN_SHARE * self.attempts,
+            "bound_attempts": self.bound,
+            "clock": None if not self.attempts else "kernel" if self.kernel else "user",
         }
 
 

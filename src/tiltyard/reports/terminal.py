@@ -6,17 +6,18 @@ cleaned of terminal escapes. Leaves out progress (`cli/progress.py`) and the boa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
+from tiltyard.reports.narrow import Column, Narrowing
 from tiltyard.reports.stages import findings_of, in_words
+from tiltyard.reports.terminal_graded import render_graded
 from tiltyard.reports.terminal_stages import stage_table
 from tiltyard.reports.words import NOTHING, clean, count, milliseconds, number, percent, size, with_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 
 def render_summary(summary: Mapping[str, Json], console: Console) -> None:
@@ -30,10 +31,13 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
     engine = clean(" ".join(str(p) for p in (server.get("dialect"), server.get("version")) if p), 60)
     name = clean(str(summary.get("model")), 120)
     console.print(f"\n[bold]{escape(name)}[/]  [dim]{escape(engine)}[/]", highlight=False, emoji=False)
-    console.print(_figures(summary))
-    stages = stage_table(summary)
-    if stages is not None:
-        console.print(stages)
+    if "outcomes" in summary:
+        render_graded(summary, console)
+    else:
+        console.print(_figures(summary))
+        stages = stage_table(summary)
+        if stages is not None:
+            console.print(stages)
     requests = summary.get("requests") or {}
     ok, total = requests.get("ok"), requests.get("total")
     if total and ok == total:
@@ -54,13 +58,8 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
         console.print(f"[dim]run {run_id}   next: {following}[/]", highlight=False, soft_wrap=True)
 
 
-def _figures(summary: Mapping[str, Json]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=False)
-    sides: Sequence[Literal["left", "right"]] = ("left", "right", "left", "left")
-    for justify in sides:
-        table.add_column(justify=justify)
+def _figures(summary: Mapping[str, Json]) -> Narrowing:
+    rows: list[tuple[str, str, str, str]] = []
     for key, name, unit in (
         ("decode_tps", "decode", "tok/s"),
         ("ttft_ms", "first token", "ms"),
@@ -71,13 +70,14 @@ def _figures(summary: Mapping[str, Json]) -> Table:
             continue
         figure = summary.get(key)
         if isinstance(figure, Mapping) and figure.get("mean") is not None:
-            table.add_row(name, f"[bold]{with_interval(figure)}[/]", unit, f"[dim]{_spread(figure)}[/]")
+            rows.append((name, f"[bold]{with_interval(figure)}[/]", unit, f"[dim]{_spread(figure)}[/]"))
         else:
-            table.add_row(name, NOTHING, "", "[dim]not measurable here[/]")
+            rows.append((name, NOTHING, "", "[dim]not measurable here[/]"))
     for name, value, note in _single_values(summary):
         number_, _, unit = value.partition(" ")
-        table.add_row(name, number_, unit, f"[dim]{note}[/]")
-    return table
+        rows.append((name, number_, unit, f"[dim]{note}[/]" if note else ""))
+    left, right = Column("", justify="left"), Column("")
+    return Narrowing([left, right, left, left], rows, header=False)
 
 
 def came_by_schedule(summary: Mapping[str, Json]) -> bool:

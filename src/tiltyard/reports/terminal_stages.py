@@ -7,19 +7,16 @@ no table. What was concluded is said in words by `stages.in_words`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
+from tiltyard.reports.narrow import Column, Narrowing
 from tiltyard.reports.stages import findings_of
 from tiltyard.reports.words import NOTHING, number, percent, with_interval
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Row = Mapping[str, Json]
 
 
-def stage_table(summary: Row) -> Table | None:
+def stage_table(summary: Row) -> Narrowing | None:
     """The table that fits the profile; None where there is nothing to compare."""
     findings = findings_of(summary)
     if findings.get("depths"):
@@ -31,13 +28,20 @@ def stage_table(summary: Row) -> Table | None:
     return None
 
 
-def by_depth(rows: Sequence[Row]) -> Table:
+def by_depth(rows: Sequence[Row]) -> Narrowing:
     """`pp512` and `tg128` behind each depth, with the change against the first."""
     first = rows[0]
     pp, tg = f"pp{first.get('prompt_tokens', '')} tok/s", f"tg{first.get('output_tokens', '')} tok/s"
-    table = new_table("depth", pp, "change", "first token ms", tg, "change")
-    for row in rows:
-        table.add_row(
+    columns = [
+        Column("depth"),
+        Column(pp),
+        Column("change", spare=3),
+        Column("first token ms", spare=1),
+        Column(tg),
+        Column("change", spare=2),
+    ]
+    cells = [
+        (
             f"d{row['depth']}",
             with_interval(row.get("prefill_tps")) + METHODS.get(row.get("prefill_method") or "", ""),
             change(row, first, "prefill_tps"),
@@ -45,56 +49,68 @@ def by_depth(rows: Sequence[Row]) -> Table:
             with_interval(row.get("decode_tps")),
             change(row, first, "decode_tps"),
         )
-    return table
+        for row in rows
+    ]
+    return Narrowing(columns, cells)
 
 
 METHODS = {"difference": " (by difference)", "mixed": " (the cache answered now and then)"}
 
 
-def by_streams(summary: Row, findings: Row) -> Table:
+def by_streams(summary: Row, findings: Row) -> Narrowing:
     """Total rate and what each user sees, with the knee marked."""
-    table = new_table("streams", "all tok/s", "each tok/s", "first token p50", "ITL p50", "")
+    columns = [
+        Column("streams"),
+        Column("all tok/s"),
+        Column("each tok/s", spare=1),
+        Column("first token p50", spare=2),
+        Column("ITL p50", spare=3),
+        Column("", justify="left"),
+    ]
+    cells = []
     stages = keyed(summary, lambda stage: (stage.get("load") or {}).get("concurrency"))
     bend = (findings.get("knee") or {}).get("streams")
     for row in findings["curve"]:
         stage = stages.get(row["streams"], {})
-        table.add_row(
-            f"{row['streams']}",
-            with_interval(row.get("output_tps")),
-            with_interval(stage.get("decode_tps")),
-            median(stage, "ttft_ms", " ms"),
-            median(stage, "itl_ms", " ms"),
-            "← knee" if row["streams"] == bend else "",
+        cells.append(
+            (
+                f"{row['streams']}",
+                with_interval(row.get("output_tps")),
+                with_interval(stage.get("decode_tps")),
+                median(stage, "ttft_ms", " ms"),
+                median(stage, "itl_ms", " ms"),
+                "← knee" if row["streams"] == bend else "",
+            )
         )
-    return table
+    return Narrowing(columns, cells)
 
 
-def by_rate(summary: Row, findings: Row) -> Table:
+def by_rate(summary: Row, findings: Row) -> Narrowing:
     """Rate asked and answered, and how much of it was within the limits."""
-    table = new_table("asked/s", "answered/s", "within limits", "first token p50", "p95", "")
+    columns = [
+        Column("asked/s"),
+        Column("answered/s"),
+        Column("within limits"),
+        Column("first token p50", spare=1),
+        Column("p95", spare=2),
+        Column("", justify="left"),
+    ]
+    cells = []
     stages = keyed(summary, lambda stage: (stage.get("load") or {}).get("rate"))
     highest = (findings.get("highest_rate") or {}).get("rate")
     for row in findings["rates"]:
         stage = stages.get(row["rate"], {})
-        table.add_row(
-            f"{row['rate']:g}",
-            number(stage.get("request_rate")),
-            percent(row.get("share")),
-            median(stage, "ttft_ms", " ms"),
-            median(stage, "ttft_ms", " ms", "p95"),
-            "← highest" if row["rate"] == highest else "",
+        cells.append(
+            (
+                f"{row['rate']:g}",
+                number(stage.get("request_rate")),
+                percent(row.get("share")),
+                median(stage, "ttft_ms", " ms"),
+                median(stage, "ttft_ms", " ms", "p95"),
+                "← highest" if row["rate"] == highest else "",
+            )
         )
-    return table
-
-
-def new_table(*names: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in names:
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    return table
+    return Narrowing(columns, cells)
 
 
 def keyed(summary: Row, key: Callable[[Row], Json]) -> dict[Json, Row]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from tiltyard.records import Json, Model, ServerInfo, content_hash
 
 HARDWARE = ("cpu", "ram_bytes", "gpus")
+NO_EFFECT = ("files", "retries", "retry_delay_s", "pause_s")  # on a result: where items lie, who is patient
 
 
 def fingerprint(
@@ -20,7 +21,8 @@ def fingerprint(
     machine: Mapping[str, Json],
     movable: bool,
 ) -> str:
-    """Hash over suite and version, settings, model, engine, context and machine.
+    """Hash over suite and version, settings (a graded suite puts the hash of its items there), model, engine,
+    context and machine.
 
     Where a server can load a model anew (`movable`), the context in memory is what the settings ask for, not
     what happens to be loaded. A server elsewhere stands for its machine. A name without a digest is no
@@ -29,7 +31,7 @@ def fingerprint(
     return content_hash(
         {
             "suite": suite,
-            "settings": settings,
+            "settings": {name: value for name, value in settings.items() if name not in NO_EFFECT},
             "model": [model.digest or model.name, model.quantization],
             "served_at": None if model.digest else server.url,
             "engine": [server.dialect, model.engine, model.engine_version or server.version, server.slots],

@@ -24,6 +24,7 @@ from tiltyard.records import (
     ServerInfo,
     ServerTimings,
     Timeline,
+    TokenChoice,
     ToolCall,
     Usage,
 )
@@ -82,7 +83,7 @@ def from_json(text: str | None, kind: type[T]) -> T | None:
 
 ATTEMPT_COLUMNS = (
     "run_key, stage, item_id, item_hash, repetition, try_no, session, started_at, client_bound, "
-    "ending, failed_outside, outcome, score, points, reasons, rule, " + ", ".join(MEASURE_COLUMNS)
+    "ending, failed_outside, outcome, score, points, reasons, rule, details, " + ", ".join(MEASURE_COLUMNS)
 )
 
 
@@ -91,15 +92,19 @@ def failed_outside(attempt: Attempt) -> bool:
     if not attempt.exchanges:
         return False
     last = attempt.exchanges[-1]
-    return last.ending in OUTSIDE and last.status not in REFUSED_FOR_GOOD
+    unjudged = attempt.grade is not None and attempt.grade.outcome == "error" and last.ending != "ok"
+    return (last.ending in OUTSIDE or unjudged) and last.status not in REFUSED_FOR_GOOD
 
 
 def attempt_row(run_key: int, attempt: Attempt) -> Row:
     grade, last = attempt.grade, attempt.exchanges[-1] if attempt.exchanges else None
     judged = (
-        (None,) * 5
+        (None,) * 6
         if grade is None
-        else (grade.outcome, grade.score, grade.points, _maybe_json(grade.reasons), grade.rule)
+        else (
+            *(grade.outcome, grade.score, grade.points, _maybe_json(grade.reasons), grade.rule),
+            _maybe_json(grade.details),
+        )
     )
     return (
         run_key,
@@ -127,6 +132,7 @@ def attempt_of(run_id: str, row: Columns, exchanges: tuple[Exchange, ...]) -> At
             points=row["points"],
             reasons=from_json(row["reasons"], tuple[str, ...]) or (),
             rule=row["rule"],
+            details=from_json(row["details"], dict[str, Any]) or {},
         )
     return Attempt(
         run_id=run_id,
@@ -149,7 +155,7 @@ def attempt_of(run_id: str, row: Columns, exchanges: tuple[Exchange, ...]) -> At
 EXCHANGE_COLUMNS = (
     "attempt_id, number, request_id, options_id, messages, tails, ending, status, text, reasoning, "
     "reasoning_source, tool_calls, finish_reason, model_served, engine_version, usage, timings, notes, "
-    "error, raw"
+    "error, raw, logprobs"
 )
 TIMELINE_COLUMNS = (
     "exchange_id, scheduled_ns, started_ns, connected_ns, reused, sent_ns, headers_ns, closed_ns, clock, "
@@ -177,6 +183,7 @@ def exchange_row(attempt_id: int, number: int, exchange: Exchange, request: Row)
         _maybe_json(exchange.notes),
         None if exchange.error is None else clean(exchange.error),
         None if exchange.raw is None else zlib.compress(exchange.raw, 1),
+        _maybe_json(exchange.logprobs),
     )
 
 
@@ -235,6 +242,7 @@ def exchange_of(row: Columns, request: Any) -> Exchange:
         error=row["error"],
         notes=from_json(row["notes"], tuple[str, ...]) or (),
         raw=None if row["raw"] is None else zlib.decompress(row["raw"]),
+        logprobs=from_json(row["logprobs"], tuple[TokenChoice, ...]) or (),
     )
 
 

@@ -200,7 +200,13 @@ def _create(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create]
+def _graded(db: sqlite3.Connection) -> None:
+    """Version 2: what a judge saw beside its verdict, and what each token might have been."""
+    db.execute("ALTER TABLE attempts ADD COLUMN details TEXT")  # JSON, by the suite's own names
+    db.execute("ALTER TABLE exchanges ADD COLUMN logprobs TEXT")  # JSON
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded]
 
 
 def statements(script: str) -> list[str]:

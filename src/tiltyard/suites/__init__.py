@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from tiltyard.errors import UsageError
@@ -18,6 +18,9 @@ from tiltyard.servers import Server
 
 SUITES: Mapping[str, str] = {
     "speed": "tiltyard.suites.speed:Speed",
+    "mcq": "tiltyard.suites.mcq:Mcq",
+    "json": "tiltyard.suites.structured:Structured",
+    "tools": "tiltyard.suites.tools:Tools",
 }
 
 
@@ -30,6 +33,15 @@ class Bench(Record, frozen=True):
     calibration: Mapping[str, Json] | None = None
 
 
+class Patience(Record, frozen=True):
+    """What a stage does about a request that failed on its way, and how long it rests between batches."""
+
+    retries: int = 0  # further tries of one request; each waits twice as long as the one before
+    retry_delay_s: float = 2.0
+    pause_s: float = 0.0  # after every batch of the load's `concurrency`; the next waits for all of them
+    give_up_after: int | None = None  # items in a row that nothing could be found out about; None: never
+
+
 class Stage(Record, frozen=True):
     """A part of a run under one load, such as `pp512 @ d4096` or `8 streams`."""
 
@@ -38,17 +50,24 @@ class Stage(Record, frozen=True):
     items: Iterable[Item]  # may be endless; the load's stop rule ends it
     warmup: int = 0  # items asked first and not recorded
     expected: int | None = None  # attempts, for the progress display; None: unknown
+    tally: Callable[[Item, Attempt], None] | None = None  # takes each attempt; the result then keeps none
+    decided: Callable[[], bool] | None = None  # may it end before its items do? asked before each request
+    patience: Patience = Patience()
 
 
 class StageResult(Record, frozen=True):
     """What came of a stage: the attempts in order of completion, those of earlier sittings included.
 
-    They come without their words (prompts, answers, raw bytes): grades, measures and times are there.
+    They come without their words (prompts, answers, raw bytes): grades, measures and times are there. A stage
+    with a `tally` keeps none of them, so that it may be of any length.
     """
 
     stage: Stage
     attempts: Sequence[Attempt]
     wall_s: float
+    total: int = 0  # attempts, kept or not
+    notes: Mapping[str, int] = {}  # of their exchanges, in how many attempts each
+    gave_up: bool = False  # too many in a row failed: the rest was not asked
 
 
 class Suite(Protocol):

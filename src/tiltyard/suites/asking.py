@@ -24,10 +24,22 @@ from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
 from tiltyard.load.recount import recounted
-from tiltyard.records import Attempt, Capture, Events, Exchange, Grade, Item, Record, Request, Timeouts
+from tiltyard.records import (
+    Attempt,
+    Capture,
+    Events,
+    Exchange,
+    Grade,
+    Item,
+    Record,
+    Request,
+    Timeouts,
+)
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import figure, width
 from tiltyard.suites import Bench, Stage, StageResult, Suite
+from tiltyard.suites.patience import Batches, failed_on_the_way
+from tiltyard.suites.spans import Spans
 from tiltyard.suites.telling import Teller
 
 Key = tuple[str, str, int]  # stage, item id, repetition
@@ -58,6 +70,8 @@ class Answer(NamedTuple):
     question: Question
     capture: Capture
     ended_ns: int
+    tried: int = 1  # in this sitting
+    again: bool = False  # it is asked again: not the last word
 
 
 class Sitting(Record, frozen=True):
@@ -85,8 +99,16 @@ class StageAsker:
         self.arrived = asyncio.Event()
         self.over = False
         self.busy_until_ns = 0
-        earlier = (a for key, a in sitting.done.items() if key[0] == stage.name)
-        self.attempts: list[Attempt] = [without_words(attempt) for attempt in earlier]
+        self.attempts: list[Attempt] = []
+        self.notes: Counter[str] = Counter()
+        self.spans = Spans()
+        self.total = self.lost = 0  # attempts; failures in a row
+        self.already = sum(key[0] == stage.name for key in sitting.done)
+        if stage.tally is None:
+            for key, attempt in sitting.done.items():
+                if key[0] == stage.name:
+                    self.take(None, attempt)
+        self.batches = Batches(stage.load.concurrency, stage.patience.pause_s)
         self.narrow_at = 0  # number of attempts at which the width was last looked at
         self.narrow_looks = 0
         self.narrow = False
@@ -99,9 +121,11 @@ class StageAsker:
         if len(self.ready) >= self.ahead:
             return False
         for item in self.items:
-            repetition = self.seen[item.id]
-            self.seen[item.id] += 1
-            if (self.stage.name, item.id, repetition) in self.sitting.done:
+            repetition = self.repetition(item)
+            earlier = self.sitting.done.get((self.stage.name, item.id, repetition))
+            if earlier is not None:
+                if self.stage.tally is not None:
+                    self.take(item, earlier)
                 continue
             self.made += 1
             name = f"{self.sitting.run_id}-{self.sitting.session}-{self.stage.name}-{self.made}"
@@ -111,16 +135,52 @@ class StageAsker:
             return True
         return False
 
+    def repetition(self, item: Item) -> int:
+        """How often the item came before in this stage, where it does not say so itself."""
+        if item.repetition is not None:
+            return item.repetition
+        self.seen[item.id] += 1
+        return self.seen[item.id] - 1
+
     async def fire(self, ticket: Ticket) -> bool:
-        """Ask one item; False when there is nothing left to ask."""
+        """Ask one item, again where its request fails on the way; False when nothing is left to ask."""
+        patience = self.stage.patience
+        await self.batches.enter(ticket.number)
         if not self.ready and not self.prepare():
             return False
         question = self.ready.popleft()
         capture = await self.bench.server.ask(question.request, scheduled_ns=ticket.scheduled_ns)
-        self.unread.append(Answer(question, capture, now_ns()))
-        self.unread_bytes += capture.size
-        self.arrived.set()
+        for tried in range(patience.retries):
+            if not failed_on_the_way(capture):
+                break
+            self.hand_over(Answer(question, capture, now_ns(), tried + 1, again=True))
+            await asyncio.sleep(patience.retry_delay_s * 2**tried)
+            capture = await self.bench.server.ask(question.request)
+        else:
+            tried = patience.retries
+        self.hand_over(Answer(question, capture, now_ns(), tried + 1))
+        self.batches.leave()
         return True
+
+    def hand_over(self, answer: Answer) -> None:
+        """To be read when there is time."""
+        self.unread.append(answer)
+        self.unread_bytes += answer.capture.size
+        self.arrived.set()
+
+    def take(self, item: Item | None, attempt: Attempt) -> None:
+        """Count an attempt, and keep it or hand it to the stage's tally."""
+        self.total += 1
+        self.notes.update({note for exchange in attempt.exchanges for note in exchange.notes})
+        self.spans.add(attempt)
+        failed = attempt.exchanges[-1].ending != "ok" and (
+            attempt.grade is None or attempt.grade.outcome == "error"
+        )
+        self.lost = self.lost + 1 if failed else 0
+        if self.stage.tally is None:
+            self.attempts.append(without_words(attempt))
+        elif item is not None:
+            self.stage.tally(item, attempt)
 
     async def finish(self, answer: Answer) -> None:
         """Read, grade, measure and record one answer."""
@@ -144,12 +204,16 @@ class StageAsker:
             exchanges=(exchange,),
             measures=measure(exchange),
             grade=grade,
-            try_no=self.sitting.tries.get(key, 0) + 1,
+            try_no=self.sitting.tries.get(key, 0) + answer.tried,
             session=self.sitting.session,
             client_bound=self.sitting.meter.was_bound(timeline.started_ns, answer.ended_ns),
         )
-        self.attempts.append(without_words(attempt))
         await self.sitting.record(attempt)
+        self.sitting.meter.saw(attempt)
+        if answer.again:
+            self.sitting.teller.again(attempt)
+            return
+        self.take(item, attempt)
         self.sitting.teller.saw(self.stage, attempt)
 
     async def finish_all(self) -> None:
@@ -184,6 +248,16 @@ class StageAsker:
             return age < BACKLOG_NS and self.unread_bytes < BACKLOG_BYTES
         return age < THICK_NS and now - self.unread[-1].ended_ns < QUIET_NS
 
+    def result(self) -> StageResult:
+        return StageResult(
+            stage=self.stage,
+            attempts=self.attempts,
+            wall_s=self.spans.wall_s,
+            total=self.total,
+            notes=self.notes,
+            gave_up=self.gave_up,
+        )
+
     def end(self) -> None:
         """Nothing more will be asked."""
         self.over = True
@@ -197,11 +271,20 @@ class StageAsker:
             request = replace(self.suite.request(item, self.bench), timeouts=self.sitting.timeouts)
             await self.bench.server.ask(request)
 
+    @property
+    def gave_up(self) -> bool:
+        """Have too many in a row failed to go on?"""
+        most = self.stage.patience.give_up_after
+        return most is not None and self.lost >= most
+
     def should_stop(self) -> bool:
-        """Is the interval of the watched figure as narrow as the load's stop rule asks, twice in a row?
+        """Has the stage decided, given up, or is the interval of the watched figure as narrow as the load's
+        stop rule asks, twice in a row?
 
         Stopping at the first lucky moment would make intervals that promise too much; docs/statistics.md.
         """
+        if self.gave_up or (self.stage.decided is not None and self.stage.decided()):
+            return True
         stop = self.stage.load.stop
         if stop.width is None or len(self.attempts) == self.narrow_at or len(self.attempts) < stop.min_count:
             return self.narrow
@@ -235,11 +318,11 @@ async def ask_stage(
     The result is appended to `results` even when the stage is interrupted or fails.
     """
     asker = StageAsker(stage, suite, bench, sitting)
-    sitting.teller.start(stage, already=len(asker.attempts))
+    sitting.teller.start(stage, already=asker.already)
     load = stage.load
     exhausted = False
     if load.stop.count is not None:
-        left = load.stop.count - len(asker.attempts)
+        left = load.stop.count - asker.already
         load, exhausted = replace(load, stop=replace(load.stop, count=max(left, 1))), left <= 0
     try:
         if not exhausted and not (asker.attempts and asker.should_stop()):
@@ -261,7 +344,7 @@ async def ask_stage(
                 asker.end()
                 await finisher
     finally:
-        results.append(StageResult(stage=stage, attempts=asker.attempts, wall_s=wall_seconds(asker.attempts)))
+        results.append(asker.result())
     return results[-1]
 
 
@@ -296,22 +379,3 @@ def rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-def wall_seconds(attempts: list[Attempt]) -> float:
-    """Seconds under load: per sitting the last end less the first start, added up over the sittings."""
-    spans: dict[int, tuple[int, int]] = {}
-    for attempt in attempts:
-        for exchange in attempt.exchanges:
-            timeline = exchange.timeline
-            start, end = timeline.started_ns, last_ns(exchange)
-            low, high = spans.get(attempt.session, (start, end))
-            spans[attempt.session] = (min(low, start), max(high, end))
-    return sum(high - low for low, high in spans.values()) / 1e9
-
-
-def last_ns(exchange: Exchange) -> int:
-    """The last thing that is known to have happened in an exchange."""
-    timeline = exchange.timeline
-    last_arrival = timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
-    return max(timeline.closed_ns or 0, last_arrival)

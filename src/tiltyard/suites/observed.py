@@ -36,7 +36,6 @@ def observed(results: Sequence[StageResult]) -> list[str]:
     seen: Counter[str] = Counter()
     total = 0
     for result in results:
-        for attempt in result.attempts:
-            total += 1
-            seen.update({note for exchange in attempt.exchanges for note in exchange.notes})
+        total += result.total
+        seen.update(result.notes)
     return [f"{WORDS[note]} ({count} of {total})" for note, count in seen.most_common() if note in WORDS]

@@ -23,6 +23,7 @@ class Teller:
         self.tell, self.fixed = tell, fixed
         self.told_s = 0.0
         self.recent: list[float] = []
+        self.retries = 0
         self.start(None, 0)
 
     def say(self, text: str) -> None:
@@ -37,6 +38,12 @@ class Teller:
         if stage is not None:
             place = {"stage": stage.name, "expected": stage.expected, "done": already}
             self.tell({"event": "stage", **self.fixed, **place})
+
+    def again(self, attempt: Attempt) -> None:
+        """A request failed on its way and is asked again."""
+        self.retries += 1
+        reason = attempt.exchanges[-1].error or attempt.exchanges[-1].ending
+        self.tell({"event": "retry", **self.fixed, "item": attempt.item_id, "reason": reason})
 
     def saw(self, stage: Stage, attempt: Attempt) -> None:
         """An attempt ended."""

@@ -1,0 +1,57 @@
+"""The options that all graded suites share, and what becomes of them.
+
+A suite's own options are in its own file; what the settings mean is in `suites/graded.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options
+from tiltyard.records import Json
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option(
+        "--concurrency", type=click.IntRange(1), help="Questions at once; the server's slots unless set."
+    ),
+    click.option("--temperature", type=Number(min=0), help="Sampling temperature; 0 unless set."),
+    click.option("--top-p", type=Number(0, 1), help="Nucleus sampling."),
+    click.option("--seed", type=int, help="Seed of sampling, of orders and of draws; 0 unless set."),
+    click.option("--max-tokens", type=click.IntRange(1), help="Limit of an answer, thinking included; 2048."),
+    click.option("--think/--no-think", default=None, help="Let a thinking model think, or tell it not to."),
+    click.option("--repeats", type=click.IntRange(1), help="Ask every item so many times."),
+    click.option("--limit", type=click.IntRange(1), help="Only so many items, drawn by the seed."),
+    click.option(
+        "--stop-when",
+        metavar="RULE",
+        help="End early: `decided`, or `width=0.02` for an interval that narrow.",
+    ),
+    click.option(
+        "--retries", type=click.IntRange(0), help="Further tries where a request fails on its way; 2."
+    ),
+    click.option(
+        "--retry-delay", "retry_delay_s", type=ABOVE_ZERO, help="Seconds before the first retry; 2."
+    ),
+)
+
+
+def graded_options(command: Command) -> Command:
+    """Add the options that every graded suite has, and those that every suite has."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return common_options(command)
+
+
+def split_options(options: dict[str, Any]) -> tuple[Common, dict[str, Json]]:
+    """What concerns every suite, and the settings of this one: those that were given."""
+    common = Common(**{name: options.pop(name) for name in msgspec.structs.asdict(Common())})
+    settings = {name: value for name, value in options.items() if value is not None}
+    if common.context is not None:
+        settings["context"] = common.context
+    return common, settings

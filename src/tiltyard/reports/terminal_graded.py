@@ -1,0 +1,109 @@
+"""The terminal's summary of a graded run: the score and how sure it is, outcomes, rates, groups.
+
+Works on the shape that `suites/scoring.py` makes; a suite's own rates appear by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tiltyard.records import Json
+from tiltyard.reports.words import clean, number, percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+MARKS = {
+    "correct": "[green]✓[/]",
+    "partial": "[yellow]~[/]",
+    "wrong": "[red]✗[/]",
+    "unparsed": "[red]?[/]",
+    "truncated": "[yellow]…[/]",
+    "refused": "[yellow]–[/]",
+    "unsupported": "[dim]·[/]",
+    "error": "[red]![/]",
+}
+
+
+def render_graded(summary: Mapping[str, Json], console: Console) -> None:
+    """Score, outcomes, rates and groups; speed and cautions are the caller's."""
+    from rich.markup import escape
+
+    score, bounds = summary.get("score"), summary.get("bounds")
+    said = (
+        "nothing could be scored"
+        if score is None
+        else f"[bold]{percent(score)}[/] {within(summary.get('ci95'))}"
+    )
+    console.print(f"score  {said}", highlight=False)
+    completed = summary.get("score_completed")
+    if completed is not None and completed != score:
+        console.print(
+            f"       [dim]{percent(completed)} of the answers that could be judged[/]", highlight=False
+        )
+    if bounds and bounds[0] != bounds[1]:
+        low, high = map(percent, bounds)
+        console.print(
+            f"       [dim]between {low} and {high}, had the rest been wrong or right[/]", highlight=False
+        )
+    counts = [
+        f"{MARKS.get(name, '')} {count} {name}"
+        for name, count in (summary.get("outcomes") or {}).items()
+        if count
+    ]
+    console.print("   ".join(counts), highlight=False)
+    console.print(rates_table(summary))
+    groups = summary.get("groups") or ()
+    if groups:
+        console.print(groups_table(groups))
+    for reason, count in (summary.get("errors") or {}).items():
+        console.print(f"[red]![/] {count} × {escape(clean(str(reason), 200))}", highlight=False, emoji=False)
+
+
+def within(interval: Json) -> str:
+    """An interval of a share, in words."""
+    return "" if not interval else f"[dim]({percent(interval[0])} to {percent(interval[1])})[/]"
+
+
+def rates_table(summary: Mapping[str, Json]) -> Table:
+    """The suite's own rates, then those that every suite has."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=False)
+    for justify in ("left", "right", "left"):
+        table.add_column(justify=justify)
+    shared = {
+        "hit the token limit": summary.get("cap_hit"),
+        "requests that failed": summary.get("error_rate"),
+    }
+    for name, entry in {**(summary.get("rates") or {}), **shared}.items():
+        if isinstance(entry, Mapping) and entry.get("value") is not None:
+            table.add_row(
+                clean(str(name).replace("_", " "), 60), percent(entry["value"]), within(entry.get("ci95"))
+            )
+    for name, unit in (("decode_tps", "tok/s"), ("ttft_ms", "ms")):
+        figure = (summary.get("speed") or {}).get(name)
+        if figure and figure.get("mean") is not None:
+            words = {"decode_tps": "decode", "ttft_ms": "first token"}[name]
+            table.add_row(words, number(figure["mean"]), f"[dim]{unit}[/]")
+    return table
+
+
+def groups_table(groups: Json) -> Table:
+    """One row for each group of items."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    for name in ("group", "items", "score", "95 %"):
+        table.add_column(name, justify="left" if name == "group" else "right", overflow="fold")
+    for group in groups:
+        score = group.get("score")
+        table.add_row(
+            clean(str(group.get("name")), 60),
+            str(group.get("n")),
+            "–" if score is None else percent(score),
+            within(group.get("ci95")),
+        )
+    return table

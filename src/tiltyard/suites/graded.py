@@ -1,0 +1,87 @@
+"""What graded suites share before the answers: their common settings, requests and stages.
+
+Sampling is greedy unless asked otherwise, since one reply per item is judged. What is asked and who judges is
+in the suites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.records import Item, Json, Message, Record, Request
+from tiltyard.suites import Bench, Patience, Stage
+from tiltyard.suites.tally import Tally
+
+MOST = 1_000_000_000
+GIVE_UP_AFTER = 5
+
+
+class Asking(Record, frozen=True):
+    """Settings that every graded suite has. They are part of the fingerprint, but for how hard to push."""
+
+    temperature: float = 0.0
+    top_p: float | None = None
+    seed: int = 0
+    max_tokens: int = 2048
+    think: bool | None = None  # None: as the server does by itself
+    context: int | None = None
+    concurrency: int | None = None  # None: as many as the server has slots
+    repeats: int = 1
+    limit: int | None = None  # so many items, drawn by the seed
+    stop_when: str | None = None  # decided | width=0.02
+    retries: int = 2
+    retry_delay_s: float = 2.0
+    pause_s: float = 0.0
+
+
+Settings = TypeVar("Settings", bound=Asking)
+
+
+def read_asking(settings: Mapping[str, Json], kind: type[Settings]) -> Settings:
+    """The settings as a record; raises UsageError for what cannot be meant."""
+    try:
+        found = msgspec.convert(dict(settings), kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"a setting cannot be meant: {error}") from None
+    if found.repeats > 1 and found.temperature == 0.0:
+        raise UsageError(
+            "repeats at temperature 0 ask the same thing again", "give --temperature 0.7, or no --repeats"
+        )
+    return found
+
+
+def request_of(messages: Sequence[Message], asking: Asking, bench: Bench, **more: Any) -> Request:
+    """A request with the common settings."""
+    return Request(
+        model=bench.model.name,
+        messages=tuple(messages),
+        max_tokens=asking.max_tokens,
+        temperature=asking.temperature,
+        top_p=asking.top_p,
+        seed=asking.seed,
+        think=asking.think,
+        context=asking.context,
+        **more,
+    )
+
+
+def graded_stage(name: str, items: Iterable[Item], bench: Bench, asking: Asking, tally: Tally) -> Stage:
+    """A stage that asks every item once and keeps the tally only; `replace` adds `expected` and `decided`."""
+    streams = asking.concurrency or bench.server.info.slots or 1
+    return Stage(
+        name=name,
+        load=Load(concurrency=streams, stop=Stop(count=MOST)),
+        items=items,
+        tally=tally.add,
+        patience=Patience(
+            retries=asking.retries,
+            retry_delay_s=asking.retry_delay_s,
+            pause_s=asking.pause_s,
+            give_up_after=GIVE_UP_AFTER * streams,
+        ),
+    )

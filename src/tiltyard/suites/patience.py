@@ -1,0 +1,43 @@
+"""Retries, and rests between batches: which failures are asked again, and who waits for whom.
+
+Only what failed on its way is asked again. What a model answered, however wrong, is its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tiltyard.records import Capture
+
+ON_THE_WAY = frozenset(("connect_error", "timeout_first_byte", "timeout_gap", "error_midstream"))
+TRY_LATER = frozenset((408, 425, 429, 502, 503, 504))  # HTTP: busy, restarting, or nobody behind the proxy
+
+
+def failed_on_the_way(capture: Capture) -> bool:
+    """Did the connection fail, or did the server ask to come back later?"""
+    return capture.failure in ON_THE_WAY or capture.status in TRY_LATER
+
+
+class Batches:
+    """Lets requests through in batches of `size`, with a rest after each; without a rest it does nothing."""
+
+    def __init__(self, size: int, pause_s: float) -> None:
+        self.size, self.pause_s = size, pause_s
+        self.allowed, self.left = size, 0
+        self.opened = asyncio.Event()
+
+    async def enter(self, number: int) -> None:
+        """Wait until the batch of request `number` may start."""
+        while self.pause_s and number >= self.allowed:
+            self.opened.clear()
+            await self.opened.wait()
+
+    def leave(self) -> None:
+        """A request has ended; the last one of a batch lets the next in after the rest."""
+        self.left += 1
+        if self.pause_s and self.left % self.size == 0:
+            asyncio.get_running_loop().call_later(self.pause_s, self._open)
+
+    def _open(self) -> None:
+        self.allowed += self.size
+        self.opened.set()

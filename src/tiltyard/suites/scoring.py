@@ -1,0 +1,107 @@
+"""From a tally to the summary of a graded run: outcomes, scores with bounds and intervals, rates, speed.
+
+Definitions are in docs/quality.md. A suite adds its own rates; nothing here knows what was asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from tiltyard.load.summary import as_json, leading, of_endings, rate
+from tiltyard.records import Json
+from tiltyard.stats.bootstrap import bootstrap_mean
+from tiltyard.stats.figures import figure
+from tiltyard.stats.proportions import wilson
+from tiltyard.suites import StageResult
+from tiltyard.suites.tally import OUTCOMES, SPEEDS, UNJUDGED, Tally
+
+ERRORS_SHOWN = 5
+JUDGED = frozenset(("correct", "partial", "wrong"))  # outcomes with a verdict on content
+
+
+def summarise_graded(
+    tally: Tally, results: Sequence[StageResult], keep: Callable[[int], bool] = lambda _: True
+) -> dict[str, Json]:
+    """The part of the summary that every graded suite has.
+
+    `keep` chooses the attempts that the score is over, by their place in the tally's columns; counts of
+    requests, endings and tokens are of all.
+    """
+    chosen = [place for place in range(tally.total) if keep(place)]
+    endings, wall_s = tally.endings, sum(result.wall_s for result in results)
+    requests = of_endings(endings)
+    return {
+        **scored(tally, chosen),
+        "groups": by_group(tally, chosen),
+        "rules": dict(tally.rules.most_common()),
+        "cap_hit": rate(tally.cut, endings["ok"]),
+        "thought": rate(tally.thought, endings["ok"]),
+        "requests": requests,
+        "endings": dict(endings),
+        "errors": dict(tally.errors.most_common(ERRORS_SHOWN)),
+        "error_rate": rate(tally.outcomes["error"], tally.total),
+        "gave_up": any(result.gave_up for result in results),
+        "tokens": {
+            "prompt": tally.prompt_tokens,
+            "output": tally.output_tokens,
+            "reasoning": tally.reasoning_tokens,
+            "source": leading(tally.token_sources),
+        },
+        "wall_s": wall_s,
+        "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
+        "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
+        "speed": {name: as_json(figure(tally.speeds[name])) for name in SPEEDS},
+    }
+
+
+def scored(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
+    """Outcomes and scores of some attempts.
+
+    score            mean over all that were answered: unsupported and error left out; null without any
+    score_completed  mean over those with a verdict on content: correct, partial, wrong
+    bounds           of the score over all n, every attempt without such a verdict wrong, or every one right
+    ci95             of the score: Wilson's where each item was asked once and nothing is partial, else a
+                     bootstrap over items
+    """
+    names = [OUTCOMES[tally.verdicts[place]] for place in chosen]
+    answered = [p for p, name in zip(chosen, names, strict=True) if name not in UNJUDGED]
+    judged = [p for p, name in zip(chosen, names, strict=True) if name in JUDGED]
+    n, points = len(chosen), math.fsum(tally.scores[place] for place in answered)
+    unscored = n - len(judged)
+    return {
+        "n": n,
+        "outcomes": {name: names.count(name) for name in OUTCOMES},
+        "score": points / len(answered) if answered else None,
+        "score_completed": points / len(judged) if judged else None,
+        "bounds": [points / n, (points + unscored) / n] if n else None,
+        "ci95": interval_of(tally, answered),
+    }
+
+
+def interval_of(tally: Tally, places: Sequence[int]) -> list[float] | None:
+    """The 95 % interval of the mean score of some attempts, whose items are the independent units."""
+    scores = [tally.scores[place] for place in places]
+    items = [tally.items[place] for place in places]
+    if all(score in (0.0, 1.0) for score in scores) and len(set(items)) == len(items):
+        found = wilson(round(math.fsum(scores)), len(scores))
+    else:
+        found = bootstrap_mean(scores, clusters=items)
+    return None if found is None else [found.low, found.high]
+
+
+def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:
+    """The same figures for every group of items (a file, a subject, a category); none for a single one."""
+    if len(tally.group_names) < 2:
+        return []
+    places: dict[int, list[int]] = {number: [] for number in tally.group_names.values()}
+    for place in chosen:
+        places[tally.groups[place]].append(place)
+    return [{"name": name, **scored(tally, places[number])} for name, number in tally.group_names.items()]
+
+
+def flag_rate(tally: Tally, name: str, chosen: Sequence[int]) -> Mapping[str, Json]:
+    """How often a flag of the grades' details was true, over the attempts that have it; Wilson's interval."""
+    values = tally.flags.get(name)
+    known = [] if values is None else [values[place] for place in chosen if not math.isnan(values[place])]
+    return {**rate(round(math.fsum(known)), len(known)), "n": len(known)}

@@ -1,0 +1,32 @@
+"""How long a stage was under load, from the first request to the last answer.
+
+The time between two sittings of a run is no part of it.
+"""
+
+from __future__ import annotations
+
+from tiltyard.records import Attempt, Exchange
+
+
+class Spans:
+    """Seconds under load: per sitting the last end less the first start, added up over the sittings."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, tuple[int, int]] = {}
+
+    def add(self, attempt: Attempt) -> None:
+        for exchange in attempt.exchanges:
+            start, end = exchange.timeline.started_ns, last_ns(exchange)
+            low, high = self.of.get(attempt.session, (start, end))
+            self.of[attempt.session] = (min(low, start), max(high, end))
+
+    @property
+    def wall_s(self) -> float:
+        return sum(high - low for low, high in self.of.values()) / 1e9
+
+
+def last_ns(exchange: Exchange) -> int:
+    """The last thing that is known to have happened in an exchange."""
+    timeline = exchange.timeline
+    last_arrival = timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
+    return max(timeline.closed_ns or 0, last_arrival)

@@ -1,0 +1,89 @@
+"""What is kept of the attempts of a graded run: some fifty bytes each, so that a run may have any length.
+
+The store has everything; this is what a summary is made of. Leaves out what the figures mean (`scoring.py`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from typing import get_args
+
+from tiltyard.records import Attempt, Grade, Item, Outcome
+from tiltyard.settings import hide_keys
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never score, in either direction
+SPEEDS = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps")
+ERRORS_KEPT = 50
+NAN = float("nan")
+
+
+class Tally:
+    """Counts attempts one by one. Columns have one entry per attempt, in order of completion."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self.endings: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.rules: Counter[str] = Counter()
+        self.token_sources: Counter[str] = Counter()
+        self.verdicts = array("b")  # index into OUTCOMES
+        self.scores = array("f")
+        self.items = array("l")  # number of the item
+        self.groups = array("h")  # index into `group_names`
+        self.group_names: dict[str, int] = {}
+        self.flags: dict[str, array[float]] = {}  # what the judge saw, NaN where it said nothing
+        self.speeds = {name: array("f") for name in SPEEDS}
+        self.prompt_tokens = self.output_tokens = self.reasoning_tokens = 0
+        self.cut = self.thought = 0  # attempts that hit the limit; that held reasoning
+
+    @property
+    def total(self) -> int:
+        return len(self.verdicts)
+
+    def add(self, item: Item, attempt: Attempt) -> None:
+        """Count one attempt. `item.spec` may name its `number` (for repeats of one item) and its `group`."""
+        grade = attempt.grade or Grade(outcome="error", score=0.0, rule="ungraded")
+        last = attempt.exchanges[-1] if attempt.exchanges else None
+        self.outcomes[grade.outcome] += 1
+        self.rules[grade.rule or "none"] += 1
+        self.verdicts.append(OUTCOMES.index(grade.outcome))
+        self.scores.append(grade.score)
+        self.items.append(item.spec.get("number", self.total))
+        group = str(item.spec.get("group", ""))
+        self.groups.append(self.group_names.setdefault(group, len(self.group_names)))
+        self.add_flags(grade.details)
+        ending = last.ending if last is not None else "cancelled"
+        self.endings[ending] += 1
+        for name, values in self.speeds.items():
+            value = getattr(attempt.measures, name) if ending == "ok" else None
+            values.append(NAN if value is None else value)
+        if last is None:
+            return
+        if grade.outcome == "error":
+            self.failed(last.error or last.ending if grade.rule != "grader_failed" else grade.reasons[-1])
+        self.cut += last.finish_reason == "length" or "context_length_reached" in last.notes
+        self.thought += bool(last.reasoning) or "r" in last.events.kinds
+        measures = attempt.measures
+        self.prompt_tokens += measures.prompt_tokens or 0
+        self.output_tokens += measures.output_tokens or 0
+        self.reasoning_tokens += measures.reasoning_tokens or 0
+        if ending == "ok":
+            self.token_sources[measures.tokens_source or "none"] += 1
+
+    def add_flags(self, details: Mapping[str, object]) -> None:
+        """Numbers and flags of a grade's details become columns; words stay in the store."""
+        for name, value in details.items():
+            if isinstance(value, bool | int | float) and name not in self.flags:
+                self.flags[name] = array("f", [NAN]) * (self.total - 1)
+        for name, values in self.flags.items():
+            value = details.get(name)
+            values.append(value if isinstance(value, bool | int | float) else NAN)
+
+    def failed(self, reason: str) -> None:
+        """Count a reason, while there are not too many different ones."""
+        words = hide_keys(reason.strip().rpartition("\n")[2])
+        if words in self.errors or len(self.errors) < ERRORS_KEPT:
+            self.errors[words] += 1
