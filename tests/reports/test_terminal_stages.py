@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from tiltyard.reports.terminal_stages import stage_table
@@ -13,10 +14,10 @@ def figure(mean: float) -> dict[str, Any]:
     return {"n": 9, "mean": mean, "p50": mean, "p95": mean, "ci95": [mean - 1, mean + 1]}
 
 
-def drawn(summary: dict[str, Any]) -> str:
+def drawn(summary: dict[str, Any], width: int = 80) -> str:
     table = stage_table(summary)
     assert table is not None
-    console = Console(width=80, no_color=True)
+    console = Console(width=width, no_color=True)
     with console.capture() as captured:
         console.print(table)
     return captured.get()
@@ -68,3 +69,29 @@ def test_rates_show_what_was_within_the_limits() -> None:
 
 def test_one_stage_needs_no_table() -> None:
     assert stage_table({"findings": {"notes": []}, "stages": [{}]}) is None
+
+
+@pytest.mark.parametrize("width", [110, 80, 60, 40, 24, 12])
+def test_no_width_cuts_a_number(width: int) -> None:
+    """Every number is whole, or its column is named as left out."""
+    rows = [
+        {
+            "depth": depth,
+            "prompt_tokens": 512,
+            "output_tokens": 128,
+            "prefill_tps": {**figure(prefill), "ci95": [prefill * 0.9, prefill * 1.1]},
+            "prefill_method": "difference",
+            "ttft_ms": figure(1_234.5 + depth),
+            "decode_tps": figure(decode),
+        }
+        for depth, prefill, decode in ((0, 8_123_456.0, 512_345.0), (131_072, 123_456.0, 99.6))
+    ]
+    text = drawn({"findings": {"depths": rows}}, width)
+    assert "…" not in text
+    words = text.split()
+    for wanted in ("d131072", "8,123,456", "512,345", "123,456", "99.6"):
+        assert wanted in words, (wanted, text)
+    if "too narrow for" not in text:
+        assert "132,306" in words
+        assert any("98" in word for word in words)
+    assert max(map(len, text.splitlines())) <= width
