@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
 from tiltyard.reports.narrow import Column, Narrowing
-from tiltyard.reports.narrow import Column, Narrowing
 from tiltyard.reports.stages import findings_of, in_words
 from tiltyard.reports.terminal_graded import render_graded
 from tiltyard.reports.terminal_stages import stage_table
