@@ -13,7 +13,7 @@ import msgspec
 
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
-from tiltyard.records import Item, Json, Message, Record, Request
+from tiltyard.records import Item, Json, Message, Record, Request, content_hash
 from tiltyard.suites import Bench, Patience, Stage
 from tiltyard.suites.tally import Tally
 
@@ -55,19 +55,28 @@ def read_asking(settings: Mapping[str, Json], kind: type[Settings]) -> Settings:
     return found
 
 
-def request_of(messages: Sequence[Message], asking: Asking, bench: Bench, **more: Any) -> Request:
-    """A request with the common settings."""
+def request_of(item: Item, messages: Sequence[Message], asking: Asking, bench: Bench, **more: Any) -> Request:
+    """A request with the common settings.
+
+    Above temperature 0 each item and repetition has a seed of its own: with one seed for all, engines draw the
+    same number for every prompt, and all answers would be lucky or unlucky together.
+    """
     return Request(
         model=bench.model.name,
         messages=tuple(messages),
         max_tokens=asking.max_tokens,
         temperature=asking.temperature,
         top_p=asking.top_p,
-        seed=asking.seed,
+        seed=asking.seed if asking.temperature == 0 else seed_of(item, asking.seed),
         think=asking.think,
         context=asking.context,
         **more,
     )
+
+
+def seed_of(item: Item, seed: int) -> int:
+    """31 bits that an item, its repetition and the run's seed determine."""
+    return int(content_hash([seed, item.id, item.repetition or 0])[:8], 16) >> 1
 
 
 def graded_stage(name: str, items: Iterable[Item], bench: Bench, asking: Asking, tally: Tally) -> Stage:
