@@ -58,8 +58,8 @@ def read_asking(settings: Mapping[str, Json], kind: type[Settings]) -> Settings:
 def request_of(item: Item, messages: Sequence[Message], asking: Asking, bench: Bench, **more: Any) -> Request:
     """A request with the common settings.
 
-    Above temperature 0 each item and repetition has a seed of its own: with one seed for all, engines draw the
-    same number for every prompt, and all answers would be lucky or unlucky together.
+    Above temperature 0 each item and repetition has a seed of its own: with one seed for all, engines draw
+    the same number for every prompt, and all answers would be lucky or unlucky together.
     """
     return Request(
         model=bench.model.name,

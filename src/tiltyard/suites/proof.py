@@ -1,0 +1,27 @@
+"""A suite's content proves itself: the reference answer of each item gets full marks, an empty one none.
+
+`tiltyard verify` goes through the proofs of every suite; a suite offers them by a method `proofs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from tiltyard.records import Item, ToolCall
+
+
+class Proof(NamedTuple):
+    """An item with an answer that deserves full marks."""
+
+    item: Item
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@runtime_checkable
+class Provable(Protocol):
+    """A suite that can prove its content."""
+
+    def proofs(self) -> Iterator[Proof]:
+        """Every item of the shipped content once. Raises UsageError for content that is broken."""
