@@ -15,6 +15,7 @@ from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load
 from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Model, Record, Request
 from tiltyard.servers import Server
+from tiltyard.stats.pairing import Scores
 
 SUITES: Mapping[str, str] = {
     "speed": "tiltyard.suites.speed:Speed",
@@ -31,6 +32,7 @@ class Bench(Record, frozen=True):
     model: Model
     settings: Mapping[str, Json]
     calibration: Mapping[str, Json] | None = None
+    opponent: Scores | None = None  # another run's scores, where `stop_when` is `decided`
 
 
 class Patience(Record, frozen=True):

@@ -15,6 +15,7 @@ from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Item, Json, Message, Record, Request, content_hash
 from tiltyard.suites import Bench, Patience, Stage
+from tiltyard.suites.stopping import Stopping, checked_rule
 from tiltyard.suites.tally import Tally
 
 MOST = 1_000_000_000
@@ -48,10 +49,7 @@ def read_asking(settings: Mapping[str, Json], kind: type[Settings]) -> Settings:
         found = msgspec.convert(dict(settings), kind)
     except msgspec.ValidationError as error:
         raise UsageError(f"a setting cannot be meant: {error}") from None
-    if found.repeats > 1 and found.temperature == 0.0:
-        raise UsageError(
-            "repeats at temperature 0 ask the same thing again", "give --temperature 0.7, or no --repeats"
-        )
+    checked_rule(found.stop_when)
     return found
 
 
@@ -79,14 +77,25 @@ def seed_of(item: Item, seed: int) -> int:
     return int(content_hash([seed, item.id, item.repetition or 0])[:8], 16) >> 1
 
 
-def graded_stage(name: str, items: Iterable[Item], bench: Bench, asking: Asking, tally: Tally) -> Stage:
-    """A stage that asks every item once and keeps the tally only; `replace` adds `expected` and `decided`."""
+def graded_stage(
+    name: str, items: Iterable[Item], bench: Bench, asking: Asking, tally: Tally, asks: int | None = None
+) -> Stage:
+    """A stage that asks every item once and keeps the tally only; `replace` adds `expected`.
+
+    `asks`: how often each item is asked under one `number`; as often as `repeats` says unless given. With
+    `stop_when` the items must come in random order (`order_of`), all repetitions of one item together.
+    """
     streams = asking.concurrency or bench.server.info.slots or 1
+    rule = checked_rule(asking.stop_when)
+    tally.repeats = asking.repeats
+    if rule is not None and tally.stopping is None:
+        tally.stopping = Stopping(rule, asks or asking.repeats, bench.opponent)
     return Stage(
         name=name,
         load=Load(concurrency=streams, stop=Stop(count=MOST)),
         items=items,
         tally=tally.add,
+        decided=None if tally.stopping is None else tally.stopping.decided,
         patience=Patience(
             retries=asking.retries,
             retry_delay_s=asking.retry_delay_s,

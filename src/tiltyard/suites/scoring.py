@@ -13,6 +13,8 @@ from tiltyard.records import Json
 from tiltyard.stats.bootstrap import bootstrap_mean
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
+from tiltyard.stats.repeats import repeats_of
+from tiltyard.stats.sequential import always_valid
 from tiltyard.suites import StageResult
 from tiltyard.suites.tally import OUTCOMES, SPEEDS, UNJUDGED, Tally
 
@@ -33,6 +35,7 @@ def summarise_graded(
     requests = of_endings(endings)
     return {
         **scored(tally, chosen),
+        "ci_method": ci_method(tally, chosen),
         "groups": by_group(tally, chosen),
         "rules": dict(tally.rules.most_common()),
         "cap_hit": rate(tally.cut, endings["ok"]),
@@ -52,6 +55,8 @@ def summarise_graded(
         "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
         "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
         "speed": {name: as_json(figure(tally.speeds[name])) for name in SPEEDS},
+        "repeats": repeated(tally, chosen),
+        "stopping": None if tally.stopping is None else tally.stopping.summary(),
     }
 
 
@@ -61,8 +66,7 @@ def scored(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
     score            mean over all that were answered: unsupported and error left out; null without any
     score_completed  mean over those with a verdict on content: correct, partial, wrong
     bounds           of the score over all n, every attempt without such a verdict wrong, or every one right
-    ci95             of the score: Wilson's where each item was asked once and nothing is partial, else a
-                     bootstrap over items
+    ci95             of the score, by `ci_method`
     """
     names = [OUTCOMES[tally.verdicts[place]] for place in chosen]
     answered = [p for p, name in zip(chosen, names, strict=True) if name not in UNJUDGED]
@@ -83,11 +87,42 @@ def interval_of(tally: Tally, places: Sequence[int]) -> list[float] | None:
     """The 95 % interval of the mean score of some attempts, whose items are the independent units."""
     scores = [tally.scores[place] for place in places]
     items = [tally.items[place] for place in places]
-    if all(score in (0.0, 1.0) for score in scores) and len(set(items)) == len(items):
+    method = ci_method(tally, places)
+    if method == "always_valid":
+        means = by_item(scores, items)
+        found = always_valid(math.fsum(means), len(means))
+    elif method == "wilson":
         found = wilson(round(math.fsum(scores)), len(scores))
     else:
         found = bootstrap_mean(scores, clusters=items)
     return None if found is None else [found.low, found.high]
+
+
+def ci_method(tally: Tally, places: Sequence[int]) -> str:
+    """What `ci95` is made with: always_valid where the run may end early; wilson where each item was asked
+    once and nothing is partial; bootstrap over items else.
+    """
+    if tally.stopping is not None:
+        return "always_valid"
+    answered = [p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
+    plain = all(tally.scores[p] in (0.0, 1.0) for p in answered)
+    return "wilson" if plain and len({tally.items[p] for p in answered}) == len(answered) else "bootstrap"
+
+
+def by_item(scores: Sequence[float], items: Sequence[int]) -> list[float]:
+    """The mean score of each item."""
+    found: dict[int, list[float]] = {}
+    for score, item in zip(scores, items, strict=True):
+        found.setdefault(item, []).append(score)
+    return [math.fsum(values) / len(values) for values in found.values()]
+
+
+def repeated(tally: Tally, chosen: Sequence[int]) -> Mapping[str, Json] | None:
+    """What repetitions of the same items show (`stats/repeats.py`); None where nothing was asked twice."""
+    if tally.repeats < 2:
+        return None
+    answered = [p for p in chosen if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
+    return repeats_of([tally.items[p] for p in answered], [tally.scores[p] for p in answered], tally.repeats)
 
 
 def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:

@@ -12,6 +12,7 @@ from typing import get_args
 
 from tiltyard.records import Attempt, Grade, Item, Outcome
 from tiltyard.settings import hide_keys
+from tiltyard.suites.stopping import Stopping
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never score, in either direction
@@ -37,6 +38,8 @@ class Tally:
         self.flags: dict[str, array[float]] = {}  # what the judge saw, NaN where it said nothing
         self.speeds = {name: array("f") for name in SPEEDS}
         self.prompt_tokens = self.output_tokens = self.reasoning_tokens = 0
+        self.repeats = 1  # how often the settings ask each item
+        self.stopping: Stopping | None = None  # takes every grade too, where the run may end early
         self.cut = self.thought = 0  # attempts that hit the limit; that held reasoning
 
     @property
@@ -55,6 +58,8 @@ class Tally:
         group = str(item.spec.get("group", ""))
         self.groups.append(self.group_names.setdefault(group, len(self.group_names)))
         self.add_flags(grade.details)
+        if self.stopping is not None:
+            self.stopping.take(item, attempt)
         ending = last.ending if last is not None else "cancelled"
         self.endings[ending] += 1
         for name, values in self.speeds.items():

@@ -1,0 +1,79 @@
+"""What asking the same item several times shows: luck, reliability, and the noise of a server.
+
+Leaves out intervals of the mean score, which need to know that repetitions of an item hang together
+(`bootstrap.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from tiltyard.records import Json
+from tiltyard.stats.figures import mean_interval
+from tiltyard.stats.proportions import wilson
+
+
+def pass_at(k: int, tries: int, right: int) -> float:
+    """Chance that at least one of k tries is right, from `right` of `tries`: 1 - C(n - c, k) / C(n, k).
+
+    The unbiased estimator (Chen and others 2021, arXiv 2107.03374). ValueError unless 1 <= k <= tries.
+    """
+    _check(k, tries, right)
+    return 1.0 - math.comb(tries - right, k) / math.comb(tries, k)
+
+
+def pass_every(k: int, tries: int, right: int) -> float:
+    """Chance that all of k tries are right, pass^k: C(c, k) / C(n, k), unbiased (Yao and others 2024,
+    arXiv 2406.12045). ValueError unless 1 <= k <= tries.
+    """
+    _check(k, tries, right)
+    return math.comb(right, k) / math.comb(tries, k)
+
+
+def _check(k: int, tries: int, right: int) -> None:
+    if not 1 <= k <= tries or not 0 <= right <= tries:
+        raise ValueError(f"no share of {k} out of {tries} tries with {right} right")
+
+
+def repeats_of(items: Sequence[int], scores: Sequence[float], k: int) -> dict[str, Json]:
+    """Figures over the items that were answered k times or more; a try is right when its score is 1.
+
+    pass_at, pass_every  means over items for 1 and k (and powers of two between), each with the t interval of
+                         the items' values
+    flips                share of items whose tries were not all of one score, with Wilson's interval: at
+                         temperature 0 the noise floor of server and engine, else the model's own variety
+    flip_chance          chance that two tries of one item differ in score, mean over items
+    """
+    tries: dict[int, list[float]] = {}
+    for item, score in zip(items, scores, strict=True):
+        tries.setdefault(item, []).append(score)
+    full = [values for values in tries.values() if len(values) >= k]
+    sizes = sorted({1, k, *(2**power for power in range(1, 12) if 2**power < k)})
+    counts = [(len(values), sum(value >= 1.0 for value in values)) for values in full]
+    flipped = sum(len(set(values)) > 1 for values in full)
+    share = wilson(flipped, len(full))
+    return {
+        "k": k,
+        "items": len(full),
+        "pass_at": {str(size): _mean([pass_at(size, n, c) for n, c in counts]) for size in sizes},
+        "pass_every": {str(size): _mean([pass_every(size, n, c) for n, c in counts]) for size in sizes},
+        "flips": {
+            "value": flipped / len(full) if full else None,
+            "ci95": None if share is None else [share.low, share.high],
+            "n": len(full),
+        },
+        "flip_chance": _mean([_differ(values) for values in full])["value"],
+    }
+
+
+def _mean(values: Sequence[float]) -> Mapping[str, Json]:
+    found = mean_interval(values)
+    bounds = None if found is None else [max(found.low, 0.0), min(found.high, 1.0)]
+    return {"value": math.fsum(values) / len(values) if values else None, "ci95": bounds}
+
+
+def _differ(values: Sequence[float]) -> float:
+    """Share of the pairs of different tries that differ in score."""
+    alike = sum(math.comb(values.count(value), 2) for value in set(values))
+    return 1.0 - alike / math.comb(len(values), 2)

@@ -1,0 +1,154 @@
+"""When may a run end early? Intervals and verdicts that hold whenever one looks.
+
+A fixed-size interval read after every answer, and believed at the first lucky one, promises too much. These
+keep their 5 % over all looks together, at any moment, by Ville's inequality: the capital of a fair game
+exceeds 20 times the stake with probability 1/20 at most. Leaves out who asks, and what is asked
+(`suites/stopping.py`); docs/statistics.md has the simulations.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from tiltyard.records import Record
+from tiltyard.stats.figures import Interval
+
+Direction = Literal["better", "worse"]
+
+_LEAST = 10  # scores before a rule is looked at
+_STEPS = 60  # bisections: far below what a float distinguishes
+_CLOSE = 2.0  # of two models: gains and losses are more often alike than one-sided
+
+
+class Rule(Record, frozen=True):
+    """When to stop. `width` is the full width of the 95 % interval of the score, 0 to 1."""
+
+    kind: Literal["decided", "width"]
+    width: float | None = None
+
+
+def rule_of(text: str) -> Rule:
+    """Read `decided` or `width=0.02`; raises ValueError that says what is meant."""
+    name, given, value = text.strip().partition("=")
+    if name == "decided" and not given:
+        return Rule(kind="decided")
+    try:
+        width = float(value)
+    except ValueError:
+        width = math.nan
+    if name != "width" or not 0.001 <= width < 1:
+        raise ValueError(f"{text!r} is no rule: `decided`, or `width=W` with W from 0.001 to below 1")
+    return Rule(kind="width", width=width)
+
+
+def log_capital(successes: float, failures: float, p: float, prior: float = 1.0) -> float:
+    """Log of a gambler's capital, 1 at the start, who bets against "the mean is p" on scores in 0..1.
+
+    Robbins' mixture (1970): the likelihood ratio of a Bernoulli(q) to a Bernoulli(p), averaged over
+    q ~ Beta(prior, prior), is B(a + s, a + f) / B(a, a) / (p^s (1 - p)^f). For 0 and 1 it is a martingale;
+    for any scores in 0..1 with mean p a supermartingale, since (q/p)^x ((1-q)/(1-p))^(1-x) is convex in x and
+    so at most x q/p + (1 - x)(1-q)/(1-p), whose mean is 1 (Howard, Ramdas, McAuliffe and Sekhon 2021,
+    Annals of Statistics 49(2), sub-Bernoulli processes).
+    """
+    mixed = _log_beta(prior + successes, prior + failures) - _log_beta(prior, prior)
+    against = 0.0
+    if successes > 0:
+        against += successes * math.log(p) if p > 0 else -math.inf
+    if failures > 0:
+        against += failures * math.log1p(-p) if p < 1 else -math.inf
+    return mixed - against
+
+
+def always_valid(total: float, n: int, level: float = 0.95) -> Interval | None:
+    """An interval of the mean of scores in 0..1 that is valid at every n at once.
+
+    `total` is the sum of n scores. With probability `level` all such intervals of one sequence hold the mean,
+    so one may look after every score and stop at will. None without a score.
+    """
+    if n <= 0:
+        return None
+    if not -1e-9 <= total <= n + 1e-9:
+        raise ValueError(f"{n} scores in 0..1 do not add up to {total}")
+    wins = min(max(total, 0.0), float(n))
+    mean, limit = wins / n, -math.log(1.0 - level)
+    low = 0.0 if wins == 0 else _border(wins, n - wins, mean, 0.0, limit)
+    high = 1.0 if wins == n else _border(wins, n - wins, mean, 1.0, limit)
+    return Interval(low, high)
+
+
+def _border(wins: float, losses: float, inside: float, outside: float, limit: float) -> float:
+    """Where the capital crosses the limit between a mean that is believed and one that is not."""
+    for _ in range(_STEPS):
+        middle = (inside + outside) / 2
+        if log_capital(wins, losses, middle) >= limit:
+            outside = middle
+        else:
+            inside = middle
+    return outside
+
+
+def log_evidence(gains: float, losses: float) -> float:
+    """Log of the evidence against a tie, from the sums of the gains and losses of pairs, each in 0..1.
+
+    A bet of a share t of the capital on every difference d multiplies it by 1 + t d, whose mean is 1 where
+    the mean of d is 0. 1 + t d is at least (1 + t)^d for d >= 0 and (1 - t)^-d for d < 0, so with shares
+    spread over -1..1 as 1 - t^2 the capital is at least B(2 + gains, 2 + losses) / B(2, 2) / 0.5^(gains +
+    losses): `log_capital` at one half; exact where differences are -1, 0 and 1 (McNemar's case).
+    """
+    return log_capital(gains, losses, 0.5, _CLOSE)
+
+
+class Sequential:
+    """Takes the score of one item after the other, and the opponent's of the same item where there is one.
+
+    A few numbers of memory; `decided` looks again only after 2 % more scores. Items come in random order.
+    """
+
+    def __init__(self, rule: Rule, level: float = 0.95) -> None:
+        self.rule, self.level = rule, level
+        self.n = self.pairs = 0
+        self.total = self.gains = self.losses = 0.0
+        self._next_look = _LEAST
+        self._decided = False
+
+    def add(self, score: float, opponent: float | None = None) -> None:
+        """Count one item; scores are 0..1, else ValueError."""
+        for value in (score, opponent):
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise ValueError(f"a score is 0 to 1, not {value}")
+        self.n += 1
+        self.total += score
+        if opponent is not None:
+            self.pairs += 1
+            self.gains += max(score - opponent, 0.0)
+            self.losses += max(opponent - score, 0.0)
+
+    def decided(self) -> bool:
+        """May the run end? Looked at now and then, so it may be a few scores late; never unsaid."""
+        if not self._decided and self.n >= self._next_look:
+            self._next_look = self.n + max(1, self.n // 50)
+            self._decided = self.direction() is not None if self.rule.kind == "decided" else self._narrow()
+        return self._decided
+
+    def _narrow(self) -> bool:
+        found = self.interval()
+        return found is not None and self.rule.width is not None and found.high - found.low <= self.rule.width
+
+    def interval(self) -> Interval | None:
+        """Of the mean score, valid at every moment (`always_valid`)."""
+        return always_valid(self.total, self.n, self.level)
+
+    def direction(self) -> Direction | None:
+        """Is the mean score better or worse than the opponent's? None: cannot be told (yet)."""
+        if log_evidence(self.gains, self.losses) < -math.log(1.0 - self.level):
+            return None
+        return "better" if self.gains > self.losses else "worse"
+
+    def p_value(self) -> float | None:
+        """Of "both are equally good", valid at every moment: one over the evidence. None without pairs."""
+        return min(1.0, math.exp(-log_evidence(self.gains, self.losses))) if self.pairs else None
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
