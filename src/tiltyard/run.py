@@ -112,13 +112,14 @@ async def run_job(
                 session=claim.session,
                 record=writer.put,
                 done=store.done(claim.run.id) if claim.resumed else {},
+                failed=store.failed(claim.run.id) if claim.resumed else {},
                 tries=store.tries(claim.run.id) if claim.resumed else {},
                 meter=meter,
                 teller=teller,
                 timeouts=plan.timeouts,
             )
             await put_through(suite, bench, sitting, results)
-            state = "finished"
+            state = "failed" if any(result.gave_up for result in results) else "finished"
         except asyncio.CancelledError:
             state = "interrupted"
             raise

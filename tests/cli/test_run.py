@@ -170,6 +170,40 @@ def test_interrupting_ends_soon_keeps_everything_and_the_same_command_goes_on(
     assert exactly_once(clean_env, summary["run_id"]) == 60
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_interrupting_the_baseline_ends_soon(sim: str, clean_env: dict[str, str], tmp_path: Path) -> None:
+    command = ["run", "speed", "--server", sim, "--dialect", "openai", "-m", "fast", "--baseline", "60"]
+    process = start([*command, "--json"], clean_env, tmp_path)
+    assert process.stdout is not None
+    assert any(b"idle machine" in line for line in process.stdout)
+    time.sleep(0.3)  # into the middle of it
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130, err
+    assert b"the same command carries on" in err
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["state"], last["requests"]["total"]) == ("summary", "interrupted", 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_a_soak_that_was_interrupted_runs_what_is_left(
+    tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """At a fixed rate the number of requests tells how long it ran: none of the start times comes twice."""
+    command = fixed(sim, "fast", "--rate", "20", "--seconds", "3", "--output-tokens", "4", "--json")
+    process = start(command, clean_env, tmp_path)
+    wait_for_progress(process)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=10)
+    kept = json.loads(out.splitlines()[-1])["requests"]["ok"]
+    assert 0 < kept < 60
+    summary = tiltyard(*command).summary()
+    assert summary["state"] == "finished"
+    assert summary["requests"]["ok"] == 60
+    assert exactly_once(clean_env, summary["run_id"]) == 60
+    assert tiltyard(*command).summary()["cached"] is True
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_killed_at_twenty_random_moments_no_attempt_is_lost_or_doubled(

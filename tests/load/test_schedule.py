@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from typing import Any
 
 import pytest
 
 from tiltyard.errors import UsageError
-from tiltyard.load.schedule import SECOND, Load, Stop, doubling, start_offsets_ns
+from tiltyard.load.schedule import SECOND, Load, Stop, doubling, left_of, start_offsets_ns
 
 STOP = Stop(count=10_000)
 
@@ -82,3 +82,37 @@ def test_a_load_without_an_end_is_refused() -> None:
 def test_doubling_ends_with_the_last() -> None:
     assert list(doubling(1, 12)) == [1, 2, 4, 8, 12]
     assert list(doubling(1, 1)) == [1]
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        Load(kind="constant", rate=7.0, stop=Stop(seconds=4.0)),
+        Load(kind="poisson", rate=7.0, seed=3, stop=Stop(seconds=4.0)),
+        Load(kind="ramp", rate=2.0, rate_to=12.0, stop=Stop(seconds=4.0)),
+        Load(kind="burst", rate=8.0, burst=3, stop=Stop(seconds=4.0)),
+    ],
+    ids=lambda load: load.kind,
+)
+def test_an_open_load_goes_on_where_it_was_left(load: Load) -> None:
+    """Both sittings together have the start times of one that was not interrupted."""
+    limit = 4 * SECOND
+    whole = list(takewhile(lambda t: t < limit, start_offsets_ns(load) or ()))
+    for already in range(1, len(whole)):
+        left = left_of(load, already, spent_s=99.0)
+        assert left is not None
+        spent = round(left.spent_s * SECOND)
+        assert spent == whole[already]
+        rest = list(islice(start_offsets_ns(left) or (), len(whole) - already + 1))
+        assert [t + spent for t in rest[:-1]] == whole[already:]
+        assert rest[-1] + spent >= limit
+    assert left_of(load, len(whole), spent_s=0.0) is None
+
+
+def test_a_closed_loop_goes_on_for_the_time_that_is_left() -> None:
+    load = Load(concurrency=4, stop=Stop(count=100, seconds=60.0))
+    left = left_of(load, 30, spent_s=25.0)
+    assert left is not None
+    assert (left.stop.count, left.spent_s, left.skip) == (70, 25.0, 0)
+    assert left_of(load, 100, spent_s=25.0) is None
+    assert left_of(load, 30, spent_s=60.0) is None

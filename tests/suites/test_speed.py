@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.suites.speed_runs import FAST, Ran, run_speed
 from tiltyard.errors import UsageError
 from tiltyard.servers.simulator import SimModel
+from tiltyard.suites.observed import observed
 from tiltyard.suites.speed import PROFILES, Speed, load_profile
 from tiltyard.suites.speed.options import SpeedSettings, read_settings
 from tiltyard.suites.speed.trial import wanted_tokens
@@ -297,3 +298,32 @@ def test_wanted_sizes_are_in_the_items_names() -> None:
     assert wanted_tokens("pp512-tg1-d4096") == 4608
     assert wanted_tokens("text-abc-tg1") is None
     assert wanted_tokens("pp0-tg128") is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"profile": "soak", "seconds": 600.0, "concurrency": 2}])
+def test_a_server_that_only_fails_is_not_asked_for_ever(settings: dict[str, Any]) -> None:
+    ran = run_speed(
+        {"output_tokens": 8, "prompt": "Hi.", **settings}, dialect="openai", faults=("error_500",)
+    )
+    assert 8 <= ran.summary["requests"]["total"] <= 12  # those under way are waited for
+    assert ran.summary["requests"]["ok"] == 0
+    assert ran.summary["gave_up"]
+    assert observed(ran.results)[0].startswith(f"{ran.results[0].stage.name}: stopped after failures alone")
+
+
+def test_fixed_sends_what_was_asked_even_to_a_server_that_only_fails() -> None:
+    settings = {"profile": "fixed", "requests": 30, "output_tokens": 8, "prompt": "Hi."}
+    ran = run_speed(settings, dialect="openai", faults=("error_500",))
+    assert ran.summary["endings"] == {"http_error": 30}
+    assert not ran.summary["gave_up"]
+
+
+def test_one_success_is_hope_enough() -> None:
+    settings = {"requests": 24, "output_tokens": 8, "prompt": "Hi."}
+    failing = tuple(
+        f"error_500@{number}" for number in range(1, 24) if number != 7
+    )  # the warm-up is the first
+    ran = run_speed(settings, dialect="openai", faults=failing)
+    assert ran.summary["requests"]["total"] == 24
+    assert ran.summary["requests"]["ok"] == 3
+    assert not ran.summary["gave_up"]

@@ -289,3 +289,8 @@ def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -
                 f"({', '.join(endings) or 'none was sent'})" + (f": {reason}" if reason else ""),
                 f"`tiltyard show {summary['run_id']}` has each reason; --min-success sets the share",
             )
+        if summary.get("gave_up"):
+            raise RunFailed(
+                f"{summary['model']}: a part was given up, since nothing but failures came back",
+                f"`tiltyard show {summary['run_id']}` has each reason; the same command asks again",
+            )

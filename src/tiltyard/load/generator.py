@@ -69,7 +69,9 @@ class _Driver:
         self.late_ns = array("q")
         stop = load.stop
         self.most = stop.count
-        self.until = None if stop.seconds is None else self.began + round(stop.seconds * SECOND)
+        self.until = (
+            None if stop.seconds is None else self.began + round((stop.seconds - load.spent_s) * SECOND)
+        )
 
     def over(self, now: int) -> bool:
         """Does nothing more start?"""

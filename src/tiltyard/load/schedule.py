@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from typing import Literal
+
+from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Record
@@ -58,6 +60,8 @@ class Load(Record, frozen=True, kw_only=True):
     rate_to: float | None = None
     burst: int = 1
     seed: int = 0
+    skip: int = 0  # start times that an earlier sitting has used; an open load goes on behind them
+    spent_s: float = 0.0  # of `stop.seconds`, by then
     stop: Stop
 
     def __post_init__(self) -> None:
@@ -75,7 +79,38 @@ class Load(Record, frozen=True, kw_only=True):
 
 
 def start_offsets_ns(load: Load) -> Iterator[int] | None:
-    """Start times in ns after the beginning, endless and non-decreasing; None for a closed loop."""
+    """Start times in ns after the beginning, endless and non-decreasing; None for a closed loop.
+
+    Those that `skip` leaves out are taken off the others: the first is due at once.
+    """
+    offsets = all_offsets_ns(load)
+    if offsets is None or not load.skip:
+        return offsets
+    first = next(offsets := islice(offsets, load.skip, None))
+    return (offset - first for group in ((first,), offsets) for offset in group)
+
+
+def left_of(load: Load, already: int, spent_s: float) -> Load | None:
+    """What is left to do of a load of which `already` requests were answered over `spent_s` seconds; None:
+    nothing.
+
+    An open load has spent what its schedule says, whatever the clock: so none of its start times comes twice.
+    """
+    stop = load.stop
+    if stop.count is not None:
+        if already >= stop.count:
+            return None
+        stop = replace(stop, count=stop.count - already)
+    offsets = all_offsets_ns(load)
+    if offsets is not None:
+        spent_s = next(islice(offsets, already, None)) / SECOND
+    if stop.seconds is not None and spent_s >= stop.seconds:
+        return None
+    return replace(load, stop=stop, skip=0 if offsets is None else already, spent_s=spent_s)
+
+
+def all_offsets_ns(load: Load) -> Iterator[int] | None:
+    """Every start time of an open load, from its very beginning; None for a closed loop."""
     if load.kind == "constant":
         return constant_offsets(load.rate or 1.0)
     if load.kind == "poisson":

@@ -68,4 +68,4 @@ def steady_output_tps(attempts: Sequence[Attempt], streams: int) -> Figure:
         places = [bisect_right(times, bound) for bound in bounds]
         for i in range(SLICES):
             tokens[i] += each * (places[i + 1] - places[i])
-    return figure([n / span * 1e9 for n in tokens])
+    return figure([n / span * 1e9 for n in tokens] if any(tokens) else [])

@@ -347,6 +347,11 @@ class Store:
         where = f" AND NOT failed_outside AND {_NEWEST_TRY}"
         return {(a.stage, a.item_id, a.repetition): a for a in self._attempts(run_id, where, True)}
 
+    def failed(self, run_id: str) -> dict[Key, Attempt]:
+        """What is asked again while there is time: items whose newest try failed for outside reasons."""
+        where = f" AND failed_outside AND {_NEWEST_TRY}"
+        return {(a.stage, a.item_id, a.repetition): a for a in self._attempts(run_id, where, True)}
+
     def done_keys(self, run_id: str) -> set[Key]:
         """The keys of `done`, without reading the attempts."""
         with self.reading() as db:

@@ -35,6 +35,9 @@ class Bench(Record, frozen=True):
     opponent: Scores | None = None  # another run's scores, where `stop_when` is `decided`
 
 
+HOPELESS_TIMEOUTS = 3  # each of them takes minutes
+
+
 class Patience(Record, frozen=True):
     """What a stage does about a request that failed on its way, and how long it rests between batches."""
 
@@ -42,6 +45,7 @@ class Patience(Record, frozen=True):
     retry_delay_s: float = 2.0
     pause_s: float = 0.0  # after every batch of the load's `concurrency`; the next waits for all of them
     give_up_after: int | None = None  # items in a row that nothing could be found out about; None: never
+    hopeless_after: int | None = None  # failures of one kind before any success; 3 where they are timeouts
 
 
 class Stage(Record, frozen=True):

@@ -8,12 +8,9 @@ must not spend its time on answers that are already in. `record` takes the attem
 from __future__ import annotations
 
 import asyncio
-import gc
 import traceback
-from array import array
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import NamedTuple
@@ -24,11 +21,10 @@ from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
 from tiltyard.load.recount import recounted
+from tiltyard.load.schedule import Load, left_of
 from tiltyard.records import (
     Attempt,
     Capture,
-    Events,
-    Exchange,
     Grade,
     Item,
     Record,
@@ -37,7 +33,8 @@ from tiltyard.records import (
 )
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import figure, width
-from tiltyard.suites import Bench, Stage, StageResult, Suite
+from tiltyard.suites import HOPELESS_TIMEOUTS, Bench, Stage, StageResult, Suite
+from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.patience import Batches, failed_on_the_way
 from tiltyard.suites.spans import Spans
 from tiltyard.suites.telling import Teller
@@ -45,14 +42,15 @@ from tiltyard.suites.telling import Teller
 Key = tuple[str, str, int]  # stage, item id, repetition
 
 NARROW_LOOKS = 2  # one narrow interval may be luck
+REFUSED_FROM = 400  # HTTP status
 AHEAD = 16  # requests made ahead of time, at least
-COLLECT_EVERY = 200_000  # allocations between two passes of the garbage collector
 BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
 QUIET_NS = 3_000_000  # after an answer, in case the next one ends right behind it
 THICK_NS = 250_000_000  # the longest that answers coming in thick keep one waiting
 PAUSE_S = 0.003
 BUSY_FOR_NS = 10_000_000  # and counts as busy for that long after
 BACKLOG_BYTES = 256 << 20  # unread answers kept while it is
+UNREAD_GRADED = 4  # unread answers per stream, in stages with a tally
 BACKLOG_NS = 5_000_000_000  # and the longest that one of them waits
 
 
@@ -85,6 +83,7 @@ class Sitting(Record, frozen=True):
     meter: ClientMeter
     teller: Teller
     timeouts: Timeouts | None = None
+    failed: Mapping[Key, Attempt] = {}  # what failed in an earlier sitting: asked again while there is time
 
 
 class StageAsker:
@@ -102,12 +101,17 @@ class StageAsker:
         self.attempts: list[Attempt] = []
         self.notes: Counter[str] = Counter()
         self.spans = Spans()
-        self.total = self.lost = 0  # attempts; failures in a row
+        self.total = self.lost = 0  # attempts; failures in a row, in this sitting
+        self.hopeful = False  # has anything ever succeeded here?
+        self.alike: tuple[str, int] = ("", 0)  # the ending of the newest attempts, and how many it has been
+        self.refused: tuple[object, int] = (None, 0)  # the same of answers that need not be read to see it
+        self.promising = False  # has one come that must be read?
         self.already = sum(key[0] == stage.name for key in sitting.done)
         if stage.tally is None:
             for key, attempt in sitting.done.items():
                 if key[0] == stage.name:
                     self.take(None, attempt)
+        self.lost = 0
         self.batches = Batches(stage.load.concurrency, stage.patience.pause_s)
         self.narrow_at = 0  # number of attempts at which the width was last looked at
         self.narrow_looks = 0
@@ -159,8 +163,16 @@ class StageAsker:
         else:
             tried = patience.retries
         self.hand_over(Answer(question, capture, now_ns(), tried + 1))
+        self.look_at(capture)
         self.batches.leave()
         return True
+
+    def look_at(self, capture: Capture) -> None:
+        """Count refusals from the beginning, before they are read; a server may refuse faster than that."""
+        if not capture.failure and (capture.status or 0) < REFUSED_FROM:
+            self.promising = True
+        how = (capture.failure, capture.status)
+        self.refused = (how, self.refused[1] + 1 if how == self.refused[0] else 1)
 
     def hand_over(self, answer: Answer) -> None:
         """To be read when there is time."""
@@ -177,6 +189,9 @@ class StageAsker:
             attempt.grade is None or attempt.grade.outcome == "error"
         )
         self.lost = self.lost + 1 if failed else 0
+        self.hopeful = self.hopeful or not failed
+        ending = attempt.exchanges[-1].ending
+        self.alike = (ending, self.alike[1] + 1 if ending == self.alike[0] else 1)
         if self.stage.tally is None:
             self.attempts.append(without_words(attempt))
         elif item is not None:
@@ -227,12 +242,25 @@ class StageAsker:
                 continue
             before = now_ns()
             await asyncio.sleep(0)
-            if not self.over and self.must_wait(now_ns() - before):
+            if not self.over and not self.crowded and self.must_wait(now_ns() - before):
                 await asyncio.sleep(PAUSE_S)
                 continue
-            oldest = self.unread.popleft()
-            self.unread_bytes -= oldest.capture.size
-            await self.finish(oldest)
+            await self.finish_oldest()
+            while self.crowded:  # without a turn of the loop between them
+                await self.finish_oldest()
+
+    async def finish_oldest(self) -> None:
+        oldest = self.unread.popleft()
+        self.unread_bytes -= oldest.capture.size
+        await self.finish(oldest)
+
+    @property
+    def crowded(self) -> bool:
+        """Are there more unread answers than a stage of any length should keep?
+
+        A graded stage is not about the last token per second, and its memory must not grow.
+        """
+        return self.stage.tally is not None and len(self.unread) > UNREAD_GRADED * self.stage.load.concurrency
 
     def must_wait(self, turn_ns: int) -> bool:
         """Is something more urgent than reading the oldest answer under way? `turn_ns` took the loop's turn.
@@ -255,7 +283,7 @@ class StageAsker:
             wall_s=self.spans.wall_s,
             total=self.total,
             notes=self.notes,
-            gave_up=self.gave_up,
+            gave_up=self.gave_up and (self.stage.expected is None or self.total < self.stage.expected),
         )
 
     def end(self) -> None:
@@ -273,9 +301,30 @@ class StageAsker:
 
     @property
     def gave_up(self) -> bool:
-        """Have too many in a row failed to go on?"""
-        most = self.stage.patience.give_up_after
-        return most is not None and self.lost >= most
+        """Have too many in a row failed to go on, or has nothing else happened since the beginning?"""
+        patience = self.stage.patience
+        if patience.give_up_after is not None and self.lost >= patience.give_up_after:
+            return True
+        if patience.hopeless_after is None or self.hopeful:
+            return False
+        (ending, times), refused = self.alike, 0 if self.promising else self.refused[1]
+        times = min(times, self.lost)
+        late = ending.startswith("timeout") and times >= HOPELESS_TIMEOUTS
+        return late or max(times, refused) >= patience.hopeless_after
+
+    def left(self) -> Load | None:
+        """What is left of the stage's load after earlier sittings; None: nothing. Of a stage whose time is
+        over, what failed has failed.
+        """
+        failed = [attempt for key, attempt in self.sitting.failed.items() if key[0] == self.stage.name]
+        spans = Spans()
+        for attempt in (*self.attempts, *failed):
+            spans.add(attempt)
+        load = left_of(self.stage.load, self.already, spans.wall_s)
+        if load is None and self.stage.tally is None:
+            for attempt in failed:
+                self.take(None, attempt)
+        return load
 
     def should_stop(self) -> bool:
         """Has the stage decided, given up, or is the interval of the watched figure as narrow as the load's
@@ -318,14 +367,10 @@ async def ask_stage(
     The result is appended to `results` even when the stage is interrupted or fails.
     """
     asker = StageAsker(stage, suite, bench, sitting)
-    sitting.teller.start(stage, already=asker.already)
-    load = stage.load
-    exhausted = False
-    if load.stop.count is not None:
-        left = load.stop.count - asker.already
-        load, exhausted = replace(load, stop=replace(load.stop, count=max(left, 1))), left <= 0
+    load = asker.left()
+    sitting.teller.start(stage, already=asker.already, spent_s=load.spent_s if load else 0.0)
     try:
-        if not exhausted and not (asker.attempts and asker.should_stop()):
+        if load is not None and not (asker.attempts and asker.should_stop()):
             await asker.warm_up()
             while asker.prepare():
                 await asyncio.sleep(0)
@@ -346,36 +391,3 @@ async def ask_stage(
     finally:
         results.append(asker.result())
     return results[-1]
-
-
-def without_words(attempt: Attempt) -> Attempt:
-    """An attempt as a summary needs it: times and measures. Runs are long, and the store has the rest."""
-    return replace(attempt, exchanges=tuple(map(_without_words, attempt.exchanges)))
-
-
-def _without_words(exchange: Exchange) -> Exchange:
-    events, timeline = exchange.events, exchange.timeline
-    return replace(
-        exchange,
-        request=replace(exchange.request, messages=()),
-        timeline=replace(timeline, arrivals_ns=timeline.arrivals_ns[-1:], arrivals_end=()),
-        events=Events(t_ns=array("q", events.t_ns), kinds=events.kinds),
-        text="",
-        reasoning="",
-        tool_calls=(),
-        raw=None,
-    )
-
-
-@contextmanager
-def rare_collections() -> Iterator[None]:
-    """Spare a stage most of the cyclic garbage collector's pauses: attempts pile up, and hold no cycles."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

@@ -32,10 +32,22 @@ WORDS: Mapping[str, str] = {
 
 
 def observed(results: Sequence[StageResult]) -> list[str]:
-    """One sentence for each thing seen, with how often; the most frequent first."""
+    """One sentence for each thing seen, with how often; the most frequent first. Before them, what was given
+    up.
+    """
     seen: Counter[str] = Counter()
     total = 0
     for result in results:
         total += result.total
         seen.update(result.notes)
-    return [f"{WORDS[note]} ({count} of {total})" for note, count in seen.most_common() if note in WORDS]
+    stopped = [gave_up(result) for result in results if result.gave_up]
+    return stopped + [
+        f"{WORDS[note]} ({count} of {total})" for note, count in seen.most_common() if note in WORDS
+    ]
+
+
+def gave_up(result: StageResult) -> str:
+    """What a stage that asked no more has to say."""
+    wanted = result.stage.expected
+    left = "the rest" if wanted is None else f"{wanted - result.total} more"
+    return f"{result.stage.name}: stopped after failures alone; {left} were not asked"

@@ -30,8 +30,9 @@ class Teller:
         """A sentence for a person: what is going on."""
         self.tell({"event": "say", **self.fixed, "text": text})
 
-    def start(self, stage: Stage | None, already: int) -> None:
-        """A stage begins, `already` of its items answered in an earlier sitting."""
+    def start(self, stage: Stage | None, already: int, spent_s: float = 0.0) -> None:
+        """A stage begins, `already` of its items answered in an earlier sitting, over `spent_s` seconds."""
+        self.spent_s = spent_s
         self.stage, self.already = stage, already
         self.done, self.failed = already, 0
         self.began_s = time.monotonic()
@@ -77,5 +78,5 @@ class Teller:
         if stage.expected and new:
             bounds.append((stage.expected - self.done) * elapsed_s / new)
         if stage.load.stop.seconds is not None:
-            bounds.append(max(stage.load.stop.seconds - elapsed_s, 0.0))
+            bounds.append(max(stage.load.stop.seconds - self.spent_s - elapsed_s, 0.0))
         return round(min(bounds), 1) if bounds else None

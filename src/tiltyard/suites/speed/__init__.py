@@ -99,5 +99,6 @@ class Speed:
             "profile": trial.settings.profile,
             **summarise(windows, headline=headline, waits_from=waits_from, slo=profile.limits(trial)),
             "prompt": trial.prompt_report(results),
+            "gave_up": any(result.gave_up for result in results),
             "findings": {**conclusion, "notes": trial.notes},
         }

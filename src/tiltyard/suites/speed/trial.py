@@ -13,11 +13,12 @@ from tiltyard.load.prompts import Filler, Prompts, find_scale, on_target, quiet_
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
 from tiltyard.records import Item, Json, Message, Request, content_hash
-from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites import Bench, Patience, Stage, StageResult
 from tiltyard.suites.speed.options import SpeedSettings
 
 PROMPT_TOKENS = 512
 OUTPUT_TOKENS = 128
+HOPELESS_AFTER = 8  # failures of one kind, and no success
 
 
 class Trial:
@@ -104,9 +105,12 @@ class Trial:
         return Item(id=f"{name}-tg{spec['output_tokens']}{depth}", content_hash=content_hash(spec), spec=spec)
 
     def stage(self, name: str, load: Load, item: Item | None = None, warmup: int = 0) -> Stage:
-        """A stage that asks one item until the load is over."""
+        """A stage that asks one item until the load is over, or nothing but failures has come back."""
         items: Iterable[Item] = repeat(item or self.item())
-        return Stage(name=name, load=load, items=items, warmup=warmup, expected=load.stop.count)
+        patience = Patience(hopeless_after=HOPELESS_AFTER if self.prepared else None)
+        return Stage(
+            name=name, load=load, items=items, warmup=warmup, expected=load.stop.count, patience=patience
+        )
 
     def request(self, item: Item) -> Request:
         """What to send: a fresh prompt of the wanted size, or the given text."""
