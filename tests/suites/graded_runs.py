@@ -1,0 +1,112 @@
+"""A small graded suite, put through the whole run engine against a simulator, with a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from tiltyard.records import Exchange, Grade, Item, Json, Message, Request, content_hash
+from tiltyard.run import Job, Plan, new_run, run_job
+from tiltyard.servers import Address, Server
+from tiltyard.servers.openai import OpenAI
+from tiltyard.servers.simulator import SimConfig, SimModel, running
+from tiltyard.servers.simulator.config import Say
+from tiltyard.store.store import Store
+from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
+from tiltyard.suites.scoring import summarise_graded
+from tiltyard.suites.tally import Tally
+from tiltyard.suites.verdict import settled, was_cut
+
+QUESTIONS = 12
+
+
+class Doubling(Asking, frozen=True):
+    count: int = QUESTIONS
+
+
+class Doubles:
+    """What is twice N? Right is right; a word is unparsed; every third question belongs to `thirds`."""
+
+    name, version = "doubles", "1"
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+
+    async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
+        asking = read_asking(bench.settings, Doubling)
+        stage = graded_stage("doubles", self.items(asking), bench, asking, self.tally)
+        yield replace(stage, expected=asking.count * asking.repeats)
+
+    def items(self, asking: Doubling) -> Iterator[Item]:
+        for repetition in range(asking.repeats):
+            for number in range(asking.count):
+                spec = {"n": number, "number": number, "group": "others" if number % 3 else "thirds"}
+                yield Item(
+                    id=f"q{number}", content_hash=content_hash(number), spec=spec, repetition=repetition
+                )
+
+    def request(self, item: Item, bench: Bench) -> Request:
+        asking = read_asking(bench.settings, Doubling)
+        prompt = f"What is twice <{item.spec['n']}>?"
+        return request_of(item, [Message(role="user", content=prompt)], asking, bench)
+
+    def grade(self, item: Item, exchange: Exchange) -> Grade:
+        grade = settled(exchange)
+        if grade is not None:
+            return grade
+        said = exchange.text.strip()
+        if not said.isdigit():
+            outcome = "truncated" if was_cut(exchange) else "unparsed"
+            return Grade(outcome=outcome, score=0.0, rule="digits")  # type: ignore[arg-type]
+        right = int(said) == 2 * item.spec["n"]
+        return Grade(
+            outcome="correct" if right else "wrong",
+            score=float(right),
+            rule="digits",
+            details={"even": int(said) % 2 == 0, "said": said},
+        )
+
+    def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
+        return summarise_graded(self.tally, results)
+
+
+def clever(**more: Any) -> SimModel:
+    """A model that knows every answer but the ones for 7 (wrong) and 8 (no number)."""
+    known = {n: str(2 * n) for n in range(QUESTIONS)} | {7: "15", 8: "many"}
+    script = tuple(Say(when=f"<{n}>", say=words) for n, words in known.items())
+    settings = {"script": script, "loaded": True, "slots": 8, "prefill_tps": 1e6, "decode_tps": 1e5}
+    return SimModel(name="m", **{**settings, **more})
+
+
+def run_doubles(
+    path: Path, settings: dict[str, Any], *, faults: tuple[str, ...] = (), model: SimModel | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The summary and all events of one run of the suite into the store at `path`."""
+    config = SimConfig(models=(model or clever(),), dialects=("openai",), faults=faults)
+    with running(config) as sim:
+        return asyncio.run(sitting(path, settings, sim.url("openai")))
+
+
+async def sitting(
+    path: Path, settings: dict[str, Any], url: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    events: list[dict[str, Any]] = []
+    server: Server = OpenAI(Address(url=url))
+    suite = Doubles()
+    try:
+        with Store.open(path) as store:
+            model = replace(await server.describe("m"), digest="d")  # the same wherever it is served
+            job = Job(server=server, model=model, suite="doubles", settings=settings)
+            plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=False)
+            claim = store.claim(new_run(plan, job, suite))
+            summary = await run_job(
+                plan, job, suite, claim, (store, lambda event: events.append(dict(event)))
+            )
+    finally:
+        await server.close()
+    return dict(summary), events
