@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.load.exchanges import make_exchange, steady
-from tiltyard.load.metrics import attribute, chunk_gaps_ms, measure, prefill_kind
+from tiltyard.load.metrics import attribute, chunk_gaps_ms, measure, prefill_kind, why_no_rate
 from tiltyard.records import ServerTimings, Usage
 
 
@@ -182,3 +183,31 @@ def test_one_token_has_no_rate_whatever_the_server_divides() -> None:
     native = ServerTimings(source="llamacpp", decode_tokens=1, decode_ms=0.001, decode_tps=1e6)
     m = measure(make_exchange(steady(1), usage=usage(1), timings=native))
     assert (m.decode_tps, m.rate_source, m.ttft_ms) == (None, None, 300)
+
+
+@pytest.mark.parametrize(("clock", "shortest"), [("kernel", 0.4), ("user", 5.0)])
+def test_a_time_that_the_clock_cannot_tell_gives_no_rate(clock: str, shortest: float) -> None:
+    for window, measurable in ((shortest * 0.99, False), (shortest * 1.01, True)):
+        exchange = make_exchange(
+            [(300.0, "c", "a"), (300.0 + window, "c", "b")], usage=Usage(prompt_tokens=9, output_tokens=2)
+        )
+        exchange = replace(exchange, timeline=replace(exchange.timeline, clock=clock))
+        assert (measure(exchange).decode_tps is not None) is measurable
+        assert (measure(exchange).itl_ms is not None) is measurable
+        assert "too short for this clock" in why_no_rate(exchange)
+
+
+def test_a_servers_claim_over_no_time_is_no_rate() -> None:
+    """A simulator without delays says 128 tokens in a nanosecond."""
+    claims = ServerTimings(
+        source="llamacpp", prefill_tokens=512, prefill_ms=1e-6, decode_tokens=128, decode_tps=1.28e11
+    )
+    exchange = make_exchange(
+        [(0.3, "c", "x")], usage=Usage(prompt_tokens=512, output_tokens=128), timings=claims
+    )
+    measures = measure(exchange)
+    assert (measures.decode_tps, measures.server_decode_tps, measures.server_prefill_tps) == (None,) * 3
+    assert measures.prefill_tps == pytest.approx(512 / 0.3 * 1000)
+    assert why_no_rate(exchange) == "the whole answer arrived at once"
+    honest = replace(claims, decode_tps=50.0)  # a proxy held the answer back; the server was there
+    assert measure(replace(exchange, timings=honest)).decode_tps == 50.0

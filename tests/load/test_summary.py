@@ -134,3 +134,16 @@ def test_the_steady_rate_leaves_the_drain_out() -> None:
     assert found.mean == pytest.approx(100, rel=0.02)
     assert found.ci95 is not None
     assert steady_output_tps(attempts(streams[:3]), 2).n == 0
+
+
+def test_what_could_not_be_measured_is_named_with_its_reason() -> None:
+    at_once = [
+        make_exchange([(9.0, "c", "x"), (9.0, "c", "y")], usage=Usage(output_tokens=2)) for _ in range(3)
+    ]
+    found = summarise([Window("s", Load(stop=Stop(count=3)), attempts(at_once), 1.0)])
+    assert found["decode_tps"] is None
+    assert found["unmeasured"]["decode_tps"] == {"requests": 3, "why": "the whole answer arrived at once"}
+    assert found["unmeasured"]["prefill_tps"]["why"] == "nobody counted the prompt's tokens"
+    assert "ttft_ms" not in found["unmeasured"]
+    nothing = summarise([Window("s", Load(stop=Stop(count=3)), (), 1.0)])
+    assert nothing["unmeasured"]["ttft_ms"] == {"requests": 0, "why": "no request ended well"}

@@ -17,6 +17,9 @@ from tiltyard.records import Exchange, Measures, ServerTimings, Timeline, TokenS
 MS = 1e6  # nanoseconds
 TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt
 COLD_SHARE = 0.1
+# a rate needs a time that the clock can tell to a tenth: ten times twice its error at p99
+SHORTEST_NS = {"kernel": 400_000, "user": 5_000_000}
+SHORTEST_MS = 0.4  # of a server's own claims, whatever its clock
 VAGUE = 0.02  # a guessed rate with a larger bias gives way to the server's own
 
 RateSource = Literal["client", "server", "client-chunked"]
@@ -137,21 +140,37 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
 
     N: output tokens. n_first: tokens of the first chunk (`first_chunk_tokens`). `client` when n_first is
     known; when it is a guess the server's own rate is taken if it gave one (`server`), else the guess with
-    its bias (`client-chunked`). None when everything arrived at once or nothing counted the tokens, unless
-    the server did.
+    its bias (`client-chunked`). None when everything arrived within the clock's resolution (`SHORTEST_NS`) or
+    nothing counted the tokens, unless the server did; `why_no_rate` says which.
     """
     server = server_decode_tps(exchange.timings)
     if payload is None or tokens == 1:  # one token has no rate, whatever a server divides
         return Decode(None, None, None)
     events = exchange.events
     window = events.t_ns[payload.last] - events.t_ns[payload.first]
-    if window > 0 and tokens is not None and tokens > 1:
+    if window >= SHORTEST_NS[exchange.timeline.clock] and tokens is not None and tokens > 1:
         first = first_chunk_tokens(events, payload, tokens)
         vague = first.chunked and (first.bias or 0.0) > VAGUE
         if first.after > 0 and (server is None or not vague):
             source: RateSource = "client-chunked" if first.chunked else "client"
             return Decode(first.after / window * 1e9, source, first.bias)
     return Decode(server, None if server is None else "server", None)
+
+
+def why_no_rate(exchange: Exchange) -> str:
+    """Why an exchange that ended well has no decode rate, in words."""
+    payload = find_payload(exchange.events)
+    tokens, _ = output_tokens(exchange, payload)
+    if payload is None:
+        return "nothing of the answer was streamed"
+    if tokens is None:
+        return "nobody counted the tokens"
+    if tokens <= 1:
+        return "one token has no rate"
+    shortest = SHORTEST_NS[exchange.timeline.clock] / MS
+    if payload.chunks < 2:
+        return "the whole answer arrived at once"
+    return f"the whole answer arrived within {shortest:g} ms: too short for this clock"
 
 
 def itl_ms(decode_tps: float | None) -> float | None:
@@ -210,22 +229,33 @@ def load_ms(timings: ServerTimings | None) -> float | None:
 
 
 def server_prefill_tps(timings: ServerTimings | None) -> float | None:
-    """The server's prefill rate: processed tokens / prefill time, else the rate that it prints."""
+    """The server's prefill rate: processed tokens / prefill time, else the rate that it prints. None where it
+    claims a time that no clock tells (`SHORTEST_MS`).
+    """
     if timings is None:
         return None
     if timings.prefill_tokens and timings.prefill_ms:
-        return timings.prefill_tokens / timings.prefill_ms * 1000.0
-    return timings.prefill_tps or None
+        return claimed(timings.prefill_tokens, timings.prefill_tokens / timings.prefill_ms * 1000.0)
+    return claimed(timings.prefill_tokens, timings.prefill_tps)
+
+
+def claimed(tokens: int | None, tps: float | None) -> float | None:
+    """A server's rate, unless the time behind it is too short to be a measurement."""
+    if not tps or (tokens and tokens / tps * 1000.0 < SHORTEST_MS):
+        return None
+    return tps
 
 
 def server_decode_tps(timings: ServerTimings | None) -> float | None:
-    """The server's decode rate by its own definition: as printed, else tokens / decode time."""
+    """The server's decode rate by its own definition: as printed, else tokens / decode time. None where it
+    claims a time that no clock tells (`SHORTEST_MS`).
+    """
     if timings is None:
         return None
     if timings.decode_tps:
-        return timings.decode_tps
+        return claimed(timings.decode_tokens, timings.decode_tps)
     if timings.decode_tokens and timings.decode_ms:
-        return timings.decode_tokens / timings.decode_ms * 1000.0
+        return claimed(timings.decode_tokens, timings.decode_tokens / timings.decode_ms * 1000.0)
     return None
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tiltyard.load.metrics import attribute, chunk_gaps_ms
+from tiltyard.load.metrics import attribute, chunk_gaps_ms, why_no_rate
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
@@ -79,6 +79,7 @@ class Tally:
         self.prefill_sources: Counter[str] = Counter()
         self.rate_bias: float | None = None
         self.total = self.client_bound = 0
+        self.reasons: dict[str, Counter[str]] = {}  # why a figure lacks a request
         self.parts: dict[str, tuple[float, int]] = {}  # where the time went: sum, and how many said so
 
     def add(self, attempt: Attempt) -> None:
@@ -103,6 +104,8 @@ class Tally:
         self.rate_sources[measures.rate_source or "none"] += 1
         if measures.rate_bias is not None:
             self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
+        for name, why in missing(attempt):
+            self.reasons.setdefault(name, Counter())[why] += 1
         for exchange in attempt.exchanges:
             self.split(exchange)
             gaps = chunk_gaps_ms(exchange)
@@ -136,11 +139,44 @@ class Tally:
             "prefill_kinds": {kind: len(values) for kind, values in self.prefill.items()},
         }
 
+    def unmeasured(self) -> dict[str, Json]:
+        """What of the main figures is missing, of how many requests that ended well, and why (the commonest
+        reason).
+        """
+        if not self.endings["ok"]:
+            why = "no request ended well"
+            return {name: {"requests": 0, "why": why} for name in (*MAIN, "chunk_gap_ms", "prefill_tps")}
+        return {
+            name: {"requests": counted.total(), "why": counted.most_common(1)[0][0]}
+            for name, counted in self.reasons.items()
+        }
+
     def failed(self, attempt: Attempt) -> None:
         """Count the reason, while there are not too many different ones."""
         reason = hide_keys(attempt.exchanges[-1].error or "") if attempt.exchanges else ""
         if reason and (reason in self.errors or len(self.errors) < ERRORS_KEPT):
             self.errors[reason] += 1
+
+
+def missing(attempt: Attempt) -> list[tuple[str, str]]:
+    """Main figures that an attempt which ended well does not have, each with the reason."""
+    measures, found = attempt.measures, list[tuple[str, str]]()
+    if measures.ttft_ms is None:
+        found.append(("ttft_ms", "nothing of the answer was streamed"))
+    elif measures.ttfo_ms is None:
+        found.append(("ttfo_ms", "the answer was reasoning alone"))
+    if measures.decode_tps is None:
+        why = why_no_rate(attempt.exchanges[-1])
+        found += [("decode_tps", why), ("itl_ms", why)]
+    if (measures.chunks or 0) < 2:
+        found.append(("chunk_gap_ms", "the answer came in one piece"))
+    if measures.prefill_kind == "warm":
+        found.append(("prefill_tps", "the prompt came from a cache: see prefill_warm_tps"))
+    elif measures.prefill_tps is None:
+        unknown = measures.prompt_tokens is None
+        why = "nobody counted the prompt's tokens" if unknown else "the wait was no longer than the load"
+        found.append(("prefill_tps", why))
+    return found
 
 
 def of_endings(endings: Counter[str]) -> dict[str, int]:
@@ -209,7 +245,8 @@ def summarise(
         **of_window(top, wall_s),
         **top.figures,
         **top.sources(),
-        **waits_of(windows, tallies, waits_from),
+        "unmeasured": top.unmeasured(),
+        **waits_of(windows, tallies, waits_from, top),
         "goodput": None,
         "stages": [of_stage(w, t, slo) for w, t in zip(windows, tallies, strict=True)],
     }
@@ -218,14 +255,18 @@ def summarise(
     return found
 
 
-def waits_of(windows: Sequence[Window], tallies: Sequence[Tally], name: str | None) -> dict[str, Json]:
+def waits_of(
+    windows: Sequence[Window], tallies: Sequence[Tally], name: str | None, top: Tally
+) -> dict[str, Json]:
     """What the stage of that name says about waiting and prefill; nothing where there is none."""
     for window, counted in zip(windows, tallies, strict=True):
         if window.name == name:
             sources = counted.sources()
             found = {key: counted.figures[key] for key in WAITS}
             found |= {key: sources[key] for key in ("prefill_source", "prefill_kinds")}
-            return {**found, "waits_from": name}
+            others = {key: why for key, why in top.unmeasured().items() if key not in WAITS}
+            own = {key: why for key, why in counted.unmeasured().items() if key in WAITS}
+            return {**found, "unmeasured": others | own, "waits_from": name}
     return {}
 
 

@@ -75,9 +75,9 @@ class Narrowing:
         for at in shown:
             column = self.columns[at]
             table.add_column(column.name, justify=column.justify, style=column.style, width=widths[at])
-        tight = self.width(shown, whole=True) > room
+        tight = {at for at in shown if widths[at] < self.least(at, whole=True)}
         for row in self.rows:
-            table.add_row(*(squeezed(row[at]) if tight else row[at] for at in shown))
+            table.add_row(*(squeezed(row[at]) if at in tight else row[at] for at in shown))
         return table
 
     def widths(self, shown: Sequence[int], room: int) -> dict[int, int]:

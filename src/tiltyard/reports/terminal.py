@@ -72,12 +72,18 @@ def _figures(summary: Mapping[str, Json]) -> Narrowing:
         if isinstance(figure, Mapping) and figure.get("mean") is not None:
             rows.append((name, f"[bold]{with_interval(figure)}[/]", unit, f"[dim]{_spread(figure)}[/]"))
         else:
-            rows.append((name, NOTHING, "", "[dim]not measurable here[/]"))
+            rows.append((name, NOTHING, "", f"[dim]{why_not(summary, key)}[/]"))
     for name, value, note in _single_values(summary):
         number_, _, unit = value.partition(" ")
         rows.append((name, number_, unit, f"[dim]{note}[/]" if note else ""))
     left, right = Column("", justify="left"), Column("")
     return Narrowing([left, right, left, left], rows, header=False)
+
+
+def why_not(summary: Mapping[str, Json], key: str) -> str:
+    """Why there is no such figure."""
+    known = (summary.get("unmeasured") or {}).get(key)
+    return clean(str(known["why"]), 120) if known else "not measurable here"
 
 
 def came_by_schedule(summary: Mapping[str, Json]) -> bool:
