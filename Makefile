@@ -47,6 +47,7 @@ bench: .venv/.ready
 
 bench-peers: .venv/.ready
 	$(RUN) python -m benchmarks.peers
+	$(RUN) python -m benchmarks.graded_peers
 
 audit: .venv/.ready
 	$(UV) export --frozen --all-extras --no-emit-project --quiet --output-file .venv/requirements.txt

@@ -130,20 +130,26 @@ def book() -> Iterator[str]:
 
 
 def programs(name: str) -> Path:
-    """Install the tool where it is not yet; the folder of its programs."""
+    """The folder of a tool's programs; it is installed where it is not yet."""
+    return installed(name, PEERS[name].packages)
+
+
+def installed(name: str, packages: Sequence[str]) -> Path:
+    """Install a tool into an environment of its own, once; the folder of its programs."""
     place = HOME / name
     ready = place / ".ready"
     folder = place / ("Scripts" if sys.platform == "win32" else "bin")
     if not ready.exists():
         uv(["venv", "--quiet", "--clear", "--python", sys.executable, str(place)])
-        uv(["pip", "install", "--quiet", "--python", str(folder / "python"), *PEERS[name].packages])
+        uv(["pip", "install", "--quiet", "--python", str(folder / "python"), *packages])
         ready.touch()
     return folder
 
 
-def version(name: str) -> str:
-    code = f"import importlib.metadata as m; print(m.version({PEERS[name].distribution!r}))"
-    python = str(programs(name) / "python")
+def version_of(place: Path, distribution: str) -> str:
+    """The version of a distribution in an environment."""
+    code = f"import importlib.metadata as m; print(m.version({distribution!r}))"
+    python = str(place / ("Scripts" if sys.platform == "win32" else "bin") / "python")
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -205,7 +211,7 @@ def main() -> int:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
             row = median_rows([measure(name) for _ in range(asked.repeat)])
-            found[name] = {"version": version(name), **row}
+            found[name] = {"version": version_of(HOME / name, PEERS[name].distribution), **row}
         except (RuntimeError, OSError, ValueError, LookupError, sqlite3.Error) as error:
             failed += 1
             found[name] = {"failed": f"failed: {error}"}

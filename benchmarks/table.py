@@ -11,6 +11,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RESULTS, PEERS, PAGE = HERE / "results.json", HERE / "peers.json", HERE / "results.md"
+GRADED_PEERS = HERE / "graded_peers.json"
 
 PARTS = {
     "timed": "256 streams, 128 tokens each, TTFT 200 ms, a token every 20 ms; client on one core",
@@ -98,7 +99,7 @@ def ratios(own: Mapping[str, Any], peers: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
+def page(own: Mapping[str, Any], peers: Mapping[str, Any], graded: Mapping[str, Any] | None = None) -> str:
     """The whole page."""
     cores, words = (
         os.cpu_count(),
@@ -125,9 +126,28 @@ def page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
         keys += ["token_error_ms_p99", "lost_tokens"]
         rows = [[number(row.get(key)) for key in keys] for row in own["growth"]]
         lines += ["## Growth: two waves of 128 tokens at 20 ms", "", grid(keys, rows), ""]
+    if own.get("graded"):
+        lines.append(graded_page(own["graded"], graded or {}))
     return "\n".join(lines)
+
+
+GRADED_KEYS = ("items", "wall_s", "cpu_s", "cpu_ms_per_item", "peak_mb")
+
+
+def graded_page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
+    """What grading costs, the peers on the same items beside it."""
+    rows = [["**tiltyard**", *(number(own["mcq"].get(key)) for key in GRADED_KEYS)]]
+    for name, row in peers.items():
+        words = [name, row.get("version") or ""] if "failed" not in row else [name, f"({row['failed']})"]
+        rows.append([" ".join(words).strip(), *(number(row.get(key)) for key in GRADED_KEYS)])
+    lines = ["## Grading: four-option questions, 16 at a time, a server that answers at once", ""]
+    lines += [grid(["tool", *GRADED_KEYS], rows), ""]
+    rows = [[f"`{name}`", *(number(own[name].get(key)) for key in GRADED_KEYS)] for name in ("json", "tools")]
+    lines += ["The other suites on their own items:", "", grid(["suite", *GRADED_KEYS], rows), ""]
+    memory = [[f"`{key}`", number(value)] for key, value in own["memory"].items()]
+    return "\n".join([*lines, "Memory and the number of items:", "", grid(["figure", "value"], memory), ""])
 
 
 def write() -> None:
     """Make the page anew from what has been measured."""
-    PAGE.write_text(page(read(RESULTS), read(PEERS)), encoding="utf-8")
+    PAGE.write_text(page(read(RESULTS), read(PEERS), read(GRADED_PEERS)), encoding="utf-8")
