@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "rm": Entry("tiltyard.cli.results:rm", "Delete runs."),
     "doctor": Entry("tiltyard.cli.doctor:doctor", "Check every part of this set-up; say what to do."),
     "calibrate": Entry("tiltyard.cli.calibrate:calibrate", "Measure the instrument itself on this machine."),
+    "verify": Entry("tiltyard.cli.verify:verify", "Prove the content of the quality suites."),
     "demo": Entry("tiltyard.cli.demo:demo", "See it work on tiny models, without any server."),
     "simulate": Entry("tiltyard.cli.simulate:simulate", "Serve made-up models whose true speed is known."),
     "make-model": Entry("tiltyard.cli.make_model:make_model", "Write a tiny GGUF of known ability."),

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tiltyard.errors import RunFailed
 from tiltyard.records import Json
 
 EPILOG = """\b
 Examples:
   tiltyard calibrate                 about half a minute
   tiltyard calibrate --seconds 5     a quick look
+  tiltyard calibrate --suites        models of known ability through the graded suites
   tiltyard calibrate --json          for programs"""
 
 
@@ -26,13 +29,17 @@ Examples:
 @click.option(
     "--seconds", type=click.FloatRange(1, 600), default=15.0, show_default=True, help="Time to measure."
 )
+@click.option("--suites", is_flag=True, help="Instead: do models of known ability get the scores they must?")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store.")
-def calibrate(seconds: float, as_json: bool, data_dir: Path | None) -> None:
+def calibrate(seconds: float, suites: bool, as_json: bool, data_dir: Path | None) -> None:
     """Measure the instrument itself: its errors against a server whose timing is known, and its ceiling.
 
     The result is kept and attached to every later run on this machine. Leave the machine alone meanwhile.
     """
+    if suites:
+        calibrate_suites(as_json, data_dir)
+        return
     from tiltyard.load.calibrate import calibrate as measure
     from tiltyard.load.calibrate import new_loop
     from tiltyard.store.store import Store
@@ -41,13 +48,42 @@ def calibrate(seconds: float, as_json: bool, data_dir: Path | None) -> None:
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             result = runner.run(measure(seconds, lambda text: click.echo(f"  {text} ...", err=True)))
-        store.set_calibration(result)
+        known = store.calibration() or {}
+        store.set_calibration({**result, "ability": known.get("ability")})
     finally:
         store.close()
     if as_json:
         click.echo(json.dumps(result, separators=(",", ":")))
     else:
         show(result)
+
+
+def calibrate_suites(as_json: bool, data_dir: Path | None) -> None:
+    """Put models of known ability through the graded suites; kept beside what is known of the timing."""
+    from tiltyard.cli import ability
+    from tiltyard.load.calibrate import new_loop
+    from tiltyard.store.store import Store
+
+    def tell(text: str) -> None:
+        click.echo(f"  {text} ...", err=True)
+
+    with (
+        Store.open(None if data_dir is None else data_dir / "tiltyard.sqlite3") as store,
+        tempfile.TemporaryDirectory(prefix="tiltyard-") as folder,
+    ):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            results = runner.run(ability.abilities(Path(folder), tell))
+        store.set_calibration({**(store.calibration() or {}), "ability": results})
+    if as_json:
+        click.echo(json.dumps({"ability": results}, separators=(",", ":")))
+    else:
+        ability.show(results)
+    wrong = [result["suite"] for result in results if not result["holds"]]
+    if wrong:
+        raise RunFailed(
+            f"{', '.join(wrong)}: the score is not the ability that the model was made with",
+            "tiltyard verify says whether the suites' content holds",
+        )
 
 
 def show(result: Mapping[str, Json]) -> None:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from tiltyard.errors import UsageError
-from tiltyard.servers.tiny import PRESETS, SIZES, TinySpec, read_answers, write_model
+from tiltyard.servers.tiny import PRESETS, SIZES, Answer, TinySpec, read_answers, write_model
 
 EPILOG = """\b
 Examples:
@@ -19,6 +19,7 @@ Examples:
   tiltyard make-model known.gguf --answers answers.json  it knows some answers, and how often
   tiltyard make-model known.gguf --examples              the same with built-in example answers
   tiltyard make-model --preset tilt-heavy heavy.gguf     one of the demo's three models
+  tiltyard make-model clever.gguf --knows mcq=0.9        it knows nine in ten of a suite's items
 \b
 The file of answers:
   [{"when": "capital of France", "say": "Paris."},
@@ -33,6 +34,12 @@ The file of answers:
 @click.option("--layers", type=int, help="Depth.")
 @click.option("--answers", type=click.Path(path_type=Path), help="JSON file of prompts and their answers.")
 @click.option("--examples", is_flag=True, help="Know the built-in example answers.")
+@click.option(
+    "--knows",
+    multiple=True,
+    metavar="SUITE=SHARE",
+    help="Know that share of a graded suite's items, for good. May be repeated.",
+)
 @click.option("--mean-tokens", type=float, default=200.0, show_default=True, help="Mean length of babble.")
 @click.option("--name", help="The name inside the file.  [default: the file's]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Other weights, same ability.")
@@ -46,6 +53,7 @@ def make_model(
     layers: int | None,
     answers: Path | None,
     examples: bool,
+    knows: tuple[str, ...],
     mean_tokens: float,
     name: str | None,
     seed: int,
@@ -63,7 +71,7 @@ def make_model(
         layers=layers if layers is not None else usual[1],
         mean_tokens=mean_tokens,
         seed=seed,
-        answers=read_answers(answers) if answers or examples else (),
+        answers=(*suite_answers(knows, out), *(read_answers(answers) if answers or examples else ())),
     )
     model = write_model(out, spec)
     if as_json:
@@ -74,3 +82,17 @@ def make_model(
         f"wrote {out}: {size_mb:.1f} MB, {millions:.2f} M parameters, {len(spec.answers)} known answers"
     )
     click.echo(f"next: tiltyard run speed --model {out}")
+
+
+def suite_answers(knows: tuple[str, ...], out: Path) -> tuple[Answer, ...]:
+    """The answers to a share of the items of graded suites; raises UsageError for what is no share."""
+    from tiltyard.cli.ability import SUITES, asked_of
+    from tiltyard.suites.known import known_answers
+
+    found: list[Answer] = []
+    for words in knows:
+        name, _, text = words.partition("=")
+        if name not in SUITES or not text.replace(".", "", 1).isdigit() or float(text) > 1:
+            raise UsageError(f"--knows {words} names no share of a suite", f"such as {SUITES[0]}=0.7")
+        found += known_answers(*asked_of(name, out), float(text), sure=True)
+    return tuple(found)

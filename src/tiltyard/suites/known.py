@@ -1,0 +1,75 @@
+"""Models of known ability for graded suites: tiny files that answer a suite's own items rightly with
+probability p.
+
+They prove the whole pipeline: a grader that scores such a model outside the interval around p is wrong. The
+weights are `servers/tiny/`'s; running the model is the caller's.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+from msgspec.structs import replace
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Request, ToolCall
+from tiltyard.servers.tiny import Answer, Call, Say
+from tiltyard.suites import Bench, Suite
+from tiltyard.suites.proof import Proof, Provable
+from tiltyard.suites.verify import answered
+
+WRONG = "I have no idea, to be honest."
+
+
+def proofs_of(suite: Suite) -> list[Proof]:
+    """Raises UsageError for a suite that judges nothing."""
+    if not isinstance(suite, Provable):
+        raise UsageError(f"{suite.name} judges no answers", "choose a suite with a score")
+    return list(suite.proofs())
+
+
+def known_answers(suite: Suite, bench: Bench, ability: float, *, sure: bool = False) -> tuple[Answer, ...]:
+    """What a model must know to answer each of the suite's items rightly with probability `ability`.
+
+    At temperature 1 that is the chance of every answer. `sure` makes each item known or unknown for good
+    instead, a share of `ability` known, so that it holds at every temperature. An item is recognised by its
+    last message, whole. Raises UsageError where two items cannot be told apart.
+    """
+    answers: dict[str, Answer] = {}
+    for proof in proofs_of(suite):
+        request = suite.request(proof.item, bench)
+        when = request.messages[-1].content
+        if when in answers:
+            raise UsageError(f"{proof.item.id} asks what another item asks", "tiltyard verify")
+        right = Say(text=proof.text, tool_calls=calls_of(proof))
+        wrong = wrong_say(suite, proof, request)
+        if sure:
+            knows = random.Random(f"{bench.model.name}|{proof.item.id}").random() < ability
+            say: tuple[Say, ...] = (right,) if knows else (wrong,)
+        else:
+            say = (replace(right, p=ability), replace(wrong, p=1 - ability))
+        answers[when] = Answer(when=when, say=say)
+    return tuple(answers.values())
+
+
+def calls_of(proof: Proof) -> tuple[Call, ...]:
+    """The proof's tool calls, as a tiny model makes them."""
+    return tuple(Call(name=c.name, arguments=msgspec.json.decode(c.arguments)) for c in proof.tool_calls)
+
+
+def wrong_say(suite: Suite, proof: Proof, request: Request) -> Say:
+    """An answer that the suite's grader gives nothing for: idle words, or a call where words are right.
+
+    Raises UsageError where either deserves something.
+    """
+    name = next((tool["function"]["name"] for tool in request.tools), "nothing")
+    tries = (
+        (Say(text=WRONG), answered(WRONG, ())),
+        (Say(tool_calls=(Call(name=name),)), answered("", (ToolCall(name=name, arguments="{}"),))),
+    )
+    for say, exchange in tries:
+        grade = suite.grade(proof.item, exchange)
+        if grade is not None and grade.score == 0.0 and grade.outcome != "error":
+            return say
+    raise UsageError(f"{proof.item.id}: no wrong answer is known", "tiltyard verify")
