@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.child import run
 from benchmarks.tool import Ask, Outcome, command, errors_row, tiltyard
-from benchmarks.yardstick import CLIENT_CORE, pinned, yardstick
+from benchmarks.yardstick import CLIENT_CORE, build, pinned, yardstick
 
 Row = dict[str, Any]
 
@@ -87,6 +90,29 @@ def flat_out_joined() -> Row:
     return flat_out(simulated=True)
 
 
+def flat_out_bare() -> Row:
+    """The same from a client in C that only reads: what one core of this machine can receive at all."""
+    with tempfile.TemporaryDirectory(prefix="tiltyard-bench-") as folder:
+        program = build(Path(folder), "sink")
+        if program is None:
+            raise RuntimeError("the bare client needs Linux and a C compiler")
+        with yardstick(0, 0) as server:
+            port = server.url.rpartition(":")[2]
+            words = [str(program), port, *map(str, FLAT_OUT)]
+            before, cost = server.cpu_s(), run([*pinned(CLIENT_CORE), *words])
+            if cost.rc != 0:
+                raise RuntimeError(f"the bare client ended with {cost.rc}")
+            busy = (server.cpu_s() - before) / cost.wall_s
+            return {**json.loads(cost.stdout), "server_core_pct": busy * 100}
+
+
+def open_streams() -> Row:
+    """Memory of a stream that waits: 1,024 of them against 64, one token each after two seconds."""
+    with yardstick(2000, 0) as server:
+        many, few = (tiltyard(server, Ask(n, n, 1)).cost.peak_mb for n in (1024, 64))
+    return {"kb_per_stream": (many - few) * 1e6 / 1e3 / (1024 - 64), "peak_mb": many, "peak_mb_of_64": few}
+
+
 def smallest() -> Row:
     """One request of eight tokens: the cost of starting at all."""
     with yardstick(0, 0) as server:
@@ -127,6 +153,8 @@ SINGLE: Mapping[str, Callable[[], Row]] = {
     "timed_both": timed_on_both_cores,
     "flat_out": flat_out,
     "flat_out_joined": flat_out_joined,
+    "flat_out_bare": flat_out_bare,
+    "open_streams": open_streams,
     "smallest": smallest,
     "help": help_time,
     "waiting": waiting,

@@ -18,6 +18,8 @@ PARTS = {
     "timed_both": "the same, client on both cores",
     "flat_out": "64 streams without any delay, every token a write of its own",
     "flat_out_joined": "64 streams without any delay, tokens joined into larger writes",
+    "flat_out_bare": "the first of these two from a client in C that only reads: the limit of this machine",
+    "open_streams": "1,024 open streams that wait for their first token",
     "smallest": "the smallest run: one request of eight tokens",
     "help": "`tiltyard --help`",
     "waiting": "waiting on one slow stream (two tokens a second)",

@@ -49,13 +49,13 @@ def pinned(core: int) -> list[str]:
     return ["taskset", "--cpu-list", str(core)]
 
 
-def build(folder: Path) -> Path | None:
-    """Compile the C server; None without a compiler or off Linux."""
+def build(folder: Path, name: str = "yardstick") -> Path | None:
+    """Compile the C server, or another program beside it; None without a compiler or off Linux."""
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         return None
-    program = folder / "yardstick"
-    source = Path(__file__).with_name("yardstick.c")
+    program = folder / name
+    source = Path(__file__).with_name(f"{name}.c")
     subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
     return program
 
