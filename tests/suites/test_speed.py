@@ -9,10 +9,14 @@ from msgspec.structs import replace
 
 from tests.suites.speed_runs import FAST, Ran, run_speed
 from tiltyard.errors import UsageError
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
 from tiltyard.servers.simulator import SimModel
+from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.observed import observed
 from tiltyard.suites.speed import PROFILES, Speed, load_profile
 from tiltyard.suites.speed.options import SpeedSettings, read_settings
+from tiltyard.suites.speed.serve import keeps_up
 from tiltyard.suites.speed.trial import wanted_tokens
 
 
@@ -327,3 +331,36 @@ def test_one_success_is_hope_enough() -> None:
     assert ran.summary["requests"]["total"] == 24
     assert ran.summary["requests"]["ok"] == 3
     assert not ran.summary["gave_up"]
+
+
+def stage_of_waits(waits: list[float]) -> StageResult:
+    """One answer every 10 ms, each after the wait given."""
+    attempts = [
+        Attempt(
+            run_id="r",
+            stage="s",
+            item_id="i",
+            item_hash="h",
+            repetition=number,
+            started_at="2026-01-01T00:00:00.000+00:00",
+            exchanges=(
+                Exchange(
+                    request=Request(model="m", messages=()),
+                    timeline=Timeline(scheduled_ns=number * 10_000_000, started_ns=number * 10_000_000),
+                    ending="ok",
+                ),
+            ),
+            measures=Measures(ttft_scheduled_ms=wait),
+        )
+        for number, wait in enumerate(waits)
+    ]
+    load = Load(kind="constant", rate=100.0, stop=Stop(seconds=1.0))
+    return StageResult(stage=Stage(name="s", load=load, items=()), attempts=attempts, wall_s=1.0)
+
+
+def test_a_queue_that_only_grows_is_not_served() -> None:
+    """Even where every wait is still within the limit."""
+    assert not keeps_up(stage_of_waits([10.0 + 5 * i for i in range(80)]))
+    assert keeps_up(stage_of_waits([10.0 + i % 17 for i in range(80)]))
+    assert keeps_up(stage_of_waits([10.0] * 20 + [60.0 + i % 7 for i in range(60)]))  # higher, but steady
+    assert keeps_up(stage_of_waits([10.0, 500.0, 900.0]))  # too few to tell

@@ -107,7 +107,11 @@ def by_rate(summary: Row, findings: Row) -> Narrowing:
                 percent(row.get("share")),
                 median(stage, "ttft_ms", " ms"),
                 median(stage, "ttft_ms", " ms", "p95"),
-                "← highest" if row["rate"] == highest else "",
+                "← highest"
+                if row["rate"] == highest
+                else ""
+                if row.get("keeps_up", True)
+                else "falls behind",
             )
         )
     return Narrowing(columns, cells)

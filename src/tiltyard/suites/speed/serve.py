@@ -1,8 +1,8 @@
 """Profile `serve`: how many requests a second can be served within limits that users would accept?
 
 Requests arrive at random (Poisson), whatever the answers do. Without `rates`, the rate doubles from half of
-what one stream manages until less than 95 % of the requests keep every limit, then is narrowed down between
-the last rate that held and the first that did not.
+what one stream manages until less than 95 % of the requests keep every limit, or the server falls behind,
+then is narrowed down between the last rate that held and the first that did not.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ SECONDS = 30.0
 LEAST = 10  # requests at the slowest rate
 DOUBLINGS = 10
 NARROWINGS = 2
+QUARTERS = 4
+QUARTER_LEAST = 3  # answers; fewer show no trend
+RISE = 1.3  # of the shortest wait, from the second quarter to the last
 
 
 async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
@@ -69,9 +72,28 @@ def limits(trial: Trial) -> Slo | None:
 
 
 def holds(trial: Trial, result: StageResult) -> bool:
-    """Did enough requests keep every limit?"""
+    """Did enough requests keep every limit, while the server kept up?"""
     slo = limits(trial)
-    return slo is not None and share(slo, result) >= SHARE
+    return slo is not None and share(slo, result) >= SHARE and keeps_up(result)
+
+
+def keeps_up(result: StageResult) -> bool:
+    """Does its queue empty now and then? Not if even the shortest wait grows from quarter to quarter.
+
+    Of a server that is asked for more than it can do, every wait is longer than the one before; a short
+    window ends before the limits show it. The first quarter is left out: it begins with an empty queue.
+    """
+    waits = [
+        (a.exchanges[-1].timeline.scheduled_ns, a.measures.ttft_scheduled_ms)
+        for a in result.attempts
+        if a.exchanges and a.measures.ttft_scheduled_ms is not None
+    ]
+    if len(waits) < QUARTERS * QUARTER_LEAST:
+        return True
+    ordered = [wait for _, wait in sorted(waits)]
+    size = len(ordered) // QUARTERS
+    _, second, third, last = (min(ordered[i * size : (i + 1) * size]) for i in range(QUARTERS))
+    return not (second < third < last and last >= RISE * second)
 
 
 def share(slo: Slo, result: StageResult) -> float:
@@ -91,14 +113,15 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
         if load.rate is None:
             continue
         found = goodput(slo, result.attempts, result.wall_s)
-        rows.append({"rate": load.rate, **found})
-        if (found["share"] or 0.0) >= SHARE and (best is None or load.rate > best[0]):
+        steady = keeps_up(result)
+        rows.append({"rate": load.rate, "keeps_up": steady, **found})
+        if steady and (found["share"] or 0.0) >= SHARE and (best is None or load.rate > best[0]):
             best = (load.rate, result.stage.name, found["share_ci95"][0] >= SHARE)
     tried = [result.stage.name for result in results if result.stage.load.rate is not None]
     return {
         "slo": slo.as_text(),
         "required_share": SHARE,
-        "rates": rows,
+        "rates": sorted(rows, key=lambda row: row["rate"]),
         "highest_rate": None if best is None else {"rate": best[0], "resolved": best[2]},
         "headline": best[1] if best is not None else next(iter(tried), None),
     }
