@@ -168,7 +168,8 @@ from pathlib import Path
 from tests.suites.graded_runs import clever, run_doubles
 import asyncio
 from tests.suites.graded_runs import sitting
-asyncio.run(sitting(Path(sys.argv[1]), {"concurrency": 16, "max_tokens": 8, "count": int(sys.argv[2])}, sys.argv[3]))
+settings = {"concurrency": 16, "max_tokens": 8, "count": int(sys.argv[2])}
+asyncio.run(sitting(Path(sys.argv[1]), settings, sys.argv[3]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
