@@ -1,35 +1,56 @@
 """How sure is a mean that no formula fits? Resample what is independent, and look at the spread.
 
-Leaves out comparisons, which resample pairs (`paired.py`).
+Of scores that nearly all are right a bootstrap promises too much (`proportions.wilson_clustered` does not);
+it is for differences, where neither end is near.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from tiltyard.stats.figures import Interval
+from tiltyard.stats.figures import Interval, mean_interval
+from tiltyard.stats.student import normal_cdf, t_quantile
 
 RESAMPLES = 4000
+_ENOUGH = 3000  # independent units from which Student's interval says the same, at no cost
+_AT_ONCE = 1_000_000  # weights held in memory
 
 
 def bootstrap_mean(
     values: Sequence[float], clusters: Sequence[int] | None = None, level: float = 0.95, seed: int = 0
 ) -> Interval | None:
-    """Percentile bootstrap interval of a mean (Efron and Tibshirani 1993, ch. 13), whole clusters resampled
-    (Davison and Hinkley 1997, 3.8): values of one cluster hang together. None below two clusters.
-    """
-    import numpy as np
+    """Bootstrap interval of a mean, whole clusters resampled (Davison and Hinkley 1997, 3.8).
 
-    ids = np.asarray(clusters if clusters is not None else range(len(values)))
-    _, places = np.unique(ids, return_inverse=True)
-    sums, counts = np.bincount(places, weights=np.asarray(values, dtype=float)), np.bincount(places)
-    n = len(counts)
+    The percentile interval, its levels moved outwards so that it is as wide as Student's would be (the
+    expanded percentile of Hesterberg 2015, The American Statistician 69(4)): the plain one is too narrow
+    below 50 units, BCa no better here. None below two clusters.
+    """
+    sums: dict[int, float] = {}
+    sizes: dict[int, int] = {}
+    for value, cluster in zip(values, clusters if clusters is not None else range(len(values)), strict=True):
+        sums[cluster] = sums.get(cluster, 0.0) + value
+        sizes[cluster] = sizes.get(cluster, 0) + 1
+    n = len(sums)
     if n < 2:
         return None
+    alike = len(set(sizes.values())) == 1
+    if n >= _ENOUGH and alike:
+        return mean_interval([total / sizes[cluster] for cluster, total in sums.items()], level)
+    return _resampled(list(sums.values()), list(sizes.values()), level, seed)
+
+
+def _resampled(sums: Sequence[float], sizes: Sequence[int], level: float, seed: int) -> Interval:
+    import numpy as np
+
+    n = len(sums)
+    tops, bottoms = np.asarray(sums, dtype=float), np.asarray(sizes, dtype=float)
     rng = np.random.default_rng(seed)
-    means = np.empty(RESAMPLES)
-    for start in range(0, RESAMPLES, 100):  # bounded memory, whatever n is
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=100)
-        means[start : start + 100] = (weights @ sums) / (weights @ counts)
-    low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
+    means, rows = np.empty(RESAMPLES), max(1, _AT_ONCE // n)
+    for start in range(0, RESAMPLES, rows):
+        count = min(rows, RESAMPLES - start)
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=count)
+        means[start : start + count] = (weights @ tops) / (weights @ bottoms)
+    tail = normal_cdf(-math.sqrt(n / (n - 1)) * t_quantile(0.5 + level / 2, n - 1))
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))

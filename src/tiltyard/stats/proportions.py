@@ -1,14 +1,15 @@
-"""How sure is a share? The interval for successes out of tries.
+"""How sure is a share? Intervals for successes out of tries, and for mean scores between 0 and 1.
 
-Leaves out comparing two shares.
+Leaves out comparing two of them (`paired.py`), and looking again and again (`sequential.py`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from tiltyard.stats.figures import Interval
-from tiltyard.stats.student import normal_quantile
+from tiltyard.stats.figures import Interval, cluster_error
+from tiltyard.stats.student import normal_quantile, t_quantile
 
 
 def wilson(successes: int, tries: int, level: float = 0.95) -> Interval | None:
@@ -20,11 +21,45 @@ def wilson(successes: int, tries: int, level: float = 0.95) -> Interval | None:
         return None
     if not 0 <= successes <= tries:
         raise ValueError(f"{successes} of {tries} is not a share")
-    z = normal_quantile(0.5 + level / 2)
-    share = successes / tries
+    return _wilson(successes / tries, tries, normal_quantile(0.5 + level / 2))
+
+
+def wilson_clustered(
+    values: Sequence[float], clusters: Sequence[int] | None = None, level: float = 0.95
+) -> Interval | None:
+    """Wilson's interval of a mean of values in 0..1 that may be partial and may hang together in clusters.
+
+    The variance of the mean is the cluster-robust one (`figures.cluster_error`); as many independent rights
+    and wrongs as would vary so much are put into Wilson's formula (the effective sample size of Korn and
+    Graubard 1998, Survey Methodology 24(2)), at least one per cluster, with Student's quantile for the
+    clusters' degrees of freedom. Stays inside 0..1 and does not shrink to a point where all is right, as a
+    bootstrap would. None without a value.
+    """
+    n = len(values)
+    if n == 0:
+        return None
+    ids = clusters if clusters is not None else range(n)
+    sums: dict[int, float] = {}
+    sizes: dict[int, int] = {}
+    for value, cluster in zip(values, ids, strict=True):
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"{value} is not a score in 0..1")
+        sums[cluster] = sums.get(cluster, 0.0) + value
+        sizes[cluster] = sizes.get(cluster, 0) + 1
+    mean, units = math.fsum(values) / n, float(len(sums))
+    quantile = normal_quantile(0.5 + level / 2)
+    if len(sums) > 1:
+        error, df = cluster_error([*sums.values()], [*sizes.values()], mean)
+        quantile = t_quantile(0.5 + level / 2, df)
+        if error > 0:
+            units = max(units, mean * (1.0 - mean) / error**2)
+    return _wilson(mean, units, quantile)
+
+
+def _wilson(share: float, tries: float, z: float) -> Interval:
     scale = 1.0 + z * z / tries
     centre = (share + z * z / (2 * tries)) / scale
     reach = z / scale * math.sqrt(share * (1 - share) / tries + z * z / (4 * tries * tries))
-    low = 0.0 if successes == 0 else centre - reach  # exact, where rounding would leave 1e-17
-    high = 1.0 if successes == tries else centre + reach
+    low = 0.0 if share == 0 else centre - reach  # exact, where rounding would leave 1e-17
+    high = 1.0 if share == 1 else centre + reach
     return Interval(low, high)

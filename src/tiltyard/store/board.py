@@ -1,17 +1,23 @@
 """The leaderboard: one row per model and fingerprint, its newest finished run.
 
-Reads what `Store.finish` laid down (a row per run, a row per figure) and never an attempt, so it is as quick
-with a million attempts as with ten. Nothing is pooled: different fingerprints are different rows.
+Reads what `Store.finish` laid down (a row per run, a row per figure, a few bits per item) and never an
+attempt, so it is as quick with a million attempts as with ten. Nothing is pooled: different fingerprints are
+different rows, and other questions are another table.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from tiltyard.records import Json, Record
+from tiltyard.stats.ranks import Rank
+from tiltyard.store.ranking import Contender, rank_runs
 
 SortBy = Literal["decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when"]
 
@@ -38,8 +44,23 @@ class Value(Record, frozen=True):
     high: float | None = None
 
 
+class Quality(Record, frozen=True):
+    """What a graded run scored (docs/quality.md). `rank` is its best and worst place in its table."""
+
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int  # attempts
+    completed: float | None
+    method: str | None
+    cap_hit: float | None
+    outcomes: Mapping[str, int]
+    rank: tuple[int, int] | None = None
+
+
 class BoardRow(Record, frozen=True):
     run_id: str
+    run_key: int
     suite: str
     model: str
     digest: str | None
@@ -64,11 +85,39 @@ class BoardRow(Record, frozen=True):
     prefill_tps: Value | None
     ttft_ms: Value | None
     e2e_ms: Value | None
+    item_set: str | None = None
+    quality: Quality | None = None
+
+
+class ModelRow(Record, frozen=True):
+    """One model with all that was measured of it: a score per suite, and its speed."""
+
+    model: str
+    quantization: str | None
+    size_bytes: int | None
+    dialect: str
+    server_url: str
+    remote: bool
+    scores: Mapping[str, BoardRow]  # by suite
+    speed: BoardRow | None  # whose decode rate and TTFT are shown: of the speed suite where there is one
 
 
 def as_mapping(row: BoardRow) -> dict[str, Json]:
     """A row as plain values, in the words of the summary object: what `board --json` prints."""
     values: dict[str, Json] = to_builtins(row)
+    del values["run_key"]
+    quality = values.pop("quality")
+    if quality is not None:
+        low, high = quality["low"], quality["high"]
+        values |= {
+            "n": quality["n"],
+            "ci95": None if low is None else [low, high],
+            "ci_method": quality["method"],
+            "score_completed": quality["completed"],
+            "cap_hit": quality["cap_hit"],
+            "outcomes": quality["outcomes"],
+            "rank": quality["rank"],
+        }
     values["quant"] = row.quantization
     values["server"] = row.dialect
     for metric in METRICS:
@@ -80,9 +129,11 @@ def as_mapping(row: BoardRow) -> dict[str, Json]:
 
 METRICS = ("decode_tps", "prefill_tps", "ttft_ms", "e2e_ms")
 _COLUMNS = (
-    "runs.id AS run_id, suite, models.name AS model, digest, quantization, parameters, size_bytes, "
-    "vram_bytes, dialect, servers.url AS server_url, models.engine_version, fingerprint, started_at, "
-    "state, remote, client_bound, requests_ok, requests_failed, score, load_ms, output_tps"
+    "runs.id AS run_id, runs.key AS run_key, suite, models.name AS model, digest, quantization, parameters, "
+    "size_bytes, vram_bytes, dialect, servers.url AS server_url, models.engine_version, fingerprint, "
+    "started_at, "
+    "state, remote, client_bound, requests_ok, requests_failed, score, load_ms, output_tps, item_set, "
+    "score_n, score_low, score_high, score_completed, ci_method, cap_hit, outcomes"
 )
 _FIGURES = ", ".join(
     f"{m}.{column} AS {m}_{column}"
@@ -102,24 +153,111 @@ _SQL = (
 
 
 def board_rows(db: sqlite3.Connection, wanted: Wanted) -> list[BoardRow]:
-    """The rows, best first; those without the figure they are sorted by come last."""
+    """The rows, best first; those without the figure they are sorted by come last.
+
+    Sorted by score where every row has one, else by decode rate, unless `wanted` says otherwise.
+    """
     where, values = _conditions(wanted)
     cursor = db.execute(_SQL + where + " ORDER BY runs.key DESC", values)
     names = [column[0] for column in cursor.description]
     rows = _newest([_row(dict(zip(names, row, strict=True))) for row in cursor], wanted.newest_only)
-    sort = wanted.sort or "decode"
+    if wanted.min_tps is not None:
+        rates = _rates(rows)
+        rows = [row for row in rows if (rates.get(_identity(row)) or 0) >= wanted.min_tps]
+    rows = [row for row in rows if wanted.suite in (None, row.suite)]
+    rows = _ranked(db, rows)
+    sort = wanted.sort or ("score" if rows and all(row.quality for row in rows) else "decode")
     rows.sort(key=lambda row: _rank(row, sort))
     return rows[: wanted.limit]
 
 
+def tables(rows: Sequence[BoardRow], resort: bool) -> list[list[BoardRow]]:
+    """One table for each suite and set of items, speed first; graded ones by score with `resort`."""
+    found: dict[tuple[str, str], list[BoardRow]] = {}
+    for row in rows:
+        found.setdefault((row.suite, row.item_set or ""), []).append(row)
+    ordered = sorted(found.items(), key=lambda entry: (entry[1][0].quality is not None, entry[0]))
+    if resort:
+        for _, table in ordered:
+            if table[0].quality is not None:
+                table.sort(key=lambda row: _rank(row, "score"))
+    return [table for _, table in ordered]
+
+
+def by_model(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
+    """The rows of each model side by side, its newest run of each suite; best of the first suite first."""
+    found: dict[tuple[Any, ...], list[BoardRow]] = {}
+    for row in rows:
+        found.setdefault(_identity(row), []).append(row)
+    models = []
+    for own in found.values():
+        newest = sorted(own, key=lambda row: row.run_key)
+        scores = {row.suite: row for row in newest if row.quality is not None}
+        timed = [row for row in newest if row.decode_tps is not None or row.ttft_ms is not None]
+        best = [row for row in timed if row.quality is None] or timed
+        first = newest[-1]
+        models.append(
+            ModelRow(
+                model=first.model,
+                quantization=first.quantization,
+                size_bytes=first.size_bytes,
+                dialect=first.dialect,
+                server_url=first.server_url,
+                remote=first.remote,
+                scores=scores,
+                speed=best[-1] if best else None,
+            )
+        )
+    suites = sorted({suite for model in models for suite in model.scores})
+    models.sort(key=lambda model: _model_rank(model, suites, sort))
+    return models
+
+
+def _model_rank(model: ModelRow, suites: Sequence[str], sort: SortBy | None) -> tuple[Any, ...]:
+    decode = model.speed.decode_tps.mean if model.speed and model.speed.decode_tps else None
+    if sort not in (None, "score"):
+        row = model.speed or next(iter(model.scores.values()), None)
+        return (row is None, *(_rank(row, sort) if row is not None else ()))
+    scores = [model.scores[suite].score if suite in model.scores else None for suite in suites]
+    return (*((score is None, -(score or 0.0)) for score in scores), -(decode or 0.0), model.model)
+
+
+def _ranked(db: sqlite3.Connection, rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """The same with ranks, each among the rows of its suite and items."""
+    ranks: dict[int, Rank] = {}
+    for table in tables(rows, resort=False):
+        contenders = [
+            Contender(row.run_key, row.score, q.low, q.high, q.method == "always_valid")
+            for row in table
+            if row.score is not None and (q := row.quality) is not None
+        ]
+        if contenders:
+            ranks |= rank_runs(db, contenders)
+    return [
+        replace(row, quality=replace(row.quality, rank=ranks.get(row.run_key))) if row.quality else row
+        for row in rows
+    ]
+
+
+def _identity(row: BoardRow) -> tuple[Any, ...]:
+    return row.model, row.digest, row.quantization, row.dialect, row.server_url
+
+
+def _rates(rows: Sequence[BoardRow]) -> dict[tuple[Any, ...], float]:
+    """Decode rate of each model: of its newest speed run, where it has one, else the newest of any suite."""
+    rates: dict[tuple[Any, ...], float] = {}
+    for row in sorted(rows, key=lambda row: (row.quality is None, row.run_key)):
+        if row.decode_tps is not None and row.decode_tps.mean is not None:
+            rates[_identity(row)] = row.decode_tps.mean
+    return rates
+
+
 def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     parts: list[tuple[str, Any]] = []
-    if wanted.suite is not None:
+    if wanted.suite is not None and wanted.min_tps is None:
         parts.append(("suite = ?", wanted.suite))
     if wanted.model is not None:
         parts.append(("instr(lower(models.name), lower(?))", wanted.model))
-    if wanted.min_tps is not None:
-        parts.append(("decode_tps.mean >= ?", wanted.min_tps))
     if wanted.max_gb is not None:
         parts.append(("size_bytes <= ?", wanted.max_gb * 1e9))
     return "".join(f" AND {part}" for part, _ in parts), [value for _, value in parts]
@@ -127,11 +265,27 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
 
 def _row(columns: dict[str, Any]) -> BoardRow:
     figures: dict[str, Any] = {metric: _value(columns, metric) for metric in METRICS}
+    figures["quality"] = _quality(columns)
     plain = {name: columns[name] for name in BoardRow.__struct_fields__ if name not in figures}
     plain["remote"] = bool(plain["remote"])
     if plain["client_bound"] is not None:
         plain["client_bound"] = bool(plain["client_bound"])
     return BoardRow(**plain, **figures)
+
+
+def _quality(columns: Mapping[str, Any]) -> Quality | None:
+    if columns["outcomes"] is None:
+        return None
+    return Quality(
+        score=columns["score"],
+        low=columns["score_low"],
+        high=columns["score_high"],
+        n=columns["score_n"] or 0,
+        completed=columns["score_completed"],
+        method=columns["ci_method"],
+        cap_hit=columns["cap_hit"],
+        outcomes=json.loads(columns["outcomes"]),
+    )
 
 
 def _value(columns: dict[str, Any], metric: str) -> Value | None:
@@ -150,8 +304,8 @@ def _newest(rows: list[BoardRow], newest_only: bool) -> list[BoardRow]:
     """Newest first in, so the first of each key stays."""
     kept: dict[tuple[Any, ...], BoardRow] = {}
     for row in rows:
-        identity = (row.model, row.digest, row.quantization, row.dialect, row.server_url)
-        key = (*identity, row.suite) if newest_only else (*identity, row.suite, row.fingerprint)
+        what = (*_identity(row), row.suite, row.item_set)
+        key = what if newest_only else (*what, row.fingerprint)
         kept.setdefault(key, row)
     return list(kept.values())
 

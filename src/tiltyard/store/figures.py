@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tiltyard.records import Json
+from tiltyard.store.verdicts import put_score, put_verdicts
 
 FigureRow = tuple[Any, ...]  # stage, metric, n, mean, p50, p90, p95, p99, min, max, ci95_low, ci95_high
 _VALUES = ("mean", "p50", "p90", "p95", "p99", "min", "max")
@@ -62,7 +63,10 @@ def headline(summary: Mapping[str, Json]) -> dict[str, Any]:
 
 
 def put_figures(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Json]) -> None:
-    """Replace a run's figures by those of its summary, inside the caller's transaction."""
+    """Replace a run's figures by those of its summary, inside the caller's transaction.
+
+    Its attempts must be there: what each item scored is packed as well.
+    """
     db.execute("DELETE FROM figures WHERE run_key = ?", (run_key,))
     db.executemany(
         "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -71,6 +75,10 @@ def put_figures(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Json
     values = headline(summary)
     names = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), run_key))
+    if "outcomes" in summary:
+        sql = "SELECT json_extract(settings, '$.items') FROM runs WHERE key = ?"
+        put_score(db, run_key, db.execute(sql, (run_key,)).fetchone()[0], summary)
+        put_verdicts(db, run_key, summary)
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

@@ -6,8 +6,11 @@ end of `MIGRATIONS`. Names are readable and carry their unit, since other tools 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
+
+from tiltyard.store.verdicts import TABLES, put_score, put_verdicts
 
 # One column per field of `records.Measures`, in its order.
 MEASURE_COLUMNS = {
@@ -206,7 +209,32 @@ def _graded(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE exchanges ADD COLUMN logprobs TEXT")  # JSON
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded]
+_SCORE_COLUMNS = (  # of `runs`, for the board
+    "item_set TEXT",  # hash of the items that were to be asked
+    "score_n INTEGER",
+    "score_low REAL",
+    "score_high REAL",
+    "score_completed REAL",
+    "cap_hit REAL",  # share of the answers that hit the token limit
+    "ci_method TEXT",
+    "outcomes TEXT",  # JSON
+)
+
+
+def _scored(db: sqlite3.Connection) -> None:
+    """Version 3: scores with their intervals on the board, and what each item scored."""
+    for column in _SCORE_COLUMNS:
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+    for statement in TABLES:
+        db.execute(statement)
+    for key, settings, summary in db.execute("SELECT key, settings, summary FROM runs").fetchall():
+        found = json.loads(summary) if summary else {}
+        if "outcomes" in found:
+            put_score(db, key, json.loads(settings).get("items"), found)
+            put_verdicts(db, key, found)
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded, _scored]
 
 
 def statements(script: str) -> list[str]:

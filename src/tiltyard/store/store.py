@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
 from tiltyard.records import Attempt, Exchange, Json, Model, Record, Run, RunState, Sample, ServerInfo
 from tiltyard.settings import data_dir, hide_keys
+from tiltyard.stats.pairing import Scores
 from tiltyard.store import rows
 from tiltyard.store.board import BoardRow, Wanted, board_rows
 from tiltyard.store.connection import BUSY_S, connect, transaction, translated
@@ -29,6 +30,7 @@ from tiltyard.store.figures import put_figures
 from tiltyard.store.owner import Owner, alive, this_process
 from tiltyard.store.requests import Texts
 from tiltyard.store.search import Found, attempts_matching, runs_matching
+from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
 
 FILE = "tiltyard.sqlite3"
 Key = tuple[str, str, int]  # stage, item id, repetition
@@ -53,6 +55,7 @@ _ORPHANS = (
     "SELECT value FROM exchanges, json_each(tails) WHERE tails IS NOT NULL)",
     "DELETE FROM models WHERE id NOT IN (SELECT model_id FROM runs)",
     "DELETE FROM servers WHERE id NOT IN (SELECT server_id FROM runs)",
+    NO_LONGER_NEEDED,
 )
 
 
@@ -440,6 +443,16 @@ class Store:
         with self.reading() as db:
             return board_rows(db, wanted or Wanted())
 
+    def scores(self, run_id: str) -> Scores | None:
+        """What each item of a graded run scored; None where nothing was graded."""
+        with self.reading() as db:
+            return scores_of(db, self._key(db, run_id))
+
+    def opponent(self, suite: str, item_set: str, but: str) -> str | None:
+        """The id of the best finished run over the same items by another model than `but`."""
+        with self.reading() as db:
+            return opponent(db, suite, item_set, but)
+
     def delete(self, run_ids: Iterable[str]) -> int:
         """Delete runs and all that belongs to them, and give the space back to the disk.
 
@@ -475,9 +488,9 @@ class Store:
                     "UPDATE runs SET ended_at = ?, sessions = ? WHERE key = ?",
                     (bundle.run.ended_at, sessions, key),
                 )
-                put_figures(db, key, bundle.run.summary or {})
                 for attempt in bundle.attempts:
                     self._add_one(db, attempt)
+                put_figures(db, key, bundle.run.summary or {})
                 db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])
                 new.append(bundle.run.id)
         return new

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tiltyard.load.summary import as_json, leading, of_endings, rate
 from tiltyard.records import Json
-from tiltyard.stats.bootstrap import bootstrap_mean
 from tiltyard.stats.figures import figure
-from tiltyard.stats.proportions import wilson
+from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.stats.repeats import repeats_of
 from tiltyard.stats.sequential import always_valid
 from tiltyard.suites import StageResult
@@ -94,19 +93,19 @@ def interval_of(tally: Tally, places: Sequence[int]) -> list[float] | None:
     elif method == "wilson":
         found = wilson(round(math.fsum(scores)), len(scores))
     else:
-        found = bootstrap_mean(scores, clusters=items)
+        found = wilson_clustered(scores, items)
     return None if found is None else [found.low, found.high]
 
 
 def ci_method(tally: Tally, places: Sequence[int]) -> str:
     """What `ci95` is made with: always_valid where the run may end early; wilson where each item was asked
-    once and nothing is partial; bootstrap over items else.
+    once and nothing is partial; wilson_clustered, over items, else.
     """
     if tally.stopping is not None:
         return "always_valid"
     answered = [p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
     plain = all(tally.scores[p] in (0.0, 1.0) for p in answered)
-    return "wilson" if plain and len({tally.items[p] for p in answered}) == len(answered) else "bootstrap"
+    return "wilson" if plain and len({tally.items[p] for p in answered}) == len(answered) else "wilson_clustered"
 
 
 def by_item(scores: Sequence[float], items: Sequence[int]) -> list[float]:

@@ -1,0 +1,97 @@
+"""The ranks of board rows that scored the same items, from what `verdicts.py` packed.
+
+Rows are ranked among those with one suite and one set of items; other sets are other questions.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tiltyard.stats.pairing import Scores
+from tiltyard.stats.ranks import Entrant, Rank, ranks
+from tiltyard.stats.student import normal_quantile
+
+MOST = 150  # rows ranked in one table: pairs grow with the square
+
+
+class Contender(NamedTuple):
+    """What the board knows of a graded run without its items."""
+
+    run_key: int
+    score: float
+    low: float | None
+    high: float | None
+    ended_early: bool
+
+
+class _Packed(NamedTuple):
+    items: str
+    n: int
+    body: bytes
+
+
+def rank_runs(db: sqlite3.Connection, contenders: Sequence[Contender]) -> dict[int, Rank]:
+    """Ranks by run key, the best `MOST` of them."""
+    chosen = sorted(contenders, key=lambda c: -c.score)[:MOST]
+    packed = _packed(db, [c.run_key for c in chosen])
+    places, masks = _places(db, packed)
+    entrants = []
+    for c in chosen:
+        error = 1.0 if c.low is None or c.high is None else (c.high - c.low) / 2 / normal_quantile(0.975)
+        entrant = Entrant(c.score, error, 0, 0, None, c.ended_early)
+        own = packed.get(c.run_key)
+        entrants.append(entrant if own is None else _filled(entrant, own, places, masks))
+    found = ranks(entrants)
+    return {c.run_key: rank for c, rank in zip(chosen, found, strict=True)}
+
+
+def _packed(db: sqlite3.Connection, keys: Sequence[int]) -> dict[int, _Packed]:
+    sql = f"SELECT run_key, items, n, scores FROM verdicts WHERE run_key IN ({', '.join(map(str, keys))})"
+    return {key: _Packed(*rest) for key, *rest in db.execute(sql)}
+
+
+def _places(
+    db: sqlite3.Connection, packed: Mapping[int, _Packed]
+) -> tuple[dict[str, list[int] | None], dict[str, int]]:
+    """For each set of items where its items stand among all of them (None: there is one set, in its order),
+    and the bits of those places.
+    """
+    sets = sorted({own.items for own in packed.values()})
+    if len(sets) == 1:
+        n = next(iter(packed.values())).n
+        return {sets[0]: None}, {sets[0]: (1 << n) - 1}
+    keys = {}
+    for name in sets:
+        (blob,) = db.execute("SELECT keys FROM item_sets WHERE hash = ?", (name,)).fetchone()
+        keys[name] = Scores.unpacked(blob, b"b").keys
+    everything = {key: place for place, key in enumerate(sorted(set().union(*keys.values())))}
+    places = {name: [everything[key] for key in own] for name, own in keys.items()}
+    return dict(places), {name: _bits(own, len(everything)) for name, own in places.items()}
+
+
+def _bits(places: Sequence[int], size: int) -> int:
+    row = bytearray(size // 8 + 1)
+    for place in places:
+        row[place >> 3] |= 1 << (place & 7)
+    return int.from_bytes(row, "little")
+
+
+def _filled(
+    entrant: Entrant, own: _Packed, places: Mapping[str, list[int] | None], masks: Mapping[str, int]
+) -> Entrant:
+    where, asked = places[own.items], masks[own.items]
+    if own.body[:1] == b"b" and where is None:
+        return entrant._replace(asked=asked, right=int.from_bytes(own.body[1:], "little"))
+    values = Scores.unpacked(bytes(8 * own.n), own.body).values
+    if own.body[:1] == b"b":
+        assert where is not None
+        right = [place for place, value in zip(where, values, strict=True) if value]
+        return entrant._replace(asked=asked, right=_bits(right, asked.bit_length()))
+    if where is None:
+        return entrant._replace(asked=asked, partial=values)
+    spread = [0.0] * asked.bit_length()
+    for place, value in zip(where, values, strict=True):
+        spread[place] = value
+    return entrant._replace(asked=asked, partial=spread)

@@ -1,0 +1,101 @@
+"""What each item of a graded run scored, packed: made once when a run ends, read by board and comparisons.
+
+Eight bytes an item for all runs that scored the same items, and one bit an item for each run where answers
+are right or wrong. The meaning of a difference is in `stats/`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+
+from tiltyard.records import Json
+from tiltyard.stats.pairing import Scores, item_key
+
+TABLES = (
+    """
+CREATE TABLE item_sets (            -- the items that a run scored, for all runs that scored the same
+  hash TEXT PRIMARY KEY,
+  keys BLOB NOT NULL                -- 64-bit little-endian, ascending: docs/store.md
+) WITHOUT ROWID;""",
+    """
+CREATE TABLE verdicts (             -- what they scored in one run
+  run_key INTEGER PRIMARY KEY REFERENCES runs(key) ON DELETE CASCADE,
+  items TEXT NOT NULL REFERENCES item_sets(hash),
+  n INTEGER NOT NULL,
+  scores BLOB NOT NULL
+);""",
+    "CREATE INDEX verdicts_by_items ON verdicts(items);",
+)
+NO_LONGER_NEEDED = "DELETE FROM item_sets WHERE hash NOT IN (SELECT items FROM verdicts)"
+
+# The newest try of each repetition; errors and what a server cannot do have no score.
+_GRADED = (
+    "SELECT stage, item_id, item_hash, score, max(try_no) AS newest, outcome FROM attempts "
+    "WHERE run_key = ? GROUP BY stage, item_id, repetition "
+    "HAVING outcome IS NOT NULL AND outcome NOT IN ('error', 'unsupported') AND score IS NOT NULL"
+)
+
+
+def put_verdicts(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Json]) -> None:
+    """Pack a graded run's scores anew, inside the caller's transaction; nothing for a run without any.
+
+    A suite whose score is over some of its stages only names them in the summary's `scored_stages`.
+    """
+    db.execute("DELETE FROM verdicts WHERE run_key = ?", (run_key,))
+    stages = summary.get("scored_stages")
+    found = [
+        (item_key(stage, item_id, item_hash), score)
+        for stage, item_id, item_hash, score, *_ in db.execute(_GRADED, (run_key,))
+        if stages is None or stage in stages
+    ]
+    if not found:
+        return
+    scores = Scores.of(found)
+    keys, body = scores.packed()
+    items = scores.items_hash()
+    db.execute("INSERT OR IGNORE INTO item_sets VALUES (?, ?)", (items, keys))
+    db.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?)", (run_key, items, len(scores), body))
+
+
+def put_score(db: sqlite3.Connection, run_key: int, item_set: Json, summary: Mapping[str, Json]) -> None:
+    """The columns of `runs` that only a graded run has, inside the caller's transaction."""
+    if "outcomes" not in summary:
+        return
+    low, high = summary.get("ci95") or (None, None)
+    cap_hit = summary.get("cap_hit") or {}
+    values = {
+        "item_set": None if item_set is None else str(item_set),
+        "score_n": summary.get("n"),
+        "score_low": low,
+        "score_high": high,
+        "score_completed": summary.get("score_completed"),
+        "cap_hit": cap_hit.get("value"),
+        "ci_method": summary.get("ci_method"),
+        "outcomes": json.dumps(summary["outcomes"]),
+    }
+    names = ", ".join(f"{name} = ?" for name in values)
+    db.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), run_key))
+
+
+def scores_of(db: sqlite3.Connection, run_key: int) -> Scores | None:
+    """What a run's items scored; None for a run that graded nothing, or has not ended."""
+    sql = "SELECT keys, scores FROM verdicts JOIN item_sets ON hash = items WHERE run_key = ?"
+    found = db.execute(sql, (run_key,)).fetchone()
+    return None if found is None else Scores.unpacked(*found)
+
+
+def opponent(db: sqlite3.Connection, suite: str, item_set: str, but: str) -> str | None:
+    """The best finished run of the same suite and items by any other model than `but`: its id.
+
+    Best is the highest lower end of the score's interval, so that a lucky handful of answers is not; the
+    newest one of equals.
+    """
+    found = db.execute(
+        "SELECT runs.id FROM runs JOIN models ON models.id = model_id JOIN verdicts ON run_key = runs.key "
+        "WHERE suite = ? AND item_set = ? AND state = 'finished' AND models.name <> ? AND score IS NOT NULL "
+        "ORDER BY score_low DESC, runs.key DESC LIMIT 1",
+        (suite, item_set, but),
+    ).fetchone()
+    return None if found is None else str(found[0])

@@ -1,0 +1,158 @@
+"""Paired comparison: exact tests as scipy's, intervals that cover, power that is what it says.
+
+`pytest --log-cli-level=INFO` prints the shares.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats  # type: ignore[import-untyped]
+
+from tiltyard.stats.paired import (
+    Difference,
+    compare_apart,
+    compare_scores,
+    mcnemar,
+    more_items,
+    paired_p,
+    verdict_of,
+)
+
+log = logging.getLogger(__name__)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(3, 9), (9, 3), (1, 0), (50, 70), (400, 300), (2000, 1700)])
+def test_mcnemar_is_the_exact_binomial_test(better: int, worse: int) -> None:
+    assert mcnemar(better, worse) == pytest.approx(
+        scipy_stats.binomtest(better, better + worse).pvalue, rel=1e-9
+    )
+
+
+def test_mcnemar_of_no_disagreement_and_of_very_many() -> None:
+    assert mcnemar(0, 0) == mcnemar(7, 7) == 1.0
+    assert mcnemar(75_500, 75_000) == pytest.approx(scipy_stats.binomtest(75_500, 150_500).pvalue, rel=1e-3)
+
+
+def test_the_paired_test_is_students() -> None:
+    chance = random.Random(1)
+    values = [chance.choice([-1.0, -0.5, 0.0, 0.25, 1.0]) for _ in range(40)]
+    assert paired_p(values) == pytest.approx(scipy_stats.ttest_1samp(values, 0).pvalue, rel=1e-9)
+    assert paired_p([]) is None
+    assert paired_p([0.0, 0.0]) == 1.0
+    assert paired_p([0.5]) is None
+    assert paired_p([0.5] * 8) == pytest.approx(2 / 2**8)
+
+
+def found(a: list[float], b: list[float], **more: bool) -> Difference:
+    difference = compare_scores(a, b, **more)
+    assert difference is not None
+    assert difference.low is not None
+    assert difference.high is not None
+    return difference
+
+
+def test_what_is_said_of_right_and_wrong() -> None:
+    a = [0.0] * 30 + [1.0] * 70
+    b = [1.0] * 25 + [0.0] * 5 + [1.0] * 70
+    seen = found(a, b)
+    assert (seen.better, seen.worse, seen.pairs, seen.method) == (25, 0, 100, "mcnemar")
+    assert seen.difference == 0.25
+    assert verdict_of(seen, seen.p_value) == "higher"
+    assert verdict_of(found(b, a), seen.p_value) == "lower"
+    assert verdict_of(seen, 0.2) == "unclear"  # other claims took the confidence
+    same = found(a, a)
+    assert (same.low, same.p_value) != (0.0, 0.0)
+    assert verdict_of(same, same.p_value) == "unclear"  # a hundred items say nothing of two points
+    assert verdict_of(found(a * 10, a * 10), 1.0) == "same"
+    assert compare_scores([], []) is None
+
+
+def test_ending_early_makes_the_p_value_larger() -> None:
+    a, b = [0.0] * 40, [1.0] * 15 + [0.0] * 25
+    assert found(a, b, ended_early=True).p_value > found(a, b).p_value  # type: ignore[operator]
+    assert found(a, b, ended_early=True).method == "always_valid"
+
+
+def test_runs_over_other_items_are_compared_apart() -> None:
+    seen = compare_apart([0.0] * 20 + [1.0] * 20, [1.0] * 38 + [0.0] * 2)
+    assert seen is not None
+    assert (seen.method, seen.pairs, seen.difference) == ("unpaired", 0, pytest.approx(0.45))
+    assert verdict_of(seen, seen.p_value) == "higher"
+    assert more_items(seen) is None
+    certain = compare_apart([1.0] * 5, [1.0] * 5)
+    assert certain is not None
+    assert certain.low is not None
+    assert certain.low < -0.2  # five of five on each side are no proof of a tie
+    assert compare_apart([], [1.0]) is None
+
+
+@pytest.mark.parametrize(("discordant", "shift"), [(0.1, 0.0), (0.4, 0.0), (0.25, 0.15), (0.05, 0.03)])
+@pytest.mark.parametrize("n", [30, 200])
+def test_intervals_of_differences_cover(discordant: float, shift: float, n: int) -> None:
+    """Right and wrong, 10,000 comparisons: the interval of Bonett and Price, from its counts alone."""
+    rng = np.random.default_rng(5)
+    up = (discordant + shift) / 2
+    counts = rng.multinomial(n, [up, discordant - up, 1 - discordant], size=10_000)
+    held = called = 0
+    for (better, worse, _), times in zip(*np.unique(counts, axis=0, return_counts=True), strict=True):
+        seen = found(
+            [0.0] * better + [1.0] * (n - better),
+            [1.0] * better + [0.0] * worse + [1.0] * (n - better - worse),
+        )
+        held += int(times) * bool(seen.low <= shift <= seen.high)  # type: ignore[operator]
+        called += int(times) * bool(seen.p_value < 0.05)  # type: ignore[operator]
+    log.info(
+        "n %s, discordant %s, shift %s: covers %.4f, p < 0.05 %.4f",
+        n,
+        discordant,
+        shift,
+        held / 1e4,
+        called / 1e4,
+    )
+    assert held >= 9_400
+    if shift == 0:
+        assert called <= 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 100])
+def test_bootstrap_intervals_of_partial_differences_cover(n: int) -> None:
+    rng = np.random.default_rng(6)
+    held = called = 0
+    for _ in range(400):
+        ability = rng.beta(0.7, 0.4, size=n)
+        a, b = rng.binomial(4, ability) / 4, rng.binomial(4, ability) / 4
+        seen = found(list(a), list(b))
+        held += seen.low <= 0 <= seen.high  # type: ignore[operator]
+        called += seen.p_value < 0.05  # type: ignore[operator]
+    log.info("four repetitions of %s items: covers %.3f, p < 0.05 %.3f", n, held / 400, called / 400)
+    assert held >= 0.93 * 400
+    assert called <= 0.07 * 400
+
+
+def test_so_many_more_items_decide_four_times_out_of_five() -> None:
+    """Take a pilot of 100 items with 12 gains and 6 losses at its word, and run as many as it asks for."""
+    pilot = found([0.0] * 12 + [1.0] * 88, [1.0] * 12 + [0.0] * 6 + [1.0] * 82)
+    more = more_items(pilot)
+    assert more is not None
+    n = pilot.pairs + more
+    rng = np.random.default_rng(9)
+    counts = rng.multinomial(n, [0.12, 0.06, 0.82], size=10_000)
+    decided = sum(mcnemar(int(up), int(down)) < 0.05 for up, down, _ in counts)
+    log.info("power after %s items: %.3f", n, decided / 10_000)
+    assert 0.76 <= decided / 10_000 <= 0.86
+
+
+def test_hopeless_differences_ask_for_no_number() -> None:
+    tie = found([0.0, 1.0] * 500, [1.0, 0.0] * 500)
+    assert tie.difference == 0
+    needed = more_items(tie)
+    assert needed is not None
+    assert needed > 10_000  # to fit inside two points, where everything flips
+    assert more_items(tie, margin=1e-5) is None
+    assert math.isclose(tie.spread, 1.0)
