@@ -5,6 +5,8 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+from msgspec.structs import replace
+
 from tests.reports import made
 from tiltyard.reports.html import MAX_BYTES, render
 
@@ -126,3 +128,16 @@ def test_headlines_are_honest():
         "\u00a0", " "
     )
     assert "under another load" in title(made.quick("a", 100), made.depth("b"))
+
+
+def test_figures_of_another_stage_say_so():
+    """A depth run waits for its prompts in one stage and decodes in another."""
+    maker, run = made.everything()[0]
+    assert "· pp512" not in page_of([(maker, run)])
+    summary = {**run.summary, "figures_from": "tg128", "waits_from": "pp512"}
+    page = page_of([(maker, replace(run, summary=summary))])
+    row = re.search(r"Time to first token.*?</tr>", page, re.S)
+    assert row is not None
+    assert "· pp512" in page
+    assert re.search(r"Time to first token\s*<[^>]*>\s*ms · pp512", page)
+    assert re.search(r"Decode speed\s*<[^>]*>\s*tok/s · tg128", page)

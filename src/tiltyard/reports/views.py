@@ -32,6 +32,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "queue_ms": ("Wait in the client", "ms"),
 }
 _KEY_FIGURES = ("decode_tps", "ttft_ms", "prefill_tps")
+_WAITS = ("ttft_ms", "ttfo_ms", "ttft_scheduled_ms", "ttfb_ms", "first_event_ms", "prefill_tps")
 _ANSWER = 1_200  # characters of the sample answer
 
 
@@ -231,7 +232,9 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
         findings=in_words(summary),
         charts=[c for c in [*load_charts(summary), _soak(side), *_distributions(side)] if c is not None],
         figures=[
-            figure_row(name, unit, fig(run, key)) for key, (name, unit) in FIGURES.items() if fig(run, key)
+            figure_row(name, unit + of_stage(summary, key), fig(run, key))
+            for key, (name, unit) in FIGURES.items()
+            if fig(run, key)
         ],
         notes=notes_of(run),
         instrument=facts({"client": summary.get("client"), "calibration": run.calibration}),
@@ -277,7 +280,7 @@ def key_figures(run: Run) -> list[KeyFigure]:
         note = (
             f"mean, 95 %: {span(f)} · n = {f.get('n')}" if f.get("ci95") else f"{span(f)} · n = {f.get('n')}"
         )
-        out.append(KeyFigure(name, number(f["mean"]), unit, note))
+        out.append(KeyFigure(name, number(f["mean"]), unit, note + of_stage(summary_of(run), key)))
     load = summary_of(run).get("load") or {}
     if load.get("load_ms") is not None:
         value, unit = milliseconds(load["load_ms"]).split(" ", 1)
@@ -285,6 +288,17 @@ def key_figures(run: Run) -> list[KeyFigure]:
             KeyFigure("Cold load", value, unit, f"one load, timed by the {load.get('source', 'client')}")
         )
     return out
+
+
+def stage_of(summary: Mapping[str, Json], key: str) -> str:
+    """The stage that a figure at the top is of; waits and prefill may be of another one than the rest."""
+    waits = summary.get("waits_from") if key in _WAITS else None
+    return str(waits or summary.get("figures_from"))
+
+
+def of_stage(summary: Mapping[str, Json], key: str) -> str:
+    """The stage in words, where not all figures are of the same."""
+    return f" · {stage_of(summary, key)}" if summary.get("waits_from") else ""
 
 
 def endings_in_words(endings: Mapping[str, int]) -> str:
@@ -345,7 +359,7 @@ def _distributions(side: Side) -> list[Chart | None]:
         by_stage = samples(side, key)
         if not by_stage:
             continue
-        main = str(summary_of(side.run).get("figures_from"))
+        main = stage_of(summary_of(side.run), key)
         stage = main if main in by_stage else max(by_stage, key=lambda s: len(by_stage[s]))
         values = [*by_stage[stage].values()]
         name, unit = FIGURES[key]
