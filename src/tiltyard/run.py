@@ -14,8 +14,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from tiltyard import __version__
-from tiltyard.errors import ServerError
+from tiltyard.errors import ServerError, UsageError
 from tiltyard.load.lag import ClientMeter
 from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
@@ -60,7 +62,8 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     """
     summaries: list[Mapping[str, Json]] = []
     failures: list[ServerError] = []
-    for number, job in enumerate(plan.jobs):
+    for number, planned in enumerate(plan.jobs):
+        job = with_opponent(planned, store)
         place = {"number": number + 1, "jobs": len(plan.jobs)}
         tell({"event": "job", **place, "suite": job.suite, "model": job.model.name})
         suite = load_suite(job.suite)
@@ -89,7 +92,11 @@ async def run_job(
     """One run from its first request, or from where it was left, to its summary."""
     store, tell = ends
     bench = Bench(
-        server=job.server, model=job.model, settings=job.settings, calibration=claim.run.calibration
+        server=job.server,
+        model=job.model,
+        settings=job.settings,
+        calibration=claim.run.calibration,
+        opponent=store.scores(job.settings["against"]) if job.settings.get("against") else None,
     )
     teller = Teller(tell, {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name})
     watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
@@ -138,6 +145,24 @@ async def run_job(
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
+
+
+def with_opponent(job: Job, store: Store) -> Job:
+    """The job with the run that `decided` is about in its settings, and so in its fingerprint.
+
+    It is the one that `against` names, else the best finished run over the same items by another model, else
+    none: then nothing can be decided.
+    """
+    settings = job.settings
+    if settings.get("stop_when") != "decided":
+        return job
+    if settings.get("against"):
+        named: str | None = store.run(settings["against"]).id
+        if store.scores(str(named)) is None:
+            raise UsageError(f"run {named} has no scores to compare with", "name a finished graded run")
+    else:
+        named = store.opponent(job.suite, str(settings.get("items")), job.model.name)
+    return replace(job, settings={**settings, "against": named})
 
 
 def describe_job(job: Job, suite: Suite) -> dict[str, Json]:

@@ -81,7 +81,8 @@ def test_ending_early_makes_the_p_value_larger() -> None:
 def test_runs_over_other_items_are_compared_apart() -> None:
     seen = compare_apart([0.0] * 20 + [1.0] * 20, [1.0] * 38 + [0.0] * 2)
     assert seen is not None
-    assert (seen.method, seen.pairs, seen.difference) == ("unpaired", 0, pytest.approx(0.45))
+    assert (seen.method, seen.pairs) == ("unpaired", 0)
+    assert seen.difference == pytest.approx(0.45)
     assert verdict_of(seen, seen.p_value) == "higher"
     assert more_items(seen) is None
     certain = compare_apart([1.0] * 5, [1.0] * 5)

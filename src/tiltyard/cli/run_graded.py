@@ -25,12 +25,21 @@ OPTIONS = (
     click.option("--seed", type=int, help="Seed of sampling, of orders and of draws; 0 unless set."),
     click.option("--max-tokens", type=click.IntRange(1), help="Limit of an answer, thinking included; 2048."),
     click.option("--think/--no-think", default=None, help="Let a thinking model think, or tell it not to."),
-    click.option("--repeats", type=click.IntRange(1), help="Ask every item so many times."),
+    click.option(
+        "--repeats",
+        type=click.IntRange(1),
+        help="Ask every item so many times; at temperature 0 that measures the noise.",
+    ),
     click.option("--limit", type=click.IntRange(1), help="Only so many items, drawn by the seed."),
     click.option(
         "--stop-when",
         metavar="RULE",
         help="End early: `decided`, or `width=0.02` for an interval that narrow.",
+    ),
+    click.option(
+        "--against",
+        metavar="RUN",
+        help="The run that `decided` is about; the best other model's over the same items unless set.",
     ),
     click.option(
         "--retries", type=click.IntRange(0), help="Further tries where a request fails on its way; 2."

@@ -55,6 +55,9 @@ def render_graded(summary: Mapping[str, Json], console: Console) -> None:
     ]
     console.print("   ".join(counts), highlight=False)
     console.print(rates_table(summary))
+    for line in (stopping_line(summary.get("stopping")), repeats_line(summary.get("repeats"))):
+        if line:
+            console.print(line, highlight=False, emoji=False)
     groups = summary.get("groups") or ()
     if groups:
         console.print(groups_table(groups))
@@ -65,6 +68,36 @@ def render_graded(summary: Mapping[str, Json], console: Console) -> None:
 def within(interval: Json) -> str:
     """An interval of a share, in words."""
     return "" if not interval else f"[dim]({percent(interval[0])} to {percent(interval[1])})[/]"
+
+
+def stopping_line(found: Json) -> str | None:
+    """What became of `--stop-when`."""
+    if not found:
+        return None
+    if found["rule"] != "decided":
+        how = "stopped as soon as" if found["decided"] else "asked everything before"
+        return f"[dim]{how} the interval was as narrow as {found['rule'].partition('=')[2]}[/]"
+    if found.get("against") is None:
+        return "[yellow]![/] no other model's run over these items to decide against: everything was asked"
+    verdict = found.get("verdict")
+    said = f"{verdict} than" if verdict else "cannot be told from"
+    return (
+        f"{said} run {clean(str(found['against']), 40)} "
+        f"[dim](+{number(found['gains'])} and -{number(found['losses'])} on {found['pairs']} shared items, "
+        f"p {number(found['p_value'], 2)}, valid however early it stopped)[/]"
+    )
+
+
+def repeats_line(found: Json) -> str | None:
+    """How alike the repetitions of one item were."""
+    if not found or not found.get("items"):
+        return None
+    k, flips = found["k"], found["flips"]
+    some, every = (found[name][str(k)]["value"] for name in ("pass_at", "pass_every"))
+    return (
+        f"{k} tries an item: {percent(flips['value'])} of the items flip {within(flips['ci95'])}, "
+        f"right at least once {percent(some)}, every time {percent(every)}"
+    )
 
 
 def rates_table(summary: Mapping[str, Json]) -> Table:

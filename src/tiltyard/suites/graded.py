@@ -35,6 +35,9 @@ class Asking(Record, frozen=True):
     repeats: int = 1
     limit: int | None = None  # so many items, drawn by the seed
     stop_when: str | None = None  # decided | width=0.02
+    against: str | None = (
+        None  # id of the run that `decided` is about; filled in by the best one of the store
+    )
     retries: int = 2
     retry_delay_s: float = 2.0
     pause_s: float = 0.0
@@ -49,7 +52,9 @@ def read_asking(settings: Mapping[str, Json], kind: type[Settings]) -> Settings:
         found = msgspec.convert(dict(settings), kind)
     except msgspec.ValidationError as error:
         raise UsageError(f"a setting cannot be meant: {error}") from None
-    checked_rule(found.stop_when)
+    rule = checked_rule(found.stop_when)
+    if found.against and (rule is None or rule.kind != "decided"):
+        raise UsageError("--against belongs to --stop-when decided", "add --stop-when decided")
     return found
 
 
@@ -89,7 +94,7 @@ def graded_stage(
     rule = checked_rule(asking.stop_when)
     tally.repeats = asking.repeats
     if rule is not None and tally.stopping is None:
-        tally.stopping = Stopping(rule, asks or asking.repeats, bench.opponent)
+        tally.stopping = Stopping(rule, asks or asking.repeats, bench.opponent, asking.against)
     return Stage(
         name=name,
         load=Load(concurrency=streams, stop=Stop(count=MOST)),

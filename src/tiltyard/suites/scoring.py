@@ -105,7 +105,8 @@ def ci_method(tally: Tally, places: Sequence[int]) -> str:
         return "always_valid"
     answered = [p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
     plain = all(tally.scores[p] in (0.0, 1.0) for p in answered)
-    return "wilson" if plain and len({tally.items[p] for p in answered}) == len(answered) else "wilson_clustered"
+    once = len({tally.items[p] for p in answered}) == len(answered)
+    return "wilson" if plain and once else "wilson_clustered"
 
 
 def by_item(scores: Sequence[float], items: Sequence[int]) -> list[float]:

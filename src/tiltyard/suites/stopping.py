@@ -54,8 +54,10 @@ class Stopping:
     Its score is the mean over those that were answered; errors and unsupported ones have none.
     """
 
-    def __init__(self, rule: Rule, asks: int = 1, opponent: Scores | None = None) -> None:
-        self.rule, self.asks, self.opponent = rule, asks, opponent
+    def __init__(
+        self, rule: Rule, asks: int = 1, opponent: Scores | None = None, against: str | None = None
+    ) -> None:
+        self.rule, self.asks, self.opponent, self.against = rule, asks, opponent, against
         self.sequence = Sequential(rule)
         self.under_way: dict[Hashable, list[Pair]] = {}
 
@@ -94,6 +96,7 @@ class Stopping:
         }
         if self.rule.kind == "decided":
             found |= {
+                "against": self.against,  # a run's id; null where the store had none to compare with
                 "pairs": sequence.pairs,
                 "gains": sequence.gains,
                 "losses": sequence.losses,
