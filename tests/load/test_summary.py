@@ -14,7 +14,7 @@ from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo, goodput, parse_slo
 from tiltyard.load.steady import steady_output_tps
 from tiltyard.load.summary import Window, summarise
-from tiltyard.records import Exchange, Timeline, Usage
+from tiltyard.records import Exchange, ServerTimings, Timeline, Usage
 
 LOAD = Load(stop=Stop(count=1))
 USAGE = Usage(prompt_tokens=100, output_tokens=20, cached_tokens=0)
@@ -147,3 +147,17 @@ def test_what_could_not_be_measured_is_named_with_its_reason() -> None:
     assert "ttft_ms" not in found["unmeasured"]
     nothing = summarise([Window("s", Load(stop=Stop(count=3)), (), 1.0)])
     assert nothing["unmeasured"]["ttft_ms"] == {"requests": 0, "why": "no request ended well"}
+
+
+def test_a_wait_beside_other_requests_is_no_prefill() -> None:
+    """Unless the server timed it: at 4 streams a TTFT holds the prompts of the others."""
+    exchange = make_exchange(steady(20), usage=USAGE)
+    alone = summarise([Window("s", LOAD, attempts([exchange] * 3), 1.0)])
+    assert alone["prefill_tps"]["mean"] == pytest.approx(100 / 300 * 1000)
+    beside = Load(concurrency=4, stop=Stop(count=3))
+    together = summarise([Window("s", beside, attempts([exchange] * 3), 1.0)])
+    assert together["prefill_tps"] is None
+    assert together["unmeasured"]["prefill_tps"]["requests"] == 3
+    timings = ServerTimings(source="x", prefill_tokens=100, prefill_ms=50.0)
+    timed = summarise([Window("s", beside, attempts([replace(exchange, timings=timings)] * 3), 1.0)])
+    assert timed["prefill_tps"]["mean"] == pytest.approx(2000)

@@ -82,7 +82,8 @@ class Tally:
         self.reasons: dict[str, Counter[str]] = {}  # why a figure lacks a request
         self.parts: dict[str, tuple[float, int]] = {}  # where the time went: sum, and how many said so
 
-    def add(self, attempt: Attempt) -> None:
+    def add(self, attempt: Attempt, alone: bool) -> None:
+        """`alone`: no other request was under way, so that a wait for a first token tells of its prompt."""
         self.total += 1
         self.client_bound += attempt.client_bound
         ending = attempt.exchanges[-1].ending if attempt.exchanges else "cancelled"
@@ -94,9 +95,10 @@ class Tally:
         for name, values in self.values.items():
             value = getattr(measures, name)
             values.append(NAN if value is None else value)
-        if measures.prefill_tps is not None:
+        estimated = measures.server_prefill_tps is None
+        if measures.prefill_tps is not None and (alone or not estimated):
             self.prefill[measures.prefill_kind].append(measures.prefill_tps)
-            self.prefill_sources["client" if measures.server_prefill_tps is None else "server"] += 1
+            self.prefill_sources["client" if estimated else "server"] += 1
         self.prompt_tokens += measures.prompt_tokens or 0
         self.output_tokens += measures.output_tokens or 0
         self.cached_tokens += measures.cached_tokens or 0
@@ -104,7 +106,7 @@ class Tally:
         self.rate_sources[measures.rate_source or "none"] += 1
         if measures.rate_bias is not None:
             self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
-        for name, why in missing(attempt):
+        for name, why in missing(attempt, alone):
             self.reasons.setdefault(name, Counter())[why] += 1
         for exchange in attempt.exchanges:
             self.split(exchange)
@@ -158,7 +160,7 @@ class Tally:
             self.errors[reason] += 1
 
 
-def missing(attempt: Attempt) -> list[tuple[str, str]]:
+def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
     """Main figures that an attempt which ended well does not have, each with the reason."""
     measures, found = attempt.measures, list[tuple[str, str]]()
     if measures.ttft_ms is None:
@@ -176,6 +178,8 @@ def missing(attempt: Attempt) -> list[tuple[str, str]]:
         unknown = measures.prompt_tokens is None
         why = "nobody counted the prompt's tokens" if unknown else "the wait was no longer than the load"
         found.append(("prefill_tps", why))
+    elif measures.server_prefill_tps is None and not alone:
+        found.append(("prefill_tps", "the server does not time it, and the wait held other requests"))
     return found
 
 
@@ -207,10 +211,12 @@ def rate(part: int, whole: int) -> dict[str, Json]:
     }
 
 
-def tally(attempts: Iterable[Attempt]) -> Tally:
+def tally(windows: Iterable[Window]) -> Tally:
     counted = Tally()
-    for attempt in attempts:
-        counted.add(attempt)
+    for window in windows:
+        alone = window.load.kind == "closed" and window.load.concurrency == 1
+        for attempt in window.attempts:
+            counted.add(attempt, alone)
     return counted
 
 
@@ -227,10 +233,9 @@ def summarise(
     all stages pooled where none is named; `stages` has each by itself. Where the headline's prompts say
     nothing about waiting (a stage for decoding), waits and prefill are those of the stage `waits_from`.
     """
-    tallies = [tally(window.attempts) for window in windows]
+    tallies = [tally([window]) for window in windows]
     chosen = [i for i, window in enumerate(windows) if headline is None or window.name == headline]
-    pooled = (a for i in chosen for a in windows[i].attempts)
-    top = tallies[chosen[0]] if len(chosen) == 1 else tally(pooled)
+    top = tallies[chosen[0]] if len(chosen) == 1 else tally([windows[i] for i in chosen])
     wall_s = sum(windows[i].wall_s for i in chosen)
     endings = sum((counted.endings for counted in tallies), Counter[str]())
     errors = sum((counted.errors for counted in tallies), Counter[str]())

@@ -98,7 +98,7 @@ class Speed:
         return {
             "profile": trial.settings.profile,
             **summarise(windows, headline=headline, waits_from=waits_from, slo=profile.limits(trial)),
-            "prompt": trial.prompt_report(results),
+            "prompt": trial.prompt_report(results),  # before the notes: it may add one
             "gave_up": any(result.gave_up for result in results),
             "findings": {**conclusion, "notes": trial.notes},
         }

@@ -142,7 +142,7 @@ class Trial:
     def prompt_report(self, results: Iterable[StageResult]) -> dict[str, Json]:
         """How prompt sizes were made, and whether the server's own count agrees."""
         scale = self.prompts.scale if self.prompts else None
-        counted = missed = 0
+        counted = missed = total = 0
         for result in results:
             for attempt in result.attempts:
                 size = attempt.measures.prompt_tokens
@@ -150,7 +150,13 @@ class Trial:
                     continue
                 counted += 1
                 wanted = wanted_tokens(attempt.item_id)
-                missed += wanted is not None and not on_target(wanted, size)
+                if wanted is not None and not on_target(wanted, size):
+                    missed, total = missed + 1, total + size
+        if missed:
+            self.notes.append(
+                f"{missed} of {counted} prompts were not of the size asked for: {total / missed:.0f} tokens "
+                "on average, by the server's count"
+            )
         return {
             "rung": None if scale is None or self.settings.prompt is not None else scale.rung,
             "tokens_per_word": None if scale is None else round(scale.per_word, 4),
