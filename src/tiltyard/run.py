@@ -139,7 +139,7 @@ async def run_job(
             facts |= {"run_id": claim.run.id, "state": state, **suite.summarise(results, bench)}
             facts["notes"] += observed(results)
             facts |= {"client": meter.summary()}
-            facts |= {"machine": readings.summary((facts.get("tokens") or {}).get("output"))}
+            facts |= {"machine": readings.summary(meter.output_tokens)}
             summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
             store.finish(claim.run.id, state, summary, tuple(facts["notes"]))
             store.add_samples(claim.run.id, readings.samples)

@@ -71,4 +71,8 @@ async def ask_all(bench: Bench, meter: ClientMeter) -> tuple[list[StageResult], 
             stage = await stages.asend(result)
         except StopAsyncIteration:
             stage = None
-    return results, {**suite.summarise(results, bench), "client": meter.summary()}
+    return results, {
+        **suite.summarise(results, bench),
+        "client": meter.summary(),
+        "metered": meter.output_tokens,
+    }

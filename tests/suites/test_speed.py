@@ -364,3 +364,12 @@ def test_a_queue_that_only_grows_is_not_served() -> None:
     assert keeps_up(stage_of_waits([10.0 + i % 17 for i in range(80)]))
     assert keeps_up(stage_of_waits([10.0] * 20 + [60.0 + i % 7 for i in range(60)]))  # higher, but steady
     assert keeps_up(stage_of_waits([10.0, 500.0, 900.0]))  # too few to tell
+
+
+def test_energy_is_of_all_stages_and_so_are_its_tokens() -> None:
+    """The figures at the top are of one stage, but the machine worked for all of them."""
+    settings = {"profile": "concurrency", "concurrency": "1,2", "output_tokens": 8, "requests": 6}
+    ran = run_speed(settings)
+    stages = [stage["tokens"]["output"] for stage in ran.summary["stages"]]
+    assert ran.summary["tokens"]["output"] in stages
+    assert ran.summary["metered"] == sum(stages) == 96

@@ -35,6 +35,7 @@ class ClientMeter:
 
     def __init__(self) -> None:
         self.attempts = self.bound = self.chunks = 0
+        self.output_tokens = 0  # of this sitting: what the energy it took was spent on
         self.dispatch_ms = array("f")
         self.kernel = True
         self.lag_ms = array("d")
@@ -110,6 +111,7 @@ class ClientMeter:
         """Count an attempt of this sitting."""
         self.attempts += 1
         self.bound += attempt.client_bound
+        self.output_tokens += attempt.measures.output_tokens or 0
         for exchange in attempt.exchanges:
             timeline = exchange.timeline
             self.chunks += sum(exchange.events.kinds.count(kind) for kind in "crtf")

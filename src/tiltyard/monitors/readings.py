@@ -62,7 +62,7 @@ class Readings(Record, frozen=True):
         }
 
     def summary(self, tokens: int | None = None) -> dict[str, Json]:
-        """The `machine` part of a run's summary; `tokens` are all its output tokens, for tokens per joule."""
+        """The `machine` part of a run's summary; `tokens`: all that were put out meanwhile."""
         if self.refused:
             return {"telemetry": self.refused}
         devices = {d.device: self._device(d) for d in self.devices}
