@@ -6,6 +6,7 @@ import pytest
 
 from tests.cli.stocked import stock, tiltyard
 from tests.reports import made
+from tests.reports.graded import graded
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,33 @@ def test_an_empty_store_says_what_to_do(tmp_path):
     done = tiltyard(tmp_path, "compare")
     assert done.returncode == 2
     assert "tiltyard run speed" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def quality(tmp_path_factory):
+    path = tmp_path_factory.mktemp("quality")
+    makers = [graded("good:8b", 0.9), graded("poor:1b", 0.5), graded("good:8b", 0.89, seed=9)]
+    stock(path, [(maker, maker.run()) for maker in makers])
+    path.joinpath("ids").write_text("\n".join(maker.id for maker in makers))
+    return path
+
+
+def test_graded_runs_are_compared_item_by_item(quality):
+    a, b, _ = ids(quality)
+    done = tiltyard(quality, "compare", a, b)
+    assert done.returncode == 0, done.stderr
+    assert "points worse" in done.stdout
+    assert "200: +" in done.stdout
+    assert "decode speed" in done.stdout
+    found = json.loads(tiltyard(quality, "compare", a, b, "--metric", "score", "--json").stdout)
+    assert found["scores"][0]["verdict"] == "lower"
+    assert found["rows"] == []
+
+
+def test_several_runs_are_compared_with_the_first(quality):
+    a, b, c = ids(quality)
+    found = json.loads(tiltyard(quality, "compare", a, b, c, "--json").stdout)["comparisons"]
+    assert [(each["a"], each["b"]) for each in found] == [(a, b), (a, c)]
+    assert [each["scores"][0]["verdict"] for each in found] == ["lower", "unclear"]
+    done = tiltyard(quality, "compare", a, b, c)
+    assert "cannot tell, about" in done.stdout

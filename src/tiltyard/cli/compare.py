@@ -1,6 +1,6 @@
-"""`tiltyard compare`: is B really faster than A?
+"""`tiltyard compare`: is B really better, or faster, than A?
 
-Chooses the two runs and prints the verdicts; what they mean is in `reports/comparison.py`.
+Chooses the runs and prints the verdicts; what they mean is in `reports/comparison.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tiltyard.records import Run
     from tiltyard.reports.comparison import Comparison
     from tiltyard.store.store import Store
@@ -22,13 +24,13 @@ EPILOG = """\b
 Examples:
   tiltyard compare                            the newest run with the one before it
   tiltyard compare 3f2a 9c41                  two runs by the beginning of their ids
+  tiltyard compare 3f2a 9c41 77d0             the others with the first one
   tiltyard compare --by quant --model qwen3   the newest two runs that differ in quantization
   tiltyard compare --by engine_version --metric decode_tps --json"""
 
 
 @click.command(epilog=EPILOG)
-@click.argument("a", required=False)
-@click.argument("b", required=False)
+@click.argument("runs", nargs=-1, metavar="[A] [B] [C ...]")
 @click.option(
     "--by", metavar="KEY", help="Take the newest two runs that differ in KEY: quant, engine_version ..."
 )
@@ -39,14 +41,13 @@ Examples:
     default=2.0,
     show_default=True,
     type=click.FloatRange(0.01, 50),
-    help="What counts as no difference, in %.",
+    help="What counts as no difference: % of a speed, points of a score.",
 )
 @click.option("--stages", is_flag=True, help="One row per stage as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def compare(
     *,
-    a: str | None,
-    b: str | None,
+    runs: tuple[str, ...],
     by: str | None,
     model: str | None,
     metrics: tuple[str, ...],
@@ -54,30 +55,35 @@ def compare(
     stages: bool,
     as_json: bool,
 ) -> None:
-    """Is B really faster than A?
+    """Is B really better, or faster, than A?
 
-    A and B are beginnings of run ids, `latest` or `previous`. Paired where items match; ties are called ties.
+    A, B, ... are beginnings of run ids, `latest` or `previous`; further runs are compared with the first.
+    Paired where items match; ties are called ties.
     """
-    from tiltyard.reports.comparison import Side, compare_runs
+    from tiltyard.reports.comparison import Side, compare_many
     from tiltyard.store.store import Store
 
     with Store.open() as store:
-        run_a, run_b = choose(store, a, b, by, model)
-        sides = [Side(run=run, attempts=store.attempts(run.id)) for run in (run_a, run_b)]
-    found = compare_runs(sides[0], sides[1], metrics, margin / 100, stages)
+        chosen = list(choose(store, (*runs[:2], None, None)[:2], by, model))
+        chosen += [store.run(name) for name in runs[2:]]
+        sides = [Side(run=run, attempts=store.attempts(run.id)) for run in chosen]
+    found = compare_many(sides, metrics, margin / 100, stages)
     if as_json:
         import msgspec
 
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        answer = found[0] if len(found) == 1 else {"comparisons": found}
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
     else:
-        show(found, run_a, run_b)
+        for each, run in zip(found, chosen[1:], strict=True):
+            show(each, chosen[0], run)
 
 
-def choose(store: Store, a: str | None, b: str | None, by: str | None, model: str | None) -> tuple[Run, Run]:
+def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: str | None) -> tuple[Run, Run]:
     """The two runs that the words mean, A the older one where the words leave it open."""
     from tiltyard.errors import UsageError
     from tiltyard.store.store import RunFilter
 
+    a, b = words
     if by is not None:
         if a is not None:
             raise UsageError("--by chooses both runs by itself", "leave out A and B, or leave out --by")
@@ -127,31 +133,18 @@ def show(found: Comparison, a: Run, b: Run) -> None:
     """Print it: who A and B are, the verdicts, what differs, what to be careful about."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    from tiltyard.reports.comparison import METRICS
-    from tiltyard.reports.words import NOTHING, clean
+    from tiltyard.reports.words import clean
 
     console = Console(highlight=False, emoji=False)  # a model may be called `a:star:`
     for letter, run in (("A", a), ("B", b)):
         words = f"{run.model.name}  {run.model.quantization or ''}  {run.started_at[:16].replace('T', ' ')}"
         console.print(f"[bold]{letter}[/]  {run.id}  {escape(clean(words, 200))}")
-    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
-    for name in ("", "metric", "B / A", "95 % interval", "pairs, or n", "B against A"):
-        table.add_column(name)
-    for row in found.rows:
-        name = METRICS.get(row.metric, (row.metric, True))[0]
-        ratio = row.ratio
-        table.add_row(
-            _MARKS[row.verdict],
-            escape(f"  {clean(row.stage, 60)}" if row.stage else name),
-            NOTHING if ratio is None else f"{ratio.ratio:.3f}",
-            NOTHING if ratio is None or ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
-            NOTHING if ratio is None else str(ratio.pairs) if ratio.paired else f"{ratio.n_a} + {ratio.n_b}",
-            f"[bold]{row.words}[/]" if row.verdict in ("higher", "lower") else row.words,
-        )
-    console.print()
-    console.print(table)
+    for table in ([scores_table(found)] if found.scores else []) + (
+        [speed_table(found)] if found.rows else []
+    ):
+        console.print()
+        console.print(table)
     console.print()
     if not found.differences:
         console.print(
@@ -163,8 +156,68 @@ def show(found: Comparison, a: Run, b: Run) -> None:
         )
     for warning in found.warnings:
         console.print(f"[yellow]careful:[/] {escape(warning)}")
+    ties = f"{100 * found.margin:g} {'points or ' if found.scores else ''}%"
     console.print(
         "Intervals hold for the requests of these two runs; what changes from run to run is not in them. "
-        f"Several metrics: claims are Holm-corrected. Ties are within {100 * found.margin:g} %.",
+        f"Several claims are Holm-corrected. Ties are within {ties}.",
         style="dim",
     )
+
+
+def scores_table(found: Comparison) -> Table:
+    """What was right: the difference in points, who won how many items, the verdict."""
+    from rich.markup import escape
+
+    from tiltyard.reports.words import NOTHING, clean
+
+    table = plain_table("", "score", "B - A", "95 % interval", "items, B won and lost", "B against A")
+    for row in found.scores:
+        d = row.found
+        table.add_row(
+            _MARKS[row.verdict],
+            escape(f"  {clean(row.stage, 60)}" if row.stage else "points of 100"),
+            NOTHING if d is None else f"{100 * d.difference:+.1f}",
+            NOTHING if d is None or d.low is None or d.high is None else span(d.low, d.high),
+            NOTHING
+            if d is None
+            else f"{d.pairs:,}: +{d.better} -{d.worse}"
+            if d.pairs
+            else f"{d.n_a:,} + {d.n_b:,}, apart",
+            f"[bold]{row.words}[/]" if row.verdict in ("higher", "lower") else row.words,
+        )
+    return table
+
+
+def span(low: float, high: float) -> str:
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def speed_table(found: Comparison) -> Table:
+    """The ratio of every metric of speed with its verdict."""
+    from rich.markup import escape
+
+    from tiltyard.reports.comparison import METRICS
+    from tiltyard.reports.words import NOTHING, clean
+
+    table = plain_table("", "metric", "B / A", "95 % interval", "pairs, or n", "B against A")
+    for row in found.rows:
+        name = METRICS.get(row.metric, (row.metric, True))[0]
+        ratio = row.ratio
+        table.add_row(
+            _MARKS[row.verdict],
+            escape(f"  {clean(row.stage, 60)}" if row.stage else name),
+            NOTHING if ratio is None else f"{ratio.ratio:.3f}",
+            NOTHING if ratio is None or ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
+            NOTHING if ratio is None else str(ratio.pairs) if ratio.paired else f"{ratio.n_a} + {ratio.n_b}",
+            f"[bold]{row.words}[/]" if row.verdict in ("higher", "lower") else row.words,
+        )
+    return table
+
+
+def plain_table(*columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
+    for name in columns:
+        table.add_column(name)
+    return table

@@ -1,7 +1,7 @@
-"""Two runs side by side: the ratio of every metric with its interval, a verdict in words, and what differs.
+"""Runs side by side: what they scored, the ratio of every metric, verdicts in words, and what differs.
 
 Runs are compared, never pooled: requests are matched stage by stage and item by item, and different suites
-are refused. The statistics are in `stats/contrast.py`; printing is the command's.
+are refused. The statistics are in `stats/contrast.py`, scores in `scores.py`; printing is the command's.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Measures, Record, Run
-from tiltyard.reports.traits import Difference, differences
+from tiltyard.reports import traits
+from tiltyard.reports.scores import ScoreRow, difference, ended_early, matching, score_row, scores_in
+from tiltyard.reports.traits import differences
 from tiltyard.stats.contrast import Ratio, Values, Verdict, holm, log_ratio, more_needed, verdict
+from tiltyard.stats.paired import Difference
 
 # metric -> (what it is called, larger is better)
 METRICS: Mapping[str, tuple[str, bool]] = {
@@ -21,6 +24,7 @@ METRICS: Mapping[str, tuple[str, bool]] = {
     "e2e_ms": ("whole request", False),
     "output_tps": ("total output rate", True),
 }
+SCORE = "score"
 _OUT_OF_REACH = 20_000  # "about n more" beyond this says only that it is out of reach
 
 
@@ -45,8 +49,9 @@ class Comparison(Record, frozen=True):
     a: str  # run ids
     b: str
     margin: float
-    rows: tuple[Row, ...]
-    differences: tuple[Difference, ...]
+    scores: tuple[ScoreRow, ...]  # of graded runs, the whole first
+    rows: tuple[Row, ...]  # of speed
+    differences: tuple[traits.Difference, ...]
     warnings: tuple[str, ...]
 
 
@@ -57,29 +62,82 @@ class Side(Record, frozen=True):
     attempts: Sequence[Attempt]
 
 
+class _Measured(Record, frozen=True):
+    """What two runs show before p values are corrected for how many there are."""
+
+    scores: Sequence[tuple[str | None, Difference | None]]  # stage
+    ratios: Sequence[tuple[str, str | None, Ratio | None]]  # metric, stage
+
+    def p_values(self) -> list[float | None]:
+        scores = [None if found is None else found.p_value for _, found in self.scores]
+        return scores + [None if ratio is None else ratio.p_value for _, _, ratio in self.ratios]
+
+
 def compare_runs(
     a: Side, b: Side, metrics: Sequence[str] = (), margin: float = 0.02, by_stage: bool = False
 ) -> Comparison:
     """Compare B with A. Raises UsageError for a run with itself, different suites, unknown metrics."""
-    _refuse(a.run, b.run, metrics)
+    return compare_many((a, b), metrics, margin, by_stage)[0]
+
+
+def compare_many(
+    sides: Sequence[Side], metrics: Sequence[str] = (), margin: float = 0.02, by_stage: bool = False
+) -> list[Comparison]:
+    """Compare each further run with the first; all claims together are Holm-corrected.
+
+    Raises UsageError for a run with itself, different suites, unknown metrics.
+    """
+    a, others = sides[0], sides[1:]
+    for b in others:
+        _refuse(a.run, b.run, metrics)
+    measured = [_measured(a, b, metrics, by_stage) for b in others]
+    adjusted = iter(holm([p for each in measured for p in each.p_values()]))
+    found = []
+    for b, each in zip(others, measured, strict=True):
+        early = ended_early(a.run) or ended_early(b.run)
+        whole = each.scores[0][1] if each.scores else None
+        found.append(
+            Comparison(
+                a=a.run.id,
+                b=b.run.id,
+                margin=margin,
+                scores=tuple(score_row(d, stage, next(adjusted), margin) for stage, d in each.scores),
+                rows=tuple(_row(*row, next(adjusted), margin) for row in each.ratios),
+                differences=tuple(differences(a.run, b.run)),
+                warnings=(*matching(whole, early), *_warnings(a, b)),
+            )
+        )
+    return found
+
+
+def _measured(a: Side, b: Side, metrics: Sequence[str], by_stage: bool) -> _Measured:
+    scores: list[tuple[str | None, Difference | None]] = []
+    if not metrics or SCORE in metrics:
+        scores = _scores(a, b, by_stage)
     rows: list[tuple[str, str | None, Ratio | None]] = []
-    for metric in metrics or [*METRICS]:
+    for metric in [name for name in metrics if name != SCORE] if metrics else METRICS:
         of_a, of_b = samples(a, metric), samples(b, metric)
         rows.append((metric, None, log_ratio(of_a, of_b)))
         if by_stage:
             shared = [s for s in of_a if s in of_b]
             rows += [(metric, s, log_ratio({s: of_a[s]}, {s: of_b[s]})) for s in shared if len(shared) > 1]
     if not metrics:  # what neither run measured is no finding; what was asked for by name is answered
-        rows = [row for row in rows if row[2] is not None] or rows[:1]
-    adjusted = holm([None if ratio is None else ratio.p_value for _, _, ratio in rows])
-    return Comparison(
-        a=a.run.id,
-        b=b.run.id,
-        margin=margin,
-        rows=tuple(_row(*row, p, margin) for row, p in zip(rows, adjusted, strict=True)),
-        differences=tuple(differences(a.run, b.run)),
-        warnings=tuple(_warnings(a, b)),
-    )
+        rows = [row for row in rows if row[2] is not None] or ([] if scores else rows[:1])
+    return _Measured(scores=scores, ratios=rows)
+
+
+def _scores(a: Side, b: Side, by_stage: bool) -> list[tuple[str | None, Difference | None]]:
+    of_a, of_b = (scores_in(side.run, side.attempts) for side in (a, b))
+    if not of_a and not of_b:
+        return []
+    early = ended_early(a.run) or ended_early(b.run)
+    found: list[tuple[str | None, Difference | None]] = [(None, difference(of_a, of_b, early))]
+    stages = list(dict.fromkeys(attempt.stage for attempt in a.attempts))
+    if by_stage and len(stages) > 1:
+        for stage in stages:
+            part_a, part_b = (scores_in(side.run, side.attempts, stage) for side in (a, b))
+            found.append((stage, difference(part_a, part_b, early)))
+    return found
 
 
 def _refuse(a: Run, b: Run, metrics: Sequence[str]) -> None:
@@ -91,8 +149,8 @@ def _refuse(a: Run, b: Run, metrics: Sequence[str]) -> None:
             "compare runs of one suite; `tiltyard runs` lists them",
         )
     for metric in metrics:
-        if metric not in METRICS and metric not in Measures.__struct_fields__:
-            raise UsageError(f"there is no metric {metric!r}", f"one of: {', '.join(METRICS)}")
+        if metric != SCORE and metric not in METRICS and metric not in Measures.__struct_fields__:
+            raise UsageError(f"there is no metric {metric!r}", f"one of: {', '.join((SCORE, *METRICS))}")
 
 
 def samples(side: Side, metric: str) -> dict[str, Values]:

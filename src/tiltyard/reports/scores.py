@@ -1,0 +1,114 @@
+"""Is B right more often than A? What two graded runs scored, matched item by item, with a verdict in words.
+
+Items match by stage, id and wording. The statistics are in `stats/paired.py`; speeds are compared in
+`comparison.py`, which puts both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from tiltyard.records import Attempt, Json, Record, Run
+from tiltyard.stats.contrast import Verdict
+from tiltyard.stats.paired import Difference, compare_apart, compare_scores, more_items, verdict_of
+from tiltyard.stats.pairing import Scores, item_key, shared
+from tiltyard.stats.ranks import ENOUGH_SHARED
+
+NOT_SCORED = frozenset(("unsupported", "error"))
+_OUT_OF_REACH = 20_000  # "about n more" beyond this says only that it is out of reach
+
+
+class ScoreRow(Record, frozen=True):
+    """The score of B against that of A, over everything or in one stage. A difference of 0.02: 2 points."""
+
+    verdict: Verdict
+    words: str
+    stage: str | None = None
+    found: Difference | None = None
+    p_adjusted: float | None = None
+    more: int | None = None
+
+
+def scores_in(run: Run, attempts: Sequence[Attempt], stage: str | None = None) -> Scores:
+    """The mean score of each item, of one stage or of all that the run's score is over."""
+    counted = (run.summary or {}).get("scored_stages") if stage is None else [stage]
+    return Scores.of(
+        (item_key(attempt.stage, attempt.item_id, attempt.item_hash), attempt.grade.score)
+        for attempt in attempts
+        if attempt.grade is not None
+        and attempt.grade.outcome not in NOT_SCORED
+        and (counted is None or attempt.stage in counted)
+    )
+
+
+def difference(a: Scores, b: Scores, ended_early: bool) -> Difference | None:
+    """B less A: over shared items where at least two thirds of the smaller side are, else apart."""
+    mine, theirs = shared(a, b)
+    if mine and len(mine) >= ENOUGH_SHARED * min(len(a), len(b)):
+        found = compare_scores(mine, theirs, ended_early)
+        return None if found is None else replace(found, n_a=len(a), n_b=len(b))
+    return compare_apart(a.values, b.values)
+
+
+def ended_early(run: Run) -> bool:
+    """Might this run have ended by what it scored?"""
+    stopping: Json = (run.summary or {}).get("stopping")
+    return bool(stopping)
+
+
+def score_row(found: Difference | None, stage: str | None, p: float | None, margin: float) -> ScoreRow:
+    """The verdict, after the p value has been corrected for all that was claimed together."""
+    if found is None:
+        return ScoreRow(verdict="none", words="no item that both scored", stage=stage)
+    verdict = verdict_of(found, p, margin)
+    more = more_items(found, margin) if verdict == "unclear" else None
+    return ScoreRow(
+        verdict=verdict,
+        words=in_points(found, verdict, more, margin),
+        stage=stage,
+        found=found,
+        p_adjusted=p,
+        more=more,
+    )
+
+
+def in_points(found: Difference, verdict: Verdict, more: int | None, margin: float) -> str:
+    """`B is 3 to 9 points better`, `no difference above 2 points`, or `cannot tell, about 300 more items`."""
+    if verdict == "none" or found.low is None or found.high is None:
+        return "one item: no interval, so no verdict"
+    if verdict == "same":
+        points = 100 * margin
+        return f"no difference above {points:g} point{'' if points == 1 else 's'}"
+    if verdict == "unclear":
+        if not found.pairs:
+            return "cannot tell: the two were asked different things"
+        if more is None or more > _OUT_OF_REACH:
+            return "cannot tell: the two are too close for any reasonable number of items"
+        rounded = more if more < 20 else round(more, -1 if more < 1000 else -2)
+        return f"cannot tell, about {rounded:,} more item{'' if rounded == 1 else 's'}"
+    low, high = sorted((abs(100 * found.low), abs(100 * found.high)))
+    ends = (f"{low:.0f}", f"{high:.0f}") if low >= 1.5 else (f"{low:.1f}", f"{high:.1f}")
+    between = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    return f"B is {between} points {'better' if verdict == 'higher' else 'worse'}"
+
+
+def matching(found: Difference | None, ended: bool) -> list[str]:
+    """What to say about which items were compared."""
+    if found is None:
+        return []
+    said = []
+    if not found.pairs:
+        said.append(
+            f"the runs share too few items to pair them ({found.n_a:,} in A, {found.n_b:,} in B): compared "
+            "apart, and one set may be harder than the other"
+        )
+    elif found.pairs < max(found.n_a, found.n_b):
+        said.append(
+            f"{found.pairs:,} items match; {found.n_a - found.pairs:,} of A's and "
+            f"{found.n_b - found.pairs:,} of B's are left out"
+        )
+    if ended and found.pairs:
+        said.append("a run could end early by what it scored: p values are the always valid ones")
+    return said
