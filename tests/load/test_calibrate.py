@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import best_of
 from tiltyard.load.calibrate import calibrate, errors_of, gather, new_loop, report_of
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Events, Exchange, Message, Request, Timeline, Usage
@@ -41,6 +42,7 @@ def test_errors_are_what_was_said_less_what_happened() -> None:
     late = exchange_of("a", 10.0, [110.5, 130.25, 150.25])
     errors = errors_of([late], [entry_of("a", 10.1, [110.0, 130.0, 150.0]), entry_of("b", 0, [1.0])])
     assert errors.ttft_ms == pytest.approx([0.6])  # said 100.5, was 99.9
+    assert errors.ttft_pct == pytest.approx([0.6 / 99.9 * 100])
     assert errors.first_ms == pytest.approx([0.5])
     assert errors.token_ms == pytest.approx([0.25, 0.25, 0.5])
     assert errors.gaps_ms == pytest.approx([19.75, 20.0])
@@ -56,6 +58,7 @@ def test_what_did_not_arrive_is_lost_and_not_an_error() -> None:
     assert errors_of([exchange_of("unknown", 0, [1.0])], []).exchanges == 0
 
 
+@best_of()
 def test_our_client_is_right_about_a_simulator_in_this_process() -> None:
     model = SimModel(name="calibration", ttft_ms=50, token_ms=5, slots=64, loaded=True)
 
@@ -79,6 +82,7 @@ def test_our_client_is_right_about_a_simulator_in_this_process() -> None:
 
 
 @pytest.mark.slow
+@best_of(5)
 def test_calibrate_measures_everything() -> None:
     told: list[str] = []
     with asyncio.Runner(loop_factory=new_loop) as runner:

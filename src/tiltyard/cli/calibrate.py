@@ -97,6 +97,7 @@ def show(result: Mapping[str, Json]) -> None:
     table.add_column("p99", justify="right")
     for name, key, unit in (
         ("error of TTFT", "ttft_error_ms", "ms"),
+        ("error of TTFT, relative", "ttft_error_pct", "%"),
         ("error of a token's time", "token_error_ms", "ms"),
         ("error of time per token", "tpot_error_ms", "ms"),
         ("error of the decode rate", "decode_error_pct", "%"),

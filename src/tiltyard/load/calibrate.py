@@ -45,6 +45,7 @@ class Errors(Record, frozen=True):
     """What the client said less what happened, over the exchanges that the log knows. All lists ascend."""
 
     ttft_ms: tuple[float, ...]  # TTFT, less (first write - request received)
+    ttft_pct: tuple[float, ...]  # the same in % of the true one
     first_ms: tuple[float, ...]  # first token's arrival, less its write
     token_ms: tuple[float, ...]  # every token's arrival, less its write
     gaps_ms: tuple[float, ...]  # between arrivals of consecutive tokens of a stream
@@ -58,7 +59,7 @@ class Errors(Record, frozen=True):
 def errors_of(exchanges: Iterable[Exchange], truth: Iterable[Mapping[str, Json]]) -> Errors:
     """Compare exchanges with a log (`GET /tiltyard/truth`). Whatever did not arrive whole counts as lost."""
     known = {entry["request_id"]: entry for entry in truth}
-    found: dict[str, list[float]] = {name: [] for name in Errors.__struct_fields__[:7]}
+    found: dict[str, list[float]] = {name: [] for name in Errors.__struct_fields__[:8]}
     count = lost = 0
     for exchange in exchanges:
         entry = known.get(exchange.request.request_id or "")
@@ -82,7 +83,11 @@ def note(
     arrivals, writes = times
     sent = exchange.timeline.sent_ns
     if sent is not None:
-        found["ttft_ms"].append((arrivals[0] - sent - (writes[0] - received)) / 1e6)
+        true_ttft = writes[0] - received
+        error = arrivals[0] - sent - true_ttft
+        found["ttft_ms"].append(error / 1e6)
+        if true_ttft > 0:
+            found["ttft_pct"].append(error / true_ttft * 100)
     found["first_ms"].append((arrivals[0] - writes[0]) / 1e6)
     found["token_ms"] += [(a - w) / 1e6 for a, w in zip(arrivals, writes, strict=True)]
     found["gaps_ms"] += [(b - a) / 1e6 for a, b in pairwise(arrivals)]
@@ -114,6 +119,7 @@ def report_of(errors: Errors) -> dict[str, Json]:
         gap_p99 = round(percentile(errors.gaps_ms, 0.99) - percentile(errors.true_gaps_ms, 0.99), 4)
     return {
         "ttft_error_ms": spread(errors.ttft_ms),
+        "ttft_error_pct": spread(errors.ttft_pct),
         "first_token_error_ms": spread(errors.first_ms),
         "token_error_ms": spread(errors.token_ms),
         "gap_p99_error_ms": gap_p99,
