@@ -12,7 +12,7 @@ import pytest
 from tests.store.conftest import make_attempt, make_exchange, make_run
 from tiltyard.records import Attempt, Grade, Model, Outcome
 from tiltyard.stats.pairing import item_key
-from tiltyard.store.board import Wanted, as_mapping, by_model, tables
+from tiltyard.store.board import Wanted, as_mapping, models_of, tables
 from tiltyard.store.connection import connect
 from tiltyard.store.recover import recover
 from tiltyard.store.schema import MIGRATIONS
@@ -198,7 +198,7 @@ def test_other_questions_are_another_table(store: Store) -> None:
     store.finish("r3", "finished", {"event": "summary", "decode_tps": {"n": 5, "mean": 44.0, "ci95": None}})
     rows = store.board(Wanted(newest_only=True))
     assert [[row.run_id for row in table] for table in tables(rows, resort=True)] == [["r3"], ["r1"], ["r2"]]
-    (model,) = by_model(rows, None)
+    (model,) = models_of(rows, None)
     assert model.speed is not None
     assert (model.speed.run_id, model.scores["mcq"].run_id) == ("r3", "r2")
 

@@ -26,7 +26,8 @@ def demo(*, folder: Path, fresh: bool) -> None:
     """See it work on three tiny models, without any server."""
     from tiltyard.cli.report import write_report
     from tiltyard.cli.run import Common, run_suite
-    from tiltyard.cli.showing import show_board
+    from tiltyard.cli.showing_board import show_board
+    from tiltyard.store.board import tables
     from tiltyard.store.store import FILE, Store
 
     models = make_models(folder / "models")
@@ -34,7 +35,7 @@ def demo(*, folder: Path, fresh: bool) -> None:
     run_suite("speed", {"profile": "quick", "budget_s": BUDGET_S}, common)
     click.echo()
     with Store.open(folder / FILE) as store:
-        show_board(store.board())
+        show_board(tables(store.board(), resort=True))
         page = write_report((), folder / "report.html", store)
     click.echo(f"\nThe report: {page}  ({page.stat().st_size / 1000:.0f} kB, opens without network)")
     click.echo("These are toys. Yours: tiltyard servers, then tiltyard run speed --model NAME")

@@ -16,8 +16,10 @@ SORTS = ("decode", "ttft", "prefill", "load", "total", "size", "score", "model",
 
 BOARD_EPILOG = """\b
 Examples:
-  tiltyard board                           every model, fastest decode first
-  tiltyard board --min-tps 30 --max-gb 10  what is quick enough and small enough
+  tiltyard board                           a table per suite, fastest or best first
+  tiltyard board --by-model                one row per model: quality and speed
+  tiltyard board --suite tools --min-tps 30 --max-gb 10
+                                           best at tool calls of what is quick and small enough
   tiltyard board --sort ttft --json        for programs"""
 
 RUNS_EPILOG = """\b
@@ -46,7 +48,11 @@ def print_json(value: Any) -> None:
 
 
 @click.command(epilog=BOARD_EPILOG)
-@click.option("--sort", type=click.Choice(SORTS), help="What comes first.  [default: decode]")
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    help="What comes first.  [default: score of graded suites, decode of speed]",
+)
 @click.option("--suite", metavar="NAME", help="Only this suite.")
 @click.option("--model", metavar="TEXT", help="Only models with TEXT in their name.")
 @click.option(
@@ -63,6 +69,7 @@ def print_json(value: Any) -> None:
     is_flag=True,
     help="Every settings a model was measured with, not only the newest.",
 )
+@click.option("--by-model", is_flag=True, help="One row per model, its suites side by side.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def board(
@@ -73,14 +80,16 @@ def board(
     min_tps: float | None,
     max_gb: float | None,
     all_settings: bool,
+    by_model: bool,
     limit: int | None,
     as_json: bool,
 ) -> None:
     """The leaderboard over everything stored: the newest finished run of each model.
 
-    Runs with different fingerprints (settings, engine version, quantization ...) are never pooled.
+    Runs with different fingerprints (settings, engine version, quantization ...) are never pooled, and other
+    questions make another table. Ranks are ranges where models cannot be told apart.
     """
-    from tiltyard.store.board import Wanted, as_mapping
+    from tiltyard.store.board import Wanted, as_mapping, model_mapping, models_of, tables
     from tiltyard.store.store import Store
 
     wanted = Wanted(
@@ -90,16 +99,22 @@ def board(
         max_gb=max_gb,
         sort=sort,
         newest_only=not all_settings,
-        limit=limit,
+        limit=None if by_model else limit,
     )
     with Store.open() as store:
         rows = store.board(wanted)
+    models = models_of(rows, sort)[:limit] if by_model else []
     if as_json:
-        print_json({"schema": "tiltyard.board/1", "rows": [as_mapping(row) for row in rows]})
-    elif rows:
-        from tiltyard.cli.showing import show_board
+        found = {"models": map(model_mapping, models)} if by_model else {"rows": map(as_mapping, rows)}
+        print_json({"schema": "tiltyard.board/1", **{name: list(values) for name, values in found.items()}})
+    elif models:
+        from tiltyard.cli.showing_board import show_models
 
-        show_board(rows)
+        show_models(models)
+    elif rows:
+        from tiltyard.cli.showing_board import show_board
+
+        show_board(tables(rows, resort=sort is None))
     else:
         click.echo(
             "the board is empty: `tiltyard run speed` measures, `tiltyard board --all` drops no settings"

@@ -1,4 +1,4 @@
-"""How the stored things look on a terminal: the board, lists of runs, an attempt, a timeline.
+"""How the stored things look on a terminal: lists of runs, an attempt, a timeline. The board is elsewhere.
 
 Everything from models and servers is cleaned of terminal escapes and markup first. Marks are signs as well as
 colours. Narrow terminals get fewer columns rather than broken ones.
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tiltyard.records import Attempt, Exchange, Run
-    from tiltyard.store.board import BoardRow, Value
     from tiltyard.store.search import Found
 
 _WIDE = 110
@@ -49,58 +48,6 @@ def day(started_at: str) -> str:
     return started_at[:16].replace("T", " ")
 
 
-# ------------------------------------------------------------------ board
-
-
-def show_board(rows: Sequence[BoardRow]) -> None:
-    """Best first. `!` marks rows whose client was the bottleneck, `☁` models served from elsewhere."""
-    screen = console()
-    wide = screen.width >= _WIDE
-    table = plain_table()
-    table.add_column("#", justify="right")
-    table.add_column("model", overflow="fold", min_width=16)
-    columns = [
-        ("quant", True),
-        ("size", True),
-        ("decode tok/s", True),
-        ("TTFT p50", True),
-        ("prefill tok/s", wide),
-    ]
-    columns += [("load", wide), ("total tok/s", wide), ("n", wide), ("when", True)]
-    for name, shown in columns:
-        if shown:
-            table.add_column(name, justify="left" if name in ("quant", "when") else "right", no_wrap=True)
-    suites = {row.suite for row in rows}
-    for place, row in enumerate(rows, start=1):
-        marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
-        suite = f" [dim]{safe(row.suite)}[/]" if len(suites) > 1 else ""
-        cells = [
-            (safe(row.quantization or NOTHING, 12), True),
-            (size(row.size_bytes), True),
-            (f"[bold]{interval(row.decode_tps)}[/]", True),
-            (milliseconds(row.ttft_ms.p50 if row.ttft_ms else None), True),
-            (interval(row.prefill_tps), wide),
-            (milliseconds(row.load_ms), wide),
-            (number(row.output_tps), wide),
-            (str(row.decode_tps.n if row.decode_tps else row.requests_ok or 0), wide),
-            (row.started_at[:10] if wide else row.started_at[5:10], True),
-        ]
-        table.add_row(
-            str(place), safe(row.model, 90) + suite + marks, *(cell for cell, shown in cells if shown)
-        )
-    screen.print(table)
-    if any(row.client_bound for row in rows):
-        screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
-    screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
-
-
-def interval(value: Value | None) -> str:
-    if value is None:
-        return NOTHING
-    ci95 = None if value.low is None else [value.low, value.high]
-    return with_interval({"mean": value.mean, "ci95": ci95})
-
-
 # ------------------------------------------------------------------ runs
 
 
@@ -108,12 +55,15 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
     screen = console()
     wide = screen.width >= _WIDE
     table = plain_table()
+    graded = ["outcomes" in (run.summary or {}) for run in runs]
     table.add_column("run", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("suite")
     table.add_column("model", overflow="fold", min_width=16)
     table.add_column("attempts" if wide else "n", justify="right")
-    table.add_column("decode tok/s", justify="right", no_wrap=True)
+    table.add_column("score" if any(graded) else "decode tok/s", justify="right", no_wrap=True)
+    if any(graded):
+        table.add_column("decode tok/s", justify="right", no_wrap=True)
     if wide:
         table.add_column("server")
     table.add_column("started (UTC)" if wide else "started", no_wrap=True)
@@ -125,7 +75,10 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
             safe(run.suite),
             safe(run.model.name, 90),
             f"{counts.get(run.id, 0):,}",
-            with_interval(mapping(summary.get("decode_tps"))),
+            *([score_in_words(summary)] if any(graded) else []),
+            with_interval(
+                mapping(summary.get("decode_tps") or (summary.get("speed") or {}).get("decode_tps"))
+            ),
         ]
         table.add_row(
             *cells, *([safe(run.server.dialect)] if wide else []), day(run.started_at)[0 if wide else 5 :]
@@ -133,6 +86,14 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
     screen.print(table)
     if not wide:
         screen.print("✓ finished  … running  ‖ interrupted  ✗ failed", style="dim")
+
+
+def score_in_words(summary: Mapping[str, Any]) -> str:
+    """`81.5 (75 to 86)`, of 100."""
+    score, ci95 = summary.get("score"), summary.get("ci95")
+    if score is None:
+        return NOTHING
+    return f"{100 * score:.1f}" + (f" ({100 * ci95[0]:.0f} to {100 * ci95[1]:.0f})" if ci95 else "")
 
 
 def show_found(hits: Sequence[Found]) -> None:
@@ -232,8 +193,10 @@ def show_attempt(run: Run, place: int, attempt: Attempt) -> None:
     if attempt.client_bound:
         facts.append(("!", "the client was the bottleneck while this ran"))
     if grade is not None:
-        facts.append(("grade", f"{grade.outcome}, score {grade.score:g}"))
+        rule = f", by rule {grade.rule}" if grade.rule else ""
+        facts.append(("grade", f"{grade.outcome}, score {grade.score:g}{rule}"))
         facts += [("", reason) for reason in grade.reasons]
+        facts += [("", f"{name}: {value}") for name, value in grade.details.items()]
     show_facts(screen, facts)
     for exchange in attempt.exchanges:
         show_exchange(screen, exchange)

@@ -127,6 +127,14 @@ def as_mapping(row: BoardRow) -> dict[str, Json]:
     return values
 
 
+def model_mapping(model: ModelRow) -> dict[str, Json]:
+    """A model as plain values: what `board --by-model --json` prints."""
+    values: dict[str, Json] = to_builtins(model)
+    values["scores"] = {suite: as_mapping(row) for suite, row in model.scores.items()}
+    values["speed"] = None if model.speed is None else as_mapping(model.speed)
+    return values
+
+
 METRICS = ("decode_tps", "prefill_tps", "ttft_ms", "e2e_ms")
 _COLUMNS = (
     "runs.id AS run_id, runs.key AS run_key, suite, models.name AS model, digest, quantization, parameters, "
@@ -184,7 +192,7 @@ def tables(rows: Sequence[BoardRow], resort: bool) -> list[list[BoardRow]]:
     return [table for _, table in ordered]
 
 
-def by_model(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
+def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
     """The rows of each model side by side, its newest run of each suite; best of the first suite first."""
     found: dict[tuple[Any, ...], list[BoardRow]] = {}
     for row in rows:

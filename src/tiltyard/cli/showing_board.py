@@ -1,0 +1,206 @@
+"""The leaderboard on a terminal: a table per suite, or one row per model with quality and speed side by side.
+
+Ranks are ranges where models cannot be told apart. Narrow terminals get fewer columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tiltyard.cli.showing import console, plain_table, safe
+from tiltyard.reports.words import NOTHING, milliseconds, number, percent, size, with_interval
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tiltyard.store.board import BoardRow, ModelRow, Quality, Value
+
+_WIDE = 110
+_HINTS = ("unsupported", "error", "refused", "unparsed")
+
+
+def show_board(tables: Sequence[Sequence[BoardRow]]) -> None:
+    """Each table best first. `!` marks rows whose client was the bottleneck, `☁` models served elsewhere."""
+    screen = console()
+    wide = screen.width >= _WIDE
+    rows = [row for table in tables for row in table]
+    sets = {(row.suite, row.item_set) for row in rows if row.quality is not None}
+    for place, table in enumerate(tables):
+        first = table[0]
+        if len(tables) > 1:
+            many = sum(suite == first.suite for suite, _ in sets) > 1
+            items = f"  [dim]items {safe(first.item_set, 12)}[/]" if many else ""
+            screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{items}")
+        screen.print(quality_table(table, wide) if first.quality is not None else speed_table(table, wide))
+    if any(row.client_bound for row in rows):
+        screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
+    if any(row.quality for row in rows):
+        screen.print(
+            "rank 1-3: cannot be told apart from others in these places (docs/statistics.md); "
+            "one more table: tiltyard board --by-model",
+            style="dim",
+        )
+    screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
+
+
+def speed_table(rows: Sequence[BoardRow], wide: bool) -> Table:
+    """By decode rate or whatever it was sorted by."""
+    table = plain_table()
+    table.add_column("#", justify="right")
+    table.add_column("model", overflow="fold", min_width=16)
+    columns = [
+        ("quant", True),
+        ("size", True),
+        ("decode tok/s", True),
+        ("TTFT p50", True),
+        ("prefill tok/s", wide),
+        ("load", wide),
+        ("total tok/s", wide),
+        ("n", wide),
+        ("when", True),
+    ]
+    for name, shown in columns:
+        if shown:
+            table.add_column(name, justify="left" if name in ("quant", "when") else "right", no_wrap=True)
+    for place, row in enumerate(rows, start=1):
+        cells = [
+            (safe(row.quantization or NOTHING, 12), True),
+            (size(row.size_bytes), True),
+            (f"[bold]{interval(row.decode_tps)}[/]", True),
+            (ttft(row), True),
+            (interval(row.prefill_tps), wide),
+            (milliseconds(row.load_ms), wide),
+            (number(row.output_tps), wide),
+            (str(row.decode_tps.n if row.decode_tps else row.requests_ok or 0), wide),
+            (when(row, wide), True),
+        ]
+        table.add_row(str(place), named(row), *(cell for cell, shown in cells if shown))
+    return table
+
+
+def quality_table(rows: Sequence[BoardRow], wide: bool) -> Table:
+    """Rank, score with its interval and what did not count, beside the speed of the same requests."""
+    table = plain_table()
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("model", overflow="fold", min_width=16)
+    columns = [
+        ("quant", "left", wide),
+        ("size", "right", wide),
+        ("score", "right", True),
+        ("95 %", "right", True),
+        ("n", "right", True),
+        ("decode tok/s", "right", True),
+        ("TTFT p50", "right", True),
+        ("when", "left", wide),
+        ("not counted, cut", "left", wide),
+    ]
+    for name, justify, shown in columns:
+        if shown:
+            table.add_column(name, justify=justify, no_wrap=name != "not counted, cut")  # type: ignore[arg-type]
+    for row in rows:
+        found = row.quality
+        assert found is not None
+        cells = [
+            (safe(row.quantization or NOTHING, 12), wide),
+            (size(row.size_bytes), wide),
+            (f"[bold]{points(found.score)}[/]", True),
+            (bounds(found), True),
+            (f"{found.n:,}", True),
+            (interval(row.decode_tps) if wide else rate(row.decode_tps), True),
+            (ttft(row), True),
+            (when(row, wide), wide),
+            (hints(found), wide),
+        ]
+        below = "" if wide or not hints(found) else f"\n[dim]{hints(found)}[/]"
+        table.add_row(rank(found), named(row) + below, *(cell for cell, shown in cells if shown))
+    return table
+
+
+def show_models(models: Sequence[ModelRow]) -> None:
+    """One row per model: the score of every suite with its interval and rank, and the speed."""
+    screen = console()
+    wide = screen.width >= _WIDE
+    suites = sorted({suite for model in models for suite in model.scores})
+    table = plain_table()
+    table.add_column("model", overflow="fold", min_width=14)
+    for name, shown in (("quant", wide), ("size", wide)):
+        if shown:
+            table.add_column(name, justify="right", no_wrap=True)
+    for suite in suites:
+        table.add_column(f"{safe(suite)}, rank", justify="right", no_wrap=wide)
+    table.add_column("decode tok/s", justify="right", no_wrap=True)
+    table.add_column("TTFT p50", justify="right", no_wrap=True)
+    for model in models:
+        cells = [(safe(model.quantization or NOTHING, 12), wide), (size(model.size_bytes), wide)]
+        scores = [model.scores[suite].quality if suite in model.scores else None for suite in suites]
+        speed = model.speed
+        table.add_row(
+            safe(model.model, 90) + (" ☁" if model.remote else ""),
+            *(cell for cell, shown in cells if shown),
+            *(NOTHING if found is None else in_one_cell(found, wide) for found in scores),
+            NOTHING if speed is None else interval(speed.decode_tps),
+            NOTHING if speed is None else ttft(speed),
+        )
+    screen.print(table)
+    screen.print(
+        "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "
+        "speed: of the newest speed run, else of the graded one",
+        style="dim",
+    )
+
+
+def in_one_cell(found: Quality, wide: bool) -> str:
+    if wide:
+        return f"[bold]{points(found.score)}[/] [dim]({bounds(found)})[/] #{rank(found)}"
+    return f"[bold]{points(found.score)}[/] #{rank(found)}\n[dim]{bounds(found)}[/]"
+
+
+def named(row: BoardRow) -> str:
+    marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
+    return safe(row.model, 90) + marks
+
+
+def when(row: BoardRow, wide: bool) -> str:
+    return row.started_at[:10] if wide else row.started_at[5:10]
+
+
+def ttft(row: BoardRow) -> str:
+    return milliseconds(row.ttft_ms.p50 if row.ttft_ms else None)
+
+
+def interval(value: Value | None) -> str:
+    if value is None:
+        return NOTHING
+    ci95 = None if value.low is None else [value.low, value.high]
+    return with_interval({"mean": value.mean, "ci95": ci95})
+
+
+def rate(value: Value | None) -> str:
+    return number(value.mean if value else None)
+
+
+def rank(found: Quality) -> str:
+    """`2`, or `1-3` where it cannot be told apart from others in these places."""
+    if found.rank is None:
+        return NOTHING
+    best, worst = found.rank
+    return str(best) if best == worst else f"{best}-{worst}"
+
+
+def points(score: float | None) -> str:
+    return NOTHING if score is None else f"{100 * score:.1f}"
+
+
+def bounds(found: Quality) -> str:
+    if found.low is None or found.high is None:
+        return NOTHING
+    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+
+
+def hints(found: Quality) -> str:
+    """What a score alone hides: `12 error, 3 unsupported, 8 % cut`."""
+    words = [f"{found.outcomes[name]} {name}" for name in _HINTS if found.outcomes.get(name)]
+    if found.cap_hit:
+        words.append(f"[yellow]{percent(found.cap_hit)} cut[/]")
+    return ", ".join(words)

@@ -1,0 +1,91 @@
+"""`tiltyard board` over graded and speed runs, as a user runs it: ranks, filters, models side by side."""
+
+import json
+
+import pytest
+
+from tests.cli.stocked import stock, tiltyard
+from tests.reports import made
+from tests.reports.graded import Graded
+from tiltyard.store.store import FILE, Store
+
+MODELS = (("good:8b", 0.85, 41, 4.9e9), ("alike:8b", 0.83, 29, 4.9e9), ("small:1b", 0.4, 118, 0.8e9))
+LARGE = 12e9
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data")
+    pairs = []
+    for name, ability, tps, size in MODELS:
+        speed = made.quick(name, tps, n=12, size_bytes=int(size))
+        pairs.append((speed, speed.run()))
+        for suite in ("mcq", "tools"):
+            maker = Graded(name, tps, seed=suite, size_bytes=int(size))
+            maker.answers(120, ability, stage=suite, errors=2, truncated=3 if suite == "mcq" else 0)
+            pairs.append((maker, maker.run(suite=suite, items=f"set of {suite}")))
+    slow = Graded("large:70b", 6, size_bytes=int(LARGE)).answers(120, 0.99, stage="tools")
+    pairs.append((slow, slow.run(suite="tools", items="set of tools")))
+    stock(path, pairs)
+    return path
+
+
+def lines(done):
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_table_for_each_suite(folder):
+    said = lines(tiltyard(folder, "board"))
+    heads = [line for line in said if line in ("speed", "mcq", "tools")]
+    assert heads == ["speed", "mcq", "tools"]
+    mcq = said[said.index("mcq") : said.index("tools")]
+    assert [line.split()[0] for line in mcq[2:5]] == ["1-2", "1-2", "3"]
+    assert all("2 error, 2.5 % cut" in line for line in mcq[2:5])
+    assert "rank 1-3: cannot be told apart" in " ".join(said)
+
+
+def test_best_at_tool_calls_among_the_quick_and_small(folder):
+    words = ("board", "--suite", "tools", "--min-tps", "30", "--max-gb", "10", "--json")
+    rows = json.loads(tiltyard(folder, *words).stdout)["rows"]
+    assert [(row["model"], row["rank"]) for row in rows] == [("good:8b", [1, 1]), ("small:1b", [2, 2])]
+    best = rows[0]
+    assert best["ci95"][0] < best["score"] < best["ci95"][1]
+    assert (best["n"], best["outcomes"]["error"], best["ci_method"]) == (120, 2, "wilson")
+    everything = json.loads(tiltyard(folder, "board", "--suite", "tools", "--json").stdout)["rows"]
+    assert everything[0]["model"] == "large:70b"
+
+
+def test_models_side_by_side(folder):
+    said = "\n".join(lines(tiltyard(folder, "board", "--by-model")))
+    for part in ("mcq, rank", "tools, rank", "decode tok/s", "#1-2", "good:8b"):
+        assert part in said
+    found = json.loads(tiltyard(folder, "board", "--by-model", "--json").stdout)["models"]
+    assert {model["model"] for model in found} == {"good:8b", "alike:8b", "small:1b", "large:70b"}
+    good = next(model for model in found if model["model"] == "good:8b")
+    assert set(good["scores"]) == {"mcq", "tools"}
+    assert good["speed"]["suite"] == "speed"
+    assert good["scores"]["mcq"]["rank"] == [1, 2]
+    large = next(model for model in found if model["model"] == "large:70b")
+    assert large["speed"]["suite"] == "tools"  # it has no speed run: the graded one's figures
+    smallest = json.loads(
+        tiltyard(folder, "board", "--by-model", "--sort", "size", "--limit", "1", "--json").stdout
+    )
+    assert [model["model"] for model in smallest["models"]] == ["small:1b"]
+
+
+def test_sorting_by_speed_keeps_the_tables(folder):
+    rows = json.loads(tiltyard(folder, "board", "--suite", "mcq", "--sort", "decode", "--json").stdout)[
+        "rows"
+    ]
+    assert [row["model"] for row in rows] == ["small:1b", "good:8b", "alike:8b"]
+
+
+def test_runs_and_attempts_show_scores(folder):
+    said = "\n".join(lines(tiltyard(folder, "runs", "--suite", "mcq")))
+    assert "score" in said
+    with Store.open(folder / FILE) as store:
+        run = next(run for run in store.runs() if run.suite == "mcq")
+    shown = "\n".join(lines(tiltyard(folder, "show", run.id, "5")))
+    assert "by rule label" in shown
+    assert "letter: B" in shown
