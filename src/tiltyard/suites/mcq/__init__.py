@@ -1,0 +1,188 @@
+"""Multiple choice: a question, its options under letters, one of them right.
+
+The order of options is drawn by the question's content, the same for every model. The letter is found in the
+reply by named rules (`extract.py`), never guessed. Files are read by `reading.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from tiltyard.errors import ServerError
+from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Request
+from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites.graded import graded_stage, read_asking, request_of
+from tiltyard.suites.mcq.calibration import confidence_at
+from tiltyard.suites.mcq.extract import DEFINITE, Found, extract
+from tiltyard.suites.mcq.figures import own_figures
+from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.prompts import rendered, shipped_template
+from tiltyard.suites.mcq.questions import (
+    Choosing,
+    Shots,
+    items_of,
+    question_set,
+    shots_of,
+    tested,
+    turns_of,
+)
+from tiltyard.suites.proof import Proof
+from tiltyard.suites.scoring import summarise_graded
+from tiltyard.suites.tally import Tally
+from tiltyard.suites.verdict import looks_refused, settled, was_cut
+
+TOP = 20  # alternatives of each token
+BAD_SHOWN = 20
+log = logging.getLogger("tiltyard.mcq")
+
+
+class Mcq:
+    """Asks for a letter and looks whether it is the right one."""
+
+    name, version = "mcq", "1"
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.with_logprobs = False
+        self.notes: list[str] = []
+        self.shots: Shots | None = None
+        self._shown: dict[int, tuple[Message, ...]] = {}
+        self._read: tuple[Mapping[str, Json], Choosing, str] | None = None
+
+    def settings(self, bench: Bench) -> tuple[Choosing, str]:
+        """The run's settings and its template."""
+        if self._read is None or self._read[0] is not bench.settings:
+            found = read_asking(bench.settings, Choosing)
+            self._read = bench.settings, found, found.prompt or shipped_template(found.cot)
+        return self._read[1], self._read[2]
+
+    async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
+        settings, _ = self.settings(bench)
+        questions = question_set(settings.files.get("questions") or (), settings.answers)
+        self.shots = shots_of(settings, questions)
+        order = tested(questions, self.shots, settings)
+        expected = len(order) * settings.repeats
+        if settings.rotations:
+            expected = settings.repeats * sum(turns_of(questions.row(n), settings) for n in order)
+        self.with_logprobs = await self.gives_logprobs(bench, settings, items_of(questions, order[:1], settings))
+        stage = graded_stage("mcq", items_of(questions, order, settings), bench, settings, self.tally)
+        yield replace(stage, expected=expected, tally=self.take)
+
+    async def gives_logprobs(self, bench: Bench, settings: Choosing, items: Iterator[Item]) -> bool:
+        """Does the server say what else each token might have been? One token is asked for to see it."""
+        if settings.logprobs is False or (settings.logprobs is None and settings.cot):
+            return False
+        item = next(items, None)
+        if item is None:
+            return False
+        request = replace(self.request(item, bench), logprobs=TOP, max_tokens=1)
+        try:
+            exchange = bench.server.read(request, (await bench.server.ask(request)).opened())
+        except ServerError:
+            return False
+        if exchange.ending == "ok" and (exchange.logprobs or exchange.events.tokens):
+            return True
+        if settings.logprobs:
+            self.notes.append("the server gives no log-probabilities")
+        return False
+
+    def request(self, item: Item, bench: Bench) -> Request:
+        settings, template = self.settings(bench)
+        owner = item.spec["file"]
+        if self.shots is not None and owner not in self._shown:
+            self._shown[owner] = self.shots.messages(owner, template, settings.shuffle)
+        words = rendered(template, item.spec["question"], item.spec["options"])
+        messages = (*self._shown.get(owner, ()), Message(role="user", content=words))
+        return request_of(item, messages, settings, bench, logprobs=TOP if self.with_logprobs else None)
+
+    def grade(self, item: Item, exchange: Exchange) -> Grade:
+        """Pure. Details: `letter` and `expected` as shown, `given` and `gold` as their places (0 is A), `choice`
+        the option by its place in the file, `turns` the orders asked, `confidence` in the letter.
+        """
+        gold = {"expected": LETTERS[item.spec["right"]], "gold": item.spec["right"]}
+        if item.spec["turns"] > 1:
+            gold["turns"] = item.spec["turns"]
+        decided = settled(exchange)
+        if decided is not None:
+            return replace(decided, details=gold)
+        found = extract(exchange.text, item.spec["options"])
+        cut = was_cut(exchange)
+        if found.index is None or (cut and found.rule not in DEFINITE):
+            return without_letter(exchange, found, cut, gold)
+        right = found.index == item.spec["right"]
+        details: dict[str, Json] = {
+            **gold,
+            "letter": LETTERS[found.index],
+            "given": found.index,
+            "choice": item.spec["order"][found.index],
+        }
+        if exchange.logprobs:
+            seen = confidence_at(exchange.logprobs, exchange.text, found.at, len(item.spec["options"]))
+            if seen is not None:
+                details |= {"confidence": seen.options[found.index], "letter_mass": seen.mass}
+        outcome = "correct" if right else "wrong"
+        return Grade(outcome=outcome, score=float(right), rule=found.rule, details=details)
+
+    def take(self, item: Item, attempt: Attempt) -> None:
+        """Count an attempt, and put it into the log."""
+        self.tally.add(item, attempt)
+        if log.isEnabledFor(logging.INFO):
+            log_answer(item, attempt)
+
+    def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
+        settings, _ = self.settings(bench)
+        questions = question_set(settings.files.get("questions") or (), settings.answers)
+        found = {**summarise_graded(self.tally, results), **own_figures(self.tally, settings.rotations)}
+        found["questions"] = {
+            "files": len(questions.files),
+            "good": len(questions),
+            "bad": questions.bad_count,
+            "bad_rows": [bad._asdict() for bad in questions.bad[:BAD_SHOWN]],
+            "notes": [*questions.notes, *self.notes],
+        }
+        return found
+
+    def proofs(self) -> Iterator[Proof]:
+        """Every question of the sample set with its right letter."""
+        settings = Choosing()
+        questions = question_set(())
+        for item in items_of(questions, range(len(questions)), settings):
+            yield Proof(item, f"Answer: {LETTERS[item.spec['right']]}")
+
+
+def without_letter(exchange: Exchange, found: Found, cut: bool, gold: Mapping[str, Json]) -> Grade:
+    """A reply that gives no letter: cut off, a refusal, or words."""
+    if cut:
+        return Grade(outcome="truncated", score=0.0, rule="cut", reasons=("cut before an answer",), details=gold)
+    if looks_refused(exchange.text):
+        return Grade(outcome="refused", score=0.0, rule="refusal", details=gold)
+    return Grade(outcome="unparsed", score=0.0, rule=found.rule, reasons=(found.why,), details=gold)
+
+
+def log_answer(item: Item, attempt: Attempt) -> None:
+    """One line of the structured log."""
+    grade, exchange = attempt.grade, attempt.exchanges[-1]
+    details = grade.details if grade is not None else {}
+    duration_ms = attempt.measures.e2e_ms
+    fields = {
+        "model": exchange.request.model,
+        "item": item.id,
+        "group": item.spec["group"],
+        "repetition": attempt.repetition,
+        "outcome": grade.outcome if grade is not None else "error",
+        "rule": grade.rule if grade is not None else None,
+        "letter": details.get("letter"),
+        "expected": details.get("expected"),
+        "duration_s": None if duration_ms is None else round(duration_ms / 1e3, 4),
+        "try": attempt.try_no,
+        "asked_at": attempt.started_at,
+    }
+    if exchange.ending != "ok":
+        log.error("no answer", extra={"fields": {**fields, "error": exchange.error or exchange.ending}})
+        return
+    if log.isEnabledFor(logging.DEBUG):
+        fields |= {"prompt": exchange.request.messages[-1].content, "reply": exchange.text}
+    log.info("answered", extra={"fields": fields})

@@ -1,0 +1,104 @@
+"""Does the model know what it knows? From the letter's token to confidence, ECE and Brier score.
+
+The server's log-probabilities at the token that holds the answer's letter, over the letters of the item,
+made to sum to one. Definitions are in docs/mcq.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tiltyard.records import Json, TokenChoice
+from tiltyard.stats.bootstrap import bootstrap_mean
+from tiltyard.suites.mcq.layouts import LETTERS
+
+BINS = 10
+ENOUGH = 100  # answers for ECE: ten in each bin
+ENOUGH_BRIER = 10
+
+
+class Confidence(NamedTuple):
+    """What the model thought at the letter: probability of each shown option, and what the letters had of 1."""
+
+    options: tuple[float, ...]
+    mass: float
+
+
+def confidence_at(tokens: Sequence[TokenChoice], text: str, at: int, count: int) -> Confidence | None:
+    """The probabilities of the item's letters at the token that covers place `at` of the text.
+
+    None where no token is there, or none of its alternatives is a letter of the item.
+    """
+    token = token_at(tokens, text, at)
+    if token is None:
+        return None
+    said = dict(token.others)
+    said.setdefault(token.text, token.logprob)
+    found = [0.0] * count
+    for word, logprob in said.items():
+        letter = bare(word)
+        place = LETTERS.find(letter) if letter else -1
+        if 0 <= place < count and not math.isnan(logprob):
+            found[place] += math.exp(min(logprob, 0.0))
+    mass = math.fsum(found)
+    return Confidence(tuple(p / mass for p in found), min(mass, 1.0)) if mass > 0 else None
+
+
+def token_at(tokens: Sequence[TokenChoice], text: str, at: int) -> TokenChoice | None:
+    """The token that covers a place; the tokens' texts may begin before the text and end after it."""
+    if at < 0 or not tokens:
+        return None
+    start = "".join([token.text for token in tokens]).find(text)
+    if start < 0:
+        return None
+    position = 0
+    for token in tokens:
+        position += len(token.text)
+        if position > start + at:
+            return token
+    return None
+
+
+def bare(word: str) -> str:
+    """The single letter that a token is, without blanks and marks; empty where it is more."""
+    letters = word.strip(" \t\n\u2581\u0120*([{\"'`:.)]}$")
+    return letters.upper() if len(letters) == 1 and letters.isascii() else ""
+
+
+def calibration_of(confidences: Sequence[float], right: Sequence[bool], items: Sequence[int]) -> dict[str, Json]:
+    """ECE in bins of equal width and of equal mass, the Brier score, and mean confidence against accuracy.
+
+    `confidences` are of the letters that were given. Null with the reason in `why` where there are too few.
+    """
+    n = len(confidences)
+    found: dict[str, Json] = {"n": n, "ece_equal_width": None, "ece_equal_mass": None, "brier": None}
+    if n < ENOUGH_BRIER:
+        why = "the server gives no log-probabilities of the letters" if not n else f"{n} answers are too few"
+        return {**found, "why": why}
+    squares = [(p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)]
+    interval = bootstrap_mean(squares, clusters=items)
+    found["brier"] = math.fsum(squares) / n
+    found["brier_ci95"] = None if interval is None else [interval.low, interval.high]
+    found["confidence"] = math.fsum(confidences) / n
+    found["accuracy"] = sum(right) / n
+    if n < ENOUGH:
+        return {**found, "why": f"{n} answers are too few for ECE: it takes {ENOUGH}"}
+    pairs = sorted(zip(confidences, right, strict=True))
+    found["ece_equal_width"] = ece([[pair for pair in pairs if bin_of(pair[0]) == k] for k in range(BINS)])
+    found["ece_equal_mass"] = ece([pairs[n * k // BINS : n * (k + 1) // BINS] for k in range(BINS)])
+    return {**found, "bins": BINS}
+
+
+def bin_of(confidence: float) -> int:
+    return min(int(confidence * BINS), BINS - 1)
+
+
+def ece(bins: Sequence[Sequence[tuple[float, bool]]]) -> float:
+    """Expected calibration error: mean of |accuracy - confidence| over bins, weighted by their size
+    (Naeini, Cooper and Hauskrecht 2015).
+    """
+    total = sum(map(len, bins))
+    gaps = [abs(math.fsum(p for p, _ in each) - sum(hit for _, hit in each)) for each in bins if each]
+    return math.fsum(gaps) / total

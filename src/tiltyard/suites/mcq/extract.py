@@ -1,0 +1,346 @@
+"""Which letter does a reply give? A ladder of named rules over what the model said, and never a guess.
+
+Claims ("the answer is B", \\boxed{B}, "B is correct", "I choose B") come first and the last one counts; then
+replies that are hardly more than a letter; then the text of an option. Where letters contradict each other,
+or a letter is none of the item's, there is no answer. docs/mcq.md lists the rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.plain import plain, without_thought
+from tiltyard.suites.mcq.words import (
+    ANSWER_AT,
+    BOXED,
+    CHOSEN,
+    CONDITION,
+    DECLARED,
+    DECLARED_ALIEN,
+    DENIED_AFTER,
+    DOUBTED_BEFORE,
+    FUNCTION_WORD,
+    LABELS,
+    NEXT_QUESTION,
+    QUESTION_AND_A,
+    REVISED,
+    SEVERAL,
+    STATED,
+    UNKNOWING,
+)
+
+STRONG = frozenset(("labelled", "boxed", "stated"))
+DEFINITE = frozenset(("labelled", "boxed"))  # rules that also hold for a reply that was cut off
+
+
+class Found(NamedTuple):
+    """The letter by its index, or None; the rule; its place in the reply (-1: no single letter was said)."""
+
+    index: int | None
+    rule: str
+    at: int = -1
+    why: str = ""
+
+
+class Claim(NamedTuple):
+    index: int | None  # None: no letter of this item, or several
+    rule: str
+    at: int
+    start: int
+    end: int
+
+
+NOTHING = Found(None, "none", why="no letter and no option was found in it")
+
+
+def extract(reply: str, options: Sequence[str]) -> Found:
+    """The letter that a reply gives for an item with these options, as shown."""
+    text = without_thought(reply)
+    following = NEXT_QUESTION.search(text)
+    if following is not None:  # a model that went on with a question of its own
+        found = _ladder(text[: following.start()], options)
+        if found.index is not None:
+            return found
+    return _ladder(text, options)
+
+
+def _ladder(raw: str, options: Sequence[str]) -> Found:
+    flat = plain(raw)
+    if not flat.strip():
+        return NOTHING
+    names = [folded(option) for option in options]
+    claims = sorted(_claims(raw, flat, names), key=lambda claim: claim.start)
+    if claims:
+        return _of_claims(claims, flat)
+    for rung in (_letter_lines, _leading, _bold, _with_its_text):
+        found = rung(raw, flat, names)
+        if found is not None:
+            return found
+    return _option_text(flat, names) or NOTHING
+
+
+# ------------------------------------------------------------------ claims
+
+
+def _claims(raw: str, flat: str, names: Sequence[str]) -> Iterator[Claim]:
+    for match in BOXED.finditer(raw):
+        inside = plain(match[1])
+        claim = _value(inside, 0, names, ("boxed", match.start(1)))
+        if claim is not None:
+            yield claim._replace(start=match.start(), end=match.end())
+    for pattern in LABELS:
+        rule = "stated" if pattern is STATED else "labelled"
+        for match in pattern.finditer(flat):
+            if DOUBTED_BEFORE.search(flat[max(0, match.start() - 120) : match.start()]):
+                continue
+            claim = _value(flat, match.end(), names, (rule, 0))
+            if claim is not None:
+                yield claim._replace(start=match.start())
+    for match in QUESTION_AND_A.finditer(flat):
+        yield _letter(match[1], len(names), "labelled", match)
+    for match in CHOSEN.finditer(flat):
+        letter = match.group("letter")
+        if letter.isupper() or match.group("wrapped"):
+            yield _letter(letter, len(names), "chosen", match)
+    for pattern in (DECLARED, DECLARED_ALIEN):
+        for match in pattern.finditer(flat):
+            if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
+                continue
+            if not CONDITION.match(flat, match.end()):
+                yield _letter(match["letter"], len(names), "declared", match)
+
+
+def _letter(letter: str, count: int, rule: str, match: re.Match[str]) -> Claim:
+    index = LETTERS.index(letter.upper())
+    at = match.start("letter") if "letter" in match.re.groupindex else match.start(1)
+    return Claim(index if index < count else None, rule, at, match.start(), match.end())
+
+
+def _value(flat: str, start: int, names: Sequence[str], how: tuple[str, int]) -> Claim | None:
+    """The letter or option right behind a label; None where neither is, or it is taken back at once."""
+    rule, shift = how
+    index, end = _text_at(flat, start, names)
+    if index is not None and end - start > 1 and not _asked(flat, end):
+        match = ANSWER_AT.match(flat, start)
+        same = match is not None and LETTERS.index(match[1].upper()) == index
+        return Claim(index, rule, match.start(1) + shift if same and match else -1, start, end)
+    match = ANSWER_AT.match(flat, start)
+    if match is None or not _is_letter(flat, match):
+        return None
+    if _asked(flat, match.end()) or CONDITION.match(flat, match.end()) or _lists(flat, match):
+        return None
+    letter = LETTERS.index(match[1].upper())
+    single = letter < len(names) and not _several(flat, match)
+    return Claim(letter if single else None, rule, match.start(1) + shift, start, match.end())
+
+
+def _is_letter(flat: str, match: re.Match[str]) -> bool:
+    """Is it a letter, or the word "a" (or "I") before others?"""
+    letter, rest = match[1], flat[match.end(1) : match.end(1) + 40]
+    follows = re.match(r"[ \t]+([^\W\d_]+)", rest)
+    if follows is None or letter not in "aAI":
+        return not re.match(r"-\w", rest)
+    return letter != "a" and FUNCTION_WORD.fullmatch(follows[1]) is not None
+
+
+def _asked(flat: str, end: int) -> bool:
+    return re.match(r"[ \t)\]]*\?", flat[end : end + 10]) is not None
+
+
+def _several(flat: str, match: re.Match[str]) -> bool:
+    """Does another letter follow at once, as in "A or B"?"""
+    more = SEVERAL.match(flat, match.end())
+    return more is not None and more[1].upper() != match[1].upper()
+
+
+def _lists(flat: str, match: re.Match[str]) -> bool:
+    """Is it the first of a list of options that is only repeated?"""
+    if "\n" not in flat[match.start() : match.start(1)] and "\n" not in flat[match.end() : match.end() + 400]:
+        return False
+    following = chr(ord(match[1].upper()) + 1)
+    rest = flat[match.end() : match.end() + 1000].split("\n")
+    lines = [line for line in rest[1:] if line.strip()]
+    return bool(lines) and re.match(rf"\s*[(\[]?{following}[)\].:]", lines[0], re.IGNORECASE) is not None
+
+
+def _text_at(flat: str, start: int, names: Sequence[str]) -> tuple[int | None, int]:
+    """The option whose text stands there, up to the end of its line or sentence, and where it ends."""
+    begin = start
+    while begin < len(flat) and flat[begin] in " \t\n:,(":
+        begin += 1
+    stop = flat.find("\n", begin)
+    line = flat[begin : stop if stop >= 0 else len(flat)][:2000]
+    for end in (len(line), *_ends(line)):
+        said = folded(line[:end])
+        if said in names:
+            return names.index(said), begin + end
+    return None, start
+
+
+def _ends(line: str) -> list[int]:
+    """Where what is named may end before its line does, the longest first."""
+    pattern = r"[.!;](?=\s)|[,;(]|\s[-–—(]|\s(?:because|since|as|which|for)\b"
+    return [match.start() for match in re.finditer(pattern, line)][::-1][:20]
+
+
+def _of_claims(claims: Sequence[Claim], flat: str) -> Found:
+    """The last claim of the strongest kind, unless something later speaks against it."""
+    strong = [claim for claim in claims if claim.rule in STRONG]
+    if strong:
+        last = strong[-1]
+        later = [c for c in claims if c.start > last.end and c.rule not in STRONG and c.index != last.index]
+        if later and not REVISED.search(flat[last.end : later[-1].start]):
+            return Found(None, "contradiction", why="two different letters are called the answer")
+        last = later[-1] if later else last
+    else:
+        last = claims[-1]
+        if len({claim.index for claim in claims}) > 1:
+            before = [claim for claim in claims if claim.index != last.index][-1]
+            if not REVISED.search(flat[before.end : last.start + 1]):
+                return Found(None, "contradiction", why="two different letters are chosen")
+    if last.index is None:
+        return Found(None, "no_such_letter", why="no single letter of this question")
+    return Found(last.index, last.rule, last.at)
+
+
+# ------------------------------------------------------------------ hardly more than a letter
+
+_ALONE = re.compile(
+    r"^[^\w\n(\[<]*(?:the\s+)?(?:option|choice|letter|answer)?[ \t]*[(\[<]?[ \t]*([A-Za-z])[ \t]*[)\]>]?[^\w\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LED = re.compile(
+    r"^[^\w\n(\[]*(?:option[ \t]+|choice[ \t]+)?([(\[]?)[ \t]*([A-Za-z])(?![^\W\d_]|['’\d])[ \t]*([)\].:,]|[-–—](?=[ \t])|(?=\())"
+    r"[)\]]?[ \t]*(.*)$",
+    re.MULTILINE,
+)
+_BOLD = re.compile(r"(?:\*\*|__)[ \t]*(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}[ \t]*((?:\S[^*\n]{0,200})?)(?:\*\*|__)")
+
+
+def _letter_lines(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+    """Lines that are one letter and nothing else; all of them the same."""
+    found = list(_ALONE.finditer(flat))
+    if not found:
+        return None
+    return _agreed([(match[1], match.start(1)) for match in found], names, "letter")
+
+
+def _leading(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+    """One line that begins with a letter and its mark: "B) Paris ...". Several letters are a list."""
+    found: list[tuple[str, int]] = []
+    for match in _LED.finditer(flat):
+        bracketed = bool(match[1]) or match[3] in (")", "]")
+        if bracketed or _begins_with(match[4], match[2], names):
+            found.append((match[2], match.start(2)))
+    if not found:
+        return None
+    lines = [line for line in flat.split("\n") if line.strip()]
+    edges = "\n".join((lines[0], lines[-1]))
+    if len(found) == 1 and not _LED.search(edges):
+        return None
+    if any(DENIED_AFTER.search(flat[at : flat.find("\n", at) if "\n" in flat[at:] else len(flat)][:200]) for _, at in found):
+        return None
+    return _agreed(found, names, "leading")
+
+
+def _begins_with(rest: str, letter: str, names: Sequence[str]) -> bool:
+    """Does the text after a letter begin as that letter's option does?"""
+    index = LETTERS.index(letter.upper())
+    if index >= len(names):
+        return False
+    said, name = folded(rest.lstrip("( ")), names[index]
+    return bool(said) and (without_article(said).startswith(without_article(name)[:24]))
+
+
+def _bold(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+    """Letters in bold, alone or before their option's text."""
+    found = []
+    for match in _BOLD.finditer(raw):
+        alone = not match[2].strip()
+        denied = DENIED_AFTER.match(raw[match.end() : match.end() + 40].lstrip(" ,:-–—"))
+        if (alone or _begins_with(plain(match[2]), match[1], names)) and not denied:
+            found.append((match[1], match.start(1)))
+    return _agreed(found, names, "bold") if found else None
+
+
+def _agreed(found: Sequence[tuple[str, int]], names: Sequence[str], rule: str) -> Found:
+    letters = {letter.upper() for letter, _ in found}
+    if len(letters) > 1:
+        return Found(None, "contradiction", why="several letters are given")
+    index = LETTERS.index(letters.pop())
+    if index >= len(names):
+        return Found(None, "no_such_letter", why="no letter of this question")
+    return Found(index, rule, found[-1][1])
+
+
+_NAMED = re.compile(r"(?:\b(?:option|choice|answer)\s+|[(\[])([A-Z])(?![^\W\d_]|\d)(?=[)\]]|\W|$)")
+_SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’])|[(\[]([AI])[)\]]")
+
+
+def _with_its_text(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+    """One letter in brackets or after "option", beside the text of that option and of no other."""
+    named = list(_NAMED.finditer(flat))
+    letters = {match[1] for match in named} | {m[1] or m[2] for m in _SINGLE.finditer(flat)}
+    if not named or len(letters) != 1 or denies(flat):
+        return None
+    index = LETTERS.index(named[-1][1])
+    if index >= len(names) or _mentioned(flat, names) != {index}:
+        return None
+    return Found(index, "letter_with_text", named[-1].start(1))
+
+
+# ------------------------------------------------------------------ the text of an option
+
+_IS = r"(?:\bis|\bare|\bwas|\bwere|\bbe|['’]s|=|:|\bist|\best|\bes|\bsind)"
+_DENIALS = re.compile(r"\b(?:not|no|never|neither|nor|wrong|incorrect|false|except|cannot)\b|n['’]t\b", re.IGNORECASE)
+
+
+def denies(text: str) -> bool:
+    return _DENIALS.search(text) is not None
+
+
+def _option_text(flat: str, names: Sequence[str]) -> Found | None:
+    """The reply is an option's text, or one sentence that begins or ends with it."""
+    said = folded(flat)
+    for candidates in (names, [without_article(name) for name in names]):
+        wanted = said if candidates is names else without_article(said)
+        if candidates.count(wanted) == 1:
+            return Found(candidates.index(wanted), "option_text")
+    if UNKNOWING.search(flat) or len(said) > 400:
+        return None
+    mentioned = _mentioned(flat, names)
+    if len(mentioned) != 1:
+        return None
+    index = mentioned.pop()
+    name = names[index]
+    others = said.replace(name, " ")
+    if denies(others) or "?" in flat:
+        return None
+    quoted = re.escape(name)
+    begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were)\b|\n)", said)
+    ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*[a-z°%]{{0,3}})?$", said)
+    return Found(index, "option_text") if begins or ends else None
+
+
+def _mentioned(flat: str, names: Sequence[str]) -> set[int]:
+    """The options whose text occurs, as whole words; one inside another that occurs does not count."""
+    said = folded(flat)
+    found: set[int] = set()
+    for index in sorted(range(len(names)), key=lambda i: -len(names[i])):
+        pattern = rf"(?<![\w.]){re.escape(names[index])}(?![\w]|\.\d)"
+        if names[index] and re.search(pattern, said):
+            found.add(index)
+            said = re.sub(pattern, " \0 ", said)
+    return found
+
+
+def folded(text: str) -> str:
+    """Without case, markup, doubled blanks and closing dots, for comparing words."""
+    return " ".join(plain(text).casefold().split()).strip(" .!,;:")
+
+
+def without_article(name: str) -> str:
+    return re.sub(r"^(?:the|a|an|der|die|das|le|la|el) ", "", name)

@@ -1,0 +1,193 @@
+"""From the tally of a multiple-choice run to its own figures: rates, letters, rotations, groups.
+
+Definitions are in docs/mcq.md; what all graded suites share is in `suites/scoring.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tiltyard.load.summary import rate
+from tiltyard.records import Json
+from tiltyard.stats.bootstrap import bootstrap_mean
+from tiltyard.suites.mcq.calibration import calibration_of
+from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.scoring import scored
+from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
+
+RESAMPLES = 500
+AT_ONCE = 1_000_000  # weights in memory
+ENOUGH = 10  # questions whose answer is at a letter
+
+
+def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
+    """Everything that the suite adds to the summary. `turned`: rotations were asked."""
+    places = [p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
+    passed = tally.outcomes["correct"]
+    letters, bias = by_letter(tally, places)
+    rates = {name: share(tally, places, (name,)) for name in ("unparsed", "truncated", "refused")}
+    rates = {"answered": share(tally, places, ("correct", "wrong")), **rates}
+    if turned:
+        rates |= over_rotations(tally, places)
+    if bias is not None:
+        rates["position_bias"] = bias
+    calibration = calibrated(tally)
+    return {
+        "total": tally.total,
+        "passed": passed,
+        "failed": tally.total - passed,
+        "average_duration_s": mean_seconds(tally, range(tally.total)),
+        "rates": rates,
+        "letters": letters,
+        "calibration": calibration,
+        "groups": groups_of(tally),
+    }
+
+
+def share(tally: Tally, places: Sequence[int], outcomes: Sequence[str]) -> dict[str, Json]:
+    """How often an attempt ended in one of these outcomes; clusters are items where they repeat."""
+    hits = [OUTCOMES[tally.verdicts[p]] in outcomes for p in places]
+    return share_of(hits, [tally.items[p] for p in places])
+
+
+def share_of(hits: Sequence[bool], items: Sequence[int]) -> dict[str, Json]:
+    """A share with Wilson's interval, or the bootstrap over items where some come more than once."""
+    if len(set(items)) == len(items):
+        return {**rate(sum(hits), len(hits)), "n": len(hits)}
+    interval = bootstrap_mean([float(hit) for hit in hits], clusters=items)
+    return {
+        "value": sum(hits) / len(hits),
+        "ci95": None if interval is None else [interval.low, interval.high],
+        "n": len(hits),
+    }
+
+
+def mean_seconds(tally: Tally, places: Sequence[int]) -> float | None:
+    """Mean time from the first byte sent to the last received, of requests that ended well."""
+    values = [ms for p in places if not math.isnan(ms := tally.speeds["e2e_ms"][p])]
+    return math.fsum(values) / len(values) / 1e3 if values else None
+
+
+def groups_of(tally: Tally) -> list[dict[str, Json]]:
+    """One row for each file or subject, in the order of its first answer."""
+    found: dict[int, list[int]] = {number: [] for number in tally.group_names.values()}
+    for place in range(tally.total):
+        found[tally.groups[place]].append(place)
+    rows = []
+    for name, number in tally.group_names.items():
+        row = scored(tally, found[number])
+        passed = row["outcomes"]["correct"]
+        more = {"passed": passed, "failed": row["n"] - passed}
+        rows.append({"name": name, **row, **more, "average_duration_s": mean_seconds(tally, found[number])})
+    return rows
+
+
+# ------------------------------------------------------------------ letters
+
+
+def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]], dict[str, Json] | None]:
+    """Per letter: recall (share right where the right option stood there) and how often it was given."""
+    gold, given = tally.flags.get("gold"), tally.flags.get("given")
+    if gold is None:
+        return [], None
+    at: dict[int, list[int]] = {}
+    chosen: dict[int, int] = {}
+    answers = 0
+    for place in places:
+        at.setdefault(int(gold[place]), []).append(place)
+        if given is not None and not math.isnan(given[place]):
+            chosen[int(given[place])] = chosen.get(int(given[place]), 0) + 1
+            answers += 1
+    rows = []
+    for letter in sorted({*at, *chosen}):
+        mine = at.get(letter, [])
+        recall = share(tally, mine, ("correct",)) if mine else {"value": None, "ci95": None, "n": 0}
+        row = {"letter": LETTERS[letter], "recall": recall, "given": rate(chosen.get(letter, 0), answers)}
+        rows.append({**row, "n": len(mine)})
+    return rows, bias_of(tally, {k: v for k, v in at.items() if len(v) >= ENOUGH})
+
+
+def bias_of(tally: Tally, at: dict[int, list[int]]) -> dict[str, Json] | None:
+    """Standard deviation of the recall over letters (RStd, Zheng et al. 2024), with an interval over items.
+
+    `by_chance`: what a model without any bias would show with so few questions. None with less than two
+    letters that have enough of them.
+    """
+    if len(at) < 2:
+        return None
+    import numpy as np
+
+    numbers = sorted({tally.items[p] for places in at.values() for p in places})
+    row = {number: index for index, number in enumerate(numbers)}
+    asked = np.zeros((len(row), len(at)), dtype=np.float32)
+    right = np.zeros_like(asked)
+    for column, places in enumerate(at.values()):
+        for place in places:
+            asked[row[tally.items[place]], column] += 1
+            right[row[tally.items[place]], column] += OUTCOMES[tally.verdicts[place]] == "correct"
+    sizes, hits = asked.sum(0), right.sum(0)
+    rng = np.random.default_rng(0)
+    drawn = resampled(asked, right, rng)
+    overall = float(hits.sum() / sizes.sum())
+    chance = rng.binomial(sizes.astype(int), overall, size=(RESAMPLES, len(at))) / sizes
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return {
+        "value": float(np.std(hits / sizes)),
+        "ci95": [float(low), float(high)],
+        "n": len(row),
+        "by_chance": float(np.std(chance, axis=1).mean()),
+    }
+
+
+def resampled(asked: Any, right: Any, rng: Any) -> Any:
+    """RStd of resamples of the items."""
+    import numpy as np
+
+    n, rows = len(asked), max(1, AT_ONCE // len(asked))
+    found = []
+    for start in range(0, RESAMPLES, rows):
+        count = min(rows, RESAMPLES - start)
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(np.float32)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found.append(np.nanstd((weights @ right) / (weights @ asked), axis=1))
+    return np.concatenate(found)
+
+
+# ------------------------------------------------------------------ rotations and confidence
+
+
+def over_rotations(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
+    """Of the questions with all their rotations answered: the same option in all, the right one in all."""
+    turns, choice = tally.flags.get("turns"), tally.flags.get("choice")
+    if turns is None:
+        return {}
+    seen: dict[int, list[float]] = {}
+    expected: dict[int, int] = {}
+    wrong: set[int] = set()
+    for place in places:
+        number = tally.items[place]
+        expected[number] = int(turns[place])
+        seen.setdefault(number, []).append(math.nan if choice is None else choice[place])
+        if OUTCOMES[tally.verdicts[place]] != "correct":
+            wrong.add(number)
+    whole = [n for n, choices in seen.items() if expected[n] > 1 and len(choices) >= expected[n]]
+    consistent = [len(set(seen[n])) == 1 and not math.isnan(seen[n][0]) for n in whole]
+    return {
+        "consistent": {**rate(sum(consistent), len(whole)), "n": len(whole)},
+        "right_in_all_rotations": {**rate(sum(n not in wrong for n in whole), len(whole)), "n": len(whole)},
+    }
+
+
+def calibrated(tally: Tally) -> dict[str, Json]:
+    """Calibration of the answers whose letter had log-probabilities."""
+    confidence = tally.flags.get("confidence")
+    if confidence is None:
+        return calibration_of((), (), ())
+    places = [p for p in range(tally.total) if not math.isnan(confidence[p])]
+    return calibration_of(
+        [confidence[p] for p in places],
+        [OUTCOMES[tally.verdicts[p]] == "correct" for p in places],
+        [tally.items[p] for p in places],
+    )

@@ -1,0 +1,284 @@
+"""What the records of a question file mean: which cell is the question, which are options, which the answer.
+
+Knows headerless six-column CSV, headed CSV, GPQA's columns and JSONL. An answer may be a letter, an index or
+the option's text: `readings` says which it can be, the whole file decides (`reading.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Json
+
+MOST = 26
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+HEADERLESS = 6
+
+QUESTION = ("question", "prompt", "query", "stem", "input")
+ANSWER = (
+    "answer", "correct answer", "answerkey", "answer key", "label", "target", "gold", "correct",
+    "correct option", "correct index", "answer index", "answer idx", "cop",
+)  # fmt: skip
+WORDS = ("answer text", "correct text")  # the right option in full, beside a letter: both must agree
+OPTIONS = ("options", "choices")
+SUBJECT = ("subject", "category", "topic")
+IDENTITY = ("id", "question id", "uuid")
+WRONG = re.compile(r"(?:incorrect|wrong) answer ?(\d+)?$")
+OPTION = re.compile(r"(?:option|choice|op)? ?(?:([a-z])|(\d{1,2}))$")
+LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:]?")
+
+READINGS = {"letter": 1, "text": 2, "index0": 4, "index1": 8}
+ALL_READINGS = 15
+
+
+class Draft(NamedTuple):
+    """A question as read, its answer not yet understood where `settled` is None."""
+
+    question: str
+    options: tuple[str, ...]
+    answer: str | int
+    settled: int | None = None  # index of the right option, where the layout says it
+    id: str | None = None
+    subject: str | None = None
+    drawn: bool = False  # the layout names the right option first: its order means nothing
+    words: str | None = None  # the right option in full, where the file has it too
+
+
+class BadRow(ValueError):
+    """Why a record is no question; one line."""
+
+
+# ------------------------------------------------------------------ CSV
+
+
+class Columns(NamedTuple):
+    """Places of the cells in a row."""
+
+    question: int
+    options: tuple[int, ...]
+    answer: int
+    wrong: tuple[int, ...] = ()
+    listed: int | None = None  # one column with a JSON list of options
+    subject: int | None = None
+    id: int | None = None
+    words: int | None = None
+    width: int | None = None  # cells in each row, where it must be so many
+
+
+PLAIN = Columns(0, (1, 2, 3, 4), 5, width=HEADERLESS)
+
+
+def plain_name(name: str) -> str:
+    """A column's name without case, underscores and hyphens."""
+    return " ".join(re.sub(r"[_\-\s]+", " ", name).casefold().split())
+
+
+def columns_of(cells: Sequence[str], where: str) -> Columns | None:
+    """The columns that a first row names; None where it is a question itself. Raises UsageError."""
+    names = [plain_name(cell) for cell in cells]
+    question = first_of(names, QUESTION)
+    if question is None:
+        return None
+    wrong = tuple(place for place, name in enumerate(names) if WRONG.match(name))
+    answer = first_of(names, ANSWER)
+    options = option_places(names, {question, answer})
+    listed = first_of(names, OPTIONS)
+    if answer is None and not options and listed is None and not wrong:
+        return None  # a question that reads "question"
+    remedy = "columns: question, A, B, ... (or options), answer; or question, correct answer, incorrect answer 1, ..."
+    if answer is None:
+        raise UsageError(f"{where}: the header names no column with the answer", remedy)
+    if not wrong and listed is None and len(options) < 2:
+        raise UsageError(f"{where}: the header names no columns with options", remedy)
+    return Columns(
+        question=question,
+        options=options,
+        answer=answer,
+        wrong=wrong,
+        listed=listed if not options else None,
+        subject=first_of(names, SUBJECT),
+        id=first_of(names, IDENTITY),
+        words=first_of(names, WORDS),
+    )
+
+
+def first_of(names: Sequence[str], wanted: Sequence[str]) -> int | None:
+    """Place of the first wanted name that is there."""
+    return next((names.index(name) for name in wanted if name in names), None)
+
+
+def option_places(names: Sequence[str], taken: set[int | None]) -> tuple[int, ...]:
+    """Columns A, B, ... or option 1, option 2, ..., in order of their letter or number, without a gap."""
+    found: dict[int, int] = {}
+    for place, name in enumerate(names):
+        match = OPTION.match(name)
+        if match and place not in taken:
+            order = ord(match[1]) - ord("a") if match[1] else int(match[2])
+            found.setdefault(order, place)
+    ordered = sorted(found)
+    gapless = bool(ordered) and ordered == list(range(ordered[0], ordered[0] + len(ordered)))
+    return tuple(found[order] for order in ordered) if gapless and ordered[0] in (0, 1) else ()
+
+
+def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
+    """A CSV row as a question. Raises BadRow."""
+    if columns.width is not None and len(cells) != columns.width:
+        raise BadRow(f"{len(cells)} columns instead of {columns.width} (question, A, B, C, D, letter)")
+    need = max(columns.question, columns.answer, *columns.options[:2], *columns.wrong[:1]) + 1
+    if len(cells) < need:
+        raise BadRow(f"{len(cells)} columns instead of {need} or more")
+
+    def cell(place: int | None) -> str | None:
+        return None if place is None or place >= len(cells) else cells[place]
+
+    more = {"id": cell(columns.id), "subject": cell(columns.subject), "words": cell(columns.words)}
+    question, answer = cells[columns.question], cells[columns.answer]
+    if columns.wrong:
+        options = checked([answer, *without_tail([cell(place) or "" for place in columns.wrong])])
+        return Draft(checked_question(question), options, answer, settled=0, drawn=True, **more)
+    if columns.listed is not None:
+        return from_list(question, listed(cell(columns.listed) or ""), answer, more)
+    options = checked(without_tail([cell(place) or "" for place in columns.options]))
+    if not answer.strip():
+        raise BadRow("the answer is empty")
+    return Draft(checked_question(question), options, answer, **more)
+
+
+def listed(text: str) -> Json:
+    """A cell with a JSON list or object of options."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        raise BadRow("the options are no JSON list") from None
+
+
+def without_tail(cells: list[str]) -> list[str]:
+    """Options up to the last that is not empty: rows may have fewer than the header."""
+    while cells and not cells[-1].strip():
+        cells.pop()
+    return cells
+
+
+# ------------------------------------------------------------------ JSONL
+
+
+def draft_of_json(line: str) -> Draft:
+    """A line of JSON as a question. Raises BadRow."""
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadRow(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadRow("not a JSON object")
+    fields = {plain_name(name): field for name, field in value.items()}
+    question, answer = pick(fields, QUESTION), pick(fields, ANSWER)
+    more = {
+        "id": as_text(pick(fields, IDENTITY)),
+        "subject": as_text(pick(fields, SUBJECT)),
+        "words": as_text(pick(fields, WORDS)),
+    }
+    if isinstance(question, dict):  # ARC: {"question": {"stem": ..., "choices": ...}}
+        fields = {**question, **fields}
+        question = question.get("stem")
+    if not isinstance(question, str):
+        raise BadRow("no question in it")
+    wrong = [field for name, field in fields.items() if WRONG.match(name)]
+    if wrong and isinstance(answer, str):
+        options = checked([answer, *map(str, wrong)])
+        return Draft(checked_question(question), options, answer, settled=0, drawn=True, **more)
+    options = pick(fields, OPTIONS)
+    if options is None:
+        places = option_places(list(fields), set())
+        options = [list(fields.values())[place] for place in places]
+    return from_list(question, options, answer, more)
+
+
+def from_list(question: str, options: Json, answer: Json, more: Mapping[str, str | None]) -> Draft:
+    """A question whose options are a list, an object of letters, or {"text": [...], "label": [...]}."""
+    keys: list[str] = []
+    if isinstance(options, dict) and isinstance(options.get("text"), list):
+        keys, options = [str(key) for key in options.get("label") or ()], options["text"]
+    elif isinstance(options, dict):
+        keys, options = [str(key) for key in options], list(options.values())
+    elif isinstance(options, list) and options and all(isinstance(each, dict) for each in options):
+        keys = [str(each.get("label", each.get("key", ""))) for each in options]
+        options = [each.get("text", each.get("value")) for each in options]
+    if not isinstance(options, list):
+        raise BadRow("no list of options in it")
+    if not all(isinstance(each, str | int | float) for each in options):
+        raise BadRow("the options are not all text")
+    texts = checked([as_text(each) or "" for each in options])
+    if isinstance(answer, bool) or not isinstance(answer, str | int) or answer == "":
+        raise BadRow("no answer in it" if answer in (None, "") else "the answer is neither text nor a whole number")
+    if len(keys) == len(texts) and len(set(keys)) == len(keys) and str(answer).strip() in keys:
+        return Draft(checked_question(question), texts, answer, settled=keys.index(str(answer).strip()), **more)
+    return Draft(checked_question(question), texts, answer, **more)
+
+
+def pick(fields: Mapping[str, Json], names: Sequence[str]) -> Json:
+    return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
+def as_text(value: Json) -> str | None:
+    """JSON scalars as the file wrote them; None stays None."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None or isinstance(value, dict | list) else str(value)
+
+
+# ------------------------------------------------------------------ what every layout must keep
+
+
+def checked_question(question: str) -> str:
+    if not question.strip():
+        raise BadRow("the question is empty")
+    return question.strip()
+
+
+def checked(options: Sequence[str]) -> tuple[str, ...]:
+    """Options that can be told apart; raises BadRow."""
+    options = tuple(option.strip() for option in options)
+    if not 2 <= len(options) <= MOST:
+        raise BadRow(f"{len(options)} options instead of 2 to {MOST}")
+    for letter, option in zip(LETTERS, options, strict=False):
+        if not option:
+            raise BadRow(f"option {letter} is empty")
+    if len(set(options)) < len(options):
+        twice = next(option for option in options if options.count(option) > 1)
+        raise BadRow(f"two options are the same: {twice[:60]!r}")
+    return options
+
+
+def folded(text: str) -> str:
+    return " ".join(text.split()).casefold().rstrip(".")
+
+
+def readings(draft: Draft) -> int:
+    """The ways in which the answer can be understood, as a sum of READINGS."""
+    if draft.settled is not None:
+        return ALL_READINGS
+    return sum(bit for name, bit in READINGS.items() if index_by(name, draft) is not None)
+
+
+def index_by(reading: str, draft: Draft) -> int | None:
+    """Index of the right option when the answer is read as `reading`; None: it cannot be."""
+    if draft.settled is not None:
+        return draft.settled
+    raw, count = draft.answer, len(draft.options)
+    found: int | None = None
+    if reading == "letter":
+        match = LETTER.fullmatch(raw.strip()) if isinstance(raw, str) else None
+        found = ord(match[1].upper()) - ord("A") if match else None
+    elif reading == "text":
+        names = [folded(option) for option in draft.options]
+        wanted = folded(str(raw)) if isinstance(raw, str) else None
+        found = names.index(wanted) if wanted is not None and names.count(wanted) == 1 else None
+    else:
+        number = raw if isinstance(raw, int) else int(raw) if raw.strip().isdecimal() else -1
+        found = number - (reading == "index1") if number >= 0 else None
+    return found if found is not None and 0 <= found < count else None

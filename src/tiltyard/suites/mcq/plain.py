@@ -1,0 +1,56 @@
+"""A reply without its dress: thinking, markup, quotes and LaTeX become blanks, letter widths become one.
+
+Every character keeps its place, so that what is found can be found again in the reply and its tokens.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WIDE = {ord("Ａ") + i: ord("A") + i for i in range(26)} | {ord("ａ") + i: ord("a") + i for i in range(26)}
+_SIGNS = {ord(wide): narrow for wide, narrow in zip("（）［］【】：，；．。？！＝", "()[][]:,;..?!=", strict=True)}
+_LOOKS = str.maketrans({**_WIDE, **_SIGNS, **{ord(c): " " for c in "\u00a0\u2009\u202f\u200b\ufeff"}})
+
+_THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
+_THOUGHT_END = re.compile(r"</(?:think(?:ing)?|thought|reasoning)>", re.IGNORECASE)
+_CHANNEL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>")
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
+_SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:eos|bos|end_of_turn|start_of_turn)>")
+_ANSWER_TAG = re.compile(r"<([a-z_ ]*answer[a-z_ ]*)>", re.IGNORECASE)
+_CLOSING_TAG = re.compile(r"</[a-z_ ]{1,30}>", re.IGNORECASE)
+_LATEX = re.compile(
+    r"\\(?:boxed|fbox|text(?:bf|it|rm|sf|tt)?|math(?:bf|rm|it|sf|tt)|mathbf|bm|displaystyle|left|right|,|;|!|quad)"
+    r"\s*\{?|\\[()\[\]]"
+)
+_MARKUP = re.compile(r"[*$`{}]|(?<!\w)_+|_+(?!\w)|^[ \t]*(?:>+|#+|[-•+])(?=[ \t*_(])", re.MULTILINE)
+_QUOTES = re.compile(r"[\"“”„«»「」『』‹›]|(?<![^\W_])['‘’]|['‘’](?![^\W_])")
+
+
+def blank(match: re.Match[str]) -> str:
+    """As many spaces; line breaks stay."""
+    text = match[0]
+    return " " * len(text) if "\n" not in text else re.sub(r"[^\n]", " ", text)
+
+
+def without_thought(text: str) -> str:
+    """The reply with what belongs to thinking blanked, also where a tag of the pair is missing."""
+    if "<" not in text:
+        return text
+    text = _THOUGHT.sub(blank, text)
+    for pattern in (_THOUGHT_END, _CHANNEL):
+        ends = [match.end() for match in pattern.finditer(text)]
+        if ends:
+            text = re.sub(r"[^\n]", " ", text[: ends[-1]]) + text[ends[-1] :]
+    return _SPECIAL.sub(blank, text)
+
+
+def plain(text: str) -> str:
+    """The same length, nothing but words and the punctuation that means something. Takes `without_thought`."""
+    text = text.translate(_LOOKS)
+    text = _STRUCK.sub(blank, text)
+    if "<" in text:
+        text = _ANSWER_TAG.sub(lambda match: f" {match[1].replace('_', ' ')}:", text)
+        text = _CLOSING_TAG.sub(blank, text)
+    if "\\" in text:
+        text = _LATEX.sub(blank, text)
+    return _QUOTES.sub(" ", _MARKUP.sub(blank, text))

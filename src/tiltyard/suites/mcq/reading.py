@@ -1,0 +1,292 @@
+"""Question files as a set of rows that may be of any length: checked and hashed first, read again when asked.
+
+The first pass validates every record and keeps some twenty bytes of it (where it lies); the second one gives
+rows by number, in any order. What a record means is in `layouts.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tiltyard.errors import UsageError
+from tiltyard.records import content_hash
+from tiltyard.suites.mcq.layouts import (
+    LETTERS,
+    PLAIN,
+    READINGS,
+    BadRow,
+    Columns,
+    Draft,
+    columns_of,
+    draft_of,
+    draft_of_json,
+    folded,
+    index_by,
+    readings,
+)
+from tiltyard.suites.mcq.source import Record, Source
+
+PATTERNS = ("*.csv", "*.jsonl")
+MOST_BAD = 0.05  # share of bad rows above which a set is not used
+BAD_KEPT = 200
+MOST_SUBJECTS = 1000  # more are no subjects
+
+
+class Row(NamedTuple):
+    """One question. `drawn`: the file gave the right option first, so its order means nothing."""
+
+    id: str
+    question: str
+    options: tuple[str, ...]
+    answer: int  # index into options
+    group: str
+    content_hash: str
+    drawn: bool = False
+
+
+class Bad(NamedTuple):
+    """A record that is no question."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.reason}"
+
+
+class File:
+    """One file of a set: its layout and how its answers are to be read."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self.source = Source(path)
+        self.columns: Columns | None = None
+        self.reading = "letter"
+        self.given_ids = False
+
+    def draft(self, cells: list[str]) -> Draft:
+        """Raises BadRow."""
+        if self.columns is None:
+            return draft_of_json(cells[0])
+        return draft_of(cells, self.columns)
+
+
+class Places:
+    """Where the records of a file lie that could be questions, and how their answers can be read."""
+
+    def __init__(self) -> None:
+        self.offsets = array("q")
+        self.lengths, self.lines, self.readings = array("I"), array("I"), array("B")
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def add(self, record: Record, possible: int) -> None:
+        self.offsets.append(record.offset)
+        self.lengths.append(record.length)
+        self.lines.append(record.line)
+        self.readings.append(possible)
+
+
+class QuestionSet:
+    """All questions of some files. Raises UsageError for what cannot be used at all."""
+
+    def __init__(self, paths: Sequence[Path], answers: str | None = None) -> None:
+        self.files: list[File] = []
+        self.places = array("q")  # offset
+        self.lengths, self.lines, self.owners = array("I"), array("I"), array("H")
+        self.renamed: set[int] = set()  # rows whose id another row had before
+        self.bad: list[Bad] = []
+        self.bad_count = 0
+        self.notes: list[str] = []
+        self.subjects: Counter[str] = Counter()
+        self._seen: set[int] = set()
+        self._digest = hashlib.sha256()
+        for path, name in zip(paths, names_of(paths), strict=True):
+            self._add(File(path, name), answers)
+        self._seen.clear()
+        self.hash = self._digest.hexdigest()[:16]
+        self.by_subject = 0 < len(self.subjects) <= MOST_SUBJECTS
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def bad_share(self) -> float:
+        total = len(self) + self.bad_count
+        return self.bad_count / total if total else 0.0
+
+    # -------------------------------------------------------------- first pass
+
+    def _add(self, file: File, answers: str | None) -> None:
+        self.files.append(file)
+        if len(self.files) > 0xFFFF:
+            raise UsageError(f"more than {0xFFFF} files", "name fewer with --csv-pattern")
+        if file.source.note:
+            self.notes.append(f"{file.path}: {file.source.note}")
+        found = self._checked(file)
+        if not found:
+            self.notes.append(f"{file.path}: not one question in it")
+            return
+        file.reading = answers or self._reading(file, found)
+        bit = READINGS[file.reading]
+        self._digest.update(file.reading.encode())
+        for offset, length, line, possible in zip(
+            found.offsets, found.lengths, found.lines, found.readings, strict=True
+        ):
+            draft = file.draft(file.source.at(offset, length))
+            if possible & bit:
+                self._keep(file, draft, (offset, length, line))
+            else:
+                self._reject(file, line, wrong_answer(file.reading, draft))
+
+    def _checked(self, file: File) -> Places:
+        """The records that could be questions; the others are reported."""
+        places = Places()
+        records = file.source.records()
+        first = True
+        for record in records:
+            if first and file.source.kind != "jsonl":
+                named = columns_of(record.cells, str(file.path)) if record.problem is None else None
+                file.columns = named or PLAIN
+                first = False
+                if named is not None:
+                    continue
+            if record.problem is not None:
+                self._reject(file, record.line, record.problem)
+                continue
+            try:
+                draft = file.draft(record.cells)
+                self._agrees(draft)
+            except BadRow as error:
+                self._reject(file, record.line, str(error))
+                continue
+            possible = readings(draft)
+            if file.columns is PLAIN:
+                possible &= READINGS["letter"]
+            places.add(record, possible)
+        return places
+
+    def _agrees(self, draft: Draft) -> None:
+        """Where a row has its answer twice, both must name the same option."""
+        if draft.words is None or not draft.words.strip():
+            return
+        names = [folded(option) for option in draft.options]
+        index = names.index(folded(draft.words)) if folded(draft.words) in names else None
+        if index is None or not any(index_by(name, draft) == index for name in READINGS):
+            raise BadRow(f"the answer {str(draft.answer)!r} and its text {draft.words[:60]!r} disagree")
+
+    def _reading(self, file: File, found: Places) -> str:
+        """How this file's answers are meant: the reading that fits the most rows. Raises UsageError if two do."""
+        fits = {name: sum(bool(each & bit) for each in found.readings) for name, bit in READINGS.items()}
+        most = max(fits.values())
+        best = [name for name, count in fits.items() if count == most]
+        if "letter" in best or file.columns is PLAIN:
+            return "letter"
+        if len(best) > 1:
+            way = " or ".join({"text": "as text", "index0": "from 0", "index1": "from 1"}[name] for name in best)
+            raise UsageError(
+                f"{file.path}: its answers are numbers that can be read in several ways ({way})",
+                f"say which with --answers {'|'.join(best)}",
+            )
+        return best[0]
+
+    def _reject(self, file: File, line: int, reason: str) -> None:
+        self.bad_count += 1
+        if len(self.bad) < BAD_KEPT:
+            self.bad.append(Bad(str(file.path), line, reason))
+
+    def _keep(self, file: File, draft: Draft, place: tuple[int, int, int]) -> None:
+        number, (offset, length, line) = len(self.places), place
+        self.places.append(offset)
+        self.lengths.append(length)
+        self.lines.append(line)
+        self.owners.append(len(self.files) - 1)
+        if draft.subject and len(self.subjects) <= MOST_SUBJECTS:
+            self.subjects[draft.subject.strip()] += 1
+        name = self._name(file, draft, line)
+        key = hash(name)
+        if draft.id and key in self._seen:
+            self.renamed.add(number)
+            if len(self.renamed) == 1:
+                self.notes.append(f"{file.path}, line {line}: the id {draft.id[:60]!r} is there twice")
+        self._seen.add(key)
+        index = index_by(file.reading, draft)
+        self._digest.update(repr((name, draft.question, draft.options, index, draft.subject)).encode("utf-8", "replace"))
+
+    # -------------------------------------------------------------- second pass
+
+    def row(self, number: int) -> Row:
+        """The question of that number."""
+        file = self.files[self.owners[number]]
+        draft = file.draft(file.source.at(self.places[number], self.lengths[number]))
+        answer = index_by(file.reading, draft)
+        assert answer is not None
+        line = self.lines[number]
+        name = self._name(file, draft, line)
+        return Row(
+            id=f"{name}@{line}" if number in self.renamed else name,
+            question=draft.question,
+            options=draft.options,
+            answer=answer,
+            group=draft.subject.strip() if self.by_subject and draft.subject else file.name,
+            content_hash=content_hash([draft.question, draft.options, answer]),
+            drawn=draft.drawn,
+        )
+
+    @staticmethod
+    def _name(file: File, draft: Draft, line: int) -> str:
+        """A row's id, the same wherever the folder lies."""
+        return f"{file.name}/{draft.id.strip()}" if draft.id and draft.id.strip() else f"{file.name}:{line}"
+
+    def close(self) -> None:
+        for file in self.files:
+            file.source.close()
+
+
+def wrong_answer(reading: str, draft: Draft) -> str:
+    """What is wrong with an answer that cannot be read as those of the other rows."""
+    last = LETTERS[len(draft.options) - 1]
+    meant = {"letter": f"no letter from A to {last}", "text": "none of the options"}
+    return f"the answer {str(draft.answer)[:40]!r} is {meant.get(reading, 'no place in the options')}"
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """A short name for each file: its stem, with as many folders as it takes to tell it from the others."""
+    names = [path.stem for path in paths]
+    depth = 0
+    while len(set(names)) < len(names) and depth < 20:
+        depth += 1
+        twice = {name for name, count in Counter(names).items() if count > 1}
+        names = [
+            "/".join((*path.resolve().parts[-1 - depth : -1], path.stem)) if name in twice else name
+            for name, path in zip(names, paths, strict=True)
+        ]
+    if len(set(names)) < len(names):  # the same stem twice in one folder
+        names = [path.name if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)]
+    return names
+
+
+def files_in(paths: Sequence[Path], pattern: str | None = None) -> list[Path]:
+    """The files that some paths stand for; folders are searched for `pattern`. Raises UsageError."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            wanted = (pattern,) if pattern else PATTERNS
+            inside = sorted({each for one in wanted for each in path.glob(one) if each.is_file()})
+            if not inside:
+                raise UsageError(
+                    f"{path} holds no file like {' or '.join(wanted)}", "name a file, or set --csv-pattern"
+                )
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise UsageError(f"there is no file or folder {path}", "check the path")
+    return list(dict.fromkeys(found))

@@ -1,0 +1,168 @@
+"""A text file in whatever encoding, as rows that can be found again by their place in bytes.
+
+UTF-8 and CP1252 files are read where they lie; UTF-16, UTF-32 and files with bare carriage returns are copied
+into a temporary file first. What the rows mean is in `layouts.py`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from tiltyard.errors import UsageError
+
+CELL_LIMIT = 1 << 20  # characters; more in one cell is a mistake
+CHUNK = 1 << 20
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Record(NamedTuple):
+    """One record of a file: its cells (CSV) or its line (JSON), and where it is."""
+
+    cells: list[str]
+    line: int  # of its first line, from 1
+    offset: int  # in bytes of what is read
+    length: int
+    problem: str | None = None  # why it cannot be read
+
+
+class Source:
+    """An open file. `kind` is "csv", "tsv" or "jsonl"; `note` says what was odd about it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.note: str | None = None
+        self.encoding, self.start = "utf-8", 0
+        try:
+            self.file: BinaryIO = path.open("rb")
+            self._prepare()
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+        self.kind = self._kind()
+
+    def close(self) -> None:
+        self.file.close()
+
+    # -------------------------------------------------------------- encoding
+
+    def _prepare(self) -> None:
+        head = self.file.read(4)
+        mark, encoding = next(((m, e) for m, e in _BOMS if head.startswith(m)), (b"", ""))
+        if encoding == "utf-8":
+            self.start = len(mark)
+        elif encoding:
+            self.note = f"read as {encoding.upper()}"
+            self._rewrite(encoding)
+        self._look()
+
+    def _look(self) -> None:
+        """Is it UTF-8, and has it line feeds?"""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        returns = feeds = False
+        self.file.seek(self.start)
+        while chunk := self.file.read(CHUNK):
+            returns, feeds = returns or b"\r" in chunk, feeds or b"\n" in chunk
+            if self.encoding == "utf-8":
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    self.encoding = "cp1252"
+                    self.note = "not UTF-8: read as CP1252"
+        if returns and not feeds:
+            self._rewrite(self.encoding)
+
+    def _rewrite(self, encoding: str) -> None:
+        """Copy into a temporary file in UTF-8 with line feeds."""
+        self.file.seek(self.start)
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
+        with io.TextIOWrapper(self.file, encoding, errors="replace", newline=None) as text:
+            while part := text.read(CHUNK):
+                copy.write(part.encode("utf-8", "replace"))
+        self.file, self.start, self.encoding = copy, 0, "utf-8"
+
+    def _kind(self) -> str:
+        suffix = self.path.suffix.lower()
+        if suffix in (".csv", ".tsv"):
+            return suffix[1:]
+        self.file.seek(self.start)
+        first = self.file.read(CHUNK).lstrip()[:1]
+        if first == b"[":
+            raise UsageError(
+                f"{self.path} holds one JSON array", "write one object per line (JSONL), such as with jq -c .[]"
+            )
+        return "jsonl" if suffix in (".jsonl", ".ndjson", ".json") or first == b"{" else "csv"
+
+    # -------------------------------------------------------------- records
+
+    def records(self) -> Iterator[Record]:
+        """Every record that is not blank, in order."""
+        yield from self._lines() if self.kind == "jsonl" else self._rows()
+
+    def at(self, offset: int, length: int) -> list[str]:
+        """The cells of the record there."""
+        self.file.seek(offset)
+        text = self.file.read(length).decode(self.encoding, "replace")
+        if self.kind == "jsonl":
+            return [text]
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
+
+    @property
+    def _delimiter(self) -> str:
+        return "\t" if self.kind == "tsv" else ","
+
+    def _lines(self) -> Iterator[Record]:
+        self.file.seek(self.start)
+        offset = self.start
+        for number, data in enumerate(self.file, 1):
+            if data.strip():
+                yield Record([data.decode(self.encoding, "replace")], number, offset, len(data))
+            offset += len(data)
+
+    def _rows(self) -> Iterator[Record]:
+        self.file.seek(self.start)
+        position = self.start
+
+        def lines() -> Iterator[str]:
+            nonlocal position
+            for data in self.file:
+                position += len(data)
+                yield data.decode(self.encoding, "replace")
+
+        before = csv.field_size_limit(64 * CELL_LIMIT)
+        try:
+            reader = csv.reader(lines(), delimiter=self._delimiter)
+            while True:
+                offset, line, problem = position, reader.line_num + 1, None
+                cells: list[str] = []
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    problem = f"not CSV: {error}"
+                if problem is None and not any(cells):
+                    continue  # a blank line
+                yield Record(cells, line, offset, position - offset, problem or oversized(cells))
+        finally:
+            csv.field_size_limit(before)
+
+
+def oversized(cells: list[str]) -> str | None:
+    """What is wrong with the cells whatever they mean: their size, or NULs in them."""
+    if any(len(cell) > CELL_LIMIT for cell in cells):
+        size = max(map(len, cells))
+        return f"a cell of {size:,} characters (is a quote missing?)"
+    if any("\0" in cell for cell in cells):
+        return "it holds NUL characters"
+    return None

@@ -1,0 +1,93 @@
+"""The ladder against realistic replies with known letters, and against what it must never do."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tiltyard.suites.mcq.extract import extract
+from tiltyard.suites.mcq.layouts import LETTERS
+
+REPLIES = Path(__file__).parent / "replies.jsonl"
+
+
+def replies() -> list[tuple[str, list[str], str, str | None]]:
+    """(kind, options, reply, letter) of every line."""
+    sets: dict[str, list[str]] = {}
+    found = []
+    for line in REPLIES.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if "options" in entry:
+            sets[entry["set"]] = entry["options"]
+        else:
+            found.append((entry["kind"], sets[entry["set"]], entry["reply"], entry["letter"]))
+    return found
+
+
+def letter_of(reply: str, options: list[str]) -> str | None:
+    found = extract(reply, options)
+    return None if found.index is None else LETTERS[found.index]
+
+
+def test_realistic_replies() -> None:
+    known = replies()
+    kinds = Counter(kind for kind, *_ in known)
+    assert len(known) >= 200
+    assert len(kinds) >= 12
+    wrong = [(r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want]
+    missed = [(r, want) for _, o, r, want in known if want is not None and letter_of(r, o) is None]
+    assert not wrong
+    assert len(missed) <= 0.03 * len(known), missed
+
+
+CITIES = ["Berlin", "Paris", "Rome", "Madrid"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("This is a difficult question", None),
+        ("the answer is A only if it rains. So the answer is B", "B"),
+        ("The answer is Ambiguous", None),
+        ("A\n\nB", None),
+        ("The answer is not A.", None),
+        ("Answer: F", None),
+        ("<think>the answer is C</think>\nAnswer: B", "B"),
+        ("<think>so the answer is C", None),
+    ],
+)
+def test_what_is_a_letter_and_what_is_not(reply: str, letter: str | None) -> None:
+    assert letter_of(reply, CITIES) == letter
+
+
+@pytest.mark.parametrize(
+    ("reply", "rule"),
+    [
+        ("Answer: B", "labelled"),
+        ("The correct answer is B.", "stated"),
+        ("\\boxed{B}", "boxed"),
+        ("I choose B.", "chosen"),
+        ("B is correct.", "declared"),
+        ("(B)", "letter"),
+        ("B. Paris", "leading"),
+        ("Paris", "option_text"),
+    ],
+)
+def test_each_rule_has_its_name(reply: str, rule: str) -> None:
+    found = extract(reply, CITIES)
+    assert (found.index, found.rule) == (1, rule)
+
+
+def test_the_place_of_the_letter_is_known() -> None:
+    for reply in ("Answer: **B**", "I think the answer is (B).", "  $\\boxed{\\text{B}}$", "Ａｎｓｗｅｒ: Ｂ"):
+        found = extract(reply, CITIES)
+        assert found.index == 1
+        assert reply[found.at] in "BＢ"
+
+
+def test_long_hostile_replies_are_read_in_bounded_time() -> None:
+    for reply in ("answer " * 20_000, "(" * 50_000, "A, " * 30_000, "\\boxed{" * 10_000, "so " * 30_000, "the " * 40_000):
+        assert extract(reply, CITIES).index is None
