@@ -49,7 +49,9 @@ def calibrate(seconds: float, suites: bool, as_json: bool, data_dir: Path | None
         with asyncio.Runner(loop_factory=new_loop) as runner:
             result = runner.run(measure(seconds, lambda text: click.echo(f"  {text} ...", err=True)))
         known = store.calibration() or {}
-        store.set_calibration({**result, "ability": known.get("ability")})
+        if "ability" in known:  # measured by `--suites`, and still true
+            result["ability"] = known["ability"]
+        store.set_calibration(result)
     finally:
         store.close()
     if as_json:
