@@ -56,7 +56,7 @@ def clean_env(home: Path, tmp_path: Path) -> dict[str, str]:
 def tiltyard(clean_env: dict[str, str], tmp_path: Path) -> Callable[..., Finished]:
     """Run `tiltyard ARGS` in a process of its own, in an empty folder."""
 
-    def call(*args: str, timeout_s: float = 60, env: dict[str, str] | None = None) -> Finished:
+    def call(*args: str, timeout_s: float = 240, env: dict[str, str] | None = None) -> Finished:
         done = subprocess.run(
             [sys.executable, "-m", "tiltyard", *args],
             capture_output=True,

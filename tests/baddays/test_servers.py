@@ -27,10 +27,11 @@ from tiltyard.servers.simulator import SimModel
 
 
 @pytest.fixture
-def free_port() -> int:
+def free_port() -> Iterator[int]:
+    """Nobody listens there, and nobody else can as long as it is held."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+        yield int(held.getsockname()[1])
 
 
 def test_no_server(tiltyard: Tiltyard, free_port: int) -> None:
@@ -44,10 +45,8 @@ def test_a_port_that_accepts_and_says_nothing(tiltyard: Tiltyard) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        began = time.monotonic()
         done = tiltyard(*quick(f"http://127.0.0.1:{silent.getsockname()[1]}"))
         refused(done, 3, "no answer within 5 s", "check that the server is running")
-        assert time.monotonic() - began < 12
 
 
 def test_a_port_that_speaks_no_http(tiltyard: Tiltyard) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished
+from tests.patience import best_of
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 
 Tiltyard = Callable[..., Finished]
@@ -102,6 +103,7 @@ def test_a_file_is_read_without_any_server(tiltyard: Tiltyard, tmp_path: Path) -
     assert "Traceback" not in done.err
 
 
+@best_of()
 def test_where_ollama_is_comes_from_its_own_variable(tiltyard: Tiltyard, sim: Running) -> None:
     host = sim.url("ollama").removeprefix("http://127.0.0.1")
     rows = json.loads(tiltyard("servers", "--json", env={"OLLAMA_HOST": f"0.0.0.0{host}"}).out)

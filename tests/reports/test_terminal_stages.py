@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
+from tiltyard.reports.narrow import narrowed
 from tiltyard.reports.terminal_stages import stage_table
 
 
@@ -95,3 +97,20 @@ def test_no_width_cuts_a_number(width: int) -> None:
         assert "132,306" in words
         assert any("98" in word for word in words)
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_any_table_can_be_made_to_fit() -> None:
+    """Names may be broken, numbers not; what is spare goes in the order given, and is named."""
+    table = Table(box=None)
+    table.add_column("model", overflow="fold", min_width=8)
+    for name in ("speed", "when", "size"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("a-very-long-model-name:70b", "[bold]1,234.5 ± 0.6[/]", "2026-11-21", "40.1 GB")
+    for width, left_out in ((80, ""), (44, ""), (30, "when"), (22, "when, size")):
+        console = Console(width=width, no_color=True)
+        with console.capture() as captured:
+            console.print(narrowed(table, spare=("when", "size")))
+        lines = captured.get().splitlines()
+        assert max(map(len, lines)) <= width
+        assert any("1,234.5" in line for line in lines)
+        assert "".join(lines).partition("too narrow for: ")[2].strip() == left_out, (width, lines)

@@ -73,11 +73,11 @@ def test_a_line_without_a_break_counts_in_ndjson():
 
 def test_ten_megabytes_without_a_newline_are_quick():
     body = b"data: " + b"x" * 10_000_000
-    start = time.perf_counter()
+    start = time.thread_time()  # what others do on this machine does not count
     assert sse(body) == []
     assert len(sse(body + b"\n\n")) == 1
     assert len(ndjson(body)) == 1
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 5  # minutes if it were quadratic
 
 
 def line_of(times: list[int], ends: list[int]) -> Timeline:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import best_of
 from tests.servers.scripted import Script, ScriptedServer, chunk, head, sized
 from tiltyard.errors import NoServer
 from tiltyard.records import Capture, Timeouts
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 CHUNKED = head(more=b"Transfer-Encoding: chunked\r\n")
-LIMITS = Timeouts(connect_s=2, first_byte_s=0.3, gap_s=0.3)
+LIMITS = Timeouts(connect_s=60, first_byte_s=60, gap_s=60)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ def ask(
         return asyncio.run(main())
 
 
+@best_of()
 def test_a_stream_over_tls(tls_server, certificate):
     script = [CHUNKED, 0.02, chunk(b"data: 1\n\n"), 0.05, chunk(b"data: 2\n\n"), b"0\r\n\r\n"]
     server = tls_server(script)
@@ -95,7 +97,9 @@ def test_a_stream_over_tls(tls_server, certificate):
     ],
 )
 def test_failures_are_those_of_plain_http(tls_server, certificate, script, failure):
-    capture = ask(tls_server(script), certificate)[0]
+    first, gap = (0.3, 60.0) if failure == "timeout_first_byte" else (60.0, 0.3)
+    limits = Timeouts(connect_s=60, first_byte_s=first, gap_s=gap)
+    capture = ask(tls_server(script), certificate, limits=limits)[0]
     assert capture.failure == failure, capture.error
     assert capture.error
     assert "\n" not in capture.error
@@ -123,7 +127,7 @@ def test_a_plain_server_does_not_speak_tls():
             assert isinstance(wire, TlsWire)
             capture = await wire.stream("/", b"{}", timeouts=LIMITS)
             with pytest.raises(NoServer):
-                await wire.call("GET", "/", timeout_s=1)
+                await wire.call("GET", "/", timeout_s=60)
             await wire.close()
             return capture
 

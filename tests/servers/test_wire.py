@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import best_of
 from tests.servers.scripted import Script, ScriptedServer, chunk, chunked, head, sized
 from tiltyard.errors import NoServer, UsageError
 from tiltyard.records import Capture, Timeouts
@@ -19,7 +20,7 @@ from tiltyard.servers import Address
 from tiltyard.servers.wire import Wire, open_wire, parse_origin
 
 CHUNKED = head(more=b"Transfer-Encoding: chunked\r\n")
-FAST = Timeouts(connect_s=2, first_byte_s=0.3, gap_s=0.3)
+PATIENT = Timeouts(connect_s=60, first_byte_s=60, gap_s=60)
 
 
 Run = Callable[..., Any]
@@ -38,7 +39,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     return request.param
 
 
-def asked(run: Run, script: Script, timeouts: Timeouts = FAST, times: int = 1) -> list[Capture]:
+def asked(run: Run, script: Script, timeouts: Timeouts = PATIENT, times: int = 1) -> list[Capture]:
     """The captures of `times` requests, one after the other, each answered by the script."""
     with ScriptedServer(lambda _: script) as server:
 
@@ -51,10 +52,11 @@ def asked(run: Run, script: Script, timeouts: Timeouts = FAST, times: int = 1) -
         return run(main())
 
 
-def capture_of(run: Run, *script: bytes | float | str, timeouts: Timeouts = FAST) -> Capture:
+def capture_of(run: Run, *script: bytes | float | str, timeouts: Timeouts = PATIENT) -> Capture:
     return asked(run, script, timeouts)[0]
 
 
+@best_of()
 def test_chunked_stream_is_captured_with_its_arrivals(run):
     capture = capture_of(
         run,
@@ -104,7 +106,7 @@ def test_a_reused_connection_that_dies_on_the_request_is_asked_again_once(run):
 
         async def main() -> list[Capture]:
             wire = Wire(Address(url=server.url))
-            captures = [(await wire.stream("/", b"{}", timeouts=FAST)).opened() for _ in range(2)]
+            captures = [(await wire.stream("/", b"{}", timeouts=PATIENT)).opened() for _ in range(2)]
             await wire.close()
             return captures
 
@@ -125,7 +127,7 @@ def test_many_streams_over_one_pool_keep_their_answers_apart(run):
             wire = Wire(Address(url=server.url))
 
             async def user() -> list[Capture]:
-                return [(await wire.stream("/", b"{}", timeouts=FAST)).opened() for _ in range(20)]
+                return [(await wire.stream("/", b"{}", timeouts=PATIENT)).opened() for _ in range(20)]
 
             captures = await asyncio.gather(*(user() for _ in range(8)))
             await wire.close()
@@ -161,7 +163,8 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_failures_are_data(name):
     script, ending = FAILURES[name]
-    capture = capture_of(asyncio.run, *script, timeouts=Timeouts(connect_s=2, first_byte_s=0.2, gap_s=0.2))
+    first, gap = (0.2, 60.0) if ending == "timeout_first_byte" else (60.0, 0.2)
+    capture = capture_of(asyncio.run, *script, timeouts=Timeouts(connect_s=60, first_byte_s=first, gap_s=gap))
     assert capture.failure == ending
     assert capture.error
     assert "\n" not in capture.error
@@ -170,17 +173,18 @@ def test_failures_are_data(name):
 
 
 def test_bytes_after_the_terminator_do_not_hide_the_end():
-    capture = capture_of(asyncio.run, chunked(b"hello") + b"HTTP/1.1 400 Bad\r\nX", timeouts=FAST)
+    capture = capture_of(asyncio.run, chunked(b"hello") + b"HTTP/1.1 400 Bad\r\nX", timeouts=PATIENT)
     assert (capture.body, capture.failure) == (b"hello", None)
 
 
+@best_of()
 def test_pings_keep_a_stream_alive_and_a_total_limit_ends_it(run):
     steps: list[bytes | float] = [CHUNKED]
     for _ in range(10):
         steps += [chunk(b": ping\n\n"), 0.06]
-    limits = Timeouts(connect_s=2, first_byte_s=0.4, gap_s=0.4)
+    limits = Timeouts(connect_s=60, first_byte_s=60, gap_s=0.4)
     assert capture_of(run, *steps, b"0\r\n\r\n", timeouts=limits).failure is None
-    limits = Timeouts(connect_s=2, first_byte_s=0.4, gap_s=0.4, total_s=0.2)
+    limits = Timeouts(connect_s=60, first_byte_s=60, gap_s=60, total_s=0.2)
     capture = capture_of(run, *steps, timeouts=limits)
     assert (capture.failure, capture.error) == ("timeout_gap", "the whole answer took longer than 0.2 s")
 
@@ -310,7 +314,7 @@ def test_head_requests_have_no_body():
 
         async def main() -> int:
             wire = Wire(Address(url=server.url))
-            status = (await wire.call("HEAD", "/", timeout_s=1)).status
+            status = (await wire.call("HEAD", "/", timeout_s=60)).status
             await wire.close()
             return status
 
@@ -339,6 +343,7 @@ def test_ipv6_and_localhost():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
+@best_of()
 def test_the_kernel_stamps_arrivals_even_while_the_client_is_busy():
     """The client sleeps through the arrivals, yet their times are those of the writes."""
     steps: list[bytes | float] = [CHUNKED + chunk(b"a" * 10), 0.1]
@@ -362,6 +367,7 @@ def test_the_kernel_stamps_arrivals_even_while_the_client_is_busy():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="lazy looking is Linux's")
+@best_of()
 def test_many_paced_streams_keep_exact_times_while_looked_at_lazily():
     """60 streams at 50 tokens a second each are enough to make the poller lazy."""
     steps: list[bytes | float] = [CHUNKED]

