@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -33,10 +34,12 @@ from tiltyard.records import (
     Timeline,
     Usage,
 )
+from tiltyard.store.figures import put_figures
 from tiltyard.store.schema import MEASURE_COLUMNS
 from tiltyard.store.store import FILE, Store
 
 BATCH, BATCHES = 256, 40
+SUITES = {1: "mcq", 3: "json"}  # of every two hundred runs; the others are of speed
 WORDS = ("the", "of", "and", "to", "in", "is", "was", "for", "that", "with", "as", "it", "on", "by")
 
 
@@ -119,7 +122,7 @@ def rate(folder: Path) -> dict[str, Any]:
 
 
 def fill(path: Path, runs: int, attempts: int) -> None:
-    """Many finished runs; their attempts are copies made inside SQLite."""
+    """Many finished runs, half of them graded; their attempts are copies made inside SQLite."""
     columns = ", ".join(MEASURE_COLUMNS)
     values = ", ".join(
         "n.value % 97 + 0.5" if kind == "REAL" else "NULL" for kind in MEASURE_COLUMNS.values()
@@ -128,7 +131,10 @@ def fill(path: Path, runs: int, attempts: int) -> None:
     with Store.open(path) as store:
         for number in range(runs):
             run_id = f"run{number:05d}"
-            store.claim(made_up_run(run_id, f"model-{number % 50}", f"f{number % 200}"), fresh=True)
+            run = made_up_run(run_id, f"model-{number % 50}", f"f{number % 200}")
+            if suite := SUITES.get(number // 50 % 4):
+                run = replace(run, suite=suite, settings={"items": f"{attempts} of {suite}"})
+            store.claim(run, fresh=True)
             stages = [{"name": name, "decode_tps": figure, "ttft_ms": figure} for name in ("pp512", "tg128")]
             figures = dict.fromkeys(("decode_tps", "ttft_ms", "prefill_tps", "e2e_ms", "itl_ms"), figure)
             store.finish(run_id, "finished", {"event": "summary", **figures, "stages": stages})
@@ -141,6 +147,31 @@ def fill(path: Path, runs: int, attempts: int) -> None:
                 f"{values} FROM runs, n",
                 (attempts,),
             )
+            for key, suite, model in db.execute(
+                "SELECT runs.key, suite, models.name FROM runs JOIN models ON models.id = model_id"
+            ).fetchall():
+                if suite != "speed":
+                    put_graded(db, key, suite, 0.4 + int(model.partition("-")[2]) / 100)
+
+
+def put_graded(db: sqlite3.Connection, key: int, suite: str, ability: float) -> None:
+    """Verdicts on a run's attempts: right or wrong in one suite, partial too in the other."""
+    chance = random.Random(key)
+    some = (0.0, 0.25, 0.5) if suite == "json" else (0.0,)
+    ids = [row[0] for row in db.execute("SELECT id FROM attempts WHERE run_key = ? ORDER BY id", (key,))]
+    scores = [1.0 if chance.random() < ability else chance.choice(some) for _ in ids]
+    db.executemany(
+        "UPDATE attempts SET item_id = 'q' || repetition, repetition = 0, score = ?, outcome = ? "
+        "WHERE id = ?",
+        [
+            (score, "correct" if score == 1 else "wrong", place)
+            for score, place in zip(scores, ids, strict=True)
+        ],
+    )
+    mean, n = sum(scores) / len(scores), len(scores)
+    (text,) = db.execute("SELECT summary FROM runs WHERE key = ?", (key,)).fetchone()
+    graded = {"n": n, "score": mean, "ci95": [mean - 0.03, mean + 0.03], "outcomes": {"correct": n}}
+    put_figures(db, key, {**json.loads(text), **graded})
 
 
 def timed(folder: Path, *words: str, times: int = 7) -> dict[str, float]:
@@ -164,7 +195,13 @@ def store(runs: int = 1000, attempts: int = 1000) -> dict[str, Any]:
         fill(folder / FILE, runs, attempts)
         found |= {"runs": runs, "attempts": runs * attempts, "fill_s": round(time.perf_counter() - before, 1)}
         found["store_mb"] = round((folder / FILE).stat().st_size / 1e6)
-        for words in (("board",), ("board", "--json"), ("runs",), ("show", "latest")):
+        for words in (
+            ("board",),
+            ("board", "--by-model"),
+            ("board", "--all", "--json"),
+            ("runs",),
+            ("show", "latest"),
+        ):
             taken = timed(folder, *words)
             found |= {f"{'_'.join(words).replace('--', '')}_{key}": value for key, value in taken.items()}
     return found

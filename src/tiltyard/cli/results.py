@@ -70,7 +70,11 @@ def print_json(value: Any) -> None:
     help="Every settings a model was measured with, not only the newest.",
 )
 @click.option("--by-model", is_flag=True, help="One row per model, its suites side by side.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many rows.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="At most so many rows of a table; 25 unless set, with --json all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def board(
     *,
@@ -99,22 +103,22 @@ def board(
         max_gb=max_gb,
         sort=sort,
         newest_only=not all_settings,
-        limit=None if by_model else limit,
+        limit=limit if as_json and not by_model else None,
     )
     with Store.open() as store:
         rows = store.board(wanted)
-    models = models_of(rows, sort)[:limit] if by_model else []
+    models = models_of(rows, sort)[: limit if as_json else None] if by_model else []
     if as_json:
         found = {"models": map(model_mapping, models)} if by_model else {"rows": map(as_mapping, rows)}
         print_json({"schema": "tiltyard.board/1", **{name: list(values) for name, values in found.items()}})
     elif models:
         from tiltyard.cli.showing_board import show_models
 
-        show_models(models)
+        show_models(models, limit)
     elif rows:
         from tiltyard.cli.showing_board import show_board
 
-        show_board(tables(rows, resort=sort is None))
+        show_board(tables(rows, resort=sort is None), limit)
     else:
         click.echo(
             "the board is empty: `tiltyard run speed` measures, `tiltyard board --all` drops no settings"

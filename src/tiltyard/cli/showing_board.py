@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tiltyard.cli.showing import console, plain_table, safe
+from tiltyard.reports.narrow import narrowed
 from tiltyard.reports.words import NOTHING, milliseconds, number, percent, size, with_interval
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from tiltyard.store.board import BoardRow, ModelRow, Quality, Value
 
 _WIDE = 110
+_ROWS = 25  # of a table, where no limit was asked for
+SPARE = ("when", "not counted, cut", "load", "n", "quant", "size", "total tok/s", "TTFT p50")  # leave in order
 _HINTS = ("unsupported", "error", "refused", "unparsed")
 
 
-def show_board(tables: Sequence[Sequence[BoardRow]]) -> None:
+def show_board(tables: Sequence[Sequence[BoardRow]], limit: int | None = None) -> None:
     """Each table best first. `!` marks rows whose client was the bottleneck, `☁` models served elsewhere."""
     screen = console()
     wide = screen.width >= _WIDE
@@ -32,7 +35,11 @@ def show_board(tables: Sequence[Sequence[BoardRow]]) -> None:
             many = sum(suite == first.suite for suite, _ in sets) > 1
             items = f"  [dim]items {safe(first.item_set, 12)}[/]" if many else ""
             screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{items}")
-        screen.print(quality_table(table, wide) if first.quality is not None else speed_table(table, wide))
+        shown = table[: limit or _ROWS]
+        made = quality_table(shown, wide) if first.quality is not None else speed_table(shown, wide)
+        screen.print(narrowed(made, spare=SPARE))
+        if len(shown) < len(table):
+            screen.print(f"{len(table) - len(shown)} more: --limit {len(table)}", style="dim")
     if any(row.client_bound for row in rows):
         screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
     if any(row.quality for row in rows):
@@ -117,7 +124,7 @@ def quality_table(rows: Sequence[BoardRow], wide: bool) -> Table:
     return table
 
 
-def show_models(models: Sequence[ModelRow]) -> None:
+def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
     """One row per model: the score of every suite with its interval and rank, and the speed."""
     screen = console()
     wide = screen.width >= _WIDE
@@ -131,7 +138,7 @@ def show_models(models: Sequence[ModelRow]) -> None:
         table.add_column(f"{safe(suite)}, rank", justify="right", no_wrap=wide)
     table.add_column("decode tok/s", justify="right", no_wrap=True)
     table.add_column("TTFT p50", justify="right", no_wrap=True)
-    for model in models:
+    for model in models[: limit or _ROWS]:
         cells = [(safe(model.quantization or NOTHING, 12), wide), (size(model.size_bytes), wide)]
         scores = [model.scores[suite].quality if suite in model.scores else None for suite in suites]
         speed = model.speed
@@ -142,7 +149,9 @@ def show_models(models: Sequence[ModelRow]) -> None:
             NOTHING if speed is None else interval(speed.decode_tps),
             NOTHING if speed is None else ttft(speed),
         )
-    screen.print(table)
+    screen.print(narrowed(table, spare=SPARE))
+    if len(models) > (limit or _ROWS):
+        screen.print(f"{len(models) - (limit or _ROWS)} more: --limit {len(models)}", style="dim")
     screen.print(
         "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "
         "speed: of the newest speed run, else of the graded one",
