@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tiltyard.reports.narrow import narrowed
 from tiltyard.reports.words import NOTHING, clean, milliseconds, number, size, with_interval
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
         table.add_row(
             *cells, *([safe(run.server.dialect)] if wide else []), day(run.started_at)[0 if wide else 5 :]
         )
-    screen.print(table)
+    screen.print(narrowed(table, spare=("started", "suite", "n")))
     if not wide:
         screen.print("✓ finished  … running  ‖ interrupted  ✗ failed", style="dim")
 
@@ -135,7 +136,8 @@ def show_run(run: Run, attempts: Sequence[Attempt], endings: Sequence[str | None
         render_summary(run.summary, screen)
     if attempts:
         screen.print()
-        screen.print(attempts_table(attempts[:limit], endings, screen.width >= _WIDE))
+        table = attempts_table(attempts[:limit], endings, screen.width >= _WIDE)
+        screen.print(narrowed(table, spare=("tokens", "stage", "ending", "TTFT")))
     if len(attempts) > limit:
         screen.print(f"{len(attempts) - limit:,} more: --limit {len(attempts)}", style="dim")
     if attempts:
@@ -157,7 +159,7 @@ def attempts_table(attempts: Sequence[Attempt], endings: Sequence[str | None], w
     graded = any(attempt.grade for attempt in attempts)
     for name, shown in (("#", True), ("stage", True), ("item", True), ("ending", True), ("grade", graded)):
         if shown:
-            table.add_column(name, justify="right" if name == "#" else "left", overflow="fold")
+            table.add_column(name, justify="right" if name == "#" else "left", overflow="fold", min_width=8)
     for name, shown in (("TTFT", True), ("tok/s", True), ("tokens", True), ("total", wide), ("prompt", wide)):
         if shown:
             table.add_column(name, justify="right", no_wrap=True)

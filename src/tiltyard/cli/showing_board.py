@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _WIDE = 110
 _ROWS = 25  # of a table, where no limit was asked for
-SPARE = ("when", "not counted, cut", "load", "n", "quant", "size", "total tok/s", "TTFT p50")  # leave in order
+# what a narrow terminal goes without, the first one first
+SPARE = ("when", "not counted, cut", "load", "n", "quant", "size", "total tok/s", "TTFT p50")
 _HINTS = ("unsupported", "error", "refused", "unparsed")
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
-GAP = 3  # between two columns
+GAP, PLAIN_GAP = 3, 2  # between two columns
 
 
 class Column(NamedTuple):
@@ -23,13 +23,21 @@ class Column(NamedTuple):
     spare: int = 0  # 0: never left out
     justify: Literal["left", "right"] = "right"
     style: str = ""
+    fold: int = 0  # words may be broken, down to this width; 0: they may not
 
 
 class Narrowing:
     """A table that rich draws as wide as there is room."""
 
-    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, header: bool = True):
-        self.columns, self.rows, self.header = columns, rows, header
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[str]],
+        *,
+        header: bool = True,
+        plain: bool = False,
+    ) -> None:
+        self.columns, self.rows, self.header, self.plain = columns, rows, header, plain
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Whole where it fits; else wrapped, then with fewer columns."""
@@ -50,7 +58,9 @@ class Narrowing:
 
     def width(self, shown: Sequence[int], *, whole: bool) -> int:
         """Characters that the table needs; `whole` without breaking a cell."""
-        return sum(self.least(at, whole=whole) for at in shown) + GAP * len(shown)
+        return sum(self.least(at, whole=whole) for at in shown) + (PLAIN_GAP if self.plain else GAP) * len(
+            shown
+        )
 
     def least(self, at: int, *, whole: bool) -> int:
         """The width of the longest cell of a column, or of its longest word."""
@@ -61,8 +71,10 @@ class Narrowing:
         texts = [Text.from_markup(cell).plain for cell in cells]
         if self.header:
             texts.append(self.columns[at].name)
-        parts = texts if whole else [word for text in texts for word in text.split()]
-        return max((cell_len(part) for part in parts), default=0)
+        parts = [part for text in texts for part in (text.split("\n") if whole else text.split())]
+        longest = max((cell_len(part) for part in parts), default=0)
+        fold = self.columns[at].fold
+        return longest if whole or not fold else min(longest, fold)
 
     def table(self, shown: Sequence[int], room: int) -> Table:
         """Widths are settled here: rich would take them from columns that have none to give."""
@@ -70,11 +82,20 @@ class Narrowing:
         from rich.table import Table
 
         widths = self.widths(shown, room)
-        form = box.SIMPLE_HEAD if self.header else None
-        table = Table(box=form, padding=(0, 1), pad_edge=False, show_header=self.header)
+        form = box.SIMPLE_HEAD if self.header and not self.plain else None
+        padding = (0, PLAIN_GAP, 0, 0) if self.plain else (0, 1)
+        table = Table(
+            box=form,
+            padding=padding,
+            pad_edge=False,
+            show_header=self.header,
+            header_style="dim" if self.plain else None,
+        )
         for at in shown:
             column = self.columns[at]
-            table.add_column(column.name, justify=column.justify, style=column.style, width=widths[at])
+            table.add_column(
+                column.name, justify=column.justify, style=column.style, width=widths[at], overflow="fold"
+            )
         tight = {at for at in shown if widths[at] < self.least(at, whole=True)}
         for row in self.rows:
             table.add_row(*(squeezed(row[at]) if at in tight else row[at] for at in shown))
@@ -99,6 +120,23 @@ class Narrowing:
             for column, cell in zip(self.columns, row, strict=True):
                 if cell:
                     yield squeezed(f"{column.name}: {cell}" if column.name else cell)
+
+
+def narrowed(table: Table, *, spare: Sequence[str] = ()) -> Narrowing:
+    """A plain table of strings that was made with rich, so that no number in it is cut. Columns are left out
+    in the order of `spare`; those that rich may fold keep their least width.
+    """
+    columns = [
+        Column(
+            name=str(column.header),
+            spare=len(spare) - spare.index(str(column.header)) if str(column.header) in spare else 0,
+            justify="right" if column.justify == "right" else "left",
+            fold=column.min_width or 0 if column.overflow == "fold" else 0,
+        )
+        for column in table.columns
+    ]
+    rows = list(zip(*(map(str, column.cells) for column in table.columns), strict=True))
+    return Narrowing(columns, rows, header=table.show_header, plain=True)
 
 
 def squeezed(cell: str) -> str:
