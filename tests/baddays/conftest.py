@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Finished
+from tests.servers.scripted import Script, ScriptedServer, chunked, sized
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 
 Tiltyard = Callable[..., Finished]
@@ -53,6 +55,33 @@ def healthy() -> Iterator[str]:
     """The address of a server without faults."""
     with simulated() as simulator:
         yield simulator.url("openai")
+
+
+LISTED = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"me"}]}'
+SAID = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"stop"}]}\n\n'
+    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\ndata: [DONE]\n\n'
+)
+
+
+class Gated(ScriptedServer):
+    """Serves a model `m`; answers to its questions wait until `gate` is set, but for the first `free`."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__(self.gated)
+        self.gate, self.free, self.questions = threading.Event(), free, 0
+
+    def gated(self, number: int) -> Script:
+        request = self.requests[number]
+        if request.startswith(b"POST"):
+            self.questions += 1
+            if self.questions > self.free:
+                self.gate.wait(300)
+            return [chunked(SAID)]
+        if request.startswith(b"GET /v1/models"):
+            return [sized(LISTED)]
+        return [sized(b'{"detail":"Not Found"}')]
 
 
 class SimulatorProcess:
@@ -103,12 +132,3 @@ def spawn(clean_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., s
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
-
-
-def until(process: subprocess.Popen[bytes], words: bytes) -> None:
-    """Read standard output up to the line with these words."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if words in line:
-            return
-    raise AssertionError(f"it ended before it said {words!r}")

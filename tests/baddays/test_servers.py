@@ -6,13 +6,13 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from tests.baddays.conftest import (
+    LISTED,
     QUICK_MODEL,
     SimulatorProcess,
     Tiltyard,
@@ -20,9 +20,10 @@ from tests.baddays.conftest import (
     quick,
     refused,
     simulated,
-    until,
 )
+from tests.patience import wait_for
 from tests.servers.scripted import Script, ScriptedServer, sized
+from tests.simulator.conftest import call
 from tiltyard.servers.simulator import SimModel
 
 
@@ -99,7 +100,6 @@ NO_TEMPLATE = (
     b"default chat template is no longer allowed, so you must provide a chat template if the tokenizer "
     b"does not define one."
 )
-LISTED = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"me"}]}'
 
 
 def answering(status: bytes, body: bytes) -> Callable[[ScriptedServer], Callable[[int], Script]]:
@@ -215,26 +215,30 @@ def test_half_of_the_requests_fail_and_the_others_are_kept(tiltyard: Tiltyard) -
         assert tiltyard(*command, "--min-success", "0.5").code == 0
 
 
+def begun(url: str) -> int:
+    """Answers that the simulator has written a token of."""
+    entries = call(url, "/tiltyard/truth").json()
+    return sum(any(tokens for *_, tokens in entry["writes"]) for entry in entries)
+
+
 def test_a_server_killed_in_the_middle_of_its_answers(
     tiltyard: Tiltyard,
     simulate: Callable[..., SimulatorProcess],
     spawn: Callable[..., subprocess.Popen[bytes]],
 ) -> None:
-    server = simulate("--model", "m:ttft_ms=5,token_ms=30,slots=8")
+    stuck = ("--fault", "stall@3", "--fault", "stall@4")  # the third and the fourth are never finished
+    server = simulate("--model", "m:ttft_ms=5,token_ms=5,slots=8", *stuck)
     more = ("--concurrency", "2", "--requests", "8", "--output-tokens", "20", "--json")
-    run = spawn(*fixed(server.url, *more))
-    until(run, b'"progress"')
-    time.sleep(0.2)  # the next two are under way
+    run = spawn(*fixed(server.url, "--dialect", "openai", *more))
+    wait_for(lambda: begun(server.url) == 4)
     server.kill()
-    out, err = run.communicate(timeout=20)
+    out, err = run.communicate(timeout=120)
     assert run.returncode == 1, err
     assert b"Traceback" not in err
     assert err.count(b"error: ") == 1
     summary = json.loads(out.splitlines()[-1])
     assert summary["state"] == "finished"
-    assert summary["endings"]["ok"] >= 2
-    assert summary["endings"]["error_midstream"] == 2
-    assert summary["endings"]["connect_error"] == 4
+    assert summary["endings"] == {"ok": 2, "error_midstream": 2, "connect_error": 4}
     assert summary["requests"]["total"] == 8
     listed = json.loads(tiltyard("show", summary["run_id"], "--json").out)
     assert len(listed["attempts"]) == 8

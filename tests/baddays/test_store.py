@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.baddays.conftest import QUICK_MODEL, Tiltyard, fixed, refused, simulated, until
+from tests.baddays.conftest import QUICK_MODEL, Gated, Tiltyard, fixed, refused, simulated
+from tests.patience import wait_for
 from tiltyard.servers.simulator import SimModel
 from tiltyard.store.store import FILE
 
@@ -147,14 +148,15 @@ def test_two_at_once_with_different_models_both_complete(
 
 @pytest.mark.slow
 def test_two_at_once_with_the_same_run_the_second_is_told(tiltyard: Tiltyard, spawn: Spawn) -> None:
-    slow = SimModel(name="m", ttft_ms=20, token_ms=10, slots=64, loaded=True)
-    with simulated(models=(slow,)) as simulator:
-        command = fixed(simulator.url("openai"), "--requests", "12", "--output-tokens", "12", "--json")
+    with Gated(free=5) as server:
+        command = fixed(server.url, "--dialect", "openai", "--requests", "12", "--json")
         first = spawn(*command)
-        until(first, b'"progress"')
+        wait_for(lambda: server.questions > server.free)  # it has asked, and waits for the answer
         refused(tiltyard(*command), 4, "is under way", str(first.pid), "--fresh")
-        assert first.communicate(timeout=120)[1] is not None
-        assert first.returncode == 0
+        server.gate.set()
+        out, err = first.communicate(timeout=120)
+        assert first.returncode == 0, err
+        assert json.loads(out.splitlines()[-1])["requests"]["ok"] == 12
         assert tiltyard(*command).summary()["cached"] is True
 
 
