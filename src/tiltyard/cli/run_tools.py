@@ -1,0 +1,51 @@
+"""`tiltyard run tools`: the options of the tool-calling suite.
+
+What they mean together is in `suites/tools/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiltyard.cli.run import run_suite
+from tiltyard.cli.run_graded import graded_options, split_options
+from tiltyard.records import Json
+
+EPILOG = """\b
+Examples:
+  tiltyard run tools --model qwen3:8b                    the shipped cases
+  tiltyard run tools --model gemma3n --text-tools        a model without an interface for tools
+  tiltyard run tools -m qwen3:8b --bfcl ./bfcl_eval/data --categories simple_python,parallel"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--text-tools",
+    is_flag=True,
+    default=None,
+    help="Describe the tools in the prompt and read the calls out of the text.",
+)
+@click.option(
+    "--bfcl",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Ask the questions of the Berkeley Function Calling Leaderboard from this folder.",
+)
+@click.option("--categories", metavar="A,B,C", help="Only these categories of --bfcl.")
+@graded_options
+def tools(**options: Any) -> None:
+    """Does each model call the right tools, with the right arguments, and only when it should?"""
+    bfcl, categories = options.pop("bfcl"), options.pop("categories")
+    common, settings = split_options(options)
+    run_suite("tools", {**defaults(bfcl, categories), **settings}, common)
+
+
+def defaults(bfcl: Path | None = None, categories: str | None = None) -> dict[str, Json]:
+    """The settings that say what is asked. Raises UsageError for a folder that cannot be read."""
+    from tiltyard.suites.tools.asked import asked_settings
+
+    wanted = (name.strip() for name in (categories or "").split(","))
+    return asked_settings(bfcl, tuple(name for name in wanted if name))

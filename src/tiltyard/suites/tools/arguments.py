@@ -1,0 +1,206 @@
+"""Is an argument the one that was wanted? Wants are small JSON objects; nothing is guessed or executed.
+
+Also brings sent values to the types of a tool's schema, which is all that lenient grading adds. The kinds of
+wants are listed in docs/tools.md.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Json
+from tiltyard.suites.tools.matching import assign
+
+KINDS = ("text", "place", "is", "number", "words", "list", "object", "any")
+MORE = frozenset(("optional", "within", "area", "ordered"))
+PUNCTUATION = re.compile(r"[\"'`.,;:!?()\[\]]+")
+NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?")
+TOLERANCE = 1e-9  # relative, where a want names none
+LONGEST = 100_000  # characters of a text that is compared
+LONGEST_AREA = 200  # characters after a place's name
+DEEPEST = 40  # levels of nesting; deeper arguments are malformed
+
+
+def kind_of(want: Mapping[str, Json], where: str) -> str:
+    """The one kind of a want; raises UsageError for a want that is none."""
+    kinds = [name for name in KINDS if name in want]
+    if len(kinds) != 1 or set(want) - MORE - set(KINDS):
+        raise UsageError(f"{where}: {sorted(want)} is no want", "the kinds are " + ", ".join(KINDS))
+    return kinds[0]
+
+
+def plain(text: str) -> str:
+    """Text without case, accents' encodings, punctuation and runs of spaces."""
+    folded = unicodedata.normalize("NFKC", text[:LONGEST]).casefold().replace("’", "'").replace("‑", "-")
+    return " ".join(PUNCTUATION.sub(" ", folded).split())
+
+
+def fits(want: Mapping[str, Json], value: Json) -> bool:
+    """Does a value meet a want? Types count: the text "20" is no number."""
+    if "any" in want:
+        return True
+    if "is" in want:
+        return any(same(each, value) for each in want["is"])
+    if "number" in want:
+        return is_number(value) and any(close(each, value, want.get("within")) for each in want["number"])
+    if "text" in want:
+        return isinstance(value, str) and plain(value) in {plain(each) for each in want["text"]}
+    if "place" in want:
+        return isinstance(value, str) and fits_place(want, value)
+    if "words" in want:
+        return isinstance(value, str) and told(value, want["words"]) == 1.0
+    if "list" in want:
+        return isinstance(value, list) and fits_list(want, value)
+    return isinstance(value, dict) and fits_object(want["object"], value)
+
+
+def same(wanted: Json, value: Json) -> bool:
+    """Equal as JSON: true is not 1, but 1 is 1.0."""
+    if isinstance(wanted, bool) or isinstance(value, bool):
+        return wanted is value
+    return bool(wanted == value)
+
+
+def is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def close(wanted: float, value: float, within: float | None) -> bool:
+    try:
+        gap = abs(float(value) - wanted)
+    except OverflowError:
+        return False
+    return gap <= (TOLERANCE * max(1.0, abs(wanted)) if within is None else within)
+
+
+def fits_place(want: Mapping[str, Json], value: str) -> bool:
+    """A place's name, alone or followed by areas that it lies in: "New York, NY, USA"."""
+    names = {plain(name) for name in want["place"]}
+    if plain(value) in names:
+        return True
+    areas = {plain(area) for area in want.get("area", ())}
+    said = plain(value)
+    return any(said.startswith(name + " ") and made_of(said[len(name) + 1 :], areas) for name in names)
+
+
+def made_of(rest: str, parts: set[str]) -> bool:
+    """Is a text one or more of the parts in a row?"""
+    return len(rest) <= LONGEST_AREA and any(
+        rest == part or (rest.startswith(part + " ") and made_of(rest[len(part) + 1 :], parts))
+        for part in parts
+    )
+
+
+def told(text: str, facts: Sequence[Sequence[str]]) -> float:
+    """The share of facts that occur in a text; each has alternatives, and whole words count."""
+    said = f" {spoken(text)} "
+    found = sum(any(f" {spoken(way)} " in said for way in fact) for fact in facts)
+    return found / len(facts) if facts else 1.0
+
+
+def spoken(text: str) -> str:
+    """Text for looking for facts in it: words and numbers apart, `1,234.50` a number, nothing else kept."""
+    folded = unicodedata.normalize("NFKC", text[:LONGEST]).casefold()
+    folded = re.sub(r"(?<=\d),(?=\d{3}\b)", "", folded)
+    folded = re.sub(r"(\d)\s?°", r"\1 ", folded)
+    return " ".join(re.findall(r"\d+(?:[.:]\d+)*|[^\W\d_]+", folded))
+
+
+def fits_list(want: Mapping[str, Json], value: list[Json]) -> bool:
+    """As many elements, each meeting one want: in this order where `ordered`, else in any."""
+    wants = want["list"]
+    if len(wants) != len(value):
+        return False
+    if want.get("ordered", False):
+        return all(fits(each, element) for each, element in zip(wants, value, strict=True))
+    edges = [[float(fits(each, element)) for element in value] for each in wants]
+    return math.isclose(sum(edges[row][column] for row, column in assign(edges)), len(wants))
+
+
+def fits_object(wants: Mapping[str, Json], value: Mapping[str, Json]) -> bool:
+    """Every wanted field, none that is not wanted; optional ones may be missing."""
+    return set(value) <= set(wants) and all(
+        fits(want, value[name]) if name in value else bool(want.get("optional"))
+        for name, want in wants.items()
+    )
+
+
+# ------------------------------------------------------------------ towards a schema's types
+
+
+def coerced(value: Json, schema: Json, depth: int = 0) -> Json:
+    """The value with texts turned into the numbers, booleans, lists and objects that the schema wants, and
+    whole floats into integers. What cannot be turned stays.
+    """
+    if not isinstance(schema, Mapping) or depth > DEEPEST:
+        return value
+    kind = schema.get("type")
+    if isinstance(value, str):
+        value = from_text(value, kind)
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        fields = schema.get("properties")
+        fields = fields if isinstance(fields, Mapping) else {}
+        return {name: coerced(each, fields.get(name), depth + 1) for name, each in value.items()}
+    if isinstance(value, list):
+        return [coerced(each, schema.get("items"), depth + 1) for each in value]
+    return value
+
+
+def from_text(text: str, kind: Json) -> Json:
+    """A text as the JSON value of a type that it spells; itself where it spells none."""
+    bare = text.strip()
+    if kind in ("integer", "number") and NUMBER.fullmatch(bare):
+        number = float(bare)
+        return int(bare) if bare.lstrip("+-").isdigit() else number if math.isfinite(number) else text
+    if kind == "boolean" and bare.lower() in ("true", "false"):
+        return bare.lower() == "true"
+    if kind in ("array", "object") and bare[:1] in ("[", "{"):
+        found = decoded(bare)
+        if isinstance(found, list if kind == "array" else dict):
+            return found
+    return text
+
+
+def decoded(text: str) -> Json:
+    """JSON, or `UNREADABLE`."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return UNREADABLE
+
+
+class Unreadable:
+    """Stands for a text that is no JSON (null is JSON)."""
+
+
+UNREADABLE = Unreadable()
+
+
+def too_deep(value: Json) -> bool:
+    """Is it nested more deeply than any tool here could want?"""
+    layer: list[Json] = [value]
+    for _ in range(DEEPEST):
+        inner = [each for each in layer if isinstance(each, dict | list)]
+        layer = [part for each in inner for part in (each.values() if isinstance(each, dict) else each)]
+        if not layer:
+            return False
+    return True
+
+
+def alike(one: Json, other: Json) -> bool:
+    """Equal, and of the same types all the way down: 20 and 20.0 are not."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return bool(one == other)

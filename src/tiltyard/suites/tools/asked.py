@@ -1,0 +1,26 @@
+"""What a run of the suite asks: our own cases or a folder's items, as settings with a hash of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Json
+from tiltyard.suites.tools.cases import cases_hash
+
+
+def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> dict[str, Json]:
+    """The settings that name the items. Raises UsageError for what cannot be asked."""
+    if bfcl is None:
+        if categories:
+            raise UsageError("--categories chooses among a folder's", "add --bfcl DIR")
+        return {"items": cases_hash()}
+    from tiltyard.suites.tools.bfcl import open_folder
+
+    found = open_folder(bfcl, categories)
+    return {
+        "items": found.hash,
+        "files": {"bfcl": str(bfcl)},
+        "categories": [each.name for each in found.categories],
+    }

@@ -1,0 +1,97 @@
+"""A call as sent becomes a call as read: its arguments, strictly and leniently, or what is wrong with it.
+
+Strict is what arrived; lenient lets numbers, booleans, lists and objects come as text and whole numbers as
+floats. Whether it is the call that was wanted is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tiltyard.records import Json, ToolCall
+from tiltyard.suites.tools.arguments import UNREADABLE, alike, coerced, decoded, too_deep
+
+LONGEST = 1 << 20  # characters of arguments that are read; no tool here could want more
+
+Schemas = Mapping[str, Mapping[str, Json]]  # of the parameters, by the tool's name
+
+
+class ReadCall(NamedTuple):
+    """One call. `fault`: not_json | not_object | too_long | too_deep | unknown_tool | schema; None: none."""
+
+    name: str
+    strict: Mapping[str, Json] | None  # as sent; None: no object
+    lenient: Mapping[str, Json] | None  # brought to the schema's types
+    fault: str | None = None
+    lenient_fault: str | None = None
+
+    def unchanged(self, name: str) -> bool:
+        """Was this argument sent in the type that the schema has?"""
+        return (
+            self.strict is not None
+            and self.lenient is not None
+            and name in self.strict
+            and name in self.lenient
+            and alike(self.strict[name], self.lenient[name])
+        )
+
+
+def schemas_of(tools: Sequence[Mapping[str, Json]]) -> Schemas:
+    """The parameters' schemas of tools in the shape of a request."""
+    return {tool["function"]["name"]: tool["function"].get("parameters") or {} for tool in tools}
+
+
+def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:
+    """Read one call; never raises, whatever was sent."""
+    schema = schemas.get(call.name)
+    if len(call.arguments) > LONGEST:
+        return ReadCall(call.name, None, None, "too_long", "too_long")
+    value = {} if not call.arguments.strip() else decoded(call.arguments)
+    if value is UNREADABLE:
+        return ReadCall(call.name, None, None, "not_json", "not_json")
+    if too_deep(value):
+        return ReadCall(call.name, None, None, "too_deep", "too_deep")
+    strict = value if isinstance(value, dict) else None
+    lenient = strict if strict is not None else inner_object(value)
+    if lenient is not None and schema is not None:
+        lenient = coerced(lenient, schema)
+    fault = "not_object" if strict is None else fault_of(strict, schema)
+    softer = "not_object" if lenient is None else fault_of(lenient, schema)
+    return ReadCall(call.name, strict, lenient, fault, softer)
+
+
+def inner_object(value: Json) -> Mapping[str, Json] | None:
+    """The object in a text that holds one as JSON; null stands for no arguments."""
+    if value is None:
+        return {}
+    inner = decoded(value) if isinstance(value, str) else None
+    return inner if isinstance(inner, dict) and not too_deep(inner) else None
+
+
+def fault_of(arguments: Mapping[str, Json], schema: Mapping[str, Json] | None) -> str | None:
+    if schema is None:
+        return "unknown_tool"
+    judge = judge_of(msgspec.json.encode(schema))
+    return None if judge is None or judge.is_valid(arguments) else "schema"
+
+
+@lru_cache(maxsize=512)
+def judge_of(schema: bytes) -> Any:
+    """A compiled judge for a schema; None where the schema is none (a data set's own fault)."""
+    import jsonschema_rs
+
+    try:
+        return jsonschema_rs.validator_for(
+            msgspec.json.decode(schema), validate_formats=True, retriever=refuse
+        )
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return None
+
+
+def refuse(address: str) -> Json:
+    """Nothing is fetched because a schema says so."""
+    raise ValueError(f"{address} is not fetched")

@@ -1,0 +1,121 @@
+"""Judges the answer to one of our own cases: right calls, right words, or rightly no call.
+
+Pure, and the same for calls by the server's interface and calls read from text. What a reply's ending decides
+alone is `suites/verdict.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tiltyard.records import Grade, Json, Outcome
+from tiltyard.suites.tools.arguments import fits, told
+from tiltyard.suites.tools.calls import ReadCall
+from tiltyard.suites.tools.matching import MOST, assign
+
+Expected = Sequence[Mapping[str, Json]]  # {"name": ..., "arguments": {name: want}}
+
+ASKING = re.compile(
+    r"\?|\b(?:please|kindly)\b.{0,80}?\b(?:tell|give|provide|specify|share|let|confirm|enter|state|send|supply)\b"
+    r"|\b(?:need|require|missing|could you|can you|would you|let me know)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+READ = 20_000  # characters of an answer in words
+TOP = 1 - 1e-9
+
+
+def judge_calls(expected: Expected, calls: Sequence[ReadCall]) -> Grade:
+    """Score: the share of right arguments of the best assignment, over as many calls as were due or made.
+
+    A call of the right tool is worth the share of its arguments that are right, one without arguments 1;
+    what is not expected counts as wrong. Only full marks in every call are `correct`.
+    """
+    strict = score_of(expected, calls, strictly=True)
+    lenient = max(strict, score_of(expected, calls, strictly=False))
+    right_tool = Counter(call.name for call in calls) == Counter(each["name"] for each in expected)
+    exact = strict >= TOP
+    details: dict[str, Json] = {
+        "calls": len(calls),
+        "right_tool": right_tool,
+        "exact_call": exact,
+        "exact_call_lenient": lenient >= TOP,
+        "missing_call": len(calls) < len(expected),
+        "lenient": lenient,
+    }
+    if calls:
+        details["malformed_call"] = any(call.fault for call in calls)
+    if right_tool:
+        details["right_arguments"] = exact
+    faults = tuple(f"{call.name[:80]}: {call.fault}" for call in calls[:MOST] if call.fault)
+    if exact:
+        return Grade(outcome="correct", score=1.0, rule="exact", details=details)
+    rule = "arguments" if right_tool else "no_call" if not calls else "tools"
+    outcome: Outcome = "partial" if strict > 0 else "wrong"
+    return Grade(outcome=outcome, score=strict, rule=rule, reasons=faults, details=details)
+
+
+def score_of(expected: Expected, calls: Sequence[ReadCall], strictly: bool) -> float:
+    weights = [[worth(each, call, strictly) for call in calls[:MOST]] for each in expected]
+    return sum(weights[row][column] for row, column in assign(weights)) / max(len(expected), len(calls))
+
+
+def worth(expected: Mapping[str, Json], call: ReadCall, strictly: bool) -> float:
+    """The share of arguments that are right, 0 for another tool; a call against its schema never gets 1."""
+    arguments = call.strict if strictly else call.lenient
+    if call.name != expected["name"] or arguments is None:
+        return 0.0
+    wants = expected["arguments"]
+    due = {name for name, want in wants.items() if not want.get("optional")} | set(arguments)
+    if not due:
+        return 1.0
+    right = sum(
+        name in arguments
+        and name in wants
+        and fits(wants[name], arguments[name])
+        and (not strictly or call.unchanged(name))
+        for name in due
+    )
+    sound = not (call.fault if strictly else call.lenient_fault)
+    return right / len(due) if sound or right < len(due) else (right - 1) / len(due)
+
+
+def judge_words(
+    text: str, calls: Sequence[ReadCall], asks: Sequence[str], says: Sequence[Sequence[str]]
+) -> Grade:
+    """Where words are due and no call: any words, a question that asks for what is missing, or facts."""
+    details: dict[str, Json] = {"calls": len(calls), "needless_call": bool(calls), "lenient": 0.0}
+    if calls:
+        details["malformed_call"] = any(call.fault for call in calls)
+        names = ", ".join(call.name[:80] for call in calls[:3])
+        reasons = (f"called {names} where no call was due",)
+        return Grade(outcome="wrong", score=0.0, rule="needless_call", reasons=reasons, details=details)
+    if asks:
+        asked = ASKING.search(text[:READ]) is not None and told(text, [asks]) == 1.0
+        details |= {"lenient": float(asked), "asked_back": asked}
+        outcome: Outcome = "correct" if asked else "wrong"
+        return Grade(outcome=outcome, score=float(asked), rule="asked_back", details=details)
+    share = told(text, says)
+    details["lenient"] = share
+    if says:
+        details["told_result"] = share == 1.0
+    outcome = "correct" if share == 1.0 else "partial" if share else "wrong"
+    rule = "facts" if says else "no_call_due"
+    return Grade(outcome=outcome, score=share, rule=rule, details=details)
+
+
+def unanswered(grade: Grade, calls_due: bool) -> Grade:
+    """A grade that the ending decided, with the flags that its rates need: nothing right, nothing exact."""
+    if grade.outcome in ("error", "unsupported"):
+        return grade
+    details: dict[str, Json] = {"calls": 0, "lenient": 0.0}
+    if calls_due:
+        details |= {"right_tool": False, "exact_call": False, "exact_call_lenient": False}
+    return Grade(
+        outcome=grade.outcome,
+        score=0.0,
+        rule=grade.rule,
+        reasons=grade.reasons,
+        details={**details, **grade.details},
+    )
