@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  tiltyard report                              the newest run of every model, to tiltyard-report.html
+  tiltyard report                              the newest runs of every model, to tiltyard-report.html
   tiltyard report latest --open                the newest run, shown in the browser
   tiltyard report 3f2a 9c41 --output two.html  two runs by the beginning of their ids"""
 
@@ -72,12 +72,13 @@ def write_report(runs: tuple[str, ...], output: Path, store: Store | None = None
 
 
 def newest_of_each(store: Store) -> list[Run]:
-    """The newest run of every model (name, digest and dialect), finished ones before others."""
+    """The newest run of every model (name, digest and dialect) over the same items, finished ones first."""
     newest: dict[tuple[str | None, ...], Run] = {}
     for run in store.runs():
         if run.state == "running" or run.summary is None:
             continue
-        key = (run.model.name, run.model.digest, run.model.quantization, run.server.dialect)
+        model, items = run.model, run.settings.get("items")
+        key = (model.name, model.digest, model.quantization, run.server.dialect, run.suite, str(items))
         known = newest.get(key)
         if known is None or (known.state != "finished" and run.state == "finished"):
             newest[key] = run

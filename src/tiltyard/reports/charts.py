@@ -229,12 +229,12 @@ def soak(times_s: Sequence[float], values: Sequence[float], found: Drift | None,
     return Chart(title, plot.render(title, caption), caption)
 
 
-def dot_in_row(fig: Mapping[str, Json], top: float) -> str:
+def dot_in_row(fig: Mapping[str, Json], top: float, unit: str = "tokens per second") -> str:
     """A board row's miniature: a dot and its interval on the scale that all rows share, 0 to `top`."""
     scale = Scale(Axis("", 0, top), 4, 196)
     mean, ci95 = fig["mean"], fig.get("ci95")
     whisker = f'<path class="span s1" d="M{scale(ci95[0]):.1f} 9H{scale(ci95[1]):.1f}"/>' if ci95 else ""
-    words = f"{with_interval(fig)} tokens per second"
+    words = f"{with_interval(fig)} {unit}"
     return (
         f'<svg class="mini" viewBox="0 0 200 18" role="img" {labelled(words)}'
         f'<path class="grid" d="M4 9H196"/>{whisker}{marker(scale(mean), 9, "s1", 4)}</svg>'
@@ -249,16 +249,24 @@ def axis_in_head(top: float) -> str:
     return f'<svg class="mini" viewBox="0 0 200 14" aria-hidden="true">{words}</svg>'
 
 
-def endings_bar(endings: Mapping[str, int]) -> str:
-    """How the requests ended, as one bar: `ok` plain, everything else hatched by class."""
+def axis_of_points() -> str:
+    """The scale from 0 to 100 over a column of scores."""
+    scale = Scale(Axis("", 0, 100.0), 4, 196)
+    ticks = ((0.0, "start"), (50.0, "middle"), (100.0, "end"))
+    words = "".join(text_at(scale(t), 10, tick(t), "tick", anchor) for t, anchor in ticks)
+    return f'<svg class="mini" viewBox="0 0 200 14" aria-hidden="true">{words}</svg>'
+
+
+def endings_bar(endings: Mapping[str, int], good: str = "ok") -> str:
+    """How the requests ended, as one bar: the good ones in one colour, everything else in another."""
     total = sum(endings.values())
     if not total:
         return ""
     words = ", ".join(f"{n} {name}" for name, n in endings.items() if n)
     parts, x = [], 0.0
-    for name, n in sorted(endings.items(), key=lambda e: e[0] != "ok"):
+    for name, n in sorted(endings.items(), key=lambda e: e[0] != good):
         width = 400 * n / total
-        cls = "good" if name == "ok" else "bad"
+        cls = "good" if name == good else "bad"
         parts.append(f'<rect class="{cls}" x="{x:.1f}" y="0" width="{max(width - 1.5, 1):.1f}" height="8"/>')
         x += width
     return (

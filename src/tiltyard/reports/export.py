@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from tiltyard.records import Attempt, Json, Measures, Run
+from tiltyard.reports.quality import left_out, points, span_of
+from tiltyard.reports.traits import fig
 from tiltyard.reports.words import NOTHING, clean, milliseconds, size, with_interval
 
 SCHEMA = "tiltyard.export/1"
@@ -46,9 +48,26 @@ _OF_ATTEMPT = (
     "score",
     "points",
     "reasons",
+    "rule",
+    "details",
 )
 CSV_COLUMNS = (*_OF_RUN, *_OF_ATTEMPT, *Measures.__struct_fields__)
-_HEADS = ("model", "quant", "size", "suite", "decode tok/s", "TTFT p50", "prefill tok/s", "ok", "when", "run")
+_HEADS = (
+    "model",
+    "quant",
+    "size",
+    "suite",
+    "score",
+    "95 %",
+    "n",
+    "not counted",
+    "decode tok/s",
+    "TTFT p50",
+    "prefill tok/s",
+    "ok",
+    "when",
+    "run",
+)
 
 
 def as_json(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
@@ -89,9 +108,10 @@ def as_csv(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
 
 def _attempt_cells(attempt: Attempt, ending: str | None) -> tuple[Any, ...]:
     grade = attempt.grade
-    judged = (
-        (None,) * 4 if grade is None else (grade.outcome, grade.score, grade.points, "; ".join(grade.reasons))
-    )
+    judged: tuple[Any, ...] = (None,) * 6
+    if grade is not None:
+        details = msgspec.json.encode(grade.details).decode() if grade.details else None
+        judged = (grade.outcome, grade.score, grade.points, "; ".join(grade.reasons), grade.rule, details)
     of_attempt = tuple(getattr(attempt, name) for name in _OF_ATTEMPT[:8])
     return (*of_attempt, ending, *judged, *msgspec.structs.astuple(attempt.measures))
 
@@ -126,13 +146,21 @@ def _run_cells(run: Run) -> tuple[str, ...]:
         run.model.quantization or NOTHING,
         size(run.model.size_bytes),
         run.suite,
-        with_interval(_mapping(summary.get("decode_tps"))),
-        milliseconds(_mapping(summary.get("ttft_ms")).get("p50")),
-        with_interval(_mapping(summary.get("prefill_tps"))),
+        *_score_cells(summary),
+        with_interval(fig(run, "decode_tps")),
+        milliseconds(fig(run, "ttft_ms").get("p50")),
+        with_interval(fig(run, "prefill_tps")),
         f"{requests['ok']}/{requests['total']}" if "ok" in requests and "total" in requests else run.state,
         run.started_at[:10],
         run.id,
     )
+
+
+def _score_cells(summary: Mapping[str, Json]) -> tuple[str, ...]:
+    if "outcomes" not in summary:
+        return (NOTHING,) * 4
+    score, ci95, n = summary.get("score"), summary.get("ci95"), summary.get("n")
+    return points(score), span_of(ci95) if ci95 else NOTHING, f"{n:,}", left_out(summary) or NOTHING
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

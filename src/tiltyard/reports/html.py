@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tiltyard import __version__
 from tiltyard.records import Attempt, Run
 from tiltyard.reports.comparison import Side
+from tiltyard.reports.quality import is_graded, quality_boards, quality_headline, score_of
 from tiltyard.reports.views import ModelView, board, decode_mean, headline, model_view
 from tiltyard.reports.words import clean, unbroken
 
@@ -38,14 +39,20 @@ def render(runs: Sequence[Run], attempts: ReadAttempts, sample: ReadSample) -> s
 
     Only runs that get a section of their own are read.
     """
-    ordered = sorted(runs, key=decode_mean, reverse=True)
-    detailed = ordered[:_DETAILED]
+    speed = sorted((run for run in runs if not is_graded(run)), key=decode_mean, reverse=True)
+    graded = sorted((run for run in runs if is_graded(run)), key=lambda run: (run.suite, -score_of(run)))
+    ordered = [*speed, *graded]
+    detailed = [*speed[: _DETAILED if not graded else _DETAILED // 2], *graded][:_DETAILED]
     sides = [Side(run=run, attempts=attempts(run.id)) for run in detailed]
     views = [model_view(side, f"m{i}", sample(side.run.id)) for i, side in enumerate(sides, start=1)]
-    title, lede = headline(ordered, sides[:2])
+    title, lede = headline(speed, sides[:2]) if speed or not graded else ("", "")
+    answers = {side.run.id: side.attempts for side in sides}
+    if graded:
+        found = quality_headline(quality_boards(graded, answers, {}))
+        title, lede = (title, f"{lede} {found}") if title else ("What they get right", found)
     shown = _BOARD_ROWS
     while True:
-        page = _page(ordered, views, title, lede, shown)
+        page = _page(ordered[:shown], len(ordered), views, (title, lede), answers)
         if len(page.encode()) <= _ROOM or (not views and shown <= 1):
             return page
         if views:
@@ -54,21 +61,31 @@ def render(runs: Sequence[Run], attempts: ReadAttempts, sample: ReadSample) -> s
             shown //= 2
 
 
-def _page(ordered: Sequence[Run], views: Sequence[ModelView], title: str, lede: str, shown: int) -> str:
-    rows, axis = board(ordered[:shown], {view.run.id: view.anchor for view in views})
+def _page(
+    shown: Sequence[Run],
+    total: int,
+    views: Sequence[ModelView],
+    words: tuple[str, str],
+    answers: Mapping[str, Sequence[Attempt]],
+) -> str:
+    anchors = {view.run.id: view.anchor for view in views}
+    rows, axis = board([run for run in shown if not is_graded(run)], anchors)
+    boards = quality_boards([run for run in shown if is_graded(run)], answers, anchors)
     style, now = _style(), datetime.now(UTC)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
-            title=title,
-            lede=lede,
+            title=words[0],
+            lede=words[1],
             axis=axis,
             rows=rows,
-            hidden_rows=len(ordered) - len(rows),
-            hidden_details=len(rows) - len(views),
+            boards=boards,
+            models=len({(run.model.name, run.model.digest, run.model.quantization) for run in shown}),
+            hidden_rows=total - len(shown),
+            hidden_details=len(shown) - len(views),
             views=views,
-            machine=machine_line(ordered),
+            machine=machine_line(shown),
             style=style,
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
             made_at=f"{now.day} {now:%B %Y, %H:%M} UTC",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tiltyard.records import Json, Run
+from tiltyard.reports.words import count, size
 
 _ALIASES = {"quantization": "quant", "name": "model", "version": "engine_version", "server": "dialect"}
 
@@ -78,3 +79,27 @@ def differences(a: Run, b: Run) -> list[Difference]:
         for name in names
         if of_a.get(name) != of_b.get(name)
     ]
+
+
+def summary_of(run: Run) -> Mapping[str, Json]:
+    return run.summary or {}
+
+
+def fig(run: Run, name: str) -> Mapping[str, Json]:
+    """One figure of the summary, or of a graded run's requests, as a mapping; empty where it is null."""
+    summary = summary_of(run)
+    found = summary.get(name) or (summary.get("speed") or {}).get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def identity(run: Run) -> str:
+    model = run.model
+    parts = [
+        f"{count(model.parameters)} parameters" if model.parameters else None,
+        f"{count(model.active_parameters)} active" if model.active_parameters and model.moe else None,
+        model.quantization,
+        size(model.size_bytes) if model.size_bytes else None,
+        f"{run.server.dialect} {model.engine_version or run.server.version or ''}".strip(),
+        f"profile {profile}" if (profile := run.settings.get("profile")) not in (None, "quick") else None,
+    ]
+    return " · ".join(p for p in parts if p)

@@ -13,8 +13,9 @@ from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
 from tiltyard.reports.comparison import Side, samples
+from tiltyard.reports.quality import QualityView, quality_view
 from tiltyard.reports.stages import drift_of, findings_of, in_words, load_charts
-from tiltyard.reports.traits import flat
+from tiltyard.reports.traits import fig, flat, identity, summary_of
 from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
 from tiltyard.stats.contrast import Ratio, log_ratio, verdict
 from tiltyard.stats.figures import figure
@@ -65,6 +66,7 @@ class Fact(NamedTuple):
 class ModelView(NamedTuple):
     anchor: str
     run: Run
+    quality: QualityView | None
     about: str  # one line of identity
     key: Sequence[KeyFigure]
     endings: str  # in words
@@ -92,16 +94,6 @@ class BoardRow(NamedTuple):
     load: str
     energy: str
     marks: Sequence[str]
-
-
-def summary_of(run: Run) -> Mapping[str, Json]:
-    return run.summary or {}
-
-
-def fig(run: Run, name: str) -> Mapping[str, Json]:
-    """One figure of the summary as a mapping; empty where it is null."""
-    found = summary_of(run).get(name)
-    return found if isinstance(found, Mapping) else {}
 
 
 def decode_mean(run: Run) -> float:
@@ -154,19 +146,6 @@ def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:
         energy=number((summary.get("machine") or {}).get("tokens_per_joule")),
         marks=marks(run),
     )
-
-
-def identity(run: Run) -> str:
-    model = run.model
-    parts = [
-        f"{count(model.parameters)} parameters" if model.parameters else None,
-        f"{count(model.active_parameters)} active" if model.active_parameters and model.moe else None,
-        model.quantization,
-        size(model.size_bytes) if model.size_bytes else None,
-        f"{run.server.dialect} {model.engine_version or run.server.version or ''}".strip(),
-        f"profile {profile}" if (profile := run.settings.get("profile")) not in (None, "quick") else None,
-    ]
-    return " · ".join(p for p in parts if p)
 
 
 def marks(run: Run) -> list[str]:
@@ -225,6 +204,7 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
     return ModelView(
         anchor=anchor,
         run=run,
+        quality=quality_view(run),
         about=identity(run),
         key=key_figures(run),
         endings=endings_in_words(endings),

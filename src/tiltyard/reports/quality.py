@@ -1,0 +1,227 @@
+"""What the report says about graded runs: a board per suite and set of items, and each run's own figures.
+
+Pure: takes records, gives values for the template. Definitions are in docs/quality.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tiltyard.records import Attempt, Json, Run
+from tiltyard.reports import charts
+from tiltyard.reports.scores import ended_early, scores_in
+from tiltyard.reports.traits import fig, identity
+from tiltyard.reports.words import clean, milliseconds, percent, with_interval
+from tiltyard.stats.pairing import Scores
+from tiltyard.stats.ranks import Entrant, ranks
+
+OUTCOMES = ("correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error")
+
+
+class QualityRow(NamedTuple):
+    rank: str
+    name: str
+    anchor: str | None
+    about: str
+    plot: str  # SVG
+    score: str
+    interval: str
+    n: str
+    decode: str
+    ttft: str
+    left_out: str
+
+
+class QualityBoard(NamedTuple):
+    title: str
+    axis: str  # SVG
+    rows: Sequence[QualityRow]
+
+
+class ShareRow(NamedTuple):
+    """One share with its interval: a rate, or the score of a group."""
+
+    name: str
+    n: str
+    value: str
+    interval: str
+
+
+class QualityView(NamedTuple):
+    """The part of a model's section that only graded runs have."""
+
+    score: str
+    interval: str
+    notes: Sequence[str]
+    outcomes: str  # in words
+    outcomes_bar: str  # SVG
+    rates: Sequence[ShareRow]
+    groups: Sequence[ShareRow]
+
+
+def is_graded(run: Run) -> bool:
+    return "outcomes" in (run.summary or {})
+
+
+def score_of(run: Run) -> float:
+    """For sorting: runs without a score come last."""
+    score = (run.summary or {}).get("score")
+    return -1.0 if score is None else float(score)
+
+
+def quality_boards(
+    runs: Sequence[Run], attempts: Mapping[str, Sequence[Attempt]], anchors: Mapping[str, str]
+) -> list[QualityBoard]:
+    """One board per suite and set of items, best first; ranks where the attempts are at hand."""
+    sets: dict[tuple[str, str], list[Run]] = {}
+    for run in sorted(runs, key=score_of, reverse=True):
+        sets.setdefault((run.suite, str(run.settings.get("items") or "")), []).append(run)
+    boards = []
+    for (suite, items), own in sorted(sets.items()):
+        several = sum(name == suite for name, _ in sets) > 1
+        places = rank_words(own, attempts)
+        rows = [_row(run, place, anchors.get(run.id)) for run, place in zip(own, places, strict=True)]
+        title = f"{suite}, items {items[:12]}" if several and items else suite
+        boards.append(QualityBoard(title, charts.axis_of_points(), rows))
+    return boards
+
+
+def rank_words(runs: Sequence[Run], attempts: Mapping[str, Sequence[Attempt]]) -> list[str]:
+    """`1-3` where a run cannot be told apart from others in these places; empty where that is unknown."""
+    known = [run for run in runs if run.id in attempts and score_of(run) >= 0]
+    scores = [scores_in(run, attempts[run.id]) for run in known]
+    found = ranks(entrants(known, scores))
+    words = {
+        run.id: f"{rank.best}" if rank.best == rank.worst else f"{rank.best}-{rank.worst}"
+        for run, rank in zip(known, found, strict=True)
+    }
+    return [words.get(run.id, "") for run in runs]
+
+
+def entrants(runs: Sequence[Run], scores: Sequence[Scores]) -> list[Entrant]:
+    """The same items in the same places for all."""
+    places = {key: place for place, key in enumerate(sorted({key for own in scores for key in own.keys}))}
+    found = []
+    for run, own in zip(runs, scores, strict=True):
+        asked = sum(1 << places[key] for key in own.keys)
+        right = sum(1 << places[key] for key, value in zip(own.keys, own.values, strict=True) if value == 1.0)
+        partial: list[float] | None = None
+        if any(value not in (0.0, 1.0) for value in own.values):
+            partial = [0.0] * len(places)
+            for key, value in zip(own.keys, own.values, strict=True):
+                partial[places[key]] = value
+        low, high = (run.summary or {}).get("ci95") or (0.0, 1.0)
+        found.append(Entrant(score_of(run), (high - low) / 3.92, asked, right, partial, ended_early(run)))
+    return found
+
+
+def _row(run: Run, rank: str, anchor: str | None) -> QualityRow:
+    summary = run.summary or {}
+    score, ci95 = summary.get("score"), summary.get("ci95")
+    scaled = (
+        {"mean": 100 * score, "ci95": [100 * end for end in ci95] if ci95 else None}
+        if score is not None
+        else {}
+    )
+    return QualityRow(
+        rank=rank,
+        name=run.model.name,
+        anchor=anchor,
+        about=identity(run),
+        plot=charts.dot_in_row(scaled, 100.0, "points of 100") if scaled else "",
+        score=points(score),
+        interval=span_of(ci95),
+        n=f"{summary.get('n', 0):,}",
+        decode=with_interval(fig(run, "decode_tps")),
+        ttft=milliseconds(fig(run, "ttft_ms").get("p50")),
+        left_out=left_out(summary),
+    )
+
+
+def left_out(summary: Mapping[str, Json]) -> str:
+    """What a score alone hides: `2 error, 8 % cut`."""
+    outcomes = summary.get("outcomes") or {}
+    words = [
+        f"{outcomes[name]} {name}"
+        for name in ("unsupported", "error", "refused", "unparsed")
+        if outcomes.get(name)
+    ]
+    if cut := (summary.get("cap_hit") or {}).get("value"):
+        words.append(f"{percent(cut)} cut")
+    return ", ".join(words)
+
+
+def quality_view(run: Run) -> QualityView | None:
+    """The figures of one graded run; None for others."""
+    summary = run.summary or {}
+    if not is_graded(run):
+        return None
+    score, completed, bounds = (summary.get(name) for name in ("score", "score_completed", "bounds"))
+    notes = []
+    if completed is not None and completed != score:
+        notes.append(f"{points(completed)} of 100 over the answers that could be judged.")
+    if bounds and bounds[0] != bounds[1]:
+        notes.append(
+            f"Between {points(bounds[0])} and {points(bounds[1])}, had all the rest been wrong, or right."
+        )
+    if (stopping := summary.get("stopping")) and stopping.get("decided"):
+        notes.append(f"Ended early, by {stopping['rule']}; the interval is the one that holds at any moment.")
+    if repeats := summary.get("repeats"):
+        notes.append(f"{repeats['k']} tries an item: {percent(repeats['flips']['value'])} of the items flip.")
+    counts = {name: int(summary["outcomes"].get(name, 0)) for name in OUTCOMES}
+    shared = {"hit the token limit": summary.get("cap_hit"), "failed": summary.get("error_rate")}
+    rates = {**(summary.get("rates") or {}), **shared}
+    return QualityView(
+        score=points(score),
+        interval=span_of(summary.get("ci95")),
+        notes=notes,
+        outcomes=", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        or "Nothing was asked.",
+        outcomes_bar=charts.endings_bar({name: n for name, n in counts.items() if n}, good="correct"),
+        rates=[
+            ShareRow(
+                str(name).replace("_", " "),
+                _count(entry),
+                percent(entry["value"]),
+                span_of(entry.get("ci95")),
+            )
+            for name, entry in rates.items()
+            if isinstance(entry, Mapping) and entry.get("value") is not None
+        ],
+        groups=[
+            ShareRow(
+                str(group.get("name")), _count(group), points(group.get("score")), span_of(group.get("ci95"))
+            )
+            for group in summary.get("groups") or ()
+        ],
+    )
+
+
+def _count(entry: Mapping[str, Json]) -> str:
+    return f"{entry['n']:,}" if entry.get("n") is not None else ""
+
+
+def points(share: float | None) -> str:
+    """A share as points of 100."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def span_of(ci95: Json) -> str:
+    return f"{100 * ci95[0]:.1f} to {100 * ci95[1]:.1f}" if ci95 else "no interval"
+
+
+def quality_headline(boards: Sequence[QualityBoard]) -> str:
+    """Who is best at what in a few words, and who cannot be told from whom."""
+    said = []
+    for board in boards:
+        scored = [row for row in board.rows if row.score != "–"]
+        if not scored:
+            said.append(f"{board.title}: nothing could be scored.")
+            continue
+        first = scored[0]
+        others = len([row for row in scored if row.rank.startswith("1-")]) - 1
+        tied = f", not to be told from {others} other{'s' if others > 1 else ''}" if others > 0 else ""
+        best = "best is " if len(scored) > 1 and not tied else ""
+        said.append(f"{board.title}: {best}{clean(first.name, 60)} with {first.score} of 100{tied}.")
+    return " ".join(said)
