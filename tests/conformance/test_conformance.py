@@ -87,7 +87,6 @@ def test_a_late_finish_is_the_tail(dialect: str) -> None:
     said = cases(dialect)["tail"].said
     truth = cases(dialect)["tail"].truth
     assert truth.tail_ms is not None
-    assert truth.tail_ms >= 500 * SCALE - 0.5
     assert said.tail_ms == pytest.approx(truth.tail_ms, abs=10)
     assert said.close_ms is not None
     assert said.e2e_ms is not None
