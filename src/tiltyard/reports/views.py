@@ -102,6 +102,8 @@ def decode_mean(run: Run) -> float:
 
 def board(runs: Sequence[Run], anchors: Mapping[str, str]) -> tuple[list[BoardRow], str]:
     """Rows by decode speed, ties sharing a rank, and the axis over their miniatures."""
+    if not runs:
+        return [], ""
     ordered = sorted(runs, key=decode_mean, reverse=True)
     top = max(
         [(fig(r, "decode_tps").get("ci95") or [0, 0])[1] for r in ordered] + [decode_mean(r) for r in ordered]
