@@ -52,7 +52,9 @@ Examples:
 @click.option("--batch-size", type=click.IntRange(1), help="The same as --concurrency.")
 @click.option("--rate-limit-delay", type=Number(min=0), help="Seconds of rest after each batch; 0.")
 @click.option("--output-dir", type=click.Path(path_type=Path), help="Folder of the log file.")
-@click.option("--verbose", is_flag=True, default=None, help="A line for every answer; whole replies in the log.")
+@click.option(
+    "--verbose", is_flag=True, default=None, help="A line for every answer; whole replies in the log."
+)
 @graded_options
 def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     """Does it choose the right option? Your questions, or the sample set."""

@@ -106,6 +106,7 @@ def _exchange(
         engine_version=runtime_version(said.runtime) or said.fingerprint,
         usage=usage_of(said.usage, said.timings),
         timings=_timings(said),
+        logprobs=tuple(said.logprobs),
         error=error,
         notes=(*notes, *said.notes, *_stop_notes(said)),
         raw=None if ending == "ok" else capture.body,

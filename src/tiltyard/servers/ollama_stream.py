@@ -11,12 +11,24 @@ from typing import Any
 
 import msgspec
 
-from tiltyard.records import Capture, Ending, Events, Exchange, Json, Request, ServerTimings, ToolCall, Usage
+from tiltyard.records import (
+    Capture,
+    Ending,
+    Events,
+    Exchange,
+    Json,
+    Request,
+    ServerTimings,
+    TokenChoice,
+    ToolCall,
+    Usage,
+)
 from tiltyard.servers.error_text import error_in, error_of_body
 from tiltyard.servers.names import same_model
 from tiltyard.servers.replies import table, word
 from tiltyard.servers.stream import arrival_times, ndjson
 from tiltyard.servers.thinking import split_tags
+from tiltyard.servers.token_choices import token_choices
 
 REPEATS = 30  # the server aborts without a word when one piece comes more often than this in a row
 COLD = "cold"  # note: /api/ps did not list the model when we asked
@@ -40,6 +52,7 @@ class Line(msgspec.Struct):
     done: bool = False
     done_reason: str | None = None
     error: Json = None
+    logprobs: Json = None
     total_duration: int | None = None
     load_duration: int | None = None
     prompt_eval_count: int | None = None
@@ -62,6 +75,7 @@ class Story:
         self.thinking: list[str] = []
         self.calls: list[ToolCall] = []
         self.model: str | None = None
+        self.logprobs: list[TokenChoice] = []
         self.last: Line | None = None  # the one with done: true
         self.error: str | None = None
         self.objects = 0
@@ -83,6 +97,8 @@ class Story:
             if said.content:
                 self.content.append(said.content)
                 kind, text = "c", said.content
+                if isinstance(line.logprobs, list):
+                    self.logprobs += token_choices(line.logprobs)
         if line.model:
             self.model = line.model
         if line.done:
@@ -127,6 +143,7 @@ def decode(data: bytes) -> Line | None:
         done=value.get("done") is True,
         done_reason=word(value.get("done_reason")),
         error=value.get("error"),
+        logprobs=value.get("logprobs"),
         **numbers,
     )
 
@@ -173,6 +190,7 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
         model_served=story.model,
         usage=usage_of(last),
         timings=timings_of(last, capture.notes, request) if last else None,
+        logprobs=tuple(story.logprobs),
         error=error,
         notes=notes_of(request, capture, story, ending),
         raw=capture.body if ending != "ok" else None,

@@ -29,7 +29,7 @@ def replies() -> list[tuple[str, list[str], str, str | None]]:
 
 def letter_of(reply: str, options: list[str]) -> str | None:
     found = extract(reply, options)
-    return None if found.index is None else LETTERS[found.index]
+    return None if found.option is None else LETTERS[found.option]
 
 
 def test_realistic_replies() -> None:
@@ -37,7 +37,9 @@ def test_realistic_replies() -> None:
     kinds = Counter(kind for kind, *_ in known)
     assert len(known) >= 200
     assert len(kinds) >= 12
-    wrong = [(r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want]
+    wrong = [
+        (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
+    ]
     missed = [(r, want) for _, o, r, want in known if want is not None and letter_of(r, o) is None]
     assert not wrong
     assert len(missed) <= 0.03 * len(known), missed
@@ -78,16 +80,28 @@ def test_what_is_a_letter_and_what_is_not(reply: str, letter: str | None) -> Non
 )
 def test_each_rule_has_its_name(reply: str, rule: str) -> None:
     found = extract(reply, CITIES)
-    assert (found.index, found.rule) == (1, rule)
+    assert (found.option, found.rule) == (1, rule)
 
 
 def test_the_place_of_the_letter_is_known() -> None:
-    for reply in ("Answer: **B**", "I think the answer is (B).", "  $\\boxed{\\text{B}}$", "Ａｎｓｗｅｒ: Ｂ"):
+    for reply in (
+        "Answer: **B**",
+        "I think the answer is (B).",
+        "  $\\boxed{\\text{B}}$",
+        "Ａｎｓｗｅｒ: Ｂ",
+    ):
         found = extract(reply, CITIES)
-        assert found.index == 1
+        assert found.option == 1
         assert reply[found.at] in "BＢ"
 
 
 def test_long_hostile_replies_are_read_in_bounded_time() -> None:
-    for reply in ("answer " * 20_000, "(" * 50_000, "A, " * 30_000, "\\boxed{" * 10_000, "so " * 30_000, "the " * 40_000):
-        assert extract(reply, CITIES).index is None
+    for reply in (
+        "answer " * 20_000,
+        "(" * 50_000,
+        "A, " * 30_000,
+        "\\boxed{" * 10_000,
+        "so " * 30_000,
+        "the " * 40_000,
+    ):
+        assert extract(reply, CITIES).option is None

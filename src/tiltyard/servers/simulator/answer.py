@@ -62,6 +62,7 @@ class Ask(msgspec.Struct, kw_only=True):
     options: frozenset[str] = (
         frozenset()
     )  # continuous_usage, timings_per_token, return_progress, generate, text
+    logprobs: int | None = None  # alternatives of each token; None: no log-probabilities
     faults: Faults
     number: int = 0
 

@@ -13,6 +13,7 @@ from tiltyard.servers.simulator.answer import Ask
 from tiltyard.servers.simulator.config import SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 from tiltyard.servers.simulator.faults import Faults
+from tiltyard.servers.simulator.guesses import asked_for
 from tiltyard.servers.simulator.schema import encode_tools
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults
         cache=payload.get("cache_prompt") is not False and not payload.get("cache_salt"),
         usage=options.get("include_usage") is True,
         options=frozenset(flags),
+        logprobs=asked_for(payload),
         faults=faults,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from tiltyard.servers.simulator.answer import Answer, Ask, Piece
+from tiltyard.servers.simulator.guesses import guesses, whole_text
 from tiltyard.servers.simulator.shapes import Shape, Spent, encode
 
 
@@ -51,7 +52,9 @@ class OpenAIShape(Shape):
         self.error_form = flavour.error_form
         field = ask.faults.get("reasoning")
         self.field = field if field in ("reasoning_content", "reasoning", "thinking") else flavour.reasoning
-        self.variable = bool(ask.options & {"continuous_usage", "timings_per_token"})
+        self.variable = (
+            bool(ask.options & {"continuous_usage", "timings_per_token"}) or ask.logprobs is not None
+        )
         self.text_only = "text" in ask.options
 
     # ---- one chunk
@@ -93,7 +96,11 @@ class OpenAIShape(Shape):
             return self.sse(self.chunk([self.choice(delta)], self.each(spent)))
         if self.variable:
             delta = {self.field if piece.kind == "r" else "content": piece.text}
-            return self.sse(self.chunk([self.choice(delta)], self.each(spent)))
+            choice = self.choice(delta)
+            if self.ask.logprobs is not None:
+                known = guesses(piece.text, self.ask.logprobs, self.ask.model.confidence)
+                choice["logprobs"] = {"content": known}
+            return self.sse(self.chunk([choice], self.each(spent)))
         return super().piece(piece, spent)
 
     def each(self, spent: Spent) -> Mapping[str, Any] | None:
@@ -216,6 +223,9 @@ class OpenAIShape(Shape):
             choice["text"] = self.answer.text
         else:
             choice["message"] = self.message()
+        if self.ask.logprobs is not None:
+            said = whole_text(self.answer.content, self.ask.logprobs, self.ask.model.confidence)
+            choice["logprobs"] = {"content": said}
         out = self.chunk([choice]) | {"usage": self.usage(spent), **self.flavour.extras(self, spent)}
         if not self.text_only:
             out["object"] = "chat.completion"

@@ -82,6 +82,7 @@ class SimModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calls: int = 1  # tool calls in one answer when tools are given; 0: never without being told
     script: tuple[Say, ...] = ()
     ability: float = 1.0  # probability of the right one in `answers`
+    confidence: float = 0.9  # of each token that is said, where log-probabilities are asked for
     answers: tuple[Question, ...] = ()
 
     @property

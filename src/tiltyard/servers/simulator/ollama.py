@@ -26,6 +26,7 @@ from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply, now_ns
 from tiltyard.servers.simulator.engine import Engine
 from tiltyard.servers.simulator.faults import Faults
+from tiltyard.servers.simulator.guesses import asked_for
 from tiltyard.servers.simulator.ollama_shapes import FLAVOUR, OllamaShape, rfc3339
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults
         and isinstance(messages[-1], Mapping)
         and messages[-1].get("role") == "tool",
         seed=max(0, whole(options.get("seed")) or 0),
+        logprobs=asked_for(payload),
         options=frozenset({"generate"} if not isinstance(payload.get("messages"), list) else ()),
         faults=faults,
     )

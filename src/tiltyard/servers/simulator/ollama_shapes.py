@@ -12,6 +12,7 @@ from typing import Any
 
 from tiltyard.servers.simulator.answer import Answer, Ask, Piece
 from tiltyard.servers.simulator.chunks import Flavour
+from tiltyard.servers.simulator.guesses import guesses
 from tiltyard.servers.simulator.shapes import Shape, Spent, encode
 
 
@@ -29,6 +30,7 @@ class OllamaShape(Shape):
     def __init__(self, ask: Ask, answer: Answer) -> None:
         super().__init__(ask, answer)
         self.generate = "generate" in ask.options
+        self.variable = ask.logprobs is not None
         self.key = "ollama-generate" if self.generate else "ollama-chat"
         # The time stands in for the id: it is what differs between two answers.
         self.stamp = rfc3339(time.time_ns())
@@ -52,6 +54,9 @@ class OllamaShape(Shape):
     def piece(self, piece: Piece, spent: Spent) -> bytes:
         if piece.kind == "t":
             return self._line({**self._said({"tool_calls": [self._call(piece.call)]}), "done": False})
+        if self.ask.logprobs is not None and piece.kind == "c":
+            known = guesses(piece.text, self.ask.logprobs, self.ask.model.confidence)
+            return self._line({**self._said({"content": piece.text}), "logprobs": known, "done": False})
         return super().piece(piece, spent)
 
     def _call(self, index: int) -> dict[str, Any]:

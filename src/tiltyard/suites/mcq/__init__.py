@@ -11,8 +11,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from tiltyard.errors import ServerError
-from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Request
+from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Outcome, Request
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import graded_stage, read_asking, request_of
 from tiltyard.suites.mcq.calibration import confidence_at
@@ -34,7 +33,7 @@ from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.tally import Tally
 from tiltyard.suites.verdict import looks_refused, settled, was_cut
 
-TOP = 20  # alternatives of each token
+TOPS = (20, 10, 5)  # alternatives of each token, as many as the server gives
 BAD_SHOWN = 20
 log = logging.getLogger("tiltyard.mcq")
 
@@ -46,7 +45,7 @@ class Mcq:
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self.with_logprobs = False
+        self.top: int | None = None  # alternatives of each token that are asked for
         self.notes: list[str] = []
         self.shots: Shots | None = None
         self._shown: dict[int, tuple[Message, ...]] = {}
@@ -67,27 +66,30 @@ class Mcq:
         expected = len(order) * settings.repeats
         if settings.rotations:
             expected = settings.repeats * sum(turns_of(questions.row(n), settings) for n in order)
-        self.with_logprobs = await self.gives_logprobs(bench, settings, items_of(questions, order[:1], settings))
+        self.top = await self.most_logprobs(bench, settings, items_of(questions, order[:1], settings))
         stage = graded_stage("mcq", items_of(questions, order, settings), bench, settings, self.tally)
         yield replace(stage, expected=expected, tally=self.take)
 
-    async def gives_logprobs(self, bench: Bench, settings: Choosing, items: Iterator[Item]) -> bool:
-        """Does the server say what else each token might have been? One token is asked for to see it."""
+    async def most_logprobs(self, bench: Bench, settings: Choosing, items: Iterator[Item]) -> int | None:
+        """How many alternatives of each token the server takes a request for; it is asked for one token.
+
+        None: it refuses all of them, or nobody wants any. Whether they come is seen in the answers.
+        """
         if settings.logprobs is False or (settings.logprobs is None and settings.cot):
-            return False
+            return None
         item = next(items, None)
         if item is None:
-            return False
-        request = replace(self.request(item, bench), logprobs=TOP, max_tokens=1)
-        try:
+            return None
+        for top in TOPS:
+            request = replace(self.request(item, bench), logprobs=top, max_tokens=1)
             exchange = bench.server.read(request, (await bench.server.ask(request)).opened())
-        except ServerError:
-            return False
-        if exchange.ending == "ok" and (exchange.logprobs or exchange.events.tokens):
-            return True
+            if exchange.ending == "ok":
+                return top
+            if exchange.ending != "http_error" or exchange.status not in (400, 422, 500, 501):
+                break
         if settings.logprobs:
-            self.notes.append("the server gives no log-probabilities")
-        return False
+            self.notes.append("the server refuses requests for log-probabilities")
+        return None
 
     def request(self, item: Item, bench: Bench) -> Request:
         settings, template = self.settings(bench)
@@ -96,11 +98,11 @@ class Mcq:
             self._shown[owner] = self.shots.messages(owner, template, settings.shuffle)
         words = rendered(template, item.spec["question"], item.spec["options"])
         messages = (*self._shown.get(owner, ()), Message(role="user", content=words))
-        return request_of(item, messages, settings, bench, logprobs=TOP if self.with_logprobs else None)
+        return request_of(item, messages, settings, bench, logprobs=self.top)
 
     def grade(self, item: Item, exchange: Exchange) -> Grade:
-        """Pure. Details: `letter` and `expected` as shown, `given` and `gold` as their places (0 is A), `choice`
-        the option by its place in the file, `turns` the orders asked, `confidence` in the letter.
+        """Pure. Details: `letter` and `expected` as shown, `given` and `gold` as their places (0 is A),
+        `choice` the option by its place in the file, `turns` the orders asked, `confidence` in the letter.
         """
         gold = {"expected": LETTERS[item.spec["right"]], "gold": item.spec["right"]}
         if item.spec["turns"] > 1:
@@ -110,20 +112,20 @@ class Mcq:
             return replace(decided, details=gold)
         found = extract(exchange.text, item.spec["options"])
         cut = was_cut(exchange)
-        if found.index is None or (cut and found.rule not in DEFINITE):
+        if found.option is None or (cut and found.rule not in DEFINITE):
             return without_letter(exchange, found, cut, gold)
-        right = found.index == item.spec["right"]
+        right = found.option == item.spec["right"]
         details: dict[str, Json] = {
             **gold,
-            "letter": LETTERS[found.index],
-            "given": found.index,
-            "choice": item.spec["order"][found.index],
+            "letter": LETTERS[found.option],
+            "given": found.option,
+            "choice": item.spec["order"][found.option],
         }
         if exchange.logprobs:
             seen = confidence_at(exchange.logprobs, exchange.text, found.at, len(item.spec["options"]))
             if seen is not None:
-                details |= {"confidence": seen.options[found.index], "letter_mass": seen.mass}
-        outcome = "correct" if right else "wrong"
+                details |= {"confidence": seen.options[found.option], "letter_mass": seen.mass}
+        outcome: Outcome = "correct" if right else "wrong"
         return Grade(outcome=outcome, score=float(right), rule=found.rule, details=details)
 
     def take(self, item: Item, attempt: Attempt) -> None:
@@ -156,7 +158,9 @@ class Mcq:
 def without_letter(exchange: Exchange, found: Found, cut: bool, gold: Mapping[str, Json]) -> Grade:
     """A reply that gives no letter: cut off, a refusal, or words."""
     if cut:
-        return Grade(outcome="truncated", score=0.0, rule="cut", reasons=("cut before an answer",), details=gold)
+        return Grade(
+            outcome="truncated", score=0.0, rule="cut", reasons=("cut before an answer",), details=gold
+        )
     if looks_refused(exchange.text):
         return Grade(outcome="refused", score=0.0, rule="refusal", details=gold)
     return Grade(outcome="unparsed", score=0.0, rule=found.rule, reasons=(found.why,), details=gold)

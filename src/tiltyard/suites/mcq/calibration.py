@@ -20,7 +20,7 @@ ENOUGH_BRIER = 10
 
 
 class Confidence(NamedTuple):
-    """What the model thought at the letter: probability of each shown option, and what the letters had of 1."""
+    """Probability of each shown option at the letter, summing to 1, and what the letters had before."""
 
     options: tuple[float, ...]
     mass: float
@@ -50,7 +50,7 @@ def token_at(tokens: Sequence[TokenChoice], text: str, at: int) -> TokenChoice |
     """The token that covers a place; the tokens' texts may begin before the text and end after it."""
     if at < 0 or not tokens:
         return None
-    start = "".join([token.text for token in tokens]).find(text)
+    start = "".join([token.text for token in tokens]).rfind(text)
     if start < 0:
         return None
     position = 0
@@ -67,7 +67,9 @@ def bare(word: str) -> str:
     return letters.upper() if len(letters) == 1 and letters.isascii() else ""
 
 
-def calibration_of(confidences: Sequence[float], right: Sequence[bool], items: Sequence[int]) -> dict[str, Json]:
+def calibration_of(
+    confidences: Sequence[float], right: Sequence[bool], items: Sequence[int]
+) -> dict[str, Json]:
     """ECE in bins of equal width and of equal mass, the Brier score, and mean confidence against accuracy.
 
     `confidences` are of the letters that were given. Null with the reason in `why` where there are too few.

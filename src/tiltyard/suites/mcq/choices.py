@@ -13,9 +13,12 @@ from collections.abc import Sequence
 ANCHORED = re.compile(
     r"(?:all|none|any|both|neither|either|each|some|two|three|more than one|only one|most)\b"
     r"(?: (?:of|one of|or more of))?(?: (?:the|these|those|them))?"
-    r"(?: (?:\w+ ){0,2}?(?:above|below|options?|choices?|answers?|statements?|others?|preceding|foregoing|previous))\b"
-    r"|(?:all|none|any|both|neither|either) (?:of )?(?:these|those|them|the others?|the above|above|the rest)\b"
-    r"|(?:the )?(?:above|preceding|previous)\b.{0,40}|.{0,40}\b(?:all|none|both|any|neither) of the above\b.{0,40}"
+    r"(?: (?:\w+ ){0,2}?(?:above|below|options?|choices?|answers?|statements?|others?"
+    r"|preceding|foregoing|previous))\b"
+    r"|(?:all|none|any|both|neither|either) (?:of )?(?:these|those|them|the others?"
+    r"|the above|above|the rest)\b"
+    r"|(?:the )?(?:above|preceding|previous)\b.{0,40}"
+    r"|.{0,40}\b(?:all|none|both|any|neither) of the above\b.{0,40}"
     r"|(?:not enough|insufficient) information(?: given)?|cannot be determined.{0,40}|none",
     re.IGNORECASE,
 )
@@ -36,7 +39,9 @@ def movable(options: Sequence[str]) -> tuple[int, ...]:
     )
 
 
-def arrangement(options: Sequence[str], seed: str, rotation: int = 0, shuffle: bool = True) -> tuple[int, ...]:
+def arrangement(
+    options: Sequence[str], seed: str, rotation: int = 0, shuffle: bool = True
+) -> tuple[int, ...]:
     """For each shown place the index of the option there."""
     order = list(range(len(options)))
     places = movable(options)

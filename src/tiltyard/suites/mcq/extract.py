@@ -39,14 +39,14 @@ DEFINITE = frozenset(("labelled", "boxed"))  # rules that also hold for a reply 
 class Found(NamedTuple):
     """The letter by its index, or None; the rule; its place in the reply (-1: no single letter was said)."""
 
-    index: int | None
+    option: int | None
     rule: str
     at: int = -1
     why: str = ""
 
 
 class Claim(NamedTuple):
-    index: int | None  # None: no letter of this item, or several
+    option: int | None  # None: no letter of this item, or several
     rule: str
     at: int
     start: int
@@ -62,7 +62,7 @@ def extract(reply: str, options: Sequence[str]) -> Found:
     following = NEXT_QUESTION.search(text)
     if following is not None:  # a model that went on with a question of its own
         found = _ladder(text[: following.start()], options)
-        if found.index is not None:
+        if found.option is not None:
             return found
     return _ladder(text, options)
 
@@ -191,33 +191,37 @@ def _of_claims(claims: Sequence[Claim], flat: str) -> Found:
     strong = [claim for claim in claims if claim.rule in STRONG]
     if strong:
         last = strong[-1]
-        later = [c for c in claims if c.start > last.end and c.rule not in STRONG and c.index != last.index]
+        later = [c for c in claims if c.start > last.end and c.rule not in STRONG and c.option != last.option]
         if later and not REVISED.search(flat[last.end : later[-1].start]):
             return Found(None, "contradiction", why="two different letters are called the answer")
         last = later[-1] if later else last
     else:
         last = claims[-1]
-        if len({claim.index for claim in claims}) > 1:
-            before = [claim for claim in claims if claim.index != last.index][-1]
+        if len({claim.option for claim in claims}) > 1:
+            before = [claim for claim in claims if claim.option != last.option][-1]
             if not REVISED.search(flat[before.end : last.start + 1]):
                 return Found(None, "contradiction", why="two different letters are chosen")
-    if last.index is None:
+    if last.option is None:
         return Found(None, "no_such_letter", why="no single letter of this question")
-    return Found(last.index, last.rule, last.at)
+    return Found(last.option, last.rule, last.at)
 
 
 # ------------------------------------------------------------------ hardly more than a letter
 
 _ALONE = re.compile(
-    r"^[^\w\n(\[<]*(?:the\s+)?(?:option|choice|letter|answer)?[ \t]*[(\[<]?[ \t]*([A-Za-z])[ \t]*[)\]>]?[^\w\n]*$",
+    r"^[^\w\n(\[<]*(?:the\s+)?(?:option|choice|letter|answer)?"
+    r"[ \t]*[(\[<]?[ \t]*([A-Za-z])[ \t]*[)\]>]?[^\w\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LED = re.compile(
-    r"^[^\w\n(\[]*(?:option[ \t]+|choice[ \t]+)?([(\[]?)[ \t]*([A-Za-z])(?![^\W\d_]|['’\d])[ \t]*([)\].:,]|[-–—](?=[ \t])|(?=\())"
+    r"^[^\w\n(\[]*(?:option[ \t]+|choice[ \t]+)?([(\[]?)[ \t]*([A-Za-z])"
+    r"(?![^\W\d_]|['’\d])[ \t]*([)\].:,]|[-–—](?=[ \t])|(?=\())"
     r"[)\]]?[ \t]*(.*)$",
     re.MULTILINE,
 )
-_BOLD = re.compile(r"(?:\*\*|__)[ \t]*(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}[ \t]*((?:\S[^*\n]{0,200})?)(?:\*\*|__)")
+_BOLD = re.compile(
+    r"(?:\*\*|__)[ \t]*(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}[ \t]*((?:\S[^*\n]{0,200})?)(?:\*\*|__)"
+)
 
 
 def _letter_lines(raw: str, flat: str, names: Sequence[str]) -> Found | None:
@@ -241,7 +245,10 @@ def _leading(raw: str, flat: str, names: Sequence[str]) -> Found | None:
     edges = "\n".join((lines[0], lines[-1]))
     if len(found) == 1 and not _LED.search(edges):
         return None
-    if any(DENIED_AFTER.search(flat[at : flat.find("\n", at) if "\n" in flat[at:] else len(flat)][:200]) for _, at in found):
+    if any(
+        DENIED_AFTER.search(flat[at : flat.find("\n", at) if "\n" in flat[at:] else len(flat)][:200])
+        for _, at in found
+    ):
         return None
     return _agreed(found, names, "leading")
 
@@ -295,7 +302,9 @@ def _with_its_text(raw: str, flat: str, names: Sequence[str]) -> Found | None:
 # ------------------------------------------------------------------ the text of an option
 
 _IS = r"(?:\bis|\bare|\bwas|\bwere|\bbe|['’]s|=|:|\bist|\best|\bes|\bsind)"
-_DENIALS = re.compile(r"\b(?:not|no|never|neither|nor|wrong|incorrect|false|except|cannot)\b|n['’]t\b", re.IGNORECASE)
+_DENIALS = re.compile(
+    r"\b(?:not|no|never|neither|nor|wrong|incorrect|false|except|cannot)\b|n['’]t\b", re.IGNORECASE
+)
 
 
 def denies(text: str) -> bool:

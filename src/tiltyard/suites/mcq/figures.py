@@ -20,6 +20,12 @@ from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
 RESAMPLES = 500
 AT_ONCE = 1_000_000  # weights in memory
 ENOUGH = 10  # questions whose answer is at a letter
+TOO_FEW: dict[str, Json] = {
+    "value": None,
+    "ci95": None,
+    "n": 0,
+    "why": f"less than two letters have {ENOUGH} right answers",
+}
 
 
 def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
@@ -31,9 +37,8 @@ def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
     rates = {"answered": share(tally, places, ("correct", "wrong")), **rates}
     if turned:
         rates |= over_rotations(tally, places)
-    if bias is not None:
-        rates["position_bias"] = bias
-    calibration = calibrated(tally)
+    rates["position_bias"] = bias
+    confidence = calibrated(tally)
     return {
         "total": tally.total,
         "passed": passed,
@@ -41,7 +46,7 @@ def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
         "average_duration_s": mean_seconds(tally, range(tally.total)),
         "rates": rates,
         "letters": letters,
-        "calibration": calibration,
+        "confidence": confidence,
         "groups": groups_of(tally),
     }
 
@@ -87,11 +92,11 @@ def groups_of(tally: Tally) -> list[dict[str, Json]]:
 # ------------------------------------------------------------------ letters
 
 
-def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]], dict[str, Json] | None]:
+def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]], dict[str, Json]]:
     """Per letter: recall (share right where the right option stood there) and how often it was given."""
     gold, given = tally.flags.get("gold"), tally.flags.get("given")
     if gold is None:
-        return [], None
+        return [], TOO_FEW
     at: dict[int, list[int]] = {}
     chosen: dict[int, int] = {}
     answers = 0
@@ -109,14 +114,14 @@ def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]
     return rows, bias_of(tally, {k: v for k, v in at.items() if len(v) >= ENOUGH})
 
 
-def bias_of(tally: Tally, at: dict[int, list[int]]) -> dict[str, Json] | None:
+def bias_of(tally: Tally, at: dict[int, list[int]]) -> dict[str, Json]:
     """Standard deviation of the recall over letters (RStd, Zheng et al. 2024), with an interval over items.
 
-    `by_chance`: what a model without any bias would show with so few questions. None with less than two
-    letters that have enough of them.
+    `by_chance`: what a model without any bias would show with so few questions. Null where less than two
+    letters have enough of them.
     """
     if len(at) < 2:
-        return None
+        return TOO_FEW
     import numpy as np
 
     numbers = sorted({tally.items[p] for places in at.values() for p in places})

@@ -36,20 +36,26 @@ READINGS = {"letter": 1, "text": 2, "index0": 4, "index1": 8}
 ALL_READINGS = 15
 
 
+class About(NamedTuple):
+    """What a record says beside the question."""
+
+    id: str | None = None
+    subject: str | None = None
+    words: str | None = None  # the right option in full, where the file has it too
+
+
 class Draft(NamedTuple):
     """A question as read, its answer not yet understood where `settled` is None."""
 
     question: str
     options: tuple[str, ...]
     answer: str | int
+    about: About
     settled: int | None = None  # index of the right option, where the layout says it
-    id: str | None = None
-    subject: str | None = None
     drawn: bool = False  # the layout names the right option first: its order means nothing
-    words: str | None = None  # the right option in full, where the file has it too
 
 
-class BadRow(ValueError):
+class BadRowError(ValueError):
     """Why a record is no question; one line."""
 
 
@@ -90,7 +96,10 @@ def columns_of(cells: Sequence[str], where: str) -> Columns | None:
     listed = first_of(names, OPTIONS)
     if answer is None and not options and listed is None and not wrong:
         return None  # a question that reads "question"
-    remedy = "columns: question, A, B, ... (or options), answer; or question, correct answer, incorrect answer 1, ..."
+    remedy = (
+        "columns: question, A, B, ... (or options), answer; "
+        "or question, correct answer, incorrect answer 1, ..."
+    )
     if answer is None:
         raise UsageError(f"{where}: the header names no column with the answer", remedy)
     if not wrong and listed is None and len(options) < 2:
@@ -126,27 +135,27 @@ def option_places(names: Sequence[str], taken: set[int | None]) -> tuple[int, ..
 
 
 def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
-    """A CSV row as a question. Raises BadRow."""
+    """A CSV row as a question. Raises BadRowError."""
     if columns.width is not None and len(cells) != columns.width:
-        raise BadRow(f"{len(cells)} columns instead of {columns.width} (question, A, B, C, D, letter)")
+        raise BadRowError(f"{len(cells)} columns instead of {columns.width} (question, A, B, C, D, letter)")
     need = max(columns.question, columns.answer, *columns.options[:2], *columns.wrong[:1]) + 1
     if len(cells) < need:
-        raise BadRow(f"{len(cells)} columns instead of {need} or more")
+        raise BadRowError(f"{len(cells)} columns instead of {need} or more")
 
     def cell(place: int | None) -> str | None:
         return None if place is None or place >= len(cells) else cells[place]
 
-    more = {"id": cell(columns.id), "subject": cell(columns.subject), "words": cell(columns.words)}
+    about = About(cell(columns.id), cell(columns.subject), cell(columns.words))
     question, answer = cells[columns.question], cells[columns.answer]
     if columns.wrong:
         options = checked([answer, *without_tail([cell(place) or "" for place in columns.wrong])])
-        return Draft(checked_question(question), options, answer, settled=0, drawn=True, **more)
+        return Draft(checked_question(question), options, answer, about, settled=0, drawn=True)
     if columns.listed is not None:
-        return from_list(question, listed(cell(columns.listed) or ""), answer, more)
+        return from_list(question, listed(cell(columns.listed) or ""), answer, about)
     options = checked(without_tail([cell(place) or "" for place in columns.options]))
     if not answer.strip():
-        raise BadRow("the answer is empty")
-    return Draft(checked_question(question), options, answer, **more)
+        raise BadRowError("the answer is empty")
+    return Draft(checked_question(question), options, answer, about)
 
 
 def listed(text: str) -> Json:
@@ -154,7 +163,7 @@ def listed(text: str) -> Json:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        raise BadRow("the options are no JSON list") from None
+        raise BadRowError("the options are no JSON list") from None
 
 
 def without_tail(cells: list[str]) -> list[str]:
@@ -168,37 +177,35 @@ def without_tail(cells: list[str]) -> list[str]:
 
 
 def draft_of_json(line: str) -> Draft:
-    """A line of JSON as a question. Raises BadRow."""
+    """A line of JSON as a question. Raises BadRowError."""
     try:
         value = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise BadRow(f"not JSON: {error}") from None
+        raise BadRowError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise BadRow("not a JSON object")
+        raise BadRowError("not a JSON object")
     fields = {plain_name(name): field for name, field in value.items()}
     question, answer = pick(fields, QUESTION), pick(fields, ANSWER)
-    more = {
-        "id": as_text(pick(fields, IDENTITY)),
-        "subject": as_text(pick(fields, SUBJECT)),
-        "words": as_text(pick(fields, WORDS)),
-    }
+    about = About(
+        as_text(pick(fields, IDENTITY)), as_text(pick(fields, SUBJECT)), as_text(pick(fields, WORDS))
+    )
     if isinstance(question, dict):  # ARC: {"question": {"stem": ..., "choices": ...}}
         fields = {**question, **fields}
         question = question.get("stem")
     if not isinstance(question, str):
-        raise BadRow("no question in it")
+        raise BadRowError("no question in it")
     wrong = [field for name, field in fields.items() if WRONG.match(name)]
     if wrong and isinstance(answer, str):
-        options = checked([answer, *map(str, wrong)])
-        return Draft(checked_question(question), options, answer, settled=0, drawn=True, **more)
+        given = checked([answer, *map(str, wrong)])
+        return Draft(checked_question(question), given, answer, about, settled=0, drawn=True)
     options = pick(fields, OPTIONS)
     if options is None:
         places = option_places(list(fields), set())
         options = [list(fields.values())[place] for place in places]
-    return from_list(question, options, answer, more)
+    return from_list(question, options, answer, about)
 
 
-def from_list(question: str, options: Json, answer: Json, more: Mapping[str, str | None]) -> Draft:
+def from_list(question: str, options: Json, answer: Json, about: About) -> Draft:
     """A question whose options are a list, an object of letters, or {"text": [...], "label": [...]}."""
     keys: list[str] = []
     if isinstance(options, dict) and isinstance(options.get("text"), list):
@@ -209,15 +216,17 @@ def from_list(question: str, options: Json, answer: Json, more: Mapping[str, str
         keys = [str(each.get("label", each.get("key", ""))) for each in options]
         options = [each.get("text", each.get("value")) for each in options]
     if not isinstance(options, list):
-        raise BadRow("no list of options in it")
+        raise BadRowError("no list of options in it")
     if not all(isinstance(each, str | int | float) for each in options):
-        raise BadRow("the options are not all text")
+        raise BadRowError("the options are not all text")
     texts = checked([as_text(each) or "" for each in options])
     if isinstance(answer, bool) or not isinstance(answer, str | int) or answer == "":
-        raise BadRow("no answer in it" if answer in (None, "") else "the answer is neither text nor a whole number")
+        raise BadRowError(
+            "no answer in it" if answer in (None, "") else "the answer is neither text nor a whole number"
+        )
     if len(keys) == len(texts) and len(set(keys)) == len(keys) and str(answer).strip() in keys:
-        return Draft(checked_question(question), texts, answer, settled=keys.index(str(answer).strip()), **more)
-    return Draft(checked_question(question), texts, answer, **more)
+        return Draft(checked_question(question), texts, answer, about, keys.index(str(answer).strip()))
+    return Draft(checked_question(question), texts, answer, about)
 
 
 def pick(fields: Mapping[str, Json], names: Sequence[str]) -> Json:
@@ -236,22 +245,22 @@ def as_text(value: Json) -> str | None:
 
 def checked_question(question: str) -> str:
     if not question.strip():
-        raise BadRow("the question is empty")
+        raise BadRowError("the question is empty")
     return question.strip()
 
 
-def checked(options: Sequence[str]) -> tuple[str, ...]:
-    """Options that can be told apart; raises BadRow."""
-    options = tuple(option.strip() for option in options)
+def checked(given: Sequence[str]) -> tuple[str, ...]:
+    """Options that can be told apart; raises BadRowError."""
+    options = [option.strip() for option in given]
     if not 2 <= len(options) <= MOST:
-        raise BadRow(f"{len(options)} options instead of 2 to {MOST}")
+        raise BadRowError(f"{len(options)} options instead of 2 to {MOST}")
     for letter, option in zip(LETTERS, options, strict=False):
         if not option:
-            raise BadRow(f"option {letter} is empty")
+            raise BadRowError(f"option {letter} is empty")
     if len(set(options)) < len(options):
         twice = next(option for option in options if options.count(option) > 1)
-        raise BadRow(f"two options are the same: {twice[:60]!r}")
-    return options
+        raise BadRowError(f"two options are the same: {twice[:60]!r}")
+    return tuple(options)
 
 
 def folded(text: str) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 
 _WIDE = {ord("Ａ") + i: ord("A") + i for i in range(26)} | {ord("ａ") + i: ord("a") + i for i in range(26)}
-_SIGNS = {ord(wide): narrow for wide, narrow in zip("（）［］【】：，；．。？！＝", "()[][]:,;..?!=", strict=True)}
-_LOOKS = str.maketrans({**_WIDE, **_SIGNS, **{ord(c): " " for c in "\u00a0\u2009\u202f\u200b\ufeff"}})
+_SIGNS = {
+    ord(wide): narrow for wide, narrow in zip("（）［］【】：，；．。？！＝", "()[][]:,;..?!=", strict=True)
+}
+_BLANKS = {ord(c): " " for c in "\u00a0\u2009\u202f\u200b\ufeff"}
+_LOOKS: dict[int, int | str] = {**_WIDE, **_SIGNS, **_BLANKS}
 
 _THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
 _THOUGHT_END = re.compile(r"</(?:think(?:ing)?|thought|reasoning)>", re.IGNORECASE)
@@ -45,7 +48,7 @@ def without_thought(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The same length, nothing but words and the punctuation that means something. Takes `without_thought`."""
+    """The same length, words and the punctuation that means something. Takes `without_thought`."""
     text = text.translate(_LOOKS)
     text = _STRUCK.sub(blank, text)
     if "<" in text:

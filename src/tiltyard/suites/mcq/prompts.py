@@ -1,6 +1,7 @@
 """The words of a question: templates with {question}, {options} and {letters}, and worked examples before it.
 
-Templates are files, the shipped ones beside this module; their text is a setting, so the fingerprint holds it.
+Templates are files, the shipped ones beside this module; their text is a setting, so the fingerprint
+holds it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def read_template(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path given to --prompt") from None
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", "check the path given to --prompt"
+        ) from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from None
     return checked_template(text, str(path))

@@ -25,7 +25,7 @@ _shipped = ExitStack()
 
 
 class Choosing(Asking, frozen=True):
-    """Settings of a multiple-choice run. `files` says where things lie, `items` and `examples` what is in them."""
+    """Settings of a multiple-choice run. `files`: where things lie; `items`, `examples`: what is in them."""
 
     files: Mapping[str, Json] = {}  # {"questions": [paths], "examples": path}
     items: str | None = None  # hash

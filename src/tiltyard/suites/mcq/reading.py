@@ -19,7 +19,7 @@ from tiltyard.suites.mcq.layouts import (
     LETTERS,
     PLAIN,
     READINGS,
-    BadRow,
+    BadRowError,
     Columns,
     Draft,
     columns_of,
@@ -71,7 +71,7 @@ class File:
         self.given_ids = False
 
     def draft(self, cells: list[str]) -> Draft:
-        """Raises BadRow."""
+        """Raises BadRowError."""
         if self.columns is None:
             return draft_of_json(cells[0])
         return draft_of(cells, self.columns)
@@ -164,7 +164,7 @@ class QuestionSet:
             try:
                 draft = file.draft(record.cells)
                 self._agrees(draft)
-            except BadRow as error:
+            except BadRowError as error:
                 self._reject(file, record.line, str(error))
                 continue
             possible = readings(draft)
@@ -175,22 +175,26 @@ class QuestionSet:
 
     def _agrees(self, draft: Draft) -> None:
         """Where a row has its answer twice, both must name the same option."""
-        if draft.words is None or not draft.words.strip():
+        if draft.about.words is None or not draft.about.words.strip():
             return
         names = [folded(option) for option in draft.options]
-        index = names.index(folded(draft.words)) if folded(draft.words) in names else None
+        index = names.index(folded(draft.about.words)) if folded(draft.about.words) in names else None
         if index is None or not any(index_by(name, draft) == index for name in READINGS):
-            raise BadRow(f"the answer {str(draft.answer)!r} and its text {draft.words[:60]!r} disagree")
+            raise BadRowError(
+                f"the answer {str(draft.answer)!r} and its text {draft.about.words[:60]!r} disagree"
+            )
 
     def _reading(self, file: File, found: Places) -> str:
-        """How this file's answers are meant: the reading that fits the most rows. Raises UsageError if two do."""
+        """How this file's answers are meant: the reading that fits most rows. Raises UsageError if two do."""
         fits = {name: sum(bool(each & bit) for each in found.readings) for name, bit in READINGS.items()}
         most = max(fits.values())
         best = [name for name, count in fits.items() if count == most]
         if "letter" in best or file.columns is PLAIN:
             return "letter"
         if len(best) > 1:
-            way = " or ".join({"text": "as text", "index0": "from 0", "index1": "from 1"}[name] for name in best)
+            way = " or ".join(
+                {"text": "as text", "index0": "from 0", "index1": "from 1"}[name] for name in best
+            )
             raise UsageError(
                 f"{file.path}: its answers are numbers that can be read in several ways ({way})",
                 f"say which with --answers {'|'.join(best)}",
@@ -208,17 +212,19 @@ class QuestionSet:
         self.lengths.append(length)
         self.lines.append(line)
         self.owners.append(len(self.files) - 1)
-        if draft.subject and len(self.subjects) <= MOST_SUBJECTS:
-            self.subjects[draft.subject.strip()] += 1
+        if draft.about.subject and len(self.subjects) <= MOST_SUBJECTS:
+            self.subjects[draft.about.subject.strip()] += 1
         name = self._name(file, draft, line)
         key = hash(name)
-        if draft.id and key in self._seen:
+        if draft.about.id and key in self._seen:
             self.renamed.add(number)
             if len(self.renamed) == 1:
-                self.notes.append(f"{file.path}, line {line}: the id {draft.id[:60]!r} is there twice")
+                self.notes.append(f"{file.path}, line {line}: the id {draft.about.id[:60]!r} is there twice")
         self._seen.add(key)
         index = index_by(file.reading, draft)
-        self._digest.update(repr((name, draft.question, draft.options, index, draft.subject)).encode("utf-8", "replace"))
+        self._digest.update(
+            repr((name, draft.question, draft.options, index, draft.about.subject)).encode("utf-8", "replace")
+        )
 
     # -------------------------------------------------------------- second pass
 
@@ -235,7 +241,7 @@ class QuestionSet:
             question=draft.question,
             options=draft.options,
             answer=answer,
-            group=draft.subject.strip() if self.by_subject and draft.subject else file.name,
+            group=draft.about.subject.strip() if self.by_subject and draft.about.subject else file.name,
             content_hash=content_hash([draft.question, draft.options, answer]),
             drawn=draft.drawn,
         )
@@ -243,7 +249,11 @@ class QuestionSet:
     @staticmethod
     def _name(file: File, draft: Draft, line: int) -> str:
         """A row's id, the same wherever the folder lies."""
-        return f"{file.name}/{draft.id.strip()}" if draft.id and draft.id.strip() else f"{file.name}:{line}"
+        return (
+            f"{file.name}/{draft.about.id.strip()}"
+            if draft.about.id and draft.about.id.strip()
+            else f"{file.name}:{line}"
+        )
 
     def close(self) -> None:
         for file in self.files:
@@ -269,7 +279,9 @@ def names_of(paths: Sequence[Path]) -> list[str]:
             for name, path in zip(names, paths, strict=True)
         ]
     if len(set(names)) < len(names):  # the same stem twice in one folder
-        names = [path.name if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)]
+        names = [
+            path.name if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)
+        ]
     return names
 
 

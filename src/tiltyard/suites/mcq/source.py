@@ -99,7 +99,8 @@ class Source:
         first = self.file.read(CHUNK).lstrip()[:1]
         if first == b"[":
             raise UsageError(
-                f"{self.path} holds one JSON array", "write one object per line (JSONL), such as with jq -c .[]"
+                f"{self.path} holds one JSON array",
+                "write one object per line (JSONL), such as with jq -c .[]",
             )
         return "jsonl" if suffix in (".jsonl", ".ndjson", ".json") or first == b"{" else "csv"
 

@@ -10,53 +10,73 @@ import re
 _NOT_WORD = r"(?![^\W_]|['’][^\W\d_])"  # after a letter that stands alone
 _END = r"(?![A-Za-zÀ-ɏ0-9_]|['’][A-Za-z])"  # the same where scripts without blanks may follow
 _FILLER = (
-    r"(?:(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:option|choice|letter|answer|statement)|a\s+letra|letra|la\s+lettre|la\s+letra"
-    r"|la|la\s+opción|opción|a\s+opção|opção|l['’]opzione|opzione|l['’]option|der\s+Buchstabe|Buchstabe|вариант|буква|选项|選項|選択肢)"
+    r"(?:(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:option|choice|letter|answer|statement)|a\s+letra"
+    r"|letra|la\s+lettre|la\s+letra"
+    r"|la|la\s+opción|opción|a\s+opção|opção|l['’]opzione|opzione|l['’]option|der\s+Buchstabe"
+    r"|Buchstabe|вариант|буква|选项|選項|選択肢)"
 )
-ANSWER_AT = re.compile(rf"\s*(?:{_FILLER}\s*[:.]?\s*){{0,3}}[(\[<]?\s*([A-Za-z]){_END}[ \t]*[)\]>]?", re.IGNORECASE)
+ANSWER_AT = re.compile(
+    rf"\s*(?:{_FILLER}\s*[:.]?\s*){{0,3}}[(\[<]?\s*([A-Za-z]){_END}[ \t]*[)\]>]?", re.IGNORECASE
+)
 
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 
 _MODIFIER = r"(?:(?:final|correct|right|best|my|chosen|selected|most likely|appropriate)\s+)*"
 _NOUN = r"(?:answers?|ans|choice|option|selection|solution|result|letter|response|verdict)"
 _SURELY = (
-    r"(?:\s*[,:]?\s*(?:therefore|thus|then|hence|clearly|definitely|certainly|indeed|actually|most likely|likely|probably"
+    r"(?:\s*[,:]?\s*(?:therefore|thus|then|hence|clearly|definitely|certainly|indeed|actually"
+    r"|most likely|likely|probably"
     r"|obviously|simply|still|also|indeed|in fact|of course)\b,?)*"
 )
-_COPULA = r"(?:is|would be|must be|should be|has to be|will be|ought to be|would have to be|appears to be|seems to be|are)"
+_COPULA = (
+    r"(?:is|would be|must be|should be|has to be|will be|ought to be|would have to be"
+    r"|appears to be|seems to be|are)"
+)
 
 _FOREIGN = (
-    r"antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ|відповідь|antwoord|svar|svaret|odpowiedź"
-    r"|odpověď|odpoveď|cevap|yanıt|الإجابة|الجواب|उत्तर|जवाब|đáp án|trả lời|jawaban|vastaus|válasz|răspuns(?:ul)?|απάντηση|คำตอบ|תשובה|پاسخ"
+    r"antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ|відповідь|antwoord"
+    r"|svar|svaret|odpowiedź"
+    r"|odpověď|odpoveď|cevap|yanıt|الإجابة|الجواب|उत्तर|जवाब|đáp án|trả lời|jawaban|vastaus|válasz"
+    r"|răspuns(?:ul)?|απάντηση|คำตอบ|תשובה|پاسخ"
 )
 _QUALITY = (
-    r"(?:\s+(?:correct[ae]?|corretta|correta|correcte|richtige|juiste|corect|الصحيحة|الصحيح|đúng|yang benar|benar|final))?"
+    r"(?:\s+(?:correct[ae]?|corretta|correta|correcte|richtige|juiste|corect|الصحيحة|الصحيح"
+    r"|đúng|yang benar|benar|final))?"
 )
 _FOREIGN_COPULA = (
-    r"(?:\s*(?:ist|lautet|wäre|est|es|é|è|to|jest|je|является|is|er|är|on|este|adalah|هي|هو|है|là|είναι|คือ|היא)(?!\w))?"
+    r"(?:\s*(?:ist|lautet|wäre|est|es|é|è|to|jest|je|является|is|er|är|on|este|adalah"
+    r"|هي|هو|है|là|είναι|คือ|היא)(?!\w))?"
 )
 
 # The correct answer (to this question) is (B)
 STATED = re.compile(
     rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best)\s+one)"
-    rf"(?:\s+(?!is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must|are)\b)[\w'’,-]+){{0,8}}?\s+{_COPULA}\b{_SURELY}\s*:?",
+    rf"(?:\s+(?!is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
+    rf"|are)\b)[\w'’,-]+){{0,8}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
 )
 LABELS = (
     # Answer: B   **Final answer** - (B)   answer = b   "answer": "B"
     re.compile(
-        rf"(?<![^\W_]){_MODIFIER}{_NOUN}(?:[ _]letter)?\s*(?:[:=]|[ \t][-–—](?=[ \t])|\bis\s*[:=])(?:\s*{_COPULA}\b)?{_SURELY}",
+        rf"(?<![^\W_]){_MODIFIER}{_NOUN}(?:[ _]letter)?\s*(?:[:=]|[ \t][-–—](?=[ \t])"
+        rf"|\bis\s*[:=])(?:\s*{_COPULA}\b)?{_SURELY}",
         re.IGNORECASE,
     ),
-    re.compile(r"(?<![^\W_])ans\.?(?=\s*[(\[]?[A-Z]\b)|(?<![^\W_])answer(?=\s+[(\[]?[A-Z][)\].]?\s*$)", re.IGNORECASE | re.MULTILINE),
+    re.compile(
+        r"(?<![^\W_])ans\.?(?=\s*[(\[]?[A-Z]\b)|(?<![^\W_])answer(?=\s+[(\[]?[A-Z][)\].]?\s*$)",
+        re.IGNORECASE | re.MULTILINE,
+    ),
     STATED,
     re.compile(rf"(?<!\w)(?:{_FOREIGN}){_QUALITY}{_FOREIGN_COPULA}\s*[:=—–-]?", re.IGNORECASE),
     re.compile(
-        r"(?:正确|正確|最终|最終|因此|所以|最佳)?(?:的)?(?:答案|选项|選項|回答)(?:应该|應該)?(?:是|为|為|选|選)?\s*[:=]?|(?:选择|選擇|选|選)(?=\s*[A-Z(])"
+        r"(?:正确|正確|最终|最終|因此|所以|最佳)?(?:的)?(?:答案|选项|選項|回答)(?:应该|應該)?(?:是|为|為|选|選)?\s*[:=]?|(?:选择|選擇|选"
+        r"|選)(?=\s*[A-Z(])"
         r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|답)(?:은|는)?\s*[:=]?"
     ),
 )
-QUESTION_AND_A = re.compile(rf"^\s*Q\s*:[^\n]*\n\s*A\s*[:.]\s*[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$", re.MULTILINE)
+QUESTION_AND_A = re.compile(
+    rf"^\s*Q\s*:[^\n]*\n\s*A\s*[:.]\s*[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$", re.MULTILINE
+)
 
 _CLAUSE_END = r"(?=\s*(?:[.,;:!)\]\n]|$|[-–—]\s)|\s+(?:because|since|as|for|and|which|here|due)\b|\s*\()"
 CHOSEN = re.compile(
@@ -65,47 +85,67 @@ CHOSEN = re.compile(
     r"|go(?:ing)?\s+with|my\s+(?:choice|pick|guess|selection|vote)\s+is"
     r"|it(?:['’]s|\s+is|\s+must\s+be|\s+has\s+to\s+be|\s+would\s+be|\s+should\s+be)"
     r"|that(?:['’]s|\s+is|\s+leaves(?:\s+us\s+with)?|\s+would\s+be|\s+must\s+be)"
-    r"|(?:which|this)\s+(?:is|leaves|makes\s+it|corresponds\s+to|matches|means)|leaving|leaves(?:\s+us\s+with)?|corresponds\s+to"
+    r"|(?:which|this)\s+(?:is|leaves|makes\s+it|corresponds\s+to|matches|means)|leaving"
+    r"|leaves(?:\s+us\s+with)?|corresponds\s+to"
     r"|therefore|thus|hence|so)(?:\s*,)?)"
-    rf"\s+(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer|letter)\s+)?(?P<wrapped>[(\[])?\s*(?P<letter>[A-Za-z]){_NOT_WORD}\s*[)\]]?{_CLAUSE_END}"
+    rf"\s+(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer"
+    rf"|letter)\s+)?(?P<wrapped>[(\[])?\s*(?P<letter>[A-Za-z]){_NOT_WORD}\s*[)\]]?{_CLAUSE_END}"
     r"(?!\s*(?:,|/)?\s*(?:and|or)\s+[(\[]?[A-Z](?![^\W_]))(?!\s*[,/]\s*[(\[]?[A-Z](?![^\W_]))",
     re.IGNORECASE,
 )
 DECLARED = re.compile(
-    r"(?<!neither )(?<!nor )(?<!and )(?<!or )(?<!whether )(?<!if )(?<!that )(?<!\b[A-Z], )(?<!not )(?<!only )(?<![\w'’/&])"
-    rf"(?P<named>(?:option|choice|answer|letter|statement)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)|[.:)]\s*[^.\n:]{{1,80}}?)?\s*,?\s+"
-    r"(?:is|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é|è)\s+(?:clearly\s+|definitely\s+|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
-    r"(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt|richtige|correcte?|correcta|correta|corretta|bonne)\b(?!\s*\?)",
+    r"(?<!neither )(?<!nor )(?<!and )(?<!or )(?<!whether )(?<!if )(?<!that )(?<!\b[A-Z], )(?<!not )"
+    r"(?<!only )(?<![\w'’/&])"
+    rf"(?P<named>(?:option|choice|answer|letter"
+    rf"|statement)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
+    rf"|[.:)]\s*[^.\n:]{{1,80}}?)?\s*,?\s+"
+    r"(?:is|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é|è)\s+(?:clearly\s+|definitely\s+"
+    r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
+    r"(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt"
+    r"|richtige|correcte?|correcta|correta|corretta|bonne)\b(?!\s*\?)",
     re.IGNORECASE,
 )
 DECLARED_ALIEN = re.compile(
-    rf"(?:选项|選項|選択肢)?\s*[(\[]?(?P<letter>[A-Z]){_END}[)\]]?\s*(?:が正解|が正しい|是正确|是正確|正确|正確|是对的|가\s*정답|이\s*정답|가\s*맞|верный|правильный|является правильным)"
+    rf"(?:选项|選項|選択肢)?\s*[(\[]?(?P<letter>[A-Z]){_END}[)\]]?\s*(?:が正解|が正しい|是正确|是正確|正确|正確|是对的|가\s*정답"
+    rf"|이\s*정답|가\s*맞|верный|правильный|является правильным)"
 )
 
 CONDITION = re.compile(
-    r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if|when|unless|assuming|provided|wenn|falls|si|если|only)\b", re.IGNORECASE
+    r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if|when|unless|assuming|provided|wenn|falls|si|если|only)\b",
+    re.IGNORECASE,
 )
 SEVERAL = re.compile(
-    r"\s*(?:[,/&+;]|,?\s*\b(?:and|or|und|oder|y|o|e|ou|et|и|или|nor)\b|和|或|、)\s*(?:and\s+|or\s+)?(?:option\s+)?[(\[]?([A-HJ-Za-hj-z])"
+    r"\s*(?:[,/&+;]|,?\s*\b(?:and|or|und|oder|y|o|e|ou|et|и|или|nor)\b|和|或|、)\s*(?:and\s+"
+    r"|or\s+)?(?:option\s+)?[(\[]?([A-HJ-Za-hj-z])"
     r"(?![A-Za-zÀ-ɏ0-9_]|['’]|\s+[a-z])[)\]]?",
     re.IGNORECASE,
 )
 FUNCTION_WORD = re.compile(
-    r"because|since|as|if|only|and|or|but|for|in|is|was|when|with|which|that|due|based|given|according|therefore|here|not|rather|by|so|from|the|it|i|we",
+    r"because|since|as|if|only|and|or|but|for|in|is|was|when|with|which|that|due|based|given"
+    r"|according|therefore|here|not|rather|by|so|from|the|it|i|we",
     re.IGNORECASE,
 )
 DOUBTED_BEFORE = re.compile(
-    r"(?:\b(?:i|we|one|you|some|people|many|they)\s+(?:might\s+|may\s+|could\s+|would\s+|first\s+|initially\s+|originally\s+|had\s+)*"
-    r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+glance|\bwhether|\bsuppose|\bonly\s+if|\bcould\s+the|\bis\s+the"
-    r"|\bnot\s+clear|\bn['’]t\s+(?:think|believe)|\bnot\s+(?:think|believe)|\bif\s+(?:the|my|your))(?:(?!\bbut\b)[^.!?\n])*$",
+    r"(?:\b(?:i|we|one|you|some|people|many|they)\s+(?:might\s+|may\s+|could\s+|would\s+|first\s+"
+    r"|initially\s+|originally\s+|had\s+)*"
+    r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+glance"
+    r"|\bwhether|\bsuppose|\bonly\s+if|\bcould\s+the|\bis\s+the"
+    r"|\bnot\s+clear|\bn['’]t\s+(?:think|believe)|\bnot\s+(?:think|believe)|\bif\s+(?:the|my"
+    r"|your))(?:(?!\bbut\b)[^.!?\n])*$",
     re.IGNORECASE,
 )
-DENIED_AFTER = re.compile(r"\b(?:is|was|are|isn|looks|seems)?\s*(?:not|n['’]t|incorrect|wrong|false|eliminated|out|ruled)\b", re.IGNORECASE)
+DENIED_AFTER = re.compile(
+    r"\b(?:is|was|are|isn|looks|seems)?\s*(?:not|n['’]t|incorrect|wrong|false|eliminated|out|ruled)\b",
+    re.IGNORECASE,
+)
 REVISED = re.compile(
-    r"\b(?:wait|actually|correction|sorry|my mistake|mistake|instead|rather|however|but|no|hmm|oops|let me re\w+|on second thought)\b", re.IGNORECASE
+    r"\b(?:wait|actually|correction|sorry|my mistake|mistake|instead|rather|however|but|no|hmm|oops"
+    r"|let me re\w+|on second thought)\b",
+    re.IGNORECASE,
 )
 UNKNOWING = re.compile(
-    r"\b(?:(?:do not|don['’]t|cannot|can['’]t|can not) (?:know|tell|say|determine|decide)|not sure|unsure|no idea|unclear|depends|impossible to)\b",
+    r"\b(?:(?:do not|don['’]t|cannot|can['’]t|can not) (?:know|tell|say|determine|decide)|not sure"
+    r"|unsure|no idea|unclear|depends|impossible to)\b",
     re.IGNORECASE,
 )
 NEXT_QUESTION = re.compile(r"\n\s*(?:#+\s*)?(?:\*\*)?(?:Question|Q)\s*\d*\s*[:.]", re.IGNORECASE)
