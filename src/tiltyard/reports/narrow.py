@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
-GAP, PLAIN_GAP = 3, 2  # between two columns
+GAP, PLAIN_GAP, HEADLESS_GAP = 3, 2, 4  # between two columns
 
 
 class Column(NamedTuple):
@@ -58,9 +58,11 @@ class Narrowing:
 
     def width(self, shown: Sequence[int], *, whole: bool) -> int:
         """Characters that the table needs; `whole` without breaking a cell."""
-        return sum(self.least(at, whole=whole) for at in shown) + (PLAIN_GAP if self.plain else GAP) * len(
-            shown
-        )
+        return sum(self.least(at, whole=whole) for at in shown) + self.gap * len(shown)
+
+    @property
+    def gap(self) -> int:
+        return PLAIN_GAP if self.plain else GAP if self.header else HEADLESS_GAP
 
     def least(self, at: int, *, whole: bool) -> int:
         """The width of the longest cell of a column, or of its longest word."""
@@ -83,7 +85,7 @@ class Narrowing:
 
         widths = self.widths(shown, room)
         form = box.SIMPLE_HEAD if self.header and not self.plain else None
-        padding = (0, PLAIN_GAP, 0, 0) if self.plain else (0, 1)
+        padding = (0, PLAIN_GAP, 0, 0) if self.plain else (0, 1 if self.header else HEADLESS_GAP // 2)
         table = Table(
             box=form,
             padding=padding,

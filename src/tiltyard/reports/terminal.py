@@ -126,13 +126,13 @@ def _single_values(summary: Mapping[str, Json]) -> list[tuple[str, str, str]]:
     load, machine = summary.get("load") or {}, summary.get("machine") or {}
     out = []
     if (rate := summary.get("output_tps")) is not None:
-        out.append(("output, all streams", f"{number(rate)} tok/s", ""))
+        out.append(("output, all streams", f"{number(rate)} tok/s", "one value: no interval"))
     if (good := summary.get("goodput")) and good.get("requests_per_s") is not None:
         kept = f"{count(good['good'])} of {count(good['total'])} requests within {good['slo']}"
         out.append(("goodput", f"{number(good['requests_per_s'])} req/s", kept))
     if load.get("load_ms") is not None:
         out.append(
-            ("cold load", milliseconds(load["load_ms"]), f"timed by the {load.get('source', 'client')}")
+            ("cold load", milliseconds(load["load_ms"]), f"one load, by the {load.get('source', 'client')}")
         )
     for name, device in (machine.get("devices") or {}).items():
         peak = (device.get("memory_bytes") or {}).get("max")
