@@ -24,7 +24,9 @@ from tiltyard.stats.pairing import Scores, item_key
 from tiltyard.stats.sequential import rule_of
 from tiltyard.store.store import Store
 from tiltyard.suites.graded import Asking, read_asking
+from tiltyard.suites.scoring import repeated
 from tiltyard.suites.stopping import Stopping, order_of
+from tiltyard.suites.tally import Tally
 
 MANY = 300
 
@@ -173,3 +175,25 @@ def test_a_run_is_named_to_decide_against(tmp_path: Path) -> None:
             with_opponent(replace(job, settings={**job.settings, "against": "speedy"}), store)
         plain = replace(job, settings={"stop_when": "width=0.1"})
         assert with_opponent(plain, store) == plain
+
+
+def test_an_item_may_say_how_often_it_is_asked() -> None:
+    stopping = Stopping(rule_of("width=0.1"))
+    turned = Item(id="q1", content_hash="h", spec={"number": 1, "asks": 3})
+    for score in (1.0, 1.0):
+        stopping.take(turned, graded("q1", score))
+    assert stopping.sequence.n == 0
+    stopping.take(turned, graded("q1", 0.0))
+    assert stopping.sequence.n == 1
+    assert stopping.sequence.total == pytest.approx(2 / 3)
+
+
+def test_rotations_are_no_repetitions() -> None:
+    tally = Tally()
+    tally.repeats = 2
+    for number in (1, 1, 2, 2):
+        tally.add(item(number), graded(f"q{number}", 1.0))
+    assert repeated(tally, range(4)) is not None
+    for _ in range(2):
+        tally.add(item(1), graded("q1", 0.0))
+    assert repeated(tally, range(6)) is None

@@ -6,6 +6,7 @@ Definitions are in docs/quality.md. A suite adds its own rates; nothing here kno
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tiltyard.load.summary import as_json, leading, of_endings, rate
@@ -118,11 +119,19 @@ def by_item(scores: Sequence[float], items: Sequence[int]) -> list[float]:
 
 
 def repeated(tally: Tally, chosen: Sequence[int]) -> Mapping[str, Json] | None:
-    """What repetitions of the same items show (`stats/repeats.py`); None where nothing was asked twice."""
+    """What repetitions of the same items show (`stats/repeats.py`).
+
+    None where nothing was asked twice, or where items of one number and group were asked in several ways too
+    (rotations): what differs then is not luck.
+    """
     if tally.repeats < 2:
         return None
     answered = [p for p in chosen if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
-    return repeats_of([tally.items[p] for p in answered], [tally.scores[p] for p in answered], tally.repeats)
+    names: dict[tuple[int, int], int] = {}
+    items = [names.setdefault((tally.items[p], tally.groups[p]), len(names)) for p in answered]
+    if items and max(Counter(items).values()) > tally.repeats:
+        return None
+    return repeats_of(items, [tally.scores[p] for p in answered], tally.repeats)
 
 
 def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:

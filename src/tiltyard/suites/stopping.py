@@ -1,8 +1,8 @@
 """Ends a graded stage as soon as its rule allows, with intervals that stay true however early that is.
 
 `graded_stage` wires it: the tally hands over every grade. A suite that asks each item more often than
-`--repeats` says (rotations, modes) tells `graded_stage` how often, and every suite yields its items in the
-order of `order_of` (random, by the seed) when a rule is given. The mathematics is in `stats/sequential.py`.
+`--repeats` says (rotations, modes) tells `graded_stage` how often, or each item's spec says it (`asks`). With a
+rule, every suite yields its items in the order of `order_of`. The mathematics is in `stats/sequential.py`.
 """
 
 from __future__ import annotations
@@ -66,11 +66,12 @@ class Stopping:
         grade = attempt.grade
         score = None if grade is None or grade.outcome in NO_VERDICT else grade.score
         pairs = [(score, self.opponents_score(attempt))]
-        if self.asks > 1:
+        asks = item.spec.get("asks", self.asks)
+        if asks > 1:
             number = item.spec.get("number", item.id)
             pairs = self.under_way.setdefault(number, []) + pairs
             self.under_way[number] = pairs
-            if len(pairs) < self.asks:
+            if len(pairs) < asks:
                 return
             del self.under_way[number]
         own = mean_of([x for x, _ in pairs])
