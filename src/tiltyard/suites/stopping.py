@@ -1,7 +1,7 @@
 """Ends a graded stage as soon as its rule allows, with intervals that stay true however early that is.
 
 `graded_stage` wires it: the tally hands over every grade. A suite that asks each item more often than
-`--repeats` says (rotations, modes) tells `graded_stage` how often, or each item's spec says it (`asks`). With a
+`--repeats` says (rotations, modes) tells `graded_stage` how often, or each item says it (`asks`). With a
 rule, every suite yields its items in the order of `order_of`. The mathematics is in `stats/sequential.py`.
 """
 
