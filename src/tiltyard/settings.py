@@ -1,4 +1,4 @@
-"""The only reader of the environment and of `tiltyard.toml`: defaults < file < environment < flags.
+"""The only reader of the environment and of `tiltyard.toml`: defaults < file < .env < environment < flags.
 
 The file is `./tiltyard.toml`, or else the one in the platform's configuration folder, never a mix of them.
 Unknown keys and wrong types are errors that name the place. API keys are no settings: they are looked up when
@@ -13,7 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -77,7 +77,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, cwd: Path | None = Non
             origins[name] = str(file)
     for variable, name, value in _from_environment():
         values[name] = value
-        origins[name] = f"environment ({variable})"
+        origins[name] = f"{where_set(variable)} ({variable})"
     for name, value in (flags or {}).items():
         if value is not None:
             values[name] = _typed(name, value, f"--{name.replace('_', '-')}")
@@ -170,21 +170,59 @@ def _typed(name: str, value: Any, place: str) -> Any:
 
 # ------------------------------------------------------------------ the environment
 
+DOTENV = ".env"
+
+
+def _environ() -> Mapping[str, str]:
+    """The environment, and below it what `.env` in the current folder adds."""
+    return {**_dotenv_here(), **os.environ}
+
+
+def _dotenv_here() -> Mapping[str, str]:
+    path = Path.cwd() / DOTENV
+    try:
+        state = path.stat()
+    except OSError:
+        return {}
+    return _dotenv(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _dotenv(path: Path, size: int, mtime_ns: int) -> Mapping[str, str]:
+    if not path.is_file():
+        return {}  # some tools keep a folder of that name
+    from dotenv import dotenv_values
+
+    try:
+        found = dotenv_values(path, encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "check its rights") from error
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def where_set(variable: str) -> str:
+    """Which of the two a variable comes from: "environment" or ".env"."""
+    return "environment" if variable in os.environ else DOTENV
+
 
 def _from_environment() -> list[tuple[str, str, Any]]:
     """(variable, setting, value), the weaker first. Empty variables count as absent."""
     found: list[tuple[str, str, Any]] = []
+    environ = _environ()
     for variable in ("OLLAMA_HOST", "OLLAMA_BASE_URL"):
-        if value := os.environ.get(variable, "").strip():
+        if value := environ.get(variable, "").strip():
             found.append((variable, "ollama_url", connectable(value, 11434)))
-    for variable, text in os.environ.items():
+    for variable, text in environ.items():
         if not variable.startswith(PREFIX) or variable in KEY_VARIABLES or not text.strip():
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in SETTABLE or name == "keys":
             known = tuple(PREFIX + name.upper() for name in SETTABLE if name != "keys")
-            raise UsageError(f"environment: unknown setting {variable}", _nearest(variable, known))
-        found.append((variable, name, _typed(name, _parsed(name, text.strip()), f"environment ({variable})")))
+            raise UsageError(f"{where_set(variable)}: unknown setting {variable}", _nearest(variable, known))
+        place = f"{where_set(variable)} ({variable})"
+        found.append((variable, name, _typed(name, _parsed(name, text.strip()), place)))
     return found
 
 
@@ -259,7 +297,7 @@ def api_key(url: str, dialect: str | None = None, key_env: str | None = None) ->
 
 
 def _named_key(variable: str) -> str:
-    key = os.environ.get(variable, "").strip()
+    key = _environ().get(variable, "").strip()
     if not key:
         raise UsageError(f"the environment variable {variable} holds no API key", f"export {variable}=...")
     return key
@@ -270,7 +308,7 @@ def _key_for(host: str, dialect: str | None) -> str | None:
     if host in settings.keys:
         return _named_key(settings.keys[host])
     for variable, source in _key_sources(host, dialect, settings).items():
-        if source and (key := os.environ.get(variable, "").strip()):
+        if source and (key := _environ().get(variable, "").strip()):
             return key
     return _from_keyring(host)
 
@@ -278,7 +316,7 @@ def _key_for(host: str, dialect: str | None) -> str | None:
 def _key_sources(host: str, dialect: str | None, settings: Settings) -> dict[str, bool]:
     """Which variables may speak for this host."""
     own = (urlsplit(settings.server).hostname or "").lower() if settings.server else None
-    openai = urlsplit(os.environ.get("OPENAI_BASE_URL", "") or "https://api.openai.com").hostname
+    openai = urlsplit(_environ().get("OPENAI_BASE_URL", "") or "https://api.openai.com").hostname
     ollama = urlsplit(settings.ollama_url).hostname
     return {
         "TILTYARD_API_KEY": own is None or own == host,
@@ -289,9 +327,9 @@ def _key_sources(host: str, dialect: str | None, settings: Settings) -> dict[str
 
 
 def keys_set() -> dict[str, str | None]:
-    """Each key variable with where it is set ("environment") or None; the keys themselves stay hidden."""
+    """Each key variable with where it is set or None; the keys themselves stay hidden."""
     names = dict.fromkeys((*KEY_VARIABLES, *load_settings().keys.values()))
-    return {name: "environment" if os.environ.get(name, "").strip() else None for name in names}
+    return {name: where_set(name) if _environ().get(name, "").strip() else None for name in names}
 
 
 @cache
@@ -312,7 +350,7 @@ def _from_keyring(host: str) -> str | None:
 
 def hide_keys(text: str) -> str:
     """The text with every API key that this process knows of replaced by ***."""
-    known = _handed_out | {os.environ.get(name, "").strip() for name in KEY_VARIABLES}
+    known = _handed_out | {_environ().get(name, "").strip() for name in KEY_VARIABLES}
     for key in known:
         if len(key) >= 6 and key in text:
             text = text.replace(key, "***")
@@ -350,7 +388,7 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def variable(name: str) -> str | None:
     """An environment variable of somebody else's, such as XDG_RUNTIME_DIR; None when unset or empty."""
-    return os.environ.get(name) or None
+    return _environ().get(name) or None
 
 
 def terminal_is_ci() -> bool:

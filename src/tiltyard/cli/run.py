@@ -46,6 +46,7 @@ class Number(click.FloatRange):
 
 ABOVE_ZERO = Number(min=0, min_open=True)
 Command = TypeVar("Command", bound=Callable[..., Any])
+Listener = Callable[[Mapping[str, Json]], None]
 
 
 class Common(Record, frozen=True):
@@ -143,8 +144,8 @@ def run() -> None:
 class Telling:
     """Passes events on and keeps the summaries. An output that takes no more ends the run as Ctrl+C does."""
 
-    def __init__(self, listener: Callable[[Mapping[str, Json]], None]) -> None:
-        self.listener = listener
+    def __init__(self, listener: Listener, also: Sequence[Listener] = ()) -> None:
+        self.listener, self.also = listener, also
         self.summaries: list[Mapping[str, Json]] = []
         self.main: asyncio.Task[Any] | None = None
         self.error: OSError | None = None
@@ -152,6 +153,8 @@ class Telling:
     def __call__(self, event: Mapping[str, Json]) -> None:
         if event["event"] == "summary":
             self.summaries.append(event)
+        for other in self.also:
+            other(event)
         if self.error is not None:
             return
         try:
@@ -162,15 +165,24 @@ class Telling:
                 self.main.cancel()
 
 
-def run_suite(suite: str, settings: Mapping[str, Json], common: Common, preflight: bool = True) -> None:
-    """Run one suite over the chosen models; prints, and raises what decides the exit code."""
+def run_suite(
+    suite: str,
+    settings: Mapping[str, Json],
+    common: Common,
+    preflight: bool = True,
+    also: Sequence[Listener] = (),
+) -> None:
+    """Run one suite over the chosen models; prints, and raises what decides the exit code.
+
+    `also` takes the run's events beside the display; none of them may raise.
+    """
     from tiltyard.cli.progress import listening
     from tiltyard.store.store import Store
 
     store = Store.open(store_path(common))
     try:
         with listening(common.as_json) as listener:
-            tell = Telling(listener)
+            tell = Telling(listener, also)
             kept = tell.summaries
             loop_run(conduct(suite, settings, common, (store, tell), preflight))
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -58,13 +58,19 @@ Examples:
 @graded_options
 def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     """Does it choose the right option? Your questions, or the sample set."""
+    from tiltyard.cli.harness_settings import with_environment
+    from tiltyard.cli.run_log import log_event, log_folder, logging_to
+
+    options = with_environment(options)
     own = {name: options.pop(name) for name in OWN}
     common, settings = split_options(options)
     common = with_source(common, own)
-    settings = {**settings, **renamed(own)}
+    settings = {**renamed(own), **settings}
     settings |= content(paths, own, settings)
     checked(settings)
-    run_suite("mcq", settings, common)
+    with logging_to(log_folder(own["output_dir"], common.data_dir), bool(own["verbose"])) as path:
+        click.echo(f"log: {path}", err=True)
+        run_suite("mcq", settings, common, also=[log_event])
 
 
 OWN = (
@@ -82,8 +88,14 @@ OWN = (
 
 
 def with_source(common: Common, own: dict[str, Any]) -> Common:
-    """The server and the model, also under their other names."""
-    return replace(common, server=common.server or own["base_url"])
+    """The server also under its other names; MODEL_NAME is a list of one."""
+    from tiltyard.cli.harness_settings import ollama_named
+    from tiltyard.settings import load_settings
+
+    server = common.server or own["base_url"]
+    if server is None and load_settings().server is None:
+        server = ollama_named()
+    return replace(common, server=server)
 
 
 def renamed(own: dict[str, Any]) -> dict[str, Json]:

@@ -47,8 +47,9 @@ def guess(token: str, top: int, confidence: float) -> dict[str, Any]:
     blank = token[: len(token) - len(token.lstrip())]
     rest = 1.0 - confidence
     found = [(token, confidence)]
-    if len(word) == 1 and word in LETTERS:
-        others = [blank + letter for letter in LETTERS if letter != word]
+    letter = word.strip("().,:*")
+    if len(letter) == 1 and letter in LETTERS:
+        others = [token.replace(letter, other) for other in LETTERS if other != letter]
         found += [(other, rest * (1 - LEFT) / len(others)) for other in others]
         rest *= LEFT
     found += [(blank + other, rest / len(WORDS)) for other in WORDS if other != word]

@@ -1,0 +1,103 @@
+"""Settings under the names of a multiple-choice harness that people come from: MODEL_NAME and so on.
+
+Only `tiltyard run mcq` listens to them, since such plain names may mean anything to other programs. A flag
+outweighs the environment, which outweighs `.env`. OLLAMA_BASE_URL is a setting like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tiltyard.errors import UsageError
+from tiltyard.settings import load_settings, variable, where_set
+
+
+class Plain(NamedTuple):
+    """One variable: the option that it stands for, how its text is read, what it means."""
+
+    option: str
+    read: Callable[[str], Any]
+    help: str
+
+
+def whole(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise ValueError(f"it must be {least} or more")
+        return number
+
+    return read
+
+
+def seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError("it must be 0 or more")
+    return number
+
+
+def switch(text: str) -> bool:
+    word = text.casefold()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("it must be true or false")
+
+
+def port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise ValueError("it must be a port: 0 to 65535")
+    return number
+
+
+VARIABLES: Mapping[str, Plain] = {
+    "MODEL_NAME": Plain("model", lambda text: (text,), "The model, where no --model is given."),
+    "OUTPUT_DIR": Plain("output_dir", Path, "Folder of the log file."),
+    "VERBOSE": Plain("verbose", switch, "A line for every answer; whole replies in the log."),
+    "METRICS_PORT": Plain("metrics_port", port, "Serve /metrics there, during the run and after it."),
+    "METRICS_HOST": Plain("metrics_host", str, "Address that /metrics listens on; 127.0.0.1 unless set."),
+    "MAX_RETRIES": Plain("max_retries", whole(0), "Further tries where a request fails on its way."),
+    "RATE_LIMIT_DELAY": Plain("rate_limit_delay", seconds, "Seconds of rest after each batch."),
+    "BATCH_SIZE": Plain("batch_size", whole(1), "Questions at once."),
+    "CSV_PATTERN": Plain("csv_pattern", str, "Which files of a folder are read."),
+}
+
+
+def with_environment(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with those that were not given taken from the environment. Raises UsageError."""
+    found = dict(options)
+    for name, plain in VARIABLES.items():
+        named = plain.option == "model" and (found.get("models") or found.get("all_models"))
+        if not named and found.get(plain.option) in (None, ()) and (text := (variable(name) or "").strip()):
+            found[plain.option] = value_of(name, plain, text)
+    return found
+
+
+def value_of(name: str, plain: Plain, text: str) -> Any:
+    try:
+        return plain.read(text)
+    except ValueError as error:
+        reason = str(error) if str(error).startswith("it must") else "it must be a number"
+        raise UsageError(f"{where_set(name)} ({name}): {text!r}: {reason}", f"unset {name}") from None
+
+
+def ollama_named() -> str | None:
+    """The address in OLLAMA_BASE_URL, where that is what names Ollama's."""
+    settings = load_settings()
+    return settings.ollama_url if "OLLAMA_BASE_URL" in settings.origin("ollama_url") else None
+
+
+def shown() -> list[dict[str, str | None]]:
+    """Every variable with its text and where it is set, for `tiltyard config show`."""
+    rows: list[dict[str, str | None]] = []
+    for name, plain in VARIABLES.items():
+        text = variable(name)
+        rows.append(
+            {"name": name, "value": text, "origin": where_set(name) if text else None, "help": plain.help}
+        )
+    return rows

@@ -1,0 +1,123 @@
+"""The structured log of a run: JSON lines in a rotating file, written by a thread of its own.
+
+What is logged is said by the suites through `logging` under the name `tiltyard`; retries and errors come from
+the run's events. API keys are taken out; nothing is formatted or written while an answer is being timed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
+from pathlib import Path
+
+import click
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Json
+from tiltyard.settings import data_dir, hide_keys
+
+MAX_BYTES = 10 * 1024 * 1024
+KEPT = 5
+ROOT = "tiltyard"
+log = logging.getLogger(f"{ROOT}.run")
+
+Listener = Callable[[Mapping[str, Json]], None]
+
+
+class JsonLines(logging.Formatter):
+    """asctime, levelname, filename, lineno, message, then the record's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC)
+        entry = {
+            "asctime": at.isoformat(timespec="milliseconds"),
+            "levelname": record.levelname,
+            "filename": record.filename,
+            "lineno": record.lineno,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        return hide_keys(json.dumps(entry, ensure_ascii=False, default=str))
+
+
+class AnswerLines(logging.Handler):
+    """A line for every answer on standard error, for --verbose."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, "fields", {})
+        said = " ".join(f"{k}={v}" for k, v in fields.items() if k in SHORT and v is not None)
+        text = f"{record.levelname.lower()} {record.getMessage()} {said}"
+        click.echo(
+            hide_keys("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)), err=True
+        )
+
+
+SHORT = ("item", "outcome", "letter", "expected", "duration_s", "rule", "reason", "error")
+
+
+class Hand(QueueHandler):
+    """Passes records on untouched: the writing thread formats them."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+
+def log_folder(output_dir: Path | None, data: Path | None = None) -> Path:
+    """Where log files go: the folder that was named, else beside the store."""
+    return output_dir if output_dir is not None else (data or data_dir()) / "logs"
+
+
+@contextmanager
+def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
+    """Log into a new file of that folder while the block runs. Raises UsageError where that cannot be."""
+    path = folder / time.strftime("test_run_%Y%m%d_%H%M%S.log")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", delay=False)
+    except OSError as error:
+        raise UsageError(
+            f"no log can be written to {folder}: {error.strerror}", "choose a folder with --output-dir"
+        ) from None
+    file.setFormatter(JsonLines())
+    handlers: list[logging.Handler] = [file, *([AnswerLines()] if verbose else [])]
+    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = QueueListener(records, *handlers)
+    hand, logger = Hand(records), logging.getLogger(ROOT)
+    before = logger.level, logger.propagate
+    logger.addHandler(hand)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False
+    listener.start()
+    try:
+        yield path
+    finally:
+        logger.removeHandler(hand)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+        listener.stop()
+        file.close()
+
+
+def log_event(event: Mapping[str, Json]) -> None:
+    """A run's events in the log: its beginning, what is asked again, its end. A listener."""
+    kind = event["event"]
+    if kind == "job":
+        log.info("run begins", extra={"fields": pick(event, "model", "suite", "number", "jobs")})
+    elif kind == "retry":
+        log.warning("asked again", extra={"fields": pick(event, "model", "item", "reason")})
+    elif kind == "say":
+        log.debug("%s", event["text"], extra={"fields": pick(event, "model")})
+    elif kind == "summary":
+        failed = "error" in event
+        names = ("model", "run_id", "state", "n", "score", "passed", "failed", "average_duration_s", "error")
+        log.log(logging.ERROR if failed else logging.INFO, "run ends", extra={"fields": pick(event, *names)})
+
+
+def pick(event: Mapping[str, Json], *names: str) -> dict[str, Json]:
+    return {name: event[name] for name in names if name in event}
