@@ -38,14 +38,21 @@ Examples:
 @graded_options
 def tools(**options: Any) -> None:
     """Does each model call the right tools, with the right arguments, and only when it should?"""
-    bfcl, categories = options.pop("bfcl"), options.pop("categories")
-    common, settings = split_options(options)
-    run_suite("tools", {**defaults(bfcl, categories), **settings}, common)
-
-
-def defaults(bfcl: Path | None = None, categories: str | None = None) -> dict[str, Json]:
-    """The settings that say what is asked. Raises UsageError for a folder that cannot be read."""
     from tiltyard.suites.tools.asked import asked_settings
 
-    wanted = (name.strip() for name in (categories or "").split(","))
-    return asked_settings(bfcl, tuple(name for name in wanted if name))
+    bfcl = options.pop("bfcl")
+    names = (name.strip() for name in (options.pop("categories") or "").split(","))
+    common, settings = split_options(options)
+    items, skipped = asked_settings(bfcl, tuple(name for name in names if name))
+    if skipped:
+        click.echo(
+            f"not asked, since they are not single questions in Python: {', '.join(skipped)}", err=True
+        )
+    run_suite("tools", {**items, **settings}, common)
+
+
+def defaults() -> dict[str, Json]:
+    """The settings of a run without options: the shipped cases."""
+    from tiltyard.suites.tools.asked import asked_settings
+
+    return asked_settings(None, ())[0]

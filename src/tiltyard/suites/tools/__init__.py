@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Grade, Item, Json, Request, ToolCall, content_hash
+from tiltyard.records import Exchange, Grade, Item, Json, Message, Request, ToolCall, content_hash
 from tiltyard.stats.proportions import wilson_clustered
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
@@ -20,10 +21,14 @@ from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import flag_rate, summarise_graded
 from tiltyard.suites.stopping import order_of
 from tiltyard.suites.tally import Tally
-from tiltyard.suites.tools.calls import Schemas, read_call, schemas_of
+from tiltyard.suites.tools.bfcl import Folder, Question, open_folder
+from tiltyard.suites.tools.bfcl_items import bfcl_items, calls_due, judge_bfcl, messages_for
+from tiltyard.suites.tools.bfcl_scores import bfcl_rates, bfcl_scores
+from tiltyard.suites.tools.bfcl_tools import tools_for
+from tiltyard.suites.tools.calls import ReadCall, Schemas, read_call, schemas_of
 from tiltyard.suites.tools.cases import Case, cases, messages_of, reference_calls, tools_of
 from tiltyard.suites.tools.judging import judge_calls, judge_words, unanswered
-from tiltyard.suites.tools.text_calls import Found, find_calls
+from tiltyard.suites.tools.text_calls import find_calls
 from tiltyard.suites.tools.text_tools import in_words
 from tiltyard.suites.verdict import looks_refused, settled, was_cut
 
@@ -47,46 +52,68 @@ class Tools:
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self.folder: Folder | None = None  # of the leaderboard
 
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         asking = read_asking(bench.settings, ToolsAsking)
-        order = order_of(len(cases()), asking.limit, asking.seed, asking.stop_when is not None)
-        stage = graded_stage("tools", own_items(order, asking), bench, asking, self.tally)
+        self.folder = folder = folder_of(asking)
+        count = len(cases()) if folder is None else len(folder)
+        order = order_of(count, asking.limit, asking.seed, asking.stop_when is not None)
+        if folder is None:
+            items = own_items(order, asking)
+        else:
+            items = bfcl_items(folder, order, asking.repeats, asking.text_tools)
+        name = "tools" if folder is None else "bfcl"
+        stage = graded_stage(name, items, bench, asking, self.tally)
         yield replace(stage, expected=len(order) * asking.repeats)
 
     def request(self, item: Item, bench: Bench) -> Request:
         asking = read_asking(bench.settings, ToolsAsking)
-        case: Case = item.spec["case"]
-        messages, tools = messages_of(case), tools_of(case)
+        messages, tools = conversation(item)
         if asking.text_tools:
             return request_of(item, in_words(messages, tools), asking, bench)
         return request_of(item, messages, asking, bench, tools=tools, tool_choice="auto")
 
     def grade(self, item: Item, exchange: Exchange) -> Grade:
-        case: Case = item.spec["case"]
+        case: Case | None = item.spec.get("case")
+        due = calls_due(item) if case is None else bool(case.calls)
         decided = settled(exchange)
         if decided is not None:
-            return unanswered(decided, bool(case.calls))
-        schemas = schemas_of(tools_of(case))
-        calls, found = calls_in(exchange, schemas, item.spec["text"])
-        if not calls and found.garbled:
-            return unanswered(Grade(outcome="unparsed", score=0.0, rule="call_in_text"), bool(case.calls))
-        return judge_case(case, schemas, calls, exchange)
+            return unanswered(decided, due)
+        schemas = schemas_of(conversation(item)[1])
+        calls, garbled = calls_in(exchange, schemas, item.spec["text"])
+        if garbled:
+            return unanswered(Grade(outcome="unparsed", score=0.0, rule="call_in_text"), due)
+        read = [read_call(call, schemas) for call in calls]
+        grade = judge_bfcl(item, read, exchange) if case is None else judge_case(case, read, exchange)
+        if was_cut(exchange) and is_unfinished(item, read, grade):
+            return unanswered(Grade(outcome="truncated", score=0.0, rule="cut"), due)
+        return grade
 
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
-        tally = self.tally
+        tally, folder = self.tally, self.folder
         everything = range(tally.total)
         rates = {name: flag_rate(tally, name, everything) for name in RATES}
+        rates = {"score_lenient": mean_rate(tally, "lenient"), **rates}
+        if folder is not None:
+            rates |= bfcl_rates(tally)
         return {
             **summarise_graded(tally, results),
-            "rates": {"score_lenient": mean_rate(tally, "lenient"), **rates},
+            "rates": rates,
             "calls_per_answer": mean_of(tally, "calls"),
+            "bfcl": None if folder is None else {**bfcl_scores(tally), "skipped": list(folder.skipped)},
         }
 
     def proofs(self) -> Iterator[Proof]:
         for number, case in enumerate(cases()):
             item = item_of(case, number, 0, text=False)
             yield Proof(item=item, text=case.reference, tool_calls=reference_calls(case))
+
+
+def folder_of(asking: ToolsAsking) -> Folder | None:
+    """The leaderboard's items, where a folder was named. Raises UsageError for what cannot be read."""
+    path = asking.files.get("bfcl")
+    return None if path is None else open_folder(Path(path), asking.categories)
 
 
 def own_items(order: Sequence[int], asking: ToolsAsking) -> Iterator[Item]:
@@ -105,33 +132,45 @@ def hash_of(case: Case) -> str:
     return content_hash([msgspec.to_builtins(case), [dict(tool) for tool in tools_of(case)]])
 
 
-def calls_in(exchange: Exchange, schemas: Schemas, text: bool) -> tuple[tuple[ToolCall, ...], Found]:
-    """The calls of an answer, and what reading its text showed. By the server's interface, a call that is
-    only in the text was not made: it is garbled.
+def conversation(item: Item) -> tuple[list[Message], tuple[Mapping[str, Json], ...]]:
+    """The conversation of an item, and the tools at hand."""
+    case: Case | None = item.spec.get("case")
+    if case is not None:
+        return messages_of(case), tools_of(case)
+    question: Question = item.spec["question"]
+    return messages_for(question), tools_for(question, item.spec["text"])
+
+
+def calls_in(exchange: Exchange, schemas: Schemas, text: bool) -> tuple[tuple[ToolCall, ...], bool]:
+    """The calls of an answer, and whether something in its words only looks like one. Where the server has an
+    interface for tools, a call that is only in the words was not made.
     """
     if exchange.tool_calls:
-        return exchange.tool_calls, Found()
+        return exchange.tool_calls, False
     found = find_calls(exchange.text, schemas)
     if text:
-        return found.calls, found
-    return (), Found(rule=found.rule, garbled=found.garbled or bool(found.calls))
+        return found.calls, found.garbled
+    return (), found.garbled or bool(found.calls)
 
 
-def judge_case(case: Case, schemas: Schemas, calls: Sequence[ToolCall], exchange: Exchange) -> Grade:
-    """Judge calls and words; an answer that was cut before it was right is `truncated`."""
-    read = [read_call(call, schemas) for call in calls]
-    if case.calls:
-        expected = msgspec.to_builtins(case.calls)
-        grade = judge_calls(expected, read)
-        unfinished = len(read) < len(expected) or any(call.fault == "not_json" for call in read)
-        if not read and looks_refused(exchange.text):
-            return replace(grade, outcome="refused", rule="refusal")
-    else:
-        grade = judge_words(exchange.text, read, case.asks, case.says)
-        unfinished = not read
-    if was_cut(exchange) and unfinished and (grade.outcome != "correct" or not case.says):
-        return unanswered(Grade(outcome="truncated", score=0.0, rule="cut"), bool(case.calls))
+def judge_case(case: Case, read: Sequence[ReadCall], exchange: Exchange) -> Grade:
+    """Judge calls, or words where words are due."""
+    if not case.calls:
+        return judge_words(exchange.text, read, case.asks, case.says)
+    grade = judge_calls(case.calls, read)
+    if not read and looks_refused(exchange.text):
+        return replace(grade, outcome="refused", rule="refusal")
     return grade
+
+
+def is_unfinished(item: Item, read: Sequence[ReadCall], grade: Grade) -> bool:
+    """Was an answer that was cut cut before it had all that is due?"""
+    case: Case | None = item.spec.get("case")
+    due = len(case.calls) if case is not None else calls_due(item)
+    if not due and not (case and (case.asks or case.says)):
+        return not read  # its silence about tools counts only once it is over
+    unread = any(call.fault == "not_json" for call in read)
+    return grade.outcome != "correct" and (unread or len(read) < max(1, due))
 
 
 def mean_rate(tally: Tally, name: str) -> Mapping[str, Json]:

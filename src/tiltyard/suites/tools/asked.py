@@ -10,17 +10,21 @@ from tiltyard.records import Json
 from tiltyard.suites.tools.cases import cases_hash
 
 
-def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> dict[str, Json]:
-    """The settings that name the items. Raises UsageError for what cannot be asked."""
+def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[str, Json], tuple[str, ...]]:
+    """The settings that name the items, and the categories of the folder that cannot be asked.
+
+    Raises UsageError for what cannot be read.
+    """
     if bfcl is None:
         if categories:
             raise UsageError("--categories chooses among a folder's", "add --bfcl DIR")
-        return {"items": cases_hash()}
+        return {"items": cases_hash()}, ()
     from tiltyard.suites.tools.bfcl import open_folder
 
     found = open_folder(bfcl, categories)
-    return {
+    settings = {
         "items": found.hash,
-        "files": {"bfcl": str(bfcl)},
+        "files": {"bfcl": str(bfcl.resolve())},
         "categories": [each.name for each in found.categories],
     }
+    return settings, found.skipped

@@ -1,7 +1,7 @@
 """Reads the question and answer files of the Berkeley Function Calling Leaderboard from a local folder.
 
-Every line is checked once, with file and line in each complaint; afterwards items are read by their place, one
-by one. Only single-turn categories in Python are asked; others are named as skipped, never counted.
+Every line is checked once, with file and line in each complaint; afterwards items are read by their place,
+one by one. Only single-turn categories in Python are asked; others are named as skipped, never counted.
 """
 
 from __future__ import annotations

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tiltyard.records import Grade, Json, Outcome
 from tiltyard.suites.tools.arguments import fits, told
 from tiltyard.suites.tools.calls import ReadCall
+from tiltyard.suites.tools.cases import ExpectedCall
 from tiltyard.suites.tools.matching import MOST, assign
 
-Expected = Sequence[Mapping[str, Json]]  # {"name": ..., "arguments": {name: want}}
+Expected = Sequence[ExpectedCall]
 
 ASKING = re.compile(
     r"\?|\b(?:please|kindly)\b.{0,80}?\b(?:tell|give|provide|specify|share|let|confirm|enter|state|send|supply)\b"
@@ -34,7 +35,7 @@ def judge_calls(expected: Expected, calls: Sequence[ReadCall]) -> Grade:
     """
     strict = score_of(expected, calls, strictly=True)
     lenient = max(strict, score_of(expected, calls, strictly=False))
-    right_tool = Counter(call.name for call in calls) == Counter(each["name"] for each in expected)
+    right_tool = Counter(call.name for call in calls) == Counter(each.name for each in expected)
     exact = strict >= TOP
     details: dict[str, Json] = {
         "calls": len(calls),
@@ -61,12 +62,12 @@ def score_of(expected: Expected, calls: Sequence[ReadCall], strictly: bool) -> f
     return sum(weights[row][column] for row, column in assign(weights)) / max(len(expected), len(calls))
 
 
-def worth(expected: Mapping[str, Json], call: ReadCall, strictly: bool) -> float:
+def worth(expected: ExpectedCall, call: ReadCall, strictly: bool) -> float:
     """The share of arguments that are right, 0 for another tool; a call against its schema never gets 1."""
     arguments = call.strict if strictly else call.lenient
-    if call.name != expected["name"] or arguments is None:
+    if call.name != expected.name or arguments is None:
         return 0.0
-    wants = expected["arguments"]
+    wants = expected.arguments
     due = {name for name, want in wants.items() if not want.get("optional")} | set(arguments)
     if not due:
         return 1.0

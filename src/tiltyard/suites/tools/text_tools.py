@@ -12,11 +12,11 @@ import msgspec
 from tiltyard.records import Json, Message
 
 INSTRUCTIONS = """\
-You have functions at your disposal. Each line below describes one of them as JSON, its parameters by a schema:
+You have functions at your disposal. Each line below describes one of them as JSON, its parameters by schema:
 
 {functions}
 
-Whenever a request calls for one or several of these functions, reply with nothing but a JSON array, with one \
+Whenever a request calls for one or several of these functions, reply with nothing but a JSON array, one \
 object per call: [{{"name": "the function's name", "arguments": {{"parameter": value}}}}]
 Where no function fits, reply in plain words. Where something required is missing, ask for it in words."""
 
