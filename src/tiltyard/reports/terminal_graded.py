@@ -116,6 +116,10 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
             table.add_row(
                 clean(str(name).replace("_", " "), 60), percent(entry["value"]), within(entry.get("ci95"))
             )
+    known = summary.get("confidence") or {}
+    for name, words in (("ece_equal_width", "calibration error"), ("brier", "Brier score")):
+        if known.get(name) is not None:
+            table.add_row(words, f"{known[name]:.3f}", f"[dim]over {known['n']} answers[/]")
     for name, unit in (("decode_tps", "tok/s"), ("ttft_ms", "ms")):
         figure = (summary.get("speed") or {}).get(name)
         if figure and figure.get("mean") is not None:
@@ -129,14 +133,20 @@ def groups_table(groups: Json) -> Table:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2), pad_edge=False)
-    for name in ("group", "items", "score", "95 %"):
+    counted = all("passed" in group for group in groups)
+    for name in ("group", "items", *(("passed", "failed") if counted else ()), "score", "95 %"):
         table.add_column(name, justify="left" if name == "group" else "right", overflow="fold")
+    timed = any(group.get("average_duration_s") is not None for group in groups)
+    if timed:
+        table.add_column("average", justify="right")
     for group in groups:
-        score = group.get("score")
+        score, seconds = group.get("score"), group.get("average_duration_s")
         table.add_row(
             clean(str(group.get("name")), 60),
             str(group.get("n")),
+            *((str(group["passed"]), str(group["failed"])) if counted else ()),
             "–" if score is None else percent(score),
             within(group.get("ci95")),
+            *(("–" if seconds is None else f"{number(seconds)} s",) if timed else ()),
         )
     return table

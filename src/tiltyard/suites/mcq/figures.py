@@ -124,14 +124,14 @@ def bias_of(tally: Tally, at: dict[int, list[int]]) -> dict[str, Json]:
         return TOO_FEW
     import numpy as np
 
-    numbers = sorted({tally.items[p] for places in at.values() for p in places})
-    row = {number: index for index, number in enumerate(numbers)}
-    asked = np.zeros((len(row), len(at)), dtype=np.float32)
+    numbers, verdicts = np.asarray(tally.items), np.asarray(tally.verdicts)
+    chosen = np.concatenate([np.asarray(places) for places in at.values()])
+    columns = np.repeat(np.arange(len(at)), [len(places) for places in at.values()])
+    items, rows = np.unique(numbers[chosen], return_inverse=True)
+    asked = np.zeros((len(items), len(at)), dtype=np.float32)
     right = np.zeros_like(asked)
-    for column, places in enumerate(at.values()):
-        for place in places:
-            asked[row[tally.items[place]], column] += 1
-            right[row[tally.items[place]], column] += OUTCOMES[tally.verdicts[place]] == "correct"
+    np.add.at(asked, (rows, columns), 1)
+    np.add.at(right, (rows, columns), verdicts[chosen] == OUTCOMES.index("correct"))
     sizes, hits = asked.sum(0), right.sum(0)
     rng = np.random.default_rng(0)
     drawn = resampled(asked, right, rng)
@@ -141,7 +141,7 @@ def bias_of(tally: Tally, at: dict[int, list[int]]) -> dict[str, Json]:
     return {
         "value": float(np.std(hits / sizes)),
         "ci95": [float(low), float(high)],
-        "n": len(row),
+        "n": len(items),
         "by_chance": float(np.std(chance, axis=1).mean()),
     }
 
