@@ -1,0 +1,196 @@
+"""`json`: does a model give the JSON that was asked for, and is what it says in it right?
+
+Each case is asked in up to three modes (plain prompt, `json_object`, `json_schema`) with the same words, so
+that the modes can be compared item by item. Cases are data (`cases.py`); what counts as found is in
+`extract.py`, what as valid in `judge.py`, what as right in `values.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from tiltyard.records import Exchange, Grade, Item, Json, Message, Outcome, Request, content_hash
+from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
+from tiltyard.suites.proof import Proof
+from tiltyard.suites.scoring import summarise_graded
+from tiltyard.suites.stopping import order_of
+from tiltyard.suites.structured.cases import Case, CaseSet, case_set
+from tiltyard.suites.structured.extract import Reading, read_value
+from tiltyard.suites.structured.figures import by_mode, differences, rates
+from tiltyard.suites.structured.judge import Judge, judge_of
+from tiltyard.suites.structured.probe import probe
+from tiltyard.suites.structured.values import compare
+from tiltyard.suites.tally import Tally
+from tiltyard.suites.verdict import looks_refused, settled, was_cut
+
+MODES = ("prompt", "json_object", "json_schema")
+FLAGS = ("answered", "strict", "extracted", "repaired", "schema_valid", "format_valid", "exact")
+
+
+class Shaping(Asking, frozen=True):
+    """Settings of a json run. `files` says where things lie, `items` what is in them."""
+
+    files: Mapping[str, Json] = {}  # {"schemas": folder}
+    items: str | None = None  # hash
+    modes: tuple[str, ...] = MODES
+    level: str | None = None  # such as 1-3
+    probe: bool = True
+
+
+class Structured:
+    """Asks for JSON and looks at shape and content."""
+
+    name, version = "json", "1"
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.honesty: Mapping[str, Json] | None = None
+        self._settings: tuple[Mapping[str, Json], Shaping] | None = None
+        self._judges: dict[str, Judge] = {}
+
+    def settings(self, bench: Bench) -> Shaping:
+        if self._settings is None or self._settings[0] is not bench.settings:
+            self._settings = bench.settings, read_asking(bench.settings, Shaping)
+        return self._settings[1]
+
+    async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
+        settings = self.settings(bench)
+        cases = case_set(settings.files.get("schemas"), settings.level)
+        asks = settings.repeats * len(settings.modes)
+        order = order_of(len(cases), settings.limit, settings.seed, settings.stop_when is not None)
+        if settings.probe and "json_schema" in settings.modes and "schema" in bench.server.can:
+            self.honesty = await probe(bench, settings)
+        items = items_of(cases, order, settings)
+        stage = graded_stage("json", items, bench, settings, self.tally, asks)
+        yield replace(stage, expected=len(order) * asks)
+
+    def request(self, item: Item, bench: Bench) -> Request:
+        spec = item.spec
+        messages = (Message(role="user", content=spec["words"]),)
+        return request_of(
+            item, messages, self.settings(bench), bench, response_format=format_of(spec["mode"], spec["case"])
+        )
+
+    def grade(self, item: Item, exchange: Exchange) -> Grade:
+        """Pure. Details: the flags of the ladder, `field_accuracy`, the `rung` that found the value, and what
+        the schema says against it.
+        """
+        case: Case = item.spec["case"]
+        if item.spec["mode"] != "prompt" and "schema_not_sent" in exchange.notes:
+            words = f"this server takes no {item.spec['mode']}"
+            return Grade(outcome="unsupported", score=0.0, rule="not_expressible", reasons=(words,))
+        decided = settled(exchange)
+        if decided is not None:
+            blank = decided.outcome in ("truncated", "refused", "unparsed")
+            return replace(decided, details=nothing() if blank else {})
+        return self.judged(case, exchange)
+
+    def judged(self, case: Case, exchange: Exchange) -> Grade:
+        """An answer that ended well and says something."""
+        reading = read_value(exchange.text, case.kinds)
+        cut = was_cut(exchange)
+        if reading.rung is None or (cut and reading.rung != "whole"):
+            return without_value(exchange, reading, cut)
+        judge = self.judge(case)
+        verdict = judge.judge(reading.value)
+        details: dict[str, Json] = {
+            **nothing(),
+            "answered": not cut,
+            "strict": reading.rung == "whole",
+            "extracted": True,
+            "repaired": True,
+            "schema_valid": verdict.shape,
+            "format_valid": verdict.formats,
+            "rung": reading.rung,
+        }
+        if verdict.errors:
+            details["validation_errors"] = list(verdict.errors)
+        if not case.graded:
+            return graded(verdict.formats, float(verdict.formats), details, verdict.errors)
+        found = compare(case.expected, reading.value, case.compare)
+        details |= {"field_accuracy": found.accuracy, "exact": found.exact and verdict.formats}
+        score = found.accuracy if verdict.formats else 0.0
+        return graded(bool(details["exact"]), score, details, verdict.errors or found.wrong)
+
+    def judge(self, case: Case) -> Judge:
+        """Compiled once for each schema."""
+        known = self._judges.get(case.hash)
+        if known is None:
+            known = self._judges[case.hash] = judge_of(case.schema)
+        return known
+
+    def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
+        settings = self.settings(bench)
+        everything = range(self.tally.total)
+        return {
+            **summarise_graded(self.tally, results),
+            "rates": rates(self.tally, everything),
+            "modes": by_mode(self.tally, settings.modes),
+            "differences": differences(self.tally, settings.modes),
+            "schema_honesty": self.honesty,
+        }
+
+    def proofs(self) -> Iterator[Proof]:
+        """Every shipped case as a plain prompt, with its expected value. Raises UsageError."""
+        cases = case_set(None, None)
+        settings = Shaping(modes=("prompt",))
+        for item in items_of(cases, range(len(cases)), settings):
+            yield Proof(item, item.spec["case"].expected_text)
+
+
+def items_of(cases: CaseSet, order: Sequence[int], settings: Shaping) -> Iterator[Item]:
+    """Case by case: all modes and repetitions of one together, so that the modes meet the same conditions."""
+    for number in order:
+        case = cases[number]
+        for repetition in range(settings.repeats):
+            for mode in settings.modes:
+                spec: dict[str, Any] = {"case": case, "mode": mode, "words": case.words, "number": number}
+                yield Item(
+                    id=f"{case.id} {mode}",
+                    content_hash=content_hash([case.hash, mode]),
+                    spec={**spec, "group": mode},
+                    repetition=repetition,
+                )
+
+
+def format_of(mode: str, case: Case) -> Mapping[str, Json] | None:
+    """What the request says about the answer's form."""
+    if mode == "prompt":
+        return None
+    if mode == "json_object":
+        return {"type": "json_object"}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": case.safe_name, "schema": case.schema, "strict": True},
+    }
+
+
+def nothing() -> dict[str, Json]:
+    """The flags of an answer in which no JSON was found."""
+    return {**dict.fromkeys(FLAGS, False), "field_accuracy": 0.0}
+
+
+def graded(right: bool, score: float, details: Mapping[str, Json], reasons: Sequence[str]) -> Grade:
+    """correct: valid and every field right; partial: valid and some; wrong: not valid, or no field right."""
+    outcome: Outcome = "correct" if right else "partial" if score > 0 else "wrong"
+    return Grade(
+        outcome=outcome,
+        score=1.0 if right else score,
+        rule=details["rung"],
+        reasons=tuple(reasons),
+        details=details,
+    )
+
+
+def without_value(exchange: Exchange, reading: Reading, cut: bool) -> Grade:
+    """An answer without a whole JSON value: cut off, a refusal, or words."""
+    details = {**nothing(), "answered": not cut, "repaired": reading.repaired}
+    if cut:
+        return Grade(outcome="truncated", score=0.0, rule="cut", reasons=("cut inside",), details=details)
+    if looks_refused(exchange.text):
+        return Grade(outcome="refused", score=0.0, rule="refusal", details=details)
+    return Grade(outcome="unparsed", score=0.0, rule="no_json", reasons=(reading.why,), details=details)

@@ -1,0 +1,153 @@
+"""The cases: the shipped ones, or a folder of a user's own schemas.
+
+A case is a schema, the words that ask for a value, and the right value where there is one. Reading is strict:
+a broken schema, a remote reference or an id that occurs twice is an error that names file and place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Json, content_hash
+from tiltyard.suites.structured.extract import parsed
+from tiltyard.suites.structured.judge import BadSchemaError, judge_of
+
+SHIPPED = "cases.json"
+LARGEST = 5_000_000  # bytes of a schema file
+RULE = re.compile(r"any|text|set|within:\d+(?:\.\d+)?")
+WITH_SCHEMA = "{prompt}\n\nAnswer with one JSON value that fits this JSON Schema, and nothing else:\n{schema}"
+BARE = "Make up one example that fits the JSON Schema below."
+
+
+class RawCase(msgspec.Struct, forbid_unknown_fields=True):
+    """A case as it is written in a file."""
+
+    id: str
+    schema: Json
+    prompt: str
+    expected: Json = msgspec.UNSET
+    level: int = 1
+    compare: dict[str, str] = {}
+
+
+class Case:
+    """One thing to ask for. `kinds`: the types that the schema allows at the root; empty: any."""
+
+    def __init__(self, raw: RawCase) -> None:
+        self.id, self.schema, self.level, self.compare = raw.id, raw.schema, raw.level, raw.compare
+        self.expected = raw.expected
+        self.graded = raw.expected is not msgspec.UNSET
+        text = json.dumps(raw.schema, ensure_ascii=False)
+        self.words = WITH_SCHEMA.replace("{prompt}", raw.prompt).replace("{schema}", text)
+        self.hash = content_hash(
+            [raw.schema, raw.prompt, self.expected if self.graded else None, raw.compare]
+        )
+        kind = raw.schema.get("type") if isinstance(raw.schema, Mapping) else None
+        self.kinds = frozenset([kind] if isinstance(kind, str) else kind or ())
+
+    @cached_property
+    def safe_name(self) -> str:
+        """The id as servers take it in a request."""
+        return re.sub(r"[^A-Za-z0-9_-]", "_", self.id)[:60] or "case"
+
+    @property
+    def expected_text(self) -> str:
+        return json.dumps(self.expected, ensure_ascii=False)
+
+
+CaseSet = Sequence[Case]
+
+
+def case_set(folder: str | None, level: str | None) -> CaseSet:
+    """The cases of a folder, or the shipped ones; of some levels only. Raises UsageError."""
+    cases = shipped() if folder is None else from_folder(Path(folder))
+    if level is not None:
+        low, high = levels(level)
+        cases = tuple(case for case in cases if low <= case.level <= high)
+        if not cases:
+            raise UsageError(f"no case is of level {level}", "levels are 1 (easy) to 5")
+    return cases
+
+
+def set_hash(cases: CaseSet) -> str:
+    """What is asked, as one hash."""
+    return content_hash([[case.id, case.hash] for case in cases])
+
+
+def levels(text: str) -> tuple[int, int]:
+    """`3` or `1-3`; raises UsageError."""
+    found = re.fullmatch(r"([1-5])(?:-([1-5]))?", text.strip())
+    if found is None:
+        raise UsageError(f"--level {text} is no level", "1 (easy) to 5, or a range such as 1-3")
+    return int(found[1]), int(found[2] or found[1])
+
+
+@lru_cache(maxsize=1)
+def shipped() -> CaseSet:
+    """The shipped cases, checked."""
+    source = files("tiltyard.suites.structured").joinpath("data", SHIPPED)
+    raw = msgspec.json.decode(source.read_bytes(), type=list[RawCase])
+    return checked([(SHIPPED, case) for case in raw])
+
+
+def from_folder(folder: Path) -> CaseSet:
+    """Every *.json file of a folder: a case, or a bare schema. Raises UsageError with file and place."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", "give the folder that holds your *.json schemas")
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise UsageError(f"no *.json file in {folder}", "put a schema or a case into it: docs/json.md")
+    return checked([(str(path), read_file(path)) for path in paths])
+
+
+def read_file(path: Path) -> RawCase:
+    """One file of a user's."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise UsageError(f"{path} has {size} bytes", f"schemas of up to {LARGEST} bytes are read")
+        value = parsed(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", "write it as JSON in UTF-8") from None
+    if not isinstance(value, Mapping | bool):
+        raise UsageError(f"{path} holds no JSON object", "a schema, or a case: docs/json.md")
+    if not isinstance(value, Mapping) or not ("schema" in value and "prompt" in value):
+        return RawCase(id=path.stem, schema=value, prompt=BARE)
+    try:
+        return msgspec.convert({"id": path.stem, **value}, RawCase)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path}: {error}", "docs/json.md has the form of a case") from None
+
+
+def checked(found: Sequence[tuple[str, RawCase]]) -> CaseSet:
+    """Cases out of what files hold; raises UsageError for what does not hold."""
+    cases: dict[str, Case] = {}
+    for place, raw in found:
+        where = f"{place}: case {raw.id}" if place == SHIPPED else place
+        try:
+            judge = judge_of(raw.schema)
+        except BadSchemaError as error:
+            raise UsageError(f"{where}: the schema does not hold: {error}", "mend it at that place") from None
+        if raw.id in cases:
+            raise UsageError(f"{where}: the id {raw.id!r} occurs twice", "ids must be unique")
+        for pattern, rule in raw.compare.items():
+            if RULE.fullmatch(rule) is None:
+                raise UsageError(
+                    f"{where}: no such comparison: {pattern}: {rule}", "any, text, set, within:0.01"
+                )
+        case = Case(raw)
+        if case.graded and not (verdict := judge.judge(raw.expected)).formats:
+            raise UsageError(
+                f"{where}: the expected value does not fit its schema: {'; '.join(verdict.errors)}",
+                "correct one of them",
+            )
+        cases[raw.id] = case
+    return tuple(cases.values())

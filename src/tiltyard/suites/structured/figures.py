@@ -1,0 +1,109 @@
+"""The json suite's own part of a summary: the ladder as rates, each mode, and what the modes differ in.
+
+Every rate is over all answers that got a verdict: errors and what a server refuses are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+
+import msgspec
+
+from tiltyard.records import Json
+from tiltyard.stats.bootstrap import bootstrap_mean
+from tiltyard.stats.contrast import log_ratio
+from tiltyard.stats.paired import compare_scores
+from tiltyard.suites.scoring import flag_rate, scored
+from tiltyard.suites.tally import Tally
+
+LADDER = {
+    "answered": "answered",
+    "strict": "strict_json",
+    "extracted": "extracted_json",
+    "repaired": "repaired_json",
+    "schema_valid": "schema_valid",
+    "format_valid": "schema_and_formats_valid",
+    "exact": "all_fields_exact",
+}
+
+
+def rates(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
+    """The ladder of some attempts, and the mean accuracy of their fields."""
+    found: dict[str, Json] = {name: flag_rate(tally, flag, chosen) for flag, name in LADDER.items()}
+    values = column(tally, "field_accuracy", chosen)
+    interval = bootstrap_mean(list(values.values()), clusters=[tally.items[place] for place in values])
+    found["field_accuracy"] = {
+        "value": math.fsum(values.values()) / len(values) if values else None,
+        "ci95": None if interval is None else [interval.low, interval.high],
+        "n": len(values),
+    }
+    return found
+
+
+def column(tally: Tally, flag: str, chosen: Sequence[int]) -> dict[int, float]:
+    """A flag's values by attempt; those that have none are left out."""
+    values = tally.flags.get(flag)
+    if values is None:
+        return {}
+    return {place: values[place] for place in chosen if not math.isnan(values[place])}
+
+
+def places_of(tally: Tally, mode: str) -> list[int]:
+    number = tally.group_names.get(mode)
+    return [] if number is None else [p for p in range(tally.total) if tally.groups[p] == number]
+
+
+def by_mode(tally: Tally, modes: Sequence[str]) -> dict[str, Json]:
+    """Score and ladder of each mode, and how long an answer took."""
+    found: dict[str, Json] = {}
+    for mode in modes:
+        places = places_of(tally, mode)
+        waits = [tally.speeds["e2e_ms"][p] for p in places if not math.isnan(tally.speeds["e2e_ms"][p])]
+        mean = math.fsum(waits) / len(waits) if waits else None
+        found[mode] = {**scored(tally, places), "rates": rates(tally, places), "mean_e2e_ms": mean}
+    return found
+
+
+def differences(tally: Tally, modes: Sequence[str]) -> dict[str, Json] | None:
+    """What the schema changes: `json_schema` less `prompt`, item by item, in validity and fields; the ratio
+    for time. Null where the run has not both.
+    """
+    if not {"prompt", "json_schema"} <= set(modes):
+        return None
+    found: dict[str, Json] = {}
+    both = ("prompt", "json_schema")
+    for flag in ("schema_valid", "field_accuracy"):
+        plain, bound = (by_item(tally, column(tally, flag, places_of(tally, mode))) for mode in both)
+        found[flag] = paired(plain, bound)
+    waits = {mode: by_item(tally, times_of(tally, mode)) for mode in both}
+    ratio = log_ratio({"all": waits["prompt"]}, {"all": waits["json_schema"]})
+    found["e2e_ratio"] = None if ratio is None else msgspec.to_builtins(ratio)
+    return found
+
+
+def times_of(tally: Tally, mode: str) -> dict[int, float]:
+    values = tally.speeds["e2e_ms"]
+    return {place: values[place] for place in places_of(tally, mode) if not math.isnan(values[place])}
+
+
+def by_item(tally: Tally, values: Mapping[int, float]) -> dict[Hashable, float]:
+    """Means over the attempts of each item."""
+    sums: dict[int, list[float]] = {}
+    for place, value in values.items():
+        sums.setdefault(tally.items[place], []).append(value)
+    return {item: math.fsum(found) / len(found) for item, found in sums.items()}
+
+
+def paired(plain: Mapping[Hashable, float], bound: Mapping[Hashable, float]) -> Json:
+    """The paired difference over the items that both modes have."""
+    both = [item for item in plain if item in bound]
+    found = compare_scores([plain[item] for item in both], [bound[item] for item in both])
+    if found is None:
+        return None
+    return {
+        "difference": found.difference,
+        "ci95": None if found.low is None else [found.low, found.high],
+        "p_value": found.p_value,
+        "pairs": found.pairs,
+    }

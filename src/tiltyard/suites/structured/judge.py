@@ -1,0 +1,93 @@
+"""Is a value valid under a schema? By `jsonschema-rs`, in the schema's own draft, with and without formats.
+
+References to anywhere outside of the schema are refused when it is read, and never fetched. A judge is
+compiled once and used for every answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from tiltyard.records import Json
+
+ERRORS = 3  # named for each answer
+DRAFTS = {"draft-03": "draft 3", "draft-02": "draft 2", "draft-01": "draft 1"}  # nobody judges by these
+
+
+class Verdict(NamedTuple):
+    shape: bool  # valid, formats left out
+    formats: bool  # valid, formats too
+    errors: tuple[str, ...] = ()
+
+
+class Judge(NamedTuple):
+    """Two validators of one schema."""
+
+    plain: Any
+    strict: Any
+
+    def judge(self, value: Json) -> Verdict:
+        """Never raises: what a validator cannot take is not valid."""
+        try:
+            if self.strict.is_valid(value):
+                return Verdict(True, True)
+            return Verdict(self.plain.is_valid(value), False, self.errors_of(value))
+        except (ValueError, RecursionError, OverflowError) as error:
+            return Verdict(False, False, (str(error)[:200],))
+
+    def errors_of(self, value: Json) -> tuple[str, ...]:
+        found = []
+        for error in self.strict.iter_errors(value):
+            place = "/".join(map(str, error.instance_path))
+            found.append(f"/{place}: {error.message}"[:200])
+            if len(found) == ERRORS:
+                break
+        return tuple(found)
+
+
+class BadSchemaError(ValueError):
+    """`str` is what is wrong, with the place in the schema."""
+
+
+def judge_of(schema: Json) -> Judge:
+    """Compile a schema. Raises BadSchemaError with the place of what is wrong."""
+    import jsonschema_rs
+
+    if not isinstance(schema, dict | bool):
+        raise BadSchemaError("a schema is an object, or true or false")
+    for place, reference in references(schema):
+        if not reference.startswith("#"):
+            raise BadSchemaError(
+                f"{place}: a reference to {reference[:80]!r}, which is not in the schema itself"
+            )
+    draft = str(schema.get("$schema", "")) if isinstance(schema, Mapping) else ""
+    for name, words in DRAFTS.items():
+        if name in draft:
+            raise BadSchemaError(f"/$schema: {words} is too old; draft 4 to 2020-12 can be judged")
+    try:
+        return Judge(
+            jsonschema_rs.validator_for(schema, validate_formats=False, offline=True),
+            jsonschema_rs.validator_for(schema, validate_formats=True, offline=True),
+        )
+    except jsonschema_rs.ValidationError as error:
+        place = "/".join(map(str, error.instance_path))
+        raise BadSchemaError(f"/{place}: {error.message}"[:300]) from None
+    except (jsonschema_rs.ReferencingError, ValueError, RecursionError) as error:
+        raise BadSchemaError(str(error).splitlines()[0][:300]) from None
+
+
+def references(schema: Json) -> Iterator[tuple[str, str]]:
+    """Every `$ref` and its place, wherever a schema may hold one; values of `const` and `enum` are data."""
+    stack: list[tuple[str, Any]] = [("", schema)]
+    while stack:
+        place, value = stack.pop()
+        if isinstance(value, Mapping):
+            for key, entry in value.items():
+                here = f"{place}/{key}"
+                if key in ("$ref", "$dynamicRef", "$recursiveRef") and isinstance(entry, str):
+                    yield here, entry
+                elif key not in ("const", "enum", "default", "examples"):
+                    stack.append((here, entry))
+        elif isinstance(value, list):
+            stack.extend((f"{place}/{number}", entry) for number, entry in enumerate(value))
