@@ -82,6 +82,13 @@ def test_a_guess_is_marked_and_a_count_is_not(dialect: str) -> None:
     assert cases(dialect)["role"].said.rate_source == "client"
 
 
+@pytest.mark.parametrize("dialect", ["openai", "sglang", "mlx"])
+def test_the_opening_of_a_tool_call_is_a_guess_and_says_so(dialect: str) -> None:
+    said = cases(dialect)["tool_only"].said
+    assert said.rate_source == "client-chunked"
+    assert said.rate_bias == pytest.approx(1 / 9)
+
+
 @pytest.mark.parametrize("dialect", sorted(CLIENTS))
 def test_a_late_finish_is_the_tail(dialect: str) -> None:
     said = cases(dialect)["tail"].said
@@ -98,5 +105,6 @@ def test_headers_say_nothing_about_tokens(dialect: str) -> None:
     early, late = cases(dialect)["role"], cases(dialect)["late_headers"]
     assert early.said.ttfb_ms is not None
     assert late.said.ttfb_ms is not None
+    assert early.truth.first_ms is not None
     assert early.said.ttfb_ms <= early.truth.first_ms + EXACT[early.exchange.timeline.clock]
     assert late.said.ttfb_ms == pytest.approx(late.truth.first_ms, abs=EXACT[late.exchange.timeline.clock])

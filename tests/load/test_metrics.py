@@ -197,6 +197,33 @@ def test_a_time_that_the_clock_cannot_tell_gives_no_rate(clock: str, shortest: f
         assert "too short for this clock" in why_no_rate(exchange)
 
 
+def opened_by_a_call(fragments: int) -> list[tuple[float, str, str]]:
+    return [(300.0, "t", "get_weather"), *steady(fragments, first=340, kind="t", text='"a"')]
+
+
+def test_the_opening_of_a_tool_call_holds_tokens_that_nothing_shows() -> None:
+    m = measure(make_exchange(opened_by_a_call(9), usage=usage(11)))  # two of them in the opening
+    assert m.decode_tps == pytest.approx(25.0)
+    assert m.rate_source == "client-chunked"
+    assert m.rate_bias == pytest.approx(10 / 9 - 1)
+
+
+def test_no_rate_where_the_opening_may_hold_anything() -> None:
+    exchange = make_exchange(opened_by_a_call(9), usage=usage(40))
+    assert (measure(exchange).decode_tps, measure(exchange).rate_bias) == (None, None)
+    assert why_no_rate(exchange) == "nothing tells how many tokens the opening of the tool call held"
+    native = ServerTimings(source="llamacpp", decode_tokens=40, decode_ms=400.0)
+    m = measure(replace(exchange, timings=native))
+    assert (m.decode_tps, m.rate_source) == (100.0, "server")
+    counted = make_exchange(opened_by_a_call(9), usage=usage(40), tokens=(31, *[1] * 9))
+    assert measure(counted).decode_tps == pytest.approx(25.0)
+
+
+def test_tokens_of_a_call_after_text_lie_within_the_time_of_the_rate() -> None:
+    m = measure(make_exchange([*steady(20), (1140.0, "t", "get_weather")], usage=usage(22)))
+    assert m.decode_tps == pytest.approx(25.0, rel=0.01)
+
+
 def test_a_servers_claim_over_no_time_is_no_rate() -> None:
     """A simulator without delays says 128 tokens in a nanosecond."""
     claims = ServerTimings(

@@ -140,8 +140,9 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
 
     N: output tokens. n_first: tokens of the first chunk (`first_chunk_tokens`). `client` when n_first is
     known; when it is a guess the server's own rate is taken if it gave one (`server`), else the guess with
-    its bias (`client-chunked`). None when everything arrived within the clock's resolution (`SHORTEST_NS`) or
-    nothing counted the tokens, unless the server did; `why_no_rate` says which.
+    its bias (`client-chunked`). None when everything arrived within the clock's resolution (`SHORTEST_NS`),
+    nothing counted the tokens, or too many of them may hide in the opening of a tool call, unless the server
+    gave a rate; `why_no_rate` says which.
     """
     server = server_decode_tps(exchange.timings)
     if payload is None or tokens == 1:  # one token has no rate, whatever a server divides
@@ -170,6 +171,10 @@ def why_no_rate(exchange: Exchange) -> str:
     shortest = SHORTEST_NS[exchange.timeline.clock] / MS
     if payload.chunks < 2:
         return "the whole answer arrived at once"
+    window = exchange.events.t_ns[payload.last] - exchange.events.t_ns[payload.first]
+    long_enough = window >= SHORTEST_NS[exchange.timeline.clock]
+    if long_enough and first_chunk_tokens(exchange.events, payload, tokens).after <= 0:
+        return "nothing tells how many tokens the opening of the tool call held"
     return f"the whole answer arrived within {shortest:g} ms: too short for this clock"
 
 

@@ -17,6 +17,7 @@ PAYLOAD = "crtf"
 VISIBLE = "ctf"  # all but reasoning
 NEARLY_ONE = 1.02  # tokens per chunk up to which chunks count as tokens
 LIKE_THE_OTHERS = 0.5  # a first chunk within 50 % of the mean in characters counts as a mean one
+OPENING = 0.25  # how much of an answer may hide in the opening of a tool call before its rate is unknown
 
 
 class Payload(NamedTuple):
@@ -72,7 +73,8 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
 
     1. the server's counts of the events that arrived at the first instant;
     2. as many payload events as tokens (within 2 %): one token each;
-    3. a guess from the chunks: N / chunks where the first holds about as many characters as the others, else
+    3. an answer that begins with a tool call: see `_after_an_opening`;
+    4. a guess from the chunks: N / chunks where the first holds about as many characters as the others, else
        N in proportion to its characters (speculative decoding starts with a single token). The bias then is
        the larger relative error of the rate when the first chunk really held one token, or twice the guess.
     """
@@ -87,6 +89,8 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
         first = sum(k in PAYLOAD for k in events.kinds[payload.first : end])
         uncertain = max(n - payload.events, 0)
         return FirstChunk(first, n - first, False, uncertain / (n - 1) if uncertain and n > 1 else None)
+    if events.kinds[payload.first] == "t":
+        return _after_an_opening(payload, sum(k in PAYLOAD for k in events.kinds[payload.first : end]), n)
     guess = n / payload.chunks
     total = sum(map(len, events.texts[payload.first : payload.last + 1]))
     if total:
@@ -96,6 +100,21 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
     after = n - guess
     bias = max(abs(after / (n - 1) - 1), after / (n - 2 * guess) - 1 if n > 2 * guess else 1.0)
     return FirstChunk(guess, after, True, bias)
+
+
+def _after_an_opening(payload: Payload, opening: int, n: int) -> FirstChunk:
+    """A tool call opens with marks and a name that a server keeps back until it knows what they are, so its
+    first event holds tokens which no text shows; its characters tell nothing.
+
+    The arguments after it come a token at a time, so `after` is the number of later payload events. The bias
+    is that of the rate if the opening held one token only; beyond `OPENING` nobody can tell what the events
+    held, and `after` is 0: there is no rate.
+    """
+    after = payload.events - opening
+    bias = (n - 1) / after - 1 if after else 1.0
+    if bias > OPENING:
+        return FirstChunk(n, 0, True, None)
+    return FirstChunk(n - after, after, True, bias)
 
 
 def _counted_first(events: Events, payload: Payload, end: int) -> FirstChunk | None:
