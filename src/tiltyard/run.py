@@ -78,7 +78,7 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
             except ServerError as error:
                 failures.append(error)
         following = plan.jobs[number + 1] if number + 1 < len(plan.jobs) else job
-        if plan.preflight and following.model.name != job.model.name and "unload" in job.server.can:
+        if plan.preflight and whose(following) != whose(job) and "unload" in job.server.can:
             with suppress(ServerError):  # the next run notes who is still there
                 await job.server.unload(job.model.name)  # one resident at a time
     if failures:
@@ -91,13 +91,7 @@ async def run_job(
 ) -> Mapping[str, Json]:
     """One run from its first request, or from where it was left, to its summary."""
     store, tell = ends
-    bench = Bench(
-        server=job.server,
-        model=job.model,
-        settings=job.settings,
-        calibration=claim.run.calibration,
-        opponent=store.scores(job.settings["against"]) if job.settings.get("against") else None,
-    )
+    bench = bench_of(job, claim, store)
     teller = Teller(tell, {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name})
     watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
     results: list[StageResult] = []
@@ -110,6 +104,9 @@ async def run_job(
                 ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say)
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load
+                if ready.model is not None:
+                    bench = replace(bench, model=ready.model)
+                    store.seen(claim.run.id, ready.model)
             if plan.baseline_s:
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
@@ -145,6 +142,23 @@ async def run_job(
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
+
+
+def whose(job: Job) -> tuple[str, str]:
+    """Which memory the job's model is in, and which model: another server's copy is another one."""
+    return job.server.info.url, job.model.name
+
+
+def bench_of(job: Job, claim: Claim, store: Store) -> Bench:
+    """What the suite may use."""
+    against = job.settings.get("against")
+    return Bench(
+        server=job.server,
+        model=job.model,
+        settings=job.settings,
+        calibration=claim.run.calibration,
+        opponent=store.scores(against) if against else None,
+    )
 
 
 def with_opponent(job: Job, store: Store) -> Job:
