@@ -85,6 +85,7 @@ def test_the_same_command_shows_the_same_run_and_fresh_measures_again(tiltyard: 
     assert fresh["run_id"] != first["run_id"]
 
 
+@pytest.mark.slow
 def test_a_name_without_a_digest_is_another_model_at_another_address(tiltyard: Tiltyard, sim: str) -> None:
     models = (SimModel(name="fast", ttft_ms=60.0, token_ms=2.0, loaded=True),)
     more = ("--requests", "4", "--output-tokens", "3", "--json")
@@ -105,6 +106,7 @@ def test_quick_measures_and_explains_itself(tiltyard: Tiltyard, sim: str) -> Non
     assert "pp512 + tg128" in done.err
 
 
+@pytest.mark.slow
 def test_several_models_make_several_runs_and_one_board(tiltyard: Tiltyard, sim: str) -> None:
     done = tiltyard(
         "run", "speed", "--server", sim, "--all", "--requests", "3", "--output-tokens", "8", "--json"
@@ -116,6 +118,7 @@ def test_several_models_make_several_runs_and_one_board(tiltyard: Tiltyard, sim:
     assert [row["model"] for row in board["rows"]] == ["fast", "slow"]
 
 
+@pytest.mark.slow
 def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard) -> None:
     models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
     config = SimConfig(models=models, dialects=("openai",), faults=("busy_503@/2",))
@@ -147,6 +150,7 @@ def wait_for_progress(process: subprocess.Popen[bytes]) -> None:
             return
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_interrupting_ends_soon_keeps_everything_and_the_same_command_goes_on(
     tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
@@ -185,6 +189,7 @@ def test_interrupting_the_baseline_ends_soon(sim: str, clean_env: dict[str, str]
     assert (last["event"], last["state"], last["requests"]["total"]) == ("summary", "interrupted", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_a_soak_that_was_interrupted_runs_what_is_left(
     tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path

@@ -51,6 +51,7 @@ def test_equal_and_precise_is_the_same_equal_and_noisy_is_unclear():
     assert more_needed(noisy) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("match", [True, False])
 def test_false_claims_stay_below_five_percent_over_five_metrics(match):
     """2,000 comparisons of a run with its equal, five metrics each: how often is any called different?"""

@@ -93,6 +93,7 @@ def test_a_clear_difference_is_decided_and_a_tie_is_not() -> None:
     assert tie.p_value() == 1.0
 
 
+@pytest.mark.slow
 def test_after_stopping_at_will_intervals_still_hold() -> None:
     """The worst stopping rule of all: stop at the first moment that shuts out the truth, if there is one."""
     rng = np.random.default_rng(1)
@@ -117,6 +118,7 @@ def test_partial_scores_are_covered_too() -> None:
     assert missed <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("discordant", [0.1, 0.5])
 def test_a_true_tie_is_seldom_called_a_difference(discordant: float) -> None:
     rng = np.random.default_rng(3)
@@ -131,6 +133,7 @@ def test_a_true_tie_is_seldom_called_a_difference(discordant: float) -> None:
         assert log_evidence(gains[row, -1], losses[row, -1]) == pytest.approx(evidence[row, -1], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_ties_of_partial_scores_too() -> None:
     """Differences of skewed sizes whose mean is 0: seldom a large loss, often a small gain."""
     rng = np.random.default_rng(4)

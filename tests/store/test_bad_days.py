@@ -96,6 +96,7 @@ def test_killed_at_twenty_random_moments_nothing_acknowledged_is_lost(tmp_path: 
         assert store.claim(make_run("r2", fingerprint="fr1")).session == 21
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite3"
     with writing_process(path, "r1", 600) as one, writing_process(path, "r2", 600) as two:
@@ -296,6 +297,7 @@ def overwrite(path: Path, start: int, data: bytes) -> None:
         file.write(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["header", "first page", "middle", "end cut off"])
 def test_a_damaged_store_says_so_keeps_the_file_and_is_recovered(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "s.sqlite3"

@@ -101,6 +101,7 @@ def test_a_burst_without_a_rate_is_a_single_one() -> None:
     assert set(starts_of(ran)) == {0.0}
 
 
+@pytest.mark.slow
 def test_a_ramp_grows_over_its_seconds() -> None:
     settings = {"profile": "fixed", "rate": 10, "ramp_to": 50, "seconds": 1.0, "output_tokens": 4}
     ran = run_speed(settings)
@@ -146,6 +147,7 @@ def test_a_server_that_stalls_cannot_hide_behind_its_own_queue() -> None:
         assert a.measures.e2e_scheduled_ms >= a.measures.e2e_ms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix_cache", [True, False])
 @best_of()
 def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
@@ -169,6 +171,7 @@ def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     assert ran.summary["prompt"]["off_target"] == 0
 
 
+@pytest.mark.slow
 @best_of()
 def test_concurrency_finds_the_knee() -> None:
     model = replace(FAST, decode_tps=800, knee=4.0)
@@ -208,6 +211,7 @@ def test_serve_narrows_the_highest_rate_down() -> None:
     assert ran.summary["figures_from"] == f"{found['highest_rate']['rate']:g}/s"
 
 
+@pytest.mark.slow
 @best_of()
 def test_soak_tells_the_drift() -> None:
     ran = run_speed({"profile": "soak", "seconds": 1.0, "concurrency": 2, "output_tokens": 16})

@@ -120,6 +120,7 @@ def test_repetitions_at_temperature_zero_measure_the_noise(tmp_path: Path) -> No
     assert "0 % of the items flip" in str(repeats_line(found)).replace("0.0 %", "0 %")
 
 
+@pytest.mark.slow
 def test_decided_against_the_best_other_model_of_the_store(tmp_path: Path) -> None:
     """The first model runs to the end for want of an opponent; the second ends early, against the first."""
     models = (able(0.9, "good"), able(0.4, "poor"))
@@ -160,6 +161,7 @@ async def one(path: Path, url: str, name: str) -> dict[str, Any]:
         await server.close()
 
 
+@pytest.mark.slow
 def test_a_run_is_named_to_decide_against(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite3"
     with running(SimConfig(models=(able(0.9, "good"),), dialects=("openai",))) as sim:
