@@ -58,9 +58,15 @@ def graded_options(command: Command) -> Command:
 
 
 def split_options(options: dict[str, Any]) -> tuple[Common, dict[str, Json]]:
-    """What concerns every suite, and the settings of this one: those that were given."""
+    """What concerns every suite, and the settings of this one: those that were given.
+
+    Raises UsageError for a stop rule that is none, before anything is asked.
+    """
+    from tiltyard.suites.graded import Asking, read_asking
+
     common = Common(**{name: options.pop(name) for name in msgspec.structs.asdict(Common())})
     settings = {name: value for name, value in options.items() if value is not None}
     if common.context is not None:
         settings["context"] = common.context
+    read_asking({name: settings[name] for name in ("stop_when", "against") if name in settings}, Asking)
     return common, settings

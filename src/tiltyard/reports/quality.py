@@ -14,7 +14,7 @@ from tiltyard.reports.scores import ended_early, scores_in
 from tiltyard.reports.traits import fig, identity
 from tiltyard.reports.words import clean, milliseconds, percent, with_interval
 from tiltyard.stats.pairing import Scores
-from tiltyard.stats.ranks import Entrant, ranks
+from tiltyard.stats.ranks import Entrant, bits_at, ranks
 
 OUTCOMES = ("correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error")
 
@@ -104,8 +104,10 @@ def entrants(runs: Sequence[Run], scores: Sequence[Scores]) -> list[Entrant]:
     places = {key: place for place, key in enumerate(sorted({key for own in scores for key in own.keys}))}
     found = []
     for run, own in zip(runs, scores, strict=True):
-        asked = sum(1 << places[key] for key in own.keys)
-        right = sum(1 << places[key] for key, value in zip(own.keys, own.values, strict=True) if value == 1.0)
+        asked = bits_at([places[key] for key in own.keys])
+        right = bits_at(
+            [places[key] for key, value in zip(own.keys, own.values, strict=True) if value == 1.0]
+        )
         partial: list[float] | None = None
         if any(value not in (0.0, 1.0) for value in own.values):
             partial = [0.0] * len(places)

@@ -59,6 +59,14 @@ def ranks(entrants: Sequence[Entrant], level: float = 0.95) -> list[Rank]:
     return [Rank(1 + up, len(entrants) - down) for up, down in zip(above, below, strict=True)]
 
 
+def bits_at(places: Sequence[int]) -> int:
+    """A number with these bits set."""
+    row = bytearray((max(places) >> 3) + 1 if places else 0)
+    for place in places:
+        row[place >> 3] |= 1 << (place & 7)
+    return int.from_bytes(row, "little")
+
+
 class Moments(NamedTuple):
     """Of the differences of shared items, first less second."""
 

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tiltyard.stats.pairing import Scores
-from tiltyard.stats.ranks import Entrant, Rank, ranks
+from tiltyard.stats.pairing import Scores, unpacked_keys
+from tiltyard.stats.ranks import Entrant, Rank, bits_at, ranks
 from tiltyard.stats.student import normal_quantile
 
 MOST = 150  # rows ranked in one table: pairs grow with the square
@@ -65,17 +65,10 @@ def _places(
     keys = {}
     for name in sets:
         (blob,) = db.execute("SELECT keys FROM item_sets WHERE hash = ?", (name,)).fetchone()
-        keys[name] = Scores.unpacked(blob, b"b").keys
+        keys[name] = unpacked_keys(blob)
     everything = {key: place for place, key in enumerate(sorted(set().union(*keys.values())))}
     places = {name: [everything[key] for key in own] for name, own in keys.items()}
-    return dict(places), {name: _bits(own, len(everything)) for name, own in places.items()}
-
-
-def _bits(places: Sequence[int], size: int) -> int:
-    row = bytearray(size // 8 + 1)
-    for place in places:
-        row[place >> 3] |= 1 << (place & 7)
-    return int.from_bytes(row, "little")
+    return dict(places), {name: bits_at(own) for name, own in places.items()}
 
 
 def _filled(
@@ -88,7 +81,7 @@ def _filled(
     if own.body[:1] == b"b":
         assert where is not None
         right = [place for place, value in zip(where, values, strict=True) if value]
-        return entrant._replace(asked=asked, right=_bits(right, asked.bit_length()))
+        return entrant._replace(asked=asked, right=bits_at(right))
     if where is None:
         return entrant._replace(asked=asked, partial=values)
     spread = [0.0] * asked.bit_length()

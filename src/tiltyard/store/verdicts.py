@@ -45,14 +45,13 @@ def put_verdicts(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Jso
     """
     db.execute("DELETE FROM verdicts WHERE run_key = ?", (run_key,))
     stages = summary.get("scored_stages")
-    found = [
+    scores = Scores.of(
         (item_key(stage, item_id, item_hash), score)
         for stage, item_id, item_hash, score, *_ in db.execute(_GRADED, (run_key,))
         if stages is None or stage in stages
-    ]
-    if not found:
+    )
+    if not len(scores):
         return
-    scores = Scores.of(found)
     keys, body = scores.packed()
     items = scores.items_hash()
     db.execute("INSERT OR IGNORE INTO item_sets VALUES (?, ?)", (items, keys))
