@@ -51,7 +51,7 @@ bench-peers: .venv/.ready
 
 audit: .venv/.ready
 	$(UV) export --frozen --all-extras --no-emit-project --quiet --output-file .venv/requirements.txt
-	$(UV) tool run pip-audit --requirement .venv/requirements.txt
+	$(UV) tool run pip-audit --strict --progress-spinner off --requirement .venv/requirements.txt
 
 clean:
 	rm -rf .venv .uv build dist demo .mypy_cache .ruff_cache .pytest_cache

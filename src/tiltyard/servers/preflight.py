@@ -38,6 +38,7 @@ class Ready(Record, frozen=True):
 
     notes: tuple[str, ...] = ()
     load: Mapping[str, Json] | None = None  # the cold start; None where the server has no way to unload
+    model: Model | None = None  # as it is in memory after the cold start: context, GPU memory
 
 
 async def prepare(
@@ -54,6 +55,7 @@ async def prepare(
         return Ready(notes=notes)
     return Ready(
         notes=notes,
+        model=await server.describe(model.name),
         load={"load_ms": loading.load_ms, "source": loading.source, "cold": not loading.was_loaded},
     )
 

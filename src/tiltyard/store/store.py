@@ -230,6 +230,14 @@ class Store:
             found = (cursor.lastrowid,)
         return int(found[0])
 
+    def seen(self, run_id: str, model: Model) -> None:
+        """The run's model as it was in memory when it was measured; what was planned is forgotten."""
+        with self.writing() as db:
+            db.execute(
+                "UPDATE runs SET model_id = ? WHERE key = ?",
+                (self._identity(db, "models", model), self._key(db, run_id)),
+            )
+
     def finish(
         self,
         run_id: str,

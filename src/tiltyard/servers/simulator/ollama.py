@@ -184,8 +184,10 @@ def chat(site: Site, request: Request) -> Reply | None:
     engine.expires = time.time() + seconds
     generate = request.path == "/api/generate"
     if not (payload.get("prompt") if generate else payload.get("messages")):
-        _load(site, request, engine, seconds)
-        return None
+        wrong = _set_context(site, engine, payload)
+        if wrong is None:
+            _load(site, request, engine, seconds)
+        return wrong
     refusal = _incapable(site, model, payload)
     if refusal is not None:
         return refusal
@@ -206,17 +208,31 @@ def _incapable(site: Site, model: SimModel, payload: Mapping[str, Any]) -> Reply
     return None
 
 
-def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults) -> Ask | Reply:
-    engine = site.engine(model)
+def _options(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     options = payload.get("options")
-    options = options if isinstance(options, Mapping) else {}
+    return options if isinstance(options, Mapping) else {}
+
+
+def _set_context(site: Site, engine: Engine, payload: Mapping[str, Any]) -> Reply | None:
+    """Take over `num_ctx`; a changed one reloads the model. An option of a wrong type is refused."""
+    options = _options(payload)
     for name in ("num_ctx", "num_predict", "seed"):
         if name in options and whole(options[name]) is None:
             return error(site, "bad_request", f'option "{name}" must be of type integer')
     context = whole(options.get("num_ctx")) or engine.context
     if context != engine.context and engine.resident:
-        site.put_out(engine)  # a changed runner option reloads the model
+        site.put_out(engine)
     engine.context = context
+    return None
+
+
+def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults) -> Ask | Reply:
+    engine = site.engine(model)
+    wrong = _set_context(site, engine, payload)
+    if wrong is not None:
+        return wrong
+    context = engine.context
+    options = _options(payload)
     messages = payload.get("messages")
     tools = payload.get("tools") or []
     if isinstance(messages, list):

@@ -1,0 +1,87 @@
+"""Which models are in memory while others are measured, and what a run says about the one that was."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Finished
+from tiltyard.run import Job, Plan, execute
+from tiltyard.servers.connect import connect
+from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
+from tiltyard.store.store import Store
+
+Tiltyard = Callable[..., Finished]
+SHORT = ("--requests", "2", "--output-tokens", "4", "--json")
+
+
+@pytest.fixture
+def sim() -> Iterator[Running]:
+    models = (SimModel(name="one:1b"), SimModel(name="two:2b"))
+    with running(SimConfig(models=models, dialects=("ollama", "lmstudio"), speedup=200.0)) as simulator:
+        yield simulator
+
+
+def in_memory(sim: Running) -> list[str]:
+    with urllib.request.urlopen(sim.url("ollama") + "/api/ps") as page:
+        return [item["name"] for item in json.load(page)["models"]]
+
+
+def stored(home: Path) -> list[tuple[str, int | None, int | None]]:
+    with sqlite3.connect(home / "tiltyard.sqlite3") as db:
+        found = db.execute(
+            "SELECT name, context_loaded, loaded FROM runs JOIN models ON models.id = model_id "
+            "ORDER BY runs.key"
+        ).fetchall()
+    return [tuple(row) for row in found]
+
+
+def test_a_run_holds_the_context_that_ran_and_only_the_last_model_stays(
+    tiltyard: Tiltyard, sim: Running, home: Path
+) -> None:
+    done = tiltyard("run", "speed", "--server", sim.url("ollama"), "--all", *SHORT)
+    assert done.code == 0, done.err
+    assert stored(home) == [("one:1b", 4096, 1), ("two:2b", 4096, 1)]  # neither was in memory when planned
+    assert in_memory(sim) == ["two:2b"]
+
+
+def test_a_context_that_was_asked_for_is_the_one_stored(tiltyard: Tiltyard, sim: Running, home: Path) -> None:
+    url = sim.url("lmstudio")
+    done = tiltyard("run", "speed", "--server", url, "--model", "one:1b", "--context", "2048", *SHORT)
+    assert done.code == 0, done.err
+    assert stored(home) == [("one:1b", 2048, 1)]
+
+
+def test_the_same_name_on_another_server_is_another_model_in_memory(tmp_path: Path) -> None:
+    """Each of the two sites has a memory of its own."""
+    model = (SimModel(name="same:1b"),)
+    with (
+        running(SimConfig(models=model, dialects=("ollama",), speedup=200.0)) as first,
+        running(SimConfig(models=model, dialects=("ollama",), speedup=200.0)) as second,
+    ):
+
+        async def both() -> None:
+            servers = [await connect(each.url("ollama"), "ollama", None) for each in (first, second)]
+            settings = {"profile": "quick", "requests": 2, "output_tokens": 4}
+            jobs = [
+                Job(server=server, model=await server.describe("same:1b"), suite="speed", settings=settings)
+                for server in servers
+            ]
+            store = Store(tmp_path / "s.sqlite3")
+            try:
+                plan = Plan(jobs=jobs, command="tiltyard run speed", fresh=True)
+                await execute(plan, store, lambda event: None)
+            finally:
+                store.close()
+                for server in servers:
+                    await server.close()
+
+        asyncio.run(both())
+        assert in_memory(first) == []
+        assert in_memory(second) == ["same:1b"]
