@@ -196,9 +196,10 @@ class Ollama:
 
 def chat_payload(request: Request, context: int) -> dict[str, Any]:
     """The body of POST /api/chat. `think` is always there: left out, it would mean yes."""
+    names = {call.id: call.name for message in request.messages for call in message.tool_calls if call.id}
     payload: dict[str, Any] = {
         "model": request.model,
-        "messages": [message_of(each) for each in request.messages],
+        "messages": [message_of(each, names) for each in request.messages],
         "stream": True,
         "think": False if request.think is None else request.think,
         "truncate": False,  # a prompt that does not fit is refused, not cut in silence
@@ -230,7 +231,8 @@ def options_of(request: Request, context: int) -> dict[str, Any]:
     return options
 
 
-def message_of(message: Message) -> dict[str, Any]:
+def message_of(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
+    """One message in Ollama's shape; a result names its tool, which templates use instead of the call's id."""
     out: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.reasoning:
         out["thinking"] = message.reasoning
@@ -244,6 +246,8 @@ def message_of(message: Message) -> dict[str, Any]:
         ]
     if message.tool_call_id:
         out["tool_call_id"] = message.tool_call_id
+        if message.tool_call_id in called:
+            out["tool_name"] = called[message.tool_call_id]
     return out
 
 

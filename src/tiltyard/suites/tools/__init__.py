@@ -14,7 +14,6 @@ import msgspec
 from msgspec.structs import replace
 
 from tiltyard.records import Exchange, Grade, Item, Json, Message, Request, ToolCall, content_hash
-from tiltyard.stats.proportions import wilson_clustered
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
@@ -94,7 +93,7 @@ class Tools:
         tally, folder = self.tally, self.folder
         everything = range(tally.total)
         rates = {name: flag_rate(tally, name, everything) for name in RATES}
-        rates = {"score_lenient": mean_rate(tally, "lenient"), **rates}
+        rates = {"score_lenient": flag_rate(tally, "lenient", everything), **rates}
         if folder is not None:
             rates |= bfcl_rates(tally)
         return {
@@ -171,18 +170,6 @@ def is_unfinished(item: Item, read: Sequence[ReadCall], grade: Grade) -> bool:
         return not read  # its silence about tools counts only once it is over
     unread = any(call.fault == "not_json" for call in read)
     return grade.outcome != "correct" and (unread or len(read) < max(1, due))
-
-
-def mean_rate(tally: Tally, name: str) -> Mapping[str, Json]:
-    """The mean of a share over the answered attempts, with an interval over items."""
-    values = tally.flags.get(name)
-    known = [p for p in range(tally.total) if values is not None and not math.isnan(values[p])]
-    if values is None or not known:
-        return {"value": None, "ci95": None, "n": 0}
-    shares = [values[place] for place in known]
-    found = wilson_clustered(shares, [tally.items[place] for place in known])
-    ci95 = None if found is None else [found.low, found.high]
-    return {"value": math.fsum(shares) / len(shares), "ci95": ci95, "n": len(shares)}
 
 
 def mean_of(tally: Tally, name: str) -> Mapping[str, Json]:
