@@ -7,6 +7,7 @@ import zlib
 import pytest
 
 from tests.reports import made
+from tests.reports.graded import Graded
 from tests.reports.test_html import HOSTILE, page_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -33,6 +34,11 @@ def address(tmp_path_factory):
     file = tmp_path_factory.mktemp("report") / "report.html"
     maker = made.Maker(HOSTILE, 9.0, engine_version=HOSTILE).stage(HOSTILE, 5)
     pairs = [*made.everything(), (maker, maker.run(notes=[HOSTILE, "word" * 200]))]
+    for name, suite in (("qwen3:8b", "mcq"), (HOSTILE, "mcq"), (HOSTILE, "json")):
+        answers = Graded(name, 30, seed=suite).answers(
+            60, 0.7, partial=suite == "json", errors=2, truncated=4
+        )
+        pairs.append((answers, answers.run(suite=suite, items=HOSTILE)))
     makers = {m.id: m for m, _ in pairs}
     file.write_text(page_of(pairs, lambda i: made.answer(makers[i], HOSTILE, HOSTILE * 20)), encoding="utf-8")
     return file.as_uri()
