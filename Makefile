@@ -6,6 +6,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS ?= never
 RUN := $(UV) run --frozen --all-extras
 
+# A test's time limit is for what hangs, not for slow machines.
+PYTEST := pytest -n 2 --dist loadfile --timeout=600
 # The fast ones: no engine, no browser, nothing slow, no bad days (real processes dying in real ways).
 FAST := --ignore=tests/baddays -m "not engine and not browser and not slow"
 
@@ -24,10 +26,10 @@ demo: .venv/.ready
 	@$(RUN) tiltyard demo
 
 test: .venv/.ready
-	$(RUN) pytest -n 2 --dist loadfile
+	$(RUN) $(PYTEST)
 
 test-fast: .venv/.ready
-	$(RUN) pytest -n 2 --dist loadfile $(FAST)
+	$(RUN) $(PYTEST) $(FAST)
 
 check: .venv/.ready
 	$(RUN) ruff check .
