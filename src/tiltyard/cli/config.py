@@ -27,6 +27,7 @@ def show(*, as_json: bool) -> None:
     """Each setting, its value and its origin: default, file, environment or flag."""
     import msgspec
 
+    from tiltyard.cli.harness_settings import shown
     from tiltyard.settings import SETTABLE, Settings, keys_set, load_settings
 
     settings = load_settings()
@@ -37,7 +38,7 @@ def show(*, as_json: bool) -> None:
     }
     keys = keys_set()
     if as_json:
-        text = msgspec.json.encode({"settings": found, "api_keys": keys}).decode()
+        text = msgspec.json.encode({"settings": found, "run_mcq": shown(), "api_keys": keys}).decode()
         sys.stdout.write(text + "\n")
         return
     from rich.console import Console
@@ -55,6 +56,9 @@ def show(*, as_json: bool) -> None:
     for name, entry in found.items():
         cells = (_shown(entry["value"]), entry["origin"], entry["help"])
         table.add_row(name, *(escape(cell) for cell in cells[: 3 if wide else 2]))
+    for row in shown():
+        cells = (row["value"] or "none", row["origin"] or "not set", f"Of `run mcq` alone: {row['help']}")
+        table.add_row(row["name"], *(escape(cell) for cell in cells[: 3 if wide else 2]))
     for name, origin in keys.items():
         cells = (f"set ({origin})" if origin else "not set", "", "An API key; never shown or stored.")
         table.add_row(name, *cells[: 3 if wide else 2])

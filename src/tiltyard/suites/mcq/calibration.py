@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tiltyard.records import Json, TokenChoice
-from tiltyard.stats.bootstrap import bootstrap_mean
+from tiltyard.stats.proportions import wilson_clustered
 from tiltyard.suites.mcq.layouts import LETTERS
 
 BINS = 10
@@ -80,7 +80,7 @@ def calibration_of(
         why = "the server gives no log-probabilities of the letters" if not n else f"{n} answers are too few"
         return {**found, "why": why}
     squares = [(p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)]
-    interval = bootstrap_mean(squares, clusters=items)
+    interval = wilson_clustered(squares, items)
     found["brier"] = math.fsum(squares) / n
     found["brier_ci95"] = None if interval is None else [interval.low, interval.high]
     found["confidence"] = math.fsum(confidences) / n

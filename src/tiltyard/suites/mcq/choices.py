@@ -25,7 +25,7 @@ ANCHORED = re.compile(
 _ONE = r"[\(\[]?[A-Z][\)\]]?"
 MENTIONS = re.compile(
     rf"(?<!\w){_ONE}(?:\s*,\s*{_ONE})*,?\s*(?:and|or|nor|&|/|\+)\s*{_ONE}(?!\w)"
-    rf"|(?:both|either|neither|only|options?|choices?|answers?)\s+{_ONE}(?!\w|\s+[a-z])"
+    rf"|(?i:both|either|neither|only|options?|choices?|answers?)\s+{_ONE}(?!\w|\s+[a-z])"
     rf"|(?<!\w){_ONE}\s+(?:only|alone)\b|(?<!\w){_ONE}\s*,\s*{_ONE}(?!\w)"
 )
 

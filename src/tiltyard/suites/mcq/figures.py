@@ -11,7 +11,7 @@ from typing import Any
 
 from tiltyard.load.summary import rate
 from tiltyard.records import Json
-from tiltyard.stats.bootstrap import bootstrap_mean
+from tiltyard.stats.proportions import wilson_clustered
 from tiltyard.suites.mcq.calibration import calibration_of
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.scoring import scored
@@ -58,10 +58,10 @@ def share(tally: Tally, places: Sequence[int], outcomes: Sequence[str]) -> dict[
 
 
 def share_of(hits: Sequence[bool], items: Sequence[int]) -> dict[str, Json]:
-    """A share with Wilson's interval, or the bootstrap over items where some come more than once."""
+    """A share with Wilson's interval; over items where some come more than once."""
     if len(set(items)) == len(items):
         return {**rate(sum(hits), len(hits)), "n": len(hits)}
-    interval = bootstrap_mean([float(hit) for hit in hits], clusters=items)
+    interval = wilson_clustered([float(hit) for hit in hits], items)
     return {
         "value": sum(hits) / len(hits),
         "ci95": None if interval is None else [interval.low, interval.high],

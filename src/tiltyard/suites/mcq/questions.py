@@ -1,4 +1,7 @@
-"""Which questions a run asks: the user's files or the shipped set, their examples, and the items in order."""
+"""Which questions a run asks: the user's files or the shipped set, their examples, and the items in order.
+
+How files are read is in `reading.py`; how options are ordered in `choices.py`.
+"""
 
 from __future__ import annotations
 

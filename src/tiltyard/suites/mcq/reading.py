@@ -34,6 +34,7 @@ from tiltyard.suites.mcq.source import Record, Source
 PATTERNS = ("*.csv", "*.jsonl")
 MOST_BAD = 0.05  # share of bad rows above which a set is not used
 BAD_KEPT = 200
+MOST_OPEN = 16  # files
 MOST_SUBJECTS = 1000  # more are no subjects
 
 
@@ -107,6 +108,7 @@ class QuestionSet:
         self.notes: list[str] = []
         self.subjects: Counter[str] = Counter()
         self._seen: set[int] = set()
+        self._open: list[File] = []
         self._digest = hashlib.sha256()
         for path, name in zip(paths, names_of(paths), strict=True):
             self._add(File(path, name), answers)
@@ -131,8 +133,9 @@ class QuestionSet:
         if file.source.note:
             self.notes.append(f"{file.path}: {file.source.note}")
         found = self._checked(file)
-        if not found:
+        if not len(found):
             self.notes.append(f"{file.path}: not one question in it")
+            file.source.close()
             return
         file.reading = answers or self._reading(file, found)
         bit = READINGS[file.reading]
@@ -145,6 +148,7 @@ class QuestionSet:
                 self._keep(file, draft, (offset, length, line))
             else:
                 self._reject(file, line, wrong_answer(file.reading, draft))
+        file.source.close()
 
     def _checked(self, file: File) -> Places:
         """The records that could be questions; the others are reported."""
@@ -231,6 +235,7 @@ class QuestionSet:
     def row(self, number: int) -> Row:
         """The question of that number."""
         file = self.files[self.owners[number]]
+        self._use(file)
         draft = file.draft(file.source.at(self.places[number], self.lengths[number]))
         answer = index_by(file.reading, draft)
         assert answer is not None
@@ -255,9 +260,13 @@ class QuestionSet:
             else f"{file.name}:{line}"
         )
 
-    def close(self) -> None:
-        for file in self.files:
-            file.source.close()
+    def _use(self, file: File) -> None:
+        """Keep it open, and not many others."""
+        if file in self._open:
+            return
+        self._open.append(file)
+        if len(self._open) > MOST_OPEN:
+            self._open.pop(0).source.close()
 
 
 def wrong_answer(reading: str, draft: Draft) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,21 +39,42 @@ class Record(NamedTuple):
 
 
 class Source:
-    """An open file. `kind` is "csv", "tsv" or "jsonl"; `note` says what was odd about it."""
+    """A file, open while it is read. `kind` is "csv", "tsv" or "jsonl"; `note` says what was odd about it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.note: str | None = None
         self.encoding, self.start = "utf-8", 0
-        try:
-            self.file: BinaryIO = path.open("rb")
-            self._prepare()
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+        self.copied = False  # into a temporary file, which stays open
+        self._file: BinaryIO | None = None
+        self._state: tuple[int, int] | None = None
+        self._prepare()
         self.kind = self._kind()
 
+    @property
+    def file(self) -> BinaryIO:
+        """The open file. Raises UsageError where it cannot be opened, or has changed since it was first."""
+        if self._file is None:
+            try:
+                self._file = self.path.open("rb")
+                found = os.fstat(self._file.fileno())
+            except OSError as error:
+                raise UsageError(f"{self.path} cannot be read: {error.strerror}", "check the path") from None
+            state = found.st_size, found.st_mtime_ns
+            if self._state not in (None, state):
+                raise UsageError(f"{self.path} has changed while it was in use", "start again")
+            self._state = state
+        return self._file
+
     def close(self) -> None:
-        self.file.close()
+        """Until it is needed again."""
+        if self._file is not None and not self.copied:
+            self._file.close()
+            self._file = None
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     # -------------------------------------------------------------- encoding
 
@@ -89,7 +111,7 @@ class Source:
         with io.TextIOWrapper(self.file, encoding, errors="replace", newline=None) as text:
             while part := text.read(CHUNK):
                 copy.write(part.encode("utf-8", "replace"))
-        self.file, self.start, self.encoding = copy, 0, "utf-8"
+        self._file, self.start, self.encoding, self.copied = copy, 0, "utf-8", True
 
     def _kind(self) -> str:
         suffix = self.path.suffix.lower()

@@ -1,0 +1,248 @@
+"""Question files as people have them, right and wrong ones."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tiltyard.errors import UsageError
+from tiltyard.suites.mcq.reading import QuestionSet, Row, files_in
+
+
+def rows(*paths: Path, answers: str | None = None) -> list[Row]:
+    found = QuestionSet(paths, answers)
+    return [found.row(number) for number in range(len(found))]
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def write_csv(path: Path, *lines: list[str]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
+    return path
+
+
+def bad(*paths: Path) -> list[str]:
+    return [f"{each.line}: {each.reason}" for each in QuestionSet(paths).bad]
+
+
+def test_headerless_six_columns(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "law.csv",
+        ["Which\nof these?", "None", "NA", "nan", "null", "C"],
+        ["  Two?  ", "a, b", 'say "x"', "c", "d", " b "],
+    )
+    first, second = rows(path)
+    assert first.question == "Which\nof these?"
+    assert first.options == ("None", "NA", "nan", "null")
+    assert (first.answer, first.group, first.id) == (2, "law", "law:1")
+    assert second.options == ("a, b", 'say "x"', "c", "d")
+    assert (second.question, second.answer, second.id) == ("Two?", 1, "law:3")
+
+
+def test_bad_rows_have_their_real_line_and_reason(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv",
+        '"Two\nlines\nhere",a,b,c,d,A\n'
+        "five,a,b,c,A\n"
+        "\n"
+        "seven,a,b,c,d,e,A\n"
+        "wrong letter,a,b,c,d,E\n"
+        "empty,a,,c,d,A\n"
+        "same,a,b,a,d,A\n"
+        ",a,b,c,d,A\n"
+        "nul,a\0,b,c,d,A\n",
+    )
+    assert sorted(bad(path), key=lambda line: int(line.split(":")[0])) == [
+        "4: 5 columns instead of 6 (question, A, B, C, D, letter)",
+        "6: 7 columns instead of 6 (question, A, B, C, D, letter)",
+        "7: the answer 'E' is no letter from A to D",
+        "8: option B is empty",
+        "9: two options are the same: 'a'",
+        "10: the question is empty",
+        "11: it holds NUL characters",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    text = '"Où est\nle café?",Ä,Ö,Ü,ß,B\r\nNext,1,2,3,4,D\r\n'
+    path = write(tmp_path / "x.csv", text, encoding)
+    found = QuestionSet([path])
+    assert [found.row(n).answer for n in range(2)] == [1, 3]
+    assert found.row(0).question == "Où est\nle café?"
+    assert found.row(0).options == ("Ä", "Ö", "Ü", "ß")
+    assert found.row(1).id == "x:3"
+    assert any("CP1252" in note for note in found.notes) == (encoding == "cp1252")
+
+
+def test_old_line_ends(tmp_path: Path) -> None:
+    path = write(tmp_path / "mac.csv", "One?,1,2,3,4,A\rTwo?,1,2,3,4,B\r")
+    assert [row.answer for row in rows(path)] == [0, 1]
+
+
+def test_a_cell_of_ten_megabytes_is_a_bad_row_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "big.csv",
+        ["One?", "1", "2", "3", "4", "A"],
+        ["x" * 10_000_000, "1", "2", "3", "4", "A"],
+        ["Two?", "1", "2", "3", "4", "B"],
+    )
+    assert [row.question for row in rows(path)] == ["One?", "Two?"]
+    assert bad(path) == ["2: a cell of 10,000,000 characters (is a quote missing?)"]
+
+
+def test_headers(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "h.csv",
+        ["ID", "Subject", "QUESTION", "Option A", "option_b", "C", "D", "E", "Answer"],
+        ["q7", "logic", "One?", "a", "b", "c", "", "", "b"],
+        ["", "", "Two?", "a", "b", "c", "d", "e", "(E)"],
+    )
+    first, second = rows(path)
+    assert (first.id, first.group, first.options, first.answer) == ("h/q7", "logic", ("a", "b", "c"), 1)
+    assert (second.id, second.group, len(second.options), second.answer) == ("h:3", "h", 5, 4)
+
+
+def test_answers_as_text_and_as_indices(tmp_path: Path) -> None:
+    head = ["question", "option 1", "option 2", "option 3", "answer"]
+    by_text = write_csv(
+        tmp_path / "t.csv", head, ["Q1", "red", "green", "blue", "Blue"], ["Q2", "x", "y", "z", "x"]
+    )
+    from_zero = write_csv(tmp_path / "z.csv", head, ["Q1", "a", "b", "c", "0"], ["Q2", "a", "b", "c", "2"])
+    from_one = write_csv(tmp_path / "o.csv", head, ["Q1", "a", "b", "c", "1"], ["Q2", "a", "b", "c", "3"])
+    unclear = write_csv(tmp_path / "u.csv", head, ["Q1", "a", "b", "c", "1"], ["Q2", "a", "b", "c", "2"])
+    assert [row.answer for row in rows(by_text)] == [2, 0]
+    assert [row.answer for row in rows(from_zero)] == [0, 2]
+    assert [row.answer for row in rows(from_one)] == [0, 2]
+    with pytest.raises(UsageError, match="several ways"):
+        rows(unclear)
+    assert [row.answer for row in rows(unclear, answers="index0")] == [1, 2]
+
+
+def test_numbers_as_options_are_not_taken_for_places(tmp_path: Path) -> None:
+    head = ["question", "A", "B", "C", "D", "answer"]
+    path = write_csv(
+        tmp_path / "n.csv",
+        head,
+        ["6 + 6?", "10", "11", "12", "13", "12"],
+        ["1 + 1?", "1", "2", "3", "4", "2"],
+    )
+    assert [row.answer for row in rows(path)] == [2, 1]
+
+
+def test_gpqa_columns(tmp_path: Path) -> None:
+    head = [
+        "Record ID",
+        "Question",
+        "Incorrect Answer 1",
+        "Correct Answer",
+        "Incorrect Answer 2",
+        "Incorrect Answer 3",
+    ]
+    (row,) = rows(write_csv(tmp_path / "gpqa.csv", head, ["r1", "Why?", "no", "yes", "never", "maybe"]))
+    assert (row.options, row.answer, row.drawn) == (("yes", "no", "never", "maybe"), 0, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "answer"),
+    [
+        ({"question": "Q", "options": ["a", "b"], "answer": "B"}, ("a", "b"), 1),
+        ({"Question": "Q", "choices": {"A": "x", "B": "y", "C": "z"}, "answer": "C"}, ("x", "y", "z"), 2),
+        (
+            {"question": "Q", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "2"},
+            ("x", "y"),
+            1,
+        ),
+        ({"question": "Q", "A": "x", "B": "y", "answer": "A"}, ("x", "y"), 0),
+        ({"question": "Q", "options": [1, 2.5, 3], "answer": "2.5"}, ("1", "2.5", "3"), 1),
+        ({"question": "Q", "choices": ["x", "y", "z"], "answer": 0}, ("x", "y", "z"), 0),
+        (
+            {"question": "Q", "options": [f"o{n}" for n in range(26)], "answer": "Z"},
+            tuple(f"o{n}" for n in range(26)),
+            25,
+        ),
+    ],
+)
+def test_json_lines(tmp_path: Path, value: dict[str, object], options: tuple[str, ...], answer: int) -> None:
+    (row,) = rows(write(tmp_path / "x.jsonl", json.dumps(value) + "\n"))
+    assert (row.options, row.answer) == (options, answer)
+
+
+def test_bad_json_lines(tmp_path: Path) -> None:
+    lines = [
+        "{",
+        "[]",
+        '{"question": "Q", "options": ["a"], "answer": "A"}',
+        '{"question": "Q", "options": "ab", "answer": "A"}',
+        '{"question": "Q", "options": ["a", "b"]}',
+        '{"question": "Q", "options": ["a", "b"], "answer": true}',
+        '{"question": "Q", "options": ["a", {}], "answer": "A"}',
+        '{"options": ["a", "b"], "answer": "A"}',
+        '{"question": "Q", "options": ["a", "b"], "answer": "A", "answer_text": "b"}',
+        '{"question": "Q", "options": ["a", "b"], "answer": "A", "answer_text": "a"}',
+    ]
+    path = write(tmp_path / "x.jsonl", "\n".join(lines))
+    assert len(rows(path)) == 1
+    assert [each.line for each in QuestionSet([path]).bad] == list(range(1, 10))
+
+
+def test_a_json_array_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="JSON array"):
+        QuestionSet([write(tmp_path / "x.json", '[{"question": "Q"}]')])
+
+
+def test_a_header_without_an_answer_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "x.csv", ["question", "A", "B"], ["Q", "a", "b"])
+    with pytest.raises(UsageError, match="no column with the answer"):
+        QuestionSet([path])
+
+
+def test_ids_that_occur_twice_are_told_apart_and_reported(tmp_path: Path) -> None:
+    line = '{"id": "q1", "question": "%s?", "options": ["a", "b"], "answer": "A"}\n'
+    path = write(tmp_path / "x.jsonl", line % "One" + line % "Two")
+    found = QuestionSet([path])
+    assert [found.row(n).id for n in range(2)] == ["x/q1", "x/q1@2"]
+    assert any("there twice" in note for note in found.notes)
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder in ("dev", "test"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "law.csv", f"{folder}?,1,2,3,4,A\n")
+    assert [row.group for row in rows(*sorted(tmp_path.glob("*/law.csv")))] == ["dev/law", "test/law"]
+
+
+def test_the_hash_follows_the_content(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", "One?,1,2,3,4,A\n")
+    before = QuestionSet([path]).hash
+    assert QuestionSet([path]).hash == before
+    write(path, "One?,1,2,3,4,B\n")
+    assert QuestionSet([path]).hash != before
+
+
+def test_rows_can_be_read_in_any_order(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "x.csv", *[[f"Question\n{n}?", "1", "2", "3", "4", "ABCD"[n % 4]] for n in range(50)]
+    )
+    found = QuestionSet([path])
+    for number in (49, 0, 17, 3):
+        row = found.row(number)
+        assert (row.question, row.answer) == (f"Question\n{number}?", number % 4)
+
+
+def test_folders_and_patterns(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.jsonl", "notes.txt"):
+        write(tmp_path / name, "")
+    assert [path.name for path in files_in([tmp_path])] == ["a.jsonl", "b.csv"]
+    assert [path.name for path in files_in([tmp_path], "*.txt")] == ["notes.txt"]
+    with pytest.raises(UsageError, match="holds no file like"):
+        files_in([tmp_path], "*.tsv")
+    with pytest.raises(UsageError, match="there is no file"):
+        files_in([tmp_path / "none"])
