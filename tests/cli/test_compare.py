@@ -123,3 +123,14 @@ def test_several_runs_are_compared_with_the_first(quality):
     assert [each["scores"][0]["verdict"] for each in found] == ["lower", "unclear"]
     done = tiltyard(quality, "compare", a, b, c)
     assert "cannot tell, about" in done.stdout
+
+
+def test_runs_over_other_items_are_not_alike(tmp_path):
+    makers = [
+        (graded("m", 0.9, quantization="Q4_K_M"), "set1"),
+        (graded("m", 0.9, seed=2, quantization="Q8_0"), "set1"),
+        (graded("m", 0.9, seed=3, quantization="Q4_K_M"), "set2"),
+    ]
+    stock(tmp_path, [(maker, maker.run(items=items)) for maker, items in makers])
+    found = json.loads(tiltyard(tmp_path, "compare", "--by", "quant", "--json").stdout)
+    assert (found["a"], found["b"]) == (makers[0][0].id, makers[1][0].id)

@@ -72,5 +72,6 @@ class Graded(made.Maker):
         return run
 
 
-def graded(name="qwen3:8b", ability=0.8, n=200, decode=40.0, seed=1, size_bytes=4_920_000_000, **more):
-    return Graded(name, decode, seed=seed, size_bytes=size_bytes).answers(n, ability, **more)
+def graded(name="qwen3:8b", ability=0.8, n=200, decode=40.0, *, seed=1, quantization="Q4_K_M", **more):
+    maker = Graded(name, decode, seed=seed, size_bytes=4_920_000_000, quantization=quantization)
+    return maker.answers(n, ability, **more)

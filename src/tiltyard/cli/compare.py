@@ -109,11 +109,11 @@ def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: s
 
 
 def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
-    """The newest two finished runs alike in suite, model and profile (but for `key`) that differ in `key`."""
+    """The newest two finished runs that differ in `key`, alike in suite, model, profile and items."""
     from tiltyard.errors import UsageError
     from tiltyard.reports.traits import trait
 
-    alike = [name for name in ("suite", "model", "profile") if name != key]
+    alike = [name for name in ("suite", "model", "profile", "items") if name != key]
     seen: dict[tuple[str | None, ...], Run] = {}
     for run in newest:
         if run.state != "finished" or trait(run, key) is None:
