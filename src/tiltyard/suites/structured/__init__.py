@@ -28,7 +28,7 @@ from tiltyard.suites.tally import Tally
 from tiltyard.suites.verdict import looks_refused, settled, was_cut
 
 MODES = ("prompt", "json_object", "json_schema")
-FLAGS = ("answered", "strict", "extracted", "repaired", "schema_valid", "format_valid", "exact")
+FLAGS = ("answered", "strict", "extracted", "repaired", "schema_valid", "format_valid")
 
 
 class Shaping(Asking, frozen=True):
@@ -78,6 +78,9 @@ class Structured:
     def grade(self, item: Item, exchange: Exchange) -> Grade:
         """Pure. Details: the flags of the ladder, `field_accuracy`, the `rung` that found the value, and what
         the schema says against it.
+
+        correct: valid with formats, and every field right; partial: valid, some fields wrong, the score being
+        the share of right ones; wrong: not valid, no field right, or not alone where the mode promises that.
         """
         case: Case = item.spec["case"]
         if item.spec["mode"] != "prompt" and "schema_not_sent" in exchange.notes:
@@ -86,19 +89,18 @@ class Structured:
         decided = settled(exchange)
         if decided is not None:
             blank = decided.outcome in ("truncated", "refused", "unparsed")
-            return replace(decided, details=nothing() if blank else {})
-        return self.judged(case, exchange)
+            return replace(decided, details=nothing(case) if blank else {})
+        return self.judged(case, item.spec["mode"], exchange)
 
-    def judged(self, case: Case, exchange: Exchange) -> Grade:
+    def judged(self, case: Case, mode: str, exchange: Exchange) -> Grade:
         """An answer that ended well and says something."""
         reading = read_value(exchange.text, case.kinds)
         cut = was_cut(exchange)
-        if reading.rung is None or (cut and reading.rung != "whole"):
-            return without_value(exchange, reading, cut)
-        judge = self.judge(case)
-        verdict = judge.judge(reading.value)
+        if reading.rung is None or (cut and reading.open):
+            return without_value(case, exchange, reading, cut)
+        verdict = self.judge(case).judge(reading.value)
         details: dict[str, Json] = {
-            **nothing(),
+            **nothing(case),
             "answered": not cut,
             "strict": reading.rung == "whole",
             "extracted": True,
@@ -108,13 +110,25 @@ class Structured:
             "rung": reading.rung,
         }
         if verdict.errors:
-            details["validation_errors"] = list(verdict.errors)
-        if not case.graded:
-            return graded(verdict.formats, float(verdict.formats), details, verdict.errors)
-        found = compare(case.expected, reading.value, case.compare)
-        details |= {"field_accuracy": found.accuracy, "exact": found.exact and verdict.formats}
-        score = found.accuracy if verdict.formats else 0.0
-        return graded(bool(details["exact"]), score, details, verdict.errors or found.wrong)
+            details["validation_errors"] = list(map(shown, verdict.errors))
+        reasons, score = verdict.errors, float(verdict.formats)
+        if case.graded:
+            found = compare(case.expected, reading.value, case.compare)
+            details |= {"field_accuracy": found.accuracy, "exact": found.exact and verdict.formats}
+            score *= found.accuracy
+            reasons = verdict.errors or found.wrong
+        if mode != "prompt" and reading.rung != "whole":
+            words = f"{mode} promises JSON and nothing else, but there is more in the reply"
+            return Grade(outcome="wrong", score=0.0, rule="not_alone", reasons=(words,), details=details)
+        right = bool(details["exact"]) if case.graded else verdict.formats
+        outcome: Outcome = "correct" if right else "partial" if score > 0 else "wrong"
+        return Grade(
+            outcome=outcome,
+            score=1.0 if right else score,
+            rule=reading.rung,
+            reasons=tuple(map(shown, reasons)),
+            details=details,
+        )
 
     def judge(self, case: Case) -> Judge:
         """Compiled once for each schema."""
@@ -169,26 +183,20 @@ def format_of(mode: str, case: Case) -> Mapping[str, Json] | None:
     }
 
 
-def nothing() -> dict[str, Json]:
-    """The flags of an answer in which no JSON was found."""
-    return {**dict.fromkeys(FLAGS, False), "field_accuracy": 0.0}
+def nothing(case: Case) -> dict[str, Json]:
+    """The flags of an answer in which no JSON was found; those about content only where it is known."""
+    flags: dict[str, Json] = dict.fromkeys(FLAGS, False)
+    return flags | {"exact": False, "field_accuracy": 0.0} if case.graded else flags
 
 
-def graded(right: bool, score: float, details: Mapping[str, Json], reasons: Sequence[str]) -> Grade:
-    """correct: valid and every field right; partial: valid and some; wrong: not valid, or no field right."""
-    outcome: Outcome = "correct" if right else "partial" if score > 0 else "wrong"
-    return Grade(
-        outcome=outcome,
-        score=1.0 if right else score,
-        rule=details["rung"],
-        reasons=tuple(reasons),
-        details=details,
-    )
+def shown(words: str) -> str:
+    """Words of a model's as they can be stored: half characters (lone surrogates) by their numbers."""
+    return words.encode("utf-8", "backslashreplace").decode()
 
 
-def without_value(exchange: Exchange, reading: Reading, cut: bool) -> Grade:
+def without_value(case: Case, exchange: Exchange, reading: Reading, cut: bool) -> Grade:
     """An answer without a whole JSON value: cut off, a refusal, or words."""
-    details = {**nothing(), "answered": not cut, "repaired": reading.repaired}
+    details = {**nothing(case), "answered": not cut, "repaired": reading.repaired}
     if cut:
         return Grade(outcome="truncated", score=0.0, rule="cut", reasons=("cut inside",), details=details)
     if looks_refused(exchange.text):

@@ -17,7 +17,7 @@ import msgspec
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json, content_hash
-from tiltyard.suites.structured.extract import parsed
+from tiltyard.suites.structured.extract import DECODER, NOTHING, kinds_of, parsed
 from tiltyard.suites.structured.judge import BadSchemaError, judge_of
 
 SHIPPED = "cases.json"
@@ -50,8 +50,7 @@ class Case:
         self.hash = content_hash(
             [raw.schema, raw.prompt, self.expected if self.graded else None, raw.compare]
         )
-        kind = raw.schema.get("type") if isinstance(raw.schema, Mapping) else None
-        self.kinds = frozenset([kind] if isinstance(kind, str) else kind or ())
+        self.kinds = kinds_of(raw.schema)
 
     @cached_property
     def safe_name(self) -> str:
@@ -114,9 +113,12 @@ def read_file(path: Path) -> RawCase:
         size = path.stat().st_size
         if size > LARGEST:
             raise UsageError(f"{path} has {size} bytes", f"schemas of up to {LARGEST} bytes are read")
-        value = parsed(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}", "write it as JSON in UTF-8") from None
+    value = parsed(text)
+    if value is NOTHING:
+        raise UsageError(f"{path} is no JSON: {why_broken(text)}", "mend it at that place")
     if not isinstance(value, Mapping | bool):
         raise UsageError(f"{path} holds no JSON object", "a schema, or a case: docs/json.md")
     if not isinstance(value, Mapping) or not ("schema" in value and "prompt" in value):
@@ -125,6 +127,17 @@ def read_file(path: Path) -> RawCase:
         return msgspec.convert({"id": path.stem, **value}, RawCase)
     except msgspec.ValidationError as error:
         raise UsageError(f"{path}: {error}", "docs/json.md has the form of a case") from None
+
+
+def why_broken(text: str) -> str:
+    """What the JSON reader says, with line and column."""
+    try:
+        DECODER.decode(text.strip())
+    except RecursionError:
+        return "nested too deeply"
+    except ValueError as error:
+        return str(error)
+    return "not JSON"
 
 
 def checked(found: Sequence[tuple[str, RawCase]]) -> CaseSet:

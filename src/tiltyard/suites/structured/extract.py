@@ -1,33 +1,45 @@
 """From a reply to the JSON value in it, by named rungs: the whole text, a fenced block, a value among words.
 
-What is repaired is only counted. NaN, infinities and duplicate keys are no JSON. Work is bounded, whatever a
-model writes.
+What is repaired is only counted. NaN, infinities and duplicate keys are no JSON. A piece of something broken
+is never taken for the answer. Work is bounded, whatever a model writes.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tiltyard.records import Json
 
-FENCE = re.compile(r"```[ \t]*([A-Za-z0-9_+.-]*)[^\S\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
+SPACE = " \t\r\n"  # JSON's own idea of it
+FENCE = re.compile(r"```[ \t]{0,8}([A-Za-z0-9_+.-]{0,20})[^\n`]{0,80}\n(.*?)(?:```|\Z)", re.DOTALL)
+LABELS = frozenset(("json", "json5", "jsonc"))
+LEFT_OVER = "</think>"  # of reasoning whose beginning the server cut off
 SEARCHED = 2_000_000  # characters at the end of a reply in which a value is looked for
-STARTS = 2_000  # brackets tried
-REPAIRED = 100_000  # characters that a repair may have to look at
+STARTS = 200_000  # brackets that are looked at
+REPAIRED, BRACKETS = 10_000, 250  # characters and brackets that a repair may have to look at
 OPENING = re.compile(r"[\[{]")
+BEGUN = re.compile(  # what is meant as JSON, well made or not, unlike brackets among words
+    r"""\{\s{0,99}(?:"[^"\n]{0,200}"\s{0,9}:|'[^'\n]{0,200}'\s{0,9}:|\w{1,60}\s{0,9}:|\})"""
+    r"""|\[\s{0,99}(?:[\[{"\]\d]|-\d|true\b|false\b|null\b)"""
+)
+PART = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # possessive: strings are walked once
 NOTHING = object()
 
 
 class Reading(NamedTuple):
-    """`rung`: whole, fence, among (words), or None where no value was found; `why` says so."""
+    """`rung`: whole, fence, among (words), or None where no value was found; `why` says so.
+
+    `open`: after the value, or instead of it, another one begins that does not end.
+    """
 
     value: Json
     rung: str | None
     repaired: bool = False
     why: str = ""
+    open: bool = False
 
 
 class NotJsonError(ValueError):
@@ -35,78 +47,169 @@ class NotJsonError(ValueError):
 
 
 def read_value(text: str, kinds: frozenset[str]) -> Reading:
-    """Find the value. `kinds` are the schema's types at the root; a value of one of them is preferred."""
+    """Find the value. `kinds` are the types that the schema has at its root; one of them is preferred."""
+    text = text.rpartition(LEFT_OVER)[2] if LEFT_OVER in text else text
     value = parsed(text)
     if value is not NOTHING:
         return Reading(value, "whole", repaired=True)
-    fenced = last_fenced(text)
-    if fenced is not NOTHING:
-        return Reading(fenced, "fence", repaired=True)
-    found = last_among(text[-SEARCHED:], kinds)
-    if found is not NOTHING:
-        return Reading(found, "among", repaired=True)
-    return Reading(None, None, repaired=repairable(text), why="no JSON value in the reply")
+    end = text[-SEARCHED:]
+    block = fenced(end)
+    if block.value is not NOTHING:
+        return Reading(block.value, "fence", repaired=True, open=block.open)
+    found = among(end[block.start :], kinds)
+    if found.value is not NOTHING:
+        return Reading(found.value, "among", repaired=True, open=found.open)
+    return Reading(None, None, repairable(text, kinds), why_nothing(text), found.open or block.open)
 
 
 def parsed(text: str) -> Any:
     """A text that is one JSON value, else NOTHING."""
     try:
-        return DECODER.decode(text.strip().removeprefix("\ufeff"))
+        return DECODER.decode(text.strip(SPACE).removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return NOTHING
 
 
-def last_fenced(text: str) -> Any:
-    """The last fenced block marked as JSON that is a value; without any, the last block that is one."""
-    blocks = FENCE.findall(text[-SEARCHED:])
-    for marked in (True, False):
-        for label, body in reversed(blocks):
-            if (label.lower() in ("json", "json5", "jsonc")) is not marked:
-                continue
-            value = parsed(body)
-            if value is not NOTHING:
-                return value
-    return NOTHING
+class Block(NamedTuple):
+    """A fenced block's value, or where to look for one instead."""
+
+    value: Any
+    start: int = 0
+    open: bool = False
 
 
-def last_among(text: str, kinds: frozenset[str]) -> Any:
-    """The last object or array at top level, one of the wanted kind before others."""
+def fenced(text: str) -> Block:
+    """The last block marked as JSON decides; without any, the last block that is a value.
+
+    A marked block that is broken is not replaced by an earlier one, which may be an example: what stands from
+    there on is looked through instead (its text may hold a fence of its own).
+    """
+    plain = NOTHING
+    marked: re.Match[str] | None = None
+    for block in FENCE.finditer(text):
+        if block[1].lower() in LABELS:
+            marked = block
+        elif marked is None:
+            value = parsed(block[2])
+            plain = value if isinstance(value, dict | list) else plain
+    if marked is None:
+        return Block(plain)
+    value = parsed(marked[2])
+    return Block(value, marked.start(2), value is NOTHING and marked.end(2) == len(text))
+
+
+class Found(NamedTuple):
+    value: Any
+    open: bool
+
+
+def among(text: str, kinds: frozenset[str]) -> Found:
+    """The last object or array at top level, one of the wanted kinds before others."""
     best: Any = NOTHING
     fits = False
     for value in top_level(text):
+        if value is NOTHING:
+            return Found(best, open=True)
         suits = not kinds or ("object" if isinstance(value, dict) else "array") in kinds
         if suits or not fits:
             best, fits = value, fits or suits
-    return best
+    return Found(best, open=False)
 
 
 def top_level(text: str) -> Iterator[Any]:
-    """Objects and arrays one after another; a bracket that begins none is stepped over."""
+    """Objects and arrays one after another; NOTHING, at the end, for one that has no end.
+
+    A bracket that begins no JSON is stepped over. One that does, but is broken, is stepped over with all that
+    is in it: a piece of a broken answer is not the answer. Every character is looked at a few times at most.
+    """
     place = 0
     for _ in range(STARTS):
         start = OPENING.search(text, place)
         if start is None:
             return
-        try:
-            value, place = DECODER.raw_decode(text, start.start())
-        except RecursionError:
-            return
-        except ValueError:
+        if BEGUN.match(text, start.start()) is None:
             place = start.end()
             continue
-        yield value
+        end = closing(text, start.start())
+        if end is None:
+            yield NOTHING
+            return
+        value = parsed(text[start.start() : end])
+        if value is not NOTHING:
+            yield value
+        place = end
 
 
-def repairable(text: str) -> bool:
-    """Would a lenient repair make an object or an array of it? Said, never scored."""
-    if len(text) > REPAIRED or OPENING.search(text) is None:
+def closing(text: str, start: int) -> int | None:
+    """Where what begins at `start` ends, brackets in strings left out of account; None: nowhere."""
+    depth = 0
+    for part in PART.finditer(text, start):
+        if part[0] in ("{", "["):
+            depth += 1
+        elif part[0] in ("}", "]"):
+            depth -= 1
+            if depth == 0:
+                return part.end()
+    return None
+
+
+def repairable(text: str, kinds: frozenset[str]) -> bool:
+    """Would a lenient repair make something of a wanted kind of it? Said, never scored."""
+    if len(text) > REPAIRED or text.count("[") + text.count("{") > BRACKETS or not BEGUN.search(text):
         return False
     import json_repair
 
     try:
-        return bool(json_repair.loads(text)) and isinstance(json_repair.loads(text), dict | list)
+        value = json_repair.loads(text)
     except (ValueError, RecursionError):
         return False
+    if not value or not isinstance(value, dict | list):
+        return False
+    return not kinds or ("object" if isinstance(value, dict) else "array") in kinds
+
+
+def why_nothing(text: str) -> str:
+    """One line on a reply without a value."""
+    try:
+        DECODER.decode(text.strip(SPACE))
+    except NotJsonError as error:
+        return str(error)
+    except RecursionError:
+        return "nested too deeply"
+    except ValueError:
+        pass
+    return "what looks like JSON is broken" if BEGUN.search(text[:SEARCHED]) else "no JSON value in the reply"
+
+
+def kinds_of(schema: Json) -> frozenset[str]:
+    """The types that a schema allows at its root, as far as it says so; empty: it does not."""
+    return frozenset(root_kinds(schema, schema, 0) or ())
+
+
+def root_kinds(schema: Json, root: Json, depth: int) -> set[str] | None:
+    """None: any."""
+    if not isinstance(schema, Mapping) or depth > 8:
+        return None
+    kind = schema.get("type")
+    if isinstance(kind, str | list):
+        return {kind} if isinstance(kind, str) else set(kind)
+    target = schema.get("$ref")
+    if isinstance(target, str) and target.startswith("#/"):
+        place: Json = root
+        for key in target[2:].split("/"):
+            place = (
+                place.get(key.replace("~1", "/").replace("~0", "~")) if isinstance(place, Mapping) else None
+            )
+        return root_kinds(place, root, depth + 1)
+    for key in ("anyOf", "oneOf"):
+        if isinstance(schema.get(key), list):
+            parts = [root_kinds(part, root, depth + 1) for part in schema[key]]
+            return None if None in parts else set().union(*(part for part in parts if part))
+    for part in schema.get("allOf") or ():
+        found = root_kinds(part, root, depth + 1)
+        if found is not None:
+            return found
+    return None
 
 
 def no_constant(name: str) -> Any:
@@ -116,7 +219,7 @@ def no_constant(name: str) -> Any:
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotJsonError("a key occurs twice")
+        raise NotJsonError("a key occurs twice in one object")
     return found
 
 

@@ -56,11 +56,6 @@ def judge_of(schema: Json) -> Judge:
 
     if not isinstance(schema, dict | bool):
         raise BadSchemaError("a schema is an object, or true or false")
-    for place, reference in references(schema):
-        if not reference.startswith("#"):
-            raise BadSchemaError(
-                f"{place}: a reference to {reference[:80]!r}, which is not in the schema itself"
-            )
     draft = str(schema.get("$schema", "")) if isinstance(schema, Mapping) else ""
     for name, words in DRAFTS.items():
         if name in draft:
@@ -71,10 +66,23 @@ def judge_of(schema: Json) -> Judge:
             jsonschema_rs.validator_for(schema, validate_formats=True, offline=True),
         )
     except jsonschema_rs.ValidationError as error:
-        place = "/".join(map(str, error.instance_path))
-        raise BadSchemaError(f"/{place}: {error.message}"[:300]) from None
+        raise BadSchemaError(why_bad(schema, error)) from None
     except (jsonschema_rs.ReferencingError, ValueError, RecursionError) as error:
         raise BadSchemaError(str(error).splitlines()[0][:300]) from None
+
+
+def why_bad(schema: Json, error: Any) -> str:
+    """Place and reason; the compiler itself has no place for references that lead nowhere."""
+    if error.instance_path:
+        return f"/{'/'.join(map(str, error.instance_path))}: {error.message}"[:300]
+    for place, reference in references(schema):
+        if reference in error.message or reference.lstrip("#") in error.message:
+            return f"{place}: {reference[:80]!r} leads nowhere in this schema, and nothing is fetched"
+    away = [(place, reference) for place, reference in references(schema) if not reference.startswith("#")]
+    if away and "retriev" in error.message.lower():
+        place, reference = away[0]
+        return f"{place}: {reference[:80]!r} is not in this schema, and nothing is fetched"
+    return f"/: {error.message}"[:300]
 
 
 def references(schema: Json) -> Iterator[tuple[str, str]]:
