@@ -232,7 +232,7 @@ def options_of(request: Request, context: int) -> dict[str, Any]:
 
 
 def message_of(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
-    """One message in Ollama's shape; a result names its tool, which templates use instead of the call's id."""
+    """One message in Ollama's shape. A result names its tool: templates use that, not the call's id."""
     out: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.reasoning:
         out["thinking"] = message.reasoning

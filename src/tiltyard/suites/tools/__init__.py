@@ -10,10 +10,9 @@ import math
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Grade, Item, Json, Message, Request, ToolCall, content_hash
+from tiltyard.records import Exchange, Grade, Item, Json, Message, Request, ToolCall
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
@@ -25,7 +24,7 @@ from tiltyard.suites.tools.bfcl_items import bfcl_items, calls_due, judge_bfcl, 
 from tiltyard.suites.tools.bfcl_scores import bfcl_rates, bfcl_scores
 from tiltyard.suites.tools.bfcl_tools import tools_for
 from tiltyard.suites.tools.calls import ReadCall, Schemas, read_call, schemas_of
-from tiltyard.suites.tools.cases import Case, cases, messages_of, reference_calls, tools_of
+from tiltyard.suites.tools.cases import Case, case_hashes, cases, messages_of, reference_calls, tools_of
 from tiltyard.suites.tools.judging import judge_calls, judge_words, unanswered
 from tiltyard.suites.tools.text_calls import find_calls
 from tiltyard.suites.tools.text_tools import in_words
@@ -124,11 +123,7 @@ def own_items(order: Sequence[int], asking: ToolsAsking) -> Iterator[Item]:
 
 def item_of(case: Case, number: int, repetition: int, text: bool) -> Item:
     spec = {"case": case, "number": number, "group": case.group, "text": text}
-    return Item(id=case.id, content_hash=hash_of(case), spec=spec, repetition=repetition)
-
-
-def hash_of(case: Case) -> str:
-    return content_hash([msgspec.to_builtins(case), [dict(tool) for tool in tools_of(case)]])
+    return Item(id=case.id, content_hash=case_hashes()[number], spec=spec, repetition=repetition)
 
 
 def conversation(item: Item) -> tuple[list[Message], tuple[Mapping[str, Json], ...]]:

@@ -10,6 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -23,6 +24,7 @@ PUNCTUATION = re.compile(r"[\"'`.,;:!?()\[\]]+")
 NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?")
 TOLERANCE = 1e-9  # relative, where a want names none
 LONGEST = 100_000  # characters of a text that is compared
+SHORT = 200  # characters of a text that is remembered
 LONGEST_AREA = 200  # characters after a place's name
 DEEPEST = 40  # levels of nesting; deeper arguments are malformed
 
@@ -37,7 +39,16 @@ def kind_of(want: Mapping[str, Json], where: str) -> str:
 
 def plain(text: str) -> str:
     """Text without case, accents' encodings, punctuation and runs of spaces."""
-    folded = unicodedata.normalize("NFKC", text[:LONGEST]).casefold().replace("’", "'").replace("‑", "-")
+    return plain_short(text) if len(text) <= SHORT else plainly(text[:LONGEST])
+
+
+@lru_cache(maxsize=4096)
+def plain_short(text: str) -> str:
+    return plainly(text)
+
+
+def plainly(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("‑", "-")
     return " ".join(PUNCTUATION.sub(" ", folded).split())
 
 

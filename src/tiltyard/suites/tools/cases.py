@@ -73,10 +73,16 @@ def tool_table() -> Mapping[str, Mapping[str, Json]]:
 
 
 @cache
+def case_hashes() -> tuple[str, ...]:
+    """Of each case with its tools."""
+    return tuple(
+        content_hash([msgspec.to_builtins(case), [dict(tool) for tool in tools_of(case)]]) for case in cases()
+    )
+
+
 def cases_hash() -> str:
-    """Changes with every case and every tool."""
-    tools = {name: dict(tool) for name, tool in tool_table().items()}
-    return content_hash([msgspec.to_builtins(cases()), tools])
+    """Changes with every case and with every tool that one has."""
+    return content_hash(case_hashes())
 
 
 def folder() -> Any:

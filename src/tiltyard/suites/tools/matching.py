@@ -20,6 +20,8 @@ def assign(weights: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     width = max((len(row) for row in rows), default=0)
     if not rows or not width:
         return []
+    if len(rows) == width == 1:
+        return [(0, 0)]
     turned = len(rows) > width
     if turned:
         rows = [list(column) for column in zip(*rows, strict=True)]
