@@ -23,6 +23,7 @@ from tiltyard.suites.mcq.words import (
     DENIED_AFTER,
     DOUBTED_BEFORE,
     FUNCTION_WORD,
+    IT_IS,
     LABELS,
     NEXT_QUESTION,
     QUESTION_AND_A,
@@ -75,7 +76,7 @@ def _ladder(raw: str, options: Sequence[str]) -> Found:
     claims = sorted(_claims(raw, flat, names), key=lambda claim: claim.start)
     if claims:
         return _of_claims(claims, flat)
-    for rung in (_letter_lines, _leading, _bold, _with_its_text):
+    for rung in (_letter_lines, _leading, _last_sentence, _bold, _with_its_text):
         found = rung(raw, flat, names)
         if found is not None:
             return found
@@ -94,7 +95,7 @@ def _claims(raw: str, flat: str, names: Sequence[str]) -> Iterator[Claim]:
     for pattern in LABELS:
         rule = "stated" if pattern is STATED else "labelled"
         for match in pattern.finditer(flat):
-            if DOUBTED_BEFORE.search(flat[max(0, match.start() - 120) : match.start()]):
+            if _doubted(flat, match.start()):
                 continue
             claim = _value(flat, match.end(), names, (rule, 0))
             if claim is not None:
@@ -103,13 +104,13 @@ def _claims(raw: str, flat: str, names: Sequence[str]) -> Iterator[Claim]:
         yield _letter(match[1], len(names), "labelled", match)
     for match in CHOSEN.finditer(flat):
         letter = match.group("letter")
-        if letter.isupper() or match.group("wrapped"):
+        if (letter.isupper() or match.group("wrapped")) and not _doubted(flat, match.start()):
             yield _letter(letter, len(names), "chosen", match)
-    for pattern in (DECLARED, DECLARED_ALIEN):
+    for pattern in (DECLARED, DECLARED_ALIEN, IT_IS):
         for match in pattern.finditer(flat):
             if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
                 continue
-            if not CONDITION.match(flat, match.end()):
+            if not CONDITION.match(flat, match.end()) and not _doubted(flat, match.start()):
                 yield _letter(match["letter"], len(names), "declared", match)
 
 
@@ -135,6 +136,11 @@ def _value(flat: str, start: int, names: Sequence[str], how: tuple[str, int]) ->
     letter = LETTERS.index(match[1].upper())
     single = letter < len(names) and not _several(flat, match)
     return Claim(letter if single else None, rule, match.start(1) + shift, start, match.end())
+
+
+def _doubted(flat: str, start: int) -> bool:
+    """Do the words before a claim take it back, as in "I don't think that"?"""
+    return DOUBTED_BEFORE.search(flat[max(0, start - 120) : start]) is not None
 
 
 def _is_letter(flat: str, match: re.Match[str]) -> bool:
@@ -209,12 +215,13 @@ def _of_claims(claims: Sequence[Claim], flat: str) -> Found:
 # ------------------------------------------------------------------ hardly more than a letter
 
 _ALONE = re.compile(
-    r"^[^\w\n(\[<]*(?:the\s+)?(?:option|choice|letter|answer)?"
-    r"[ \t]*[(\[<]?[ \t]*([A-Za-z])[ \t]*[)\]>]?[^\w\n]*$",
+    r"^[^\w\n(\[<]*(?:(?:definitely|certainly|clearly|surely|obviously"
+    r"|probably|likely|i think|i guess)[ \t]+)?"
+    r"(?:the\s+)?(?:option|choice|letter|answer)?[ \t]*[(\[<]?[ \t]*([A-Za-z])[ \t]*[)\]>]?[^\w\n?]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LED = re.compile(
-    r"^[^\w\n(\[]*(?:option[ \t]+|choice[ \t]+)?([(\[]?)[ \t]*([A-Za-z])"
+    r"^[^\w\n(\[]*(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]*([A-Za-z])"
     r"(?![^\W\d_]|['’\d])[ \t]*([)\].:,]|[-–—](?=[ \t])|(?=\())"
     r"[)\]]?[ \t]*(.*)$",
     re.MULTILINE,
@@ -222,6 +229,12 @@ _LED = re.compile(
 _BOLD = re.compile(
     r"(?:\*\*|__)[ \t]*(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}[ \t]*((?:\S[^*\n]{0,200})?)(?:\*\*|__)"
 )
+
+
+_MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
+_REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
+_BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE)
+_LAST = re.compile(r"(?:[.!;:?)]\s+|\n\s*)[(\[]?([A-Z])[)\]]?[\s.!]*\Z")
 
 
 def _letter_lines(raw: str, flat: str, names: Sequence[str]) -> Found | None:
@@ -236,14 +249,20 @@ def _leading(raw: str, flat: str, names: Sequence[str]) -> Found | None:
     """One line that begins with a letter and its mark: "B) Paris ...". Several letters are a list."""
     found: list[tuple[str, int]] = []
     for match in _LED.finditer(flat):
+        known = LETTERS[: len(names)]
+        others = {m[1] for m in _MARKED.finditer(match[4]) if m[1] in known} - {match[2].upper()}
         bracketed = bool(match[1]) or match[3] in (")", "]")
-        if bracketed or _begins_with(match[4], match[2], names):
+        reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
+        if others:  # a list in one line
+            found += [(match[2], match.start(2)), *((letter, 0) for letter in others)]
+        elif bracketed or reasoned or _begins_with(match[4], match[2], names):
             found.append((match[2], match.start(2)))
+    found += [(match[1], match.start(1)) for match in _BECAUSE.finditer(flat)]
     if not found:
         return None
     lines = [line for line in flat.split("\n") if line.strip()]
     edges = "\n".join((lines[0], lines[-1]))
-    if len(found) == 1 and not _LED.search(edges):
+    if len(found) == 1 and not (_LED.search(edges) or _BECAUSE.search(edges)):
         return None
     if any(
         DENIED_AFTER.search(flat[at : flat.find("\n", at) if "\n" in flat[at:] else len(flat)][:200])
@@ -260,6 +279,12 @@ def _begins_with(rest: str, letter: str, names: Sequence[str]) -> bool:
         return False
     said, name = folded(rest.lstrip("( ")), names[index]
     return bool(said) and (without_article(said).startswith(without_article(name)[:24]))
+
+
+def _last_sentence(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+    """A reply whose last sentence is one letter."""
+    match = _LAST.search(flat)
+    return None if match is None else _agreed([(match[1], match.start(1))], names, "last_sentence")
 
 
 def _bold(raw: str, flat: str, names: Sequence[str]) -> Found | None:
@@ -283,20 +308,25 @@ def _agreed(found: Sequence[tuple[str, int]], names: Sequence[str], rule: str) -
     return Found(index, rule, found[-1][1])
 
 
-_NAMED = re.compile(r"(?:\b(?:option|choice|answer)\s+|[(\[])([A-Z])(?![^\W\d_]|\d)(?=[)\]]|\W|$)")
 _SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’])|[(\[]([AI])[)\]]")
 
 
 def _with_its_text(raw: str, flat: str, names: Sequence[str]) -> Found | None:
-    """One letter in brackets or after "option", beside the text of that option and of no other."""
-    named = list(_NAMED.finditer(flat))
-    letters = {match[1] for match in named} | {m[1] or m[2] for m in _SINGLE.finditer(flat)}
-    if not named or len(letters) != 1 or denies(flat):
+    """An option's text with its letter right behind it, "Paris (B)", and no other letter or option."""
+    said = flat.casefold()
+    if len(said) != len(flat) or denies(flat):
         return None
-    index = LETTERS.index(named[-1][1])
-    if index >= len(names) or _mentioned(flat, names) != {index}:
+    mentioned = _mentioned(flat, names)
+    if len(mentioned) != 1:
         return None
-    return Found(index, "letter_with_text", named[-1].start(1))
+    index = mentioned.pop()
+    letter = LETTERS[index]
+    behind = (
+        rf"{re.escape(names[index])}\W{{0,6}}(?:which is |that is )?(?:option |choice |answer )?\W{{0,2}}"
+    )
+    match = re.search(rf"{behind}({letter.lower()})(?![\w'’])", said)
+    others = {m[1] or m[2] for m in _SINGLE.finditer(flat)} - {letter}
+    return Found(index, "letter_with_text", match.start(1)) if match and not others else None
 
 
 # ------------------------------------------------------------------ the text of an option
@@ -329,7 +359,7 @@ def _option_text(flat: str, names: Sequence[str]) -> Found | None:
     if denies(others) or "?" in flat:
         return None
     quoted = re.escape(name)
-    begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were)\b|\n)", said)
+    begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)
     ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*[a-z°%]{{0,3}})?$", said)
     return Found(index, "option_text") if begins or ends else None
 

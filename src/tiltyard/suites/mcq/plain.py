@@ -20,6 +20,7 @@ _CHANNEL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:eos|bos|end_of_turn|start_of_turn)>")
 _ANSWER_TAG = re.compile(r"<([a-z_ ]*answer[a-z_ ]*)>", re.IGNORECASE)
+_HTML = re.compile(r"</?(?:b|strong|i|em|u|p|br|span|div|code|h[1-6])(?:\s[^<>\n]{0,80})?/?>")
 _CLOSING_TAG = re.compile(r"</[a-z_ ]{1,30}>", re.IGNORECASE)
 _LATEX = re.compile(
     r"\\(?:boxed|fbox|text(?:bf|it|rm|sf|tt)?|math(?:bf|rm|it|sf|tt)|mathbf|bm|displaystyle|left|right|,|;|!|quad)"
@@ -53,7 +54,7 @@ def plain(text: str) -> str:
     text = _STRUCK.sub(blank, text)
     if "<" in text:
         text = _ANSWER_TAG.sub(lambda match: f" {match[1].replace('_', ' ')}:", text)
-        text = _CLOSING_TAG.sub(blank, text)
+        text = _CLOSING_TAG.sub(blank, _HTML.sub(blank, text))
     if "\\" in text:
         text = _LATEX.sub(blank, text)
     return _QUOTES.sub(" ", _MARKUP.sub(blank, text))

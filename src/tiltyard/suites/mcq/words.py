@@ -22,7 +22,7 @@ ANSWER_AT = re.compile(
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 
 _MODIFIER = r"(?:(?:final|correct|right|best|my|chosen|selected|most likely|appropriate)\s+)*"
-_NOUN = r"(?:answers?|ans|choice|option|selection|solution|result|letter|response|verdict)"
+_NOUN = r"(?:answers?|ans|choice|option|selection|solution|result|letter|response|verdict|conclusion|final)"
 _SURELY = (
     r"(?:\s*[,:]?\s*(?:therefore|thus|then|hence|clearly|definitely|certainly|indeed|actually"
     r"|most likely|likely|probably"
@@ -52,7 +52,7 @@ _FOREIGN_COPULA = (
 STATED = re.compile(
     rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best)\s+one)"
     rf"(?:\s+(?!is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
-    rf"|are)\b)[\w'’,-]+){{0,8}}?\s+{_COPULA}\b{_SURELY}\s*:?",
+    rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
 )
 LABELS = (
@@ -99,7 +99,7 @@ DECLARED = re.compile(
     rf"(?P<named>(?:option|choice|answer|letter"
     rf"|statement)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
     rf"|[.:)]\s*[^.\n:]{{1,80}}?)?\s*,?\s+"
-    r"(?:is|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é|è)\s+(?:clearly\s+|definitely\s+"
+    r"(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é|è)\s+(?:clearly\s+|definitely\s+"
     r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
     r"(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt"
     r"|richtige|correcte?|correcta|correta|corretta|bonne)\b(?!\s*\?)",
@@ -109,6 +109,8 @@ DECLARED_ALIEN = re.compile(
     rf"(?:选项|選項|選択肢)?\s*[(\[]?(?P<letter>[A-Z]){_END}[)\]]?\s*(?:が正解|が正しい|是正确|是正確|正确|正確|是对的|가\s*정답"
     rf"|이\s*정답|가\s*맞|верный|правильный|является правильным)"
 )
+
+IT_IS = re.compile(rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?!\s+not)")
 
 CONDITION = re.compile(
     r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if|when|unless|assuming|provided|wenn|falls|si|если|only)\b",
@@ -130,7 +132,7 @@ DOUBTED_BEFORE = re.compile(
     r"|initially\s+|originally\s+|had\s+)*"
     r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+glance"
     r"|\bwhether|\bsuppose|\bonly\s+if|\bcould\s+the|\bis\s+the"
-    r"|\bnot\s+clear|\bn['’]t\s+(?:think|believe)|\bnot\s+(?:think|believe)|\bif\s+(?:the|my"
+    r"|\bnot\s+clear|n['’]t\s+(?:think|believe|say)|\bnot\s+(?:think|believe)|\bif\s+(?:the|my"
     r"|your))(?:(?!\bbut\b)[^.!?\n])*$",
     re.IGNORECASE,
 )
