@@ -1,0 +1,120 @@
+"""Comparing arguments: alternatives and tolerance where they are fair, types always, nothing guessed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tiltyard.errors import UsageError
+from tiltyard.suites.tools.arguments import alike, coerced, fits, kind_of, told, too_deep
+
+NEW_YORK = {"place": ["New York", "New York City", "NYC"], "area": ["NY", "USA", "United States"]}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["New York City", "New York, NY", "new york", "NYC", "New York, NY, USA", "New York City, United States"],
+)
+def test_one_place_has_many_names(said: str) -> None:
+    assert fits(NEW_YORK, said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["York", "New Yorker", "New York, Texas", "NY New York", "", 5, None, "New York " + "NY " * 99_999],
+)
+def test_another_place_does_not(said: Any) -> None:
+    assert not fits(NEW_YORK, said)
+
+
+@pytest.mark.parametrize(
+    ("want", "right", "wrong"),
+    [
+        ({"number": [85.5]}, [85.5, 85.50], ["85.5", 85.4, None, True, [85.5], 10**400]),
+        ({"number": [1]}, [1, 1.0], [True, "1"]),
+        ({"number": [1.78], "within": 0.0001}, [1.78, 1.78005], [1.79]),
+        ({"is": [True]}, [True], [1, "true", False]),
+        ({"is": ["celsius"]}, ["celsius"], ["Celsius", "C"]),
+        ({"text": ["Meeting Tomorrow"]}, ["meeting  tomorrow.", "Meeting Tomorrow"], ["Meeting", 1, None]),
+        ({"words": [["10", "ten"], ["room 4"]]}, ["At ten, in Room 4!"], ["At 10", "room 40 at 10", 10]),
+        ({"any": True}, [None, 1, "x", {}], []),
+        ({"list": [{"is": ["a"]}, {"is": ["b"]}]}, [["a", "b"], ["b", "a"]], [["a"], ["a", "a"], ["a", "b", "b"]]),
+        ({"list": [{"is": [1]}, {"is": [2]}], "ordered": True}, [[1, 2]], [[2, 1], "12", {}]),
+        (
+            {"object": {"a": {"is": [1]}, "b": {"is": [2], "optional": True}}},
+            [{"a": 1}, {"a": 1, "b": 2}],
+            [{}, {"a": 1, "c": 3}, {"a": 1, "b": 3}, [], "a"],
+        ),
+    ],
+)  # fmt: skip
+def test_kinds_of_wants(want: dict[str, Any], right: list[Any], wrong: list[Any]) -> None:
+    for value in right:
+        assert fits(want, value), value
+    for value in wrong:
+        assert not fits(want, value), value
+
+
+def test_a_list_without_order_finds_the_right_partners() -> None:
+    want = {"list": [{"is": ["a", "b"]}, {"is": ["a"]}]}
+    assert fits(want, ["a", "b"])
+    assert not fits(want, ["b", "b"])
+
+
+def test_facts_are_whole_words_and_numbers() -> None:
+    assert told("It is -3 °C.", [["3"]]) == 1.0
+    assert told("It is 13 °C.", [["3"]]) == 0.0
+    assert told("That makes $1,234.50 in all.", [["1234.50", "1234.5"]]) == 1.0
+    assert told("yes", [["yes"], ["no"]]) == 0.5
+
+
+def test_a_want_of_no_kind_is_an_error() -> None:
+    for broken in ({}, {"is": [1], "text": ["a"]}, {"number": [1], "about": 2}):
+        with pytest.raises(UsageError):
+            kind_of(broken, "here")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        ("20", "integer", 20),
+        ("20.5", "number", 20.5),
+        (" -3 ", "integer", -3),
+        ("1e3", "number", 1000.0),
+        (20.0, "integer", 20),
+        (20.5, "integer", 20.5),
+        ("True", "boolean", True),
+        ("false", "boolean", False),
+        ("[1, 2]", "array", [1, 2]),
+        ('{"a": 1}', "object", {"a": 1}),
+        ("twenty", "number", "twenty"),
+        ("0x10", "integer", "0x10"),
+        ("2*3", "number", "2*3"),
+        ("nan", "number", "nan"),
+        ("1e999", "number", "1e999"),
+        ("9" * 5000, "integer", "9" * 5000),
+        ("yes", "boolean", "yes"),
+        ("{broken", "object", "{broken"),
+        ("20", "string", "20"),
+        (20, "string", 20),
+    ],
+)
+def test_towards_a_schemas_types(value: Any, kind: str, expected: Any) -> None:
+    assert alike(coerced(value, {"type": kind}), expected)
+
+
+def test_inner_values_too() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "array", "items": {"type": "integer"}}, "on": {"type": "boolean"}},
+    }
+    assert coerced({"n": ["1", 2.0], "on": "true", "x": "1"}, schema) == {"n": [1, 2], "on": True, "x": "1"}
+
+
+def test_nesting_has_an_end() -> None:
+    deep: Any = 1
+    for _ in range(39):
+        deep = [deep]
+    assert not too_deep(deep)
+    assert too_deep([[deep]])
+    assert not too_deep(list(range(100_000)))

@@ -1,0 +1,84 @@
+"""Reading a call: whatever is sent as arguments, it is read or its fault has a name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tiltyard.records import ToolCall
+from tiltyard.servers.clock import now_ns
+from tiltyard.suites.tools.calls import ReadCall, read_call, schemas_of
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "tip",
+        "parameters": {
+            "type": "object",
+            "properties": {"bill": {"type": "number"}, "percent": {"type": "integer", "maximum": 100}},
+            "required": ["bill", "percent"],
+        },
+    },
+}
+SCHEMAS = schemas_of([TOOL])
+
+
+def read(arguments: str, name: str = "tip") -> ReadCall:
+    return read_call(ToolCall(name=name, arguments=arguments), SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault", "lenient_fault"),
+    [
+        ('{"bill": 85.5, "percent": 20}', None, None),
+        ('{"bill": "85.5", "percent": "20"}', "schema", None),
+        ('{"bill": 85.5, "percent": 120}', "schema", "schema"),
+        ('{"bill": 85.5}', "schema", "schema"),
+        ('"{\\"bill\\": 85.5, \\"percent\\": 20}"', "not_object", None),
+        ('"nothing"', "not_object", "not_object"),
+        ("[85.5, 20]", "not_object", "not_object"),
+        ("null", "not_object", "schema"),
+        ("", "schema", "schema"),
+        ('{"bill": 85.5, "percent": 20', "not_json", "not_json"),
+        ("bill=85.5", "not_json", "not_json"),
+        ('{"bill": NaN, "percent": 20}', "not_json", "not_json"),
+        ("[" * 100_000, "not_json", "not_json"),
+        ('{"bill": ' + "[" * 60 + "]" * 60 + "}", "too_deep", "too_deep"),
+        ('{"bill": ' + "[" * 900 + "]" * 900 + "}", "too_deep", "too_deep"),
+        ('"' + "\\u0000" * 10 + '"', "not_object", "not_object"),
+    ],
+)
+def test_every_fault_has_a_name(arguments: str, fault: str | None, lenient_fault: str | None) -> None:
+    found = read(arguments)
+    assert (found.fault, found.lenient_fault) == (fault, lenient_fault)
+
+
+def test_a_tool_that_does_not_exist() -> None:
+    assert read("{}", name="format_disk").fault == "unknown_tool"
+
+
+def test_whole_floats_are_changed_by_lenient_reading_only() -> None:
+    found = read('{"bill": 85, "percent": 20.0}')
+    assert found.fault is None
+    assert found.unchanged("bill")
+    assert not found.unchanged("percent")
+    assert found.lenient == {"bill": 85, "percent": 20}
+
+
+def test_five_megabytes_cost_nothing() -> None:
+    start = now_ns()
+    found = read(json.dumps({"bill": "9" * 5_000_000}))
+    assert found.fault == "too_long"
+    assert now_ns() - start < 2_000_000_000
+
+
+def test_a_schema_that_points_elsewhere_fetches_nothing() -> None:
+    tool = {"function": {"name": "f", "parameters": {"$ref": "http://127.0.0.1:9/schema.json"}}}
+    found = read_call(ToolCall(name="f", arguments='{"a": 1}'), schemas_of([tool]))
+    assert found.fault is None  # such a schema judges nothing
+
+
+def test_a_schema_that_is_none_judges_nothing() -> None:
+    tool = {"function": {"name": "f", "parameters": {"type": "dict", "properties": {}}}}
+    assert read_call(ToolCall(name="f", arguments="{}"), schemas_of([tool])).fault is None
