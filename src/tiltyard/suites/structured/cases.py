@@ -118,7 +118,7 @@ def read_file(path: Path) -> RawCase:
         raise UsageError(f"{path} cannot be read: {error}", "write it as JSON in UTF-8") from None
     value = parsed(text)
     if value is NOTHING:
-        raise UsageError(f"{path} is no JSON: {why_broken(text)}", "mend it at that place")
+        raise UsageError(f"{path} holds no JSON object: {why_broken(text)}", "mend it at that place")
     if not isinstance(value, Mapping | bool):
         raise UsageError(f"{path} holds no JSON object", "a schema, or a case: docs/json.md")
     if not isinstance(value, Mapping) or not ("schema" in value and "prompt" in value):

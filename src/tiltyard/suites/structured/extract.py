@@ -48,10 +48,10 @@ class NotJsonError(ValueError):
 
 def read_value(text: str, kinds: frozenset[str]) -> Reading:
     """Find the value. `kinds` are the types that the schema has at its root; one of them is preferred."""
-    text = text.rpartition(LEFT_OVER)[2] if LEFT_OVER in text else text
     value = parsed(text)
     if value is not NOTHING:
         return Reading(value, "whole", repaired=True)
+    text = text.rpartition(LEFT_OVER)[2]
     end = text[-SEARCHED:]
     block = fenced(end)
     if block.value is not NOTHING:

@@ -77,11 +77,11 @@ def why_bad(schema: Json, error: Any) -> str:
         return f"/{'/'.join(map(str, error.instance_path))}: {error.message}"[:300]
     for place, reference in references(schema):
         if reference in error.message or reference.lstrip("#") in error.message:
-            return f"{place}: {reference[:80]!r} leads nowhere in this schema, and nothing is fetched"
+            return f"{place}: a reference to {reference[:80]!r}, which is not in the schema itself"
     away = [(place, reference) for place, reference in references(schema) if not reference.startswith("#")]
     if away and "retriev" in error.message.lower():
         place, reference = away[0]
-        return f"{place}: {reference[:80]!r} is not in this schema, and nothing is fetched"
+        return f"{place}: a reference to {reference[:80]!r}, which is not in the schema itself"
     return f"/: {error.message}"[:300]
 
 
