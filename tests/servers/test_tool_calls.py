@@ -58,5 +58,11 @@ def test_arguments_as_an_object_and_whole_calls_without_any_mark():
     assert second.arguments == '{"city":"Rome"}'
 
 
+def test_an_empty_object_after_a_whole_one_takes_nothing_away() -> None:
+    whole = part({"n": 1}, "f", index=0, id="a")
+    assert calls_of(whole, part({}, index=0)) == [("f", '{"n":1}', "a")]
+    assert calls_of(part({}, "f", index=0, id="a")) == [("f", "{}", "a")]
+
+
 def test_nonsense_is_survived():
     assert calls_of(None, "x", {"function": 3}, {"index": True, "function": {"name": 7}}) == [("", "", None)]

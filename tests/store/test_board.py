@@ -63,6 +63,15 @@ def test_order_and_filters(full: Store) -> None:
         assert len(names(full, sort=sort)) == 4
 
 
+def test_a_cloud_is_no_part_of_this_machines_board(full: Store) -> None:
+    cloud = Model(name="big:cloud", remote=True)
+    full.claim(make_run("r9", model=cloud), fresh=True)
+    full.finish("r9", "finished", {"event": "summary", "decode_tps": figure(500.0)})
+    assert "big:cloud" not in names(full)
+    assert names(full, cloud=True)[0] == "big:cloud"
+    assert [row.remote for row in full.board(Wanted(cloud=True, model="big"))] == [True]
+
+
 def test_a_row_says_what_was_measured(full: Store) -> None:
     row = as_mapping(full.board()[0])
     assert row["decode_tps"] == {"n": 5, "mean": 100.0, "p50": 100.0, "ci95": [99.0, 101.0]}

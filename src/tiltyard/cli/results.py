@@ -69,6 +69,7 @@ def print_json(value: Any) -> None:
     is_flag=True,
     help="Every settings a model was measured with, not only the newest.",
 )
+@click.option("--cloud", is_flag=True, help="Also models that run in somebody's cloud; they are marked ☁.")
 @click.option("--by-model", is_flag=True, help="One row per model, its suites side by side.")
 @click.option(
     "--limit",
@@ -84,6 +85,7 @@ def board(
     min_tps: float | None,
     max_gb: float | None,
     all_settings: bool,
+    cloud: bool,
     by_model: bool,
     limit: int | None,
     as_json: bool,
@@ -103,6 +105,7 @@ def board(
         max_gb=max_gb,
         sort=sort,
         newest_only=not all_settings,
+        cloud=cloud,
         limit=limit if as_json and not by_model else None,
     )
     with Store.open() as store:
@@ -121,7 +124,7 @@ def board(
         show_board(tables(rows, resort=sort is None), limit)
     else:
         click.echo(
-            "the board is empty: `tiltyard run speed` measures, `tiltyard board --all` drops no settings"
+            "the board is empty: `tiltyard run speed` measures, `tiltyard board --cloud` adds cloud models"
         )
 
 

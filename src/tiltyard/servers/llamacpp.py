@@ -37,6 +37,7 @@ class LlamaCpp(OpenAI):
         super().__init__(address)
         self.props: Mapping[str, Json] = {}
         self.router = False
+        self.several = False  # several models without being a router
         self.names: frozenset[str] = frozenset()  # what the one loaded model is called
         self.files: dict[str, Model | None] = {}  # headers already read
 
@@ -54,7 +55,8 @@ class LlamaCpp(OpenAI):
         elif not looks_like_props(self.props):
             raise not_a_model_server(self.address.url, "no /props as llama-server has it")
         else:
-            loaded = tuple(str(item["id"]) for item in await self.listing() or [])
+            items = await self.listing() or []
+            loaded = () if self.several else tuple(str(item["id"]) for item in items)
         asleep = self.props.get("is_sleeping") is True
         self.info = replace(
             self.info,
@@ -76,6 +78,11 @@ class LlamaCpp(OpenAI):
                 )
             await asyncio.sleep(POLL_S)
 
+    async def listing(self) -> list[Mapping[str, Json]] | None:
+        items = await super().listing()
+        self.several = not self.router and len(items or ()) > 1
+        return items
+
     async def models(self) -> list[Model]:
         if not self.router:
             return await super().models()
@@ -87,6 +94,9 @@ class LlamaCpp(OpenAI):
         """The one model: what the list's `meta` and /props tell, then what the file's header tells."""
         meta, settings = table(item.get("meta")), table(self.props.get("default_generation_settings"))
         path = word(self.props.get("model_path"))
+        props = self.props
+        if self.several:  # a gateway before several servers: /props is about one of them, nobody says which
+            path, settings, props = None, {}, {}
         parameters, size = whole(meta.get("n_params")), whole(meta.get("size"))
         self.names = frozenset(name for name in (str(item["id"]), path) if name)
         model = replace(
@@ -97,8 +107,8 @@ class LlamaCpp(OpenAI):
             bits_per_weight=size * 8 / parameters if size and parameters else None,
             context_max=whole(meta.get("n_ctx_train")),
             context_loaded=whole(settings.get("n_ctx")) or whole(meta.get("n_ctx")),
-            loaded=self.props.get("is_sleeping") is not True,
-            capabilities=capabilities(self.props),
+            loaded=None if self.several else props.get("is_sleeping") is not True,
+            capabilities=capabilities(props),
             engine="llamacpp",
             path=path,
         )

@@ -82,7 +82,7 @@ class ToolCalls:
         if isinstance(arguments, str):
             call.arguments.append(arguments)
             return arguments
-        if arguments is None:
+        if arguments is None or (arguments == {} and call.arguments):
             return ""
         text = msgspec.json.encode(arguments).decode()
         call.arguments = [text]  # an object is the whole of them

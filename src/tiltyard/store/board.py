@@ -31,6 +31,7 @@ class Wanted(Record, frozen=True):
     max_gb: float | None = None  # 10^9 bytes of weights
     sort: SortBy | None = None
     newest_only: bool = False
+    cloud: bool = False  # also models that run in somebody's cloud
     limit: int | None = None
 
 
@@ -268,7 +269,8 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
         parts.append(("instr(lower(models.name), lower(?))", wanted.model))
     if wanted.max_gb is not None:
         parts.append(("size_bytes <= ?", wanted.max_gb * 1e9))
-    return "".join(f" AND {part}" for part, _ in parts), [value for _, value in parts]
+    where = "" if wanted.cloud else " AND NOT remote"  # no part of this machine's answer
+    return where + "".join(f" AND {part}" for part, _ in parts), [value for _, value in parts]
 
 
 def _row(columns: dict[str, Any]) -> BoardRow:

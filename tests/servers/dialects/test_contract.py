@@ -332,6 +332,36 @@ def test_tools_are_called(start: Start, dialect: str) -> None:
     assert "t" in exchange.events.kinds
 
 
+ODD_CALLS = (
+    *(
+        "tool_index=missing",
+        "tool_index=zero",
+        "tool_index=repeated",
+        "tool_arguments=object",
+        "tool_arguments=string",
+    ),
+    *("tool_name=repeated", "tool_name=empty"),
+)
+
+
+@each
+@pytest.mark.parametrize("fault", ODD_CALLS)
+def test_parallel_calls_are_put_together_whatever_a_server_does_to_them(
+    start: Start, dialect: str, fault: str
+) -> None:
+    parameters = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    tools = tuple(
+        {"type": "function", "function": {"name": name, "parameters": parameters}} for name in ("a", "b", "c")
+    )
+    caller = SimModel(name="alpha:7b", loaded=True, calls=3, **FAST)
+    request = ask_for("alpha:7b", tools=tools, max_tokens=200)
+    sim = start(fault, models=(caller,))
+    exchange = using(sim, dialect, lambda server: server.send(request))
+    assert exchange.ending == "ok"
+    assert [call.name for call in exchange.tool_calls] == ["a", "b", "c"]
+    assert all(set(json.loads(call.arguments)) == {"n"} for call in exchange.tool_calls)
+
+
 @pytest.mark.parametrize("dialect", ["ollama", "llamacpp", "vllm", "sglang", "mlx", "simulator"])
 def test_thinking_on_off_and_anyway(start: Start, dialect: str) -> None:
     def ask(think: bool, *faults: str) -> Any:

@@ -100,6 +100,17 @@ def test_a_list_without_meta_while_loading_is_survived(serve: Serve) -> None:
     assert model.parameters is None
 
 
+def test_a_gateway_before_several_does_not_give_all_of_them_the_identity_of_one(serve: Serve) -> None:
+    both = {"data": [LIST["data"][0], {"id": "other-Q8_0", "object": "model", "owned_by": "llamacpp"}]}
+    _, server = llama(serve, **{"GET /v1/models": both, "GET /models": both})
+    info, models = run(server, server.identify, server.models)
+    assert info.loaded == ()
+    assert [(m.name, m.quantization, m.context_loaded, m.loaded) for m in models] == [
+        ("qwen", None, None, None),
+        ("other-Q8_0", "Q8_0", None, None),
+    ]
+
+
 def test_the_path_may_stand_for_the_name(serve: Serve) -> None:
     _, server = llama(serve)
     run(server, server.identify, server.models)
