@@ -205,3 +205,31 @@ def test_proxies_are_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> No
     assert proxy_for("http://127.0.0.1:11434") is None
     assert proxy_for("http://localhost:1") is None
     assert proxy_for("https://far.example") is None
+
+
+def test_dotenv_stands_between_the_file_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("gap_timeout_s = 7\nconnect_timeout_s = 1.5\n")
+    write(
+        "TILTYARD_GAP_TIMEOUT_S=8\nOLLAMA_BASE_URL='http://a:1'\nTILTYARD_API_KEY=secret-of-dotenv\n", ".env"
+    )
+    found = load_settings()
+    assert (found.gap_timeout_s, found.origin("gap_timeout_s")) == (8.0, ".env (TILTYARD_GAP_TIMEOUT_S)")
+    assert (found.ollama_url, found.connect_timeout_s) == ("http://a:1", 1.5)
+    assert keys_set()["TILTYARD_API_KEY"] == ".env"
+    assert hide_keys("Bearer secret-of-dotenv") == "Bearer ***"
+    assert "TILTYARD_API_KEY" not in os.environ
+    monkeypatch.setenv("TILTYARD_GAP_TIMEOUT_S", "9")
+    found = load_settings()
+    assert (found.gap_timeout_s, found.origin("gap_timeout_s")) == (
+        9.0,
+        "environment (TILTYARD_GAP_TIMEOUT_S)",
+    )
+
+
+def test_a_dotenv_that_cannot_be_meant_is_named() -> None:
+    write("TILTYARD_GAP_TIMEOUTS=8\n", ".env")
+    with pytest.raises(UsageError, match=r"\.env: unknown setting TILTYARD_GAP_TIMEOUTS"):
+        load_settings()
+    Path(".env").write_bytes(b"A=\xff\xfe\xfa\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load_settings()

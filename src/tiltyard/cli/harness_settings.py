@@ -48,19 +48,10 @@ def switch(text: str) -> bool:
     raise ValueError("it must be true or false")
 
 
-def port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65_535:
-        raise ValueError("it must be a port: 0 to 65535")
-    return number
-
-
 VARIABLES: Mapping[str, Plain] = {
     "MODEL_NAME": Plain("model", lambda text: (text,), "The model, where no --model is given."),
     "OUTPUT_DIR": Plain("output_dir", Path, "Folder of the log file."),
     "VERBOSE": Plain("verbose", switch, "A line for every answer; whole replies in the log."),
-    "METRICS_PORT": Plain("metrics_port", port, "Serve /metrics there, during the run and after it."),
-    "METRICS_HOST": Plain("metrics_host", str, "Address that /metrics listens on; 127.0.0.1 unless set."),
     "MAX_RETRIES": Plain("max_retries", whole(0), "Further tries where a request fails on its way."),
     "RATE_LIMIT_DELAY": Plain("rate_limit_delay", seconds, "Seconds of rest after each batch."),
     "BATCH_SIZE": Plain("batch_size", whole(1), "Questions at once."),

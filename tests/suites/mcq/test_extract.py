@@ -83,6 +83,24 @@ def test_each_rule_has_its_name(reply: str, rule: str) -> None:
     assert (found.option, found.rule) == (1, rule)
 
 
+VITAMINS = ["Vitamin D", "Vitamin A", "Vitamin C", "Vitamin K"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("Vitamin C is the correct answer.", "C"),
+        ("Vitamin D is correct.", "A"),
+        ("The answer is vitamin A.", "B"),
+        ("Hepatitis B is correct.", None),
+        ("Answer: Vitamin A (C)", None),
+        ("Answer: Vitamin A (B)", "B"),
+    ],
+)
+def test_letters_inside_words_of_an_option_are_not_taken_for_answers(reply: str, letter: str | None) -> None:
+    assert letter_of(reply, VITAMINS) == letter
+
+
 def test_the_place_of_the_letter_is_known() -> None:
     for reply in (
         "Answer: **B**",

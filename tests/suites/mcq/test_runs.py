@@ -200,9 +200,7 @@ def test_an_empty_folder(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> No
     assert "holds no file like *.csv or *.jsonl" in done.err
 
 
-def test_plain_settings_from_environment_and_dotenv(
-    tiltyard: Tiltyard, sim: Running, tmp_path: Path
-) -> None:
+def test_plain_settings_from_environment_and_dotenv(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
     questions(folder / "law_val.csv", 10)

@@ -17,6 +17,7 @@ from tiltyard.suites.mcq.words import (
     ANSWER_AT,
     BOXED,
     CHOSEN,
+    CLAUSE_BEFORE,
     CONDITION,
     DECLARED,
     DECLARED_ALIEN,
@@ -110,6 +111,12 @@ def _claims(raw: str, flat: str, names: Sequence[str]) -> Iterator[Claim]:
         for match in pattern.finditer(flat):
             if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
                 continue
+            if (
+                pattern is DECLARED
+                and not match["named"]
+                and not CLAUSE_BEFORE.search(flat[max(0, match.start() - 40) : match.start()])
+            ):
+                continue  # "vitamin C is the best source"
             if not CONDITION.match(flat, match.end()) and not _doubted(flat, match.start()):
                 yield _letter(match["letter"], len(names), "declared", match)
 
@@ -127,6 +134,9 @@ def _value(flat: str, start: int, names: Sequence[str], how: tuple[str, int]) ->
     if index is not None and end - start > 1 and not _asked(flat, end):
         match = ANSWER_AT.match(flat, start)
         same = match is not None and LETTERS.index(match[1].upper()) == index
+        behind = re.match(r"\s*[(\[](?:option )?([A-Z])[)\]]", flat[end : end + 20])
+        if behind is not None and LETTERS.index(behind[1]) != index:
+            return Claim(None, rule, -1, start, end)
         return Claim(index, rule, match.start(1) + shift if same and match else -1, start, end)
     match = ANSWER_AT.match(flat, start)
     if match is None or not _is_letter(flat, match):

@@ -110,6 +110,11 @@ DECLARED_ALIEN = re.compile(
     rf"|이\s*정답|가\s*맞|верный|правильный|является правильным)"
 )
 
+CLAUSE_BEFORE = re.compile(
+    r"(?:^|[^\w\s'’&/-]|\n|\b(?:so|therefore|thus|hence|think|believe|say|but|since|because|making|makes|clearly"
+    r"|however|then|conclude|means|while|which|sure|yes|no|case|and|dass|denn|da|que))[\s(\[]*$",
+    re.IGNORECASE,
+)
 IT_IS = re.compile(rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?!\s+not)")
 
 CONDITION = re.compile(
