@@ -244,6 +244,15 @@ def _default_data_dir() -> str:
     return user_data_dir("tiltyard", appauthor=False)
 
 
+def hub_folder() -> Path:
+    """Where model hubs' own tools keep downloaded models on this machine; it need not be there."""
+    found = _environ()
+    if found.get("HF_HUB_CACHE"):
+        return Path(found["HF_HUB_CACHE"]).expanduser()
+    home = found.get("HF_HOME") or str(Path(found.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    return Path(home).expanduser() / "hub"
+
+
 def connectable(text: str, default_port: int | None) -> str:
     """An address one can connect to, from what servers are told to listen on.
 
@@ -343,8 +352,8 @@ def _from_keyring(host: str) -> str | None:
         return None
     try:
         key: str | None = keyring.get_password(KEYRING_SERVICE, host)
-    except keyring.errors.KeyringError:
-        return None
+    except (keyring.errors.KeyringError, ImportError, RuntimeError, OSError):
+        return None  # locked, without a backend, or set to one that does not load: it holds no key for us
     return key
 
 
