@@ -114,7 +114,8 @@ class Structured:
         reasons, score = verdict.errors, float(verdict.formats)
         if case.graded:
             found = compare(case.expected, reading.value, case.compare)
-            details |= {"field_accuracy": found.accuracy, "exact": found.exact and verdict.formats}
+            details |= {"field_accuracy": found.accuracy, "fields_right": found.right}
+            details["exact"] = found.exact and verdict.formats
             score *= found.accuracy
             reasons = verdict.errors or found.wrong
         if mode != "prompt" and reading.rung != "whole":
@@ -186,7 +187,9 @@ def format_of(mode: str, case: Case) -> Mapping[str, Json] | None:
 def nothing(case: Case) -> dict[str, Json]:
     """The flags of an answer in which no JSON was found; those about content only where it is known."""
     flags: dict[str, Json] = dict.fromkeys(FLAGS, False)
-    return flags | {"exact": False, "field_accuracy": 0.0} if case.graded else flags
+    if not case.graded:
+        return flags
+    return flags | {"exact": False, "field_accuracy": 0.0, "fields": case.fields, "fields_right": 0}
 
 
 def shown(words: str) -> str:

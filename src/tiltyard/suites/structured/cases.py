@@ -19,6 +19,7 @@ from tiltyard.errors import UsageError
 from tiltyard.records import Json, content_hash
 from tiltyard.suites.structured.extract import DECODER, NOTHING, kinds_of, parsed
 from tiltyard.suites.structured.judge import BadSchemaError, judge_of
+from tiltyard.suites.structured.values import leaves
 
 SHIPPED = "cases.json"
 LARGEST = 5_000_000  # bytes of a schema file
@@ -56,6 +57,11 @@ class Case:
     def safe_name(self) -> str:
         """The id as servers take it in a request."""
         return re.sub(r"[^A-Za-z0-9_-]", "_", self.id)[:60] or "case"
+
+    @cached_property
+    def fields(self) -> int:
+        """Leaves of the expected value."""
+        return sum(1 for _ in leaves(self.expected, "")) if self.graded else 0
 
     @property
     def expected_text(self) -> str:

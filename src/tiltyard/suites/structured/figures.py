@@ -11,9 +11,9 @@ from collections.abc import Hashable, Mapping, Sequence
 import msgspec
 
 from tiltyard.records import Json
-from tiltyard.stats.bootstrap import bootstrap_mean
 from tiltyard.stats.contrast import log_ratio
 from tiltyard.stats.paired import compare_scores
+from tiltyard.stats.proportions import wilson_clustered
 from tiltyard.suites.scoring import flag_rate, scored
 from tiltyard.suites.tally import Tally
 
@@ -29,16 +29,29 @@ LADDER = {
 
 
 def rates(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
-    """The ladder of some attempts, and the mean accuracy of their fields."""
+    """The ladder of some attempts, and how many of all fields were right."""
     found: dict[str, Json] = {name: flag_rate(tally, flag, chosen) for flag, name in LADDER.items()}
-    values = column(tally, "field_accuracy", chosen)
-    interval = bootstrap_mean(list(values.values()), clusters=[tally.items[place] for place in values])
-    found["field_accuracy"] = {
-        "value": math.fsum(values.values()) / len(values) if values else None,
+    return {**found, "field_accuracy": field_rate(tally, chosen)}
+
+
+def field_rate(tally: Tally, chosen: Sequence[int]) -> Json:
+    """Right fields out of all expected ones, over all answers; `n` answers with `fields` expected fields.
+
+    Fields of one item hang together, so items are the units of the interval (`stats.wilson_clustered`).
+    """
+    right, wanted = (column(tally, name, chosen) for name in ("fields_right", "fields"))
+    values: list[float] = []
+    units: list[int] = []
+    for place, count in wanted.items():
+        values += [1.0] * round(right[place]) + [0.0] * round(count - right[place])
+        units += [tally.items[place]] * round(count)
+    interval = wilson_clustered(values, units)
+    return {
+        "value": math.fsum(values) / len(values) if values else None,
         "ci95": None if interval is None else [interval.low, interval.high],
-        "n": len(values),
+        "n": len(wanted),
+        "fields": len(values),
     }
-    return found
 
 
 def column(tally: Tally, flag: str, chosen: Sequence[int]) -> dict[int, float]:
