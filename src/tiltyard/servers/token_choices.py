@@ -5,31 +5,52 @@ OpenAI's chat, llama-server, vLLM and Ollama share one shape: token, logprob and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+
+import msgspec
 
 from tiltyard.records import Json, TokenChoice
 
 MOST = 20_000  # tokens of one answer
 
 
+class _Other(msgspec.Struct, gc=False):
+    token: str
+    logprob: float
+
+
+class _Entry(msgspec.Struct, gc=False):
+    token: str
+    logprob: float
+    top_logprobs: list[_Other] | None = None
+
+
 def token_choices(entries: Sequence[Json]) -> list[TokenChoice]:
     """One choice per entry that names a token and its log-probability."""
-    found = []
-    for entry in entries[:MOST]:
-        own = _pair(entry)
-        if own is None:
-            continue
-        others = entry.get("top_logprobs")
-        pairs = [pair for other in others if (pair := _pair(other))] if isinstance(others, list) else []
-        found.append(TokenChoice(text=own[0], logprob=own[1], others=tuple(pairs)))
-    return found
+    try:
+        return [_choice(entry) for entry in msgspec.convert(entries[:MOST], list[_Entry])]
+    except msgspec.ValidationError:
+        return [_choice(entry) for entry in map(_tolerant, entries[:MOST]) if entry is not None]
 
 
-def _pair(entry: Json) -> tuple[str, float] | None:
-    if not isinstance(entry, dict):
+def _choice(entry: _Entry) -> TokenChoice:
+    others = tuple([(other.token, other.logprob) for other in entry.top_logprobs or ()])
+    return TokenChoice(text=entry.token, logprob=entry.logprob, others=others)
+
+
+def _tolerant(entry: Json) -> _Entry | None:
+    """An entry without those of its alternatives that cannot be read; None where it cannot itself."""
+    others = entry.get("top_logprobs") if isinstance(entry, dict) else None
+    try:
+        own = msgspec.convert({**entry, "top_logprobs": None} if others is not None else entry, _Entry)
+    except msgspec.ValidationError:
         return None
-    text, logprob = entry.get("token"), entry.get("logprob")
-    if not isinstance(text, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float):
+    own.top_logprobs = [o for other in others if (o := _other(other))] if isinstance(others, list) else None
+    return own
+
+
+def _other(value: Json) -> _Other | None:
+    try:
+        return msgspec.convert(value, _Other)
+    except msgspec.ValidationError:
         return None
-    return (text, float(logprob)) if math.isfinite(logprob) else None
