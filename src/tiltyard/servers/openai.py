@@ -6,6 +6,7 @@ what it knows of its models. Reading the stream is in `chat.py`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from tiltyard.servers import Address, Loading
 from tiltyard.servers.chat import chat_body, read_chat
 from tiltyard.servers.chat_claims import plainly_another
 from tiltyard.servers.claims import judged
+from tiltyard.servers.hub_cache import completed
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import active_amount, match, not_found, quantization, same_model
 from tiltyard.servers.replies import (
@@ -41,6 +43,7 @@ class OpenAI:
 
     dialect: Dialect = "openai"
     can: frozenset[str] = frozenset({"seed", "tools", "schema"})
+    from_folders = False  # its models are folders of config and weights, which may be on this machine
 
     def __init__(self, address: Address) -> None:
         url = base_url(address.url)
@@ -92,6 +95,8 @@ class OpenAI:
         name = match(model, list(known))
         if name is None:
             raise not_found(model, list(known), self.where)
+        if self.from_folders and self.info.local:
+            return await asyncio.to_thread(completed, known[name])
         return known[name]
 
     # ------------------------------------------------------------------ one exchange

@@ -22,6 +22,7 @@ from tiltyard.servers.vllm import thinking_switch
 
 class SGLang(OpenAI):
     dialect: Dialect = "sglang"
+    from_folders = True
     can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
 
     def __init__(self, address: Address) -> None:

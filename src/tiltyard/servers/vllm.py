@@ -18,6 +18,7 @@ from tiltyard.servers.replies import not_a_model_server, table, word
 
 class Vllm(OpenAI):
     dialect: Dialect = "vllm"
+    from_folders = True
     can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
 
     async def identify(self) -> ServerInfo:
@@ -31,7 +32,7 @@ class Vllm(OpenAI):
 
     def model_of(self, item: Mapping[str, Json]) -> Model:
         model = super().model_of(item)
-        return replace(model, context_loaded=model.context_max, loaded=True)
+        return replace(model, context_loaded=model.context_max, loaded=True, path=word(item.get("root")))
 
     def extra(self, request: Request) -> dict[str, Any]:
         extra = thinking_switch(request)
