@@ -258,3 +258,21 @@ def test_what_fails_is_logged_and_asked_again(tiltyard: Tiltyard, tmp_path: Path
     assert messages.count("answered") == 6
     assert "asked again" in messages
     assert (messages[0], messages[-1]) == ("run begins", "run ends")
+
+
+def test_what_failed_is_asked_again_on_resume_and_answers_are_not(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    path = questions(tmp_path / "law.csv", 12)
+    more = ("--retries", "0", "--concurrency", "1", "--no-logprobs")
+    with running(SimConfig(models=(model(),), dialects=("openai",), faults=("error_500@3",))) as broken:
+        url = broken.url("openai")
+        words = ["run", "mcq", str(path), "--dialect", "openai", "--model", "m", "--json", *more, "--server"]
+        first = tiltyard(*words, url)
+        assert first.code == 1
+        assert first.summary()["outcomes"]["error"] == 1
+        second = tiltyard(*words, url)
+    assert second.code == 0, second.err
+    summary = second.summary()
+    assert summary["run_id"] == first.summary()["run_id"]
+    assert (summary["n"], summary["outcomes"]["error"], summary["passed"] + summary["failed"]) == (12, 0, 12)
+    started = next(line for line in second.lines() if line["event"] == "stage")
+    assert started["done"] == 11

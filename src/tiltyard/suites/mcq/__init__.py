@@ -6,6 +6,7 @@ reply by named rules (`extract.py`), never guessed. Files are read by `reading.p
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
@@ -28,12 +29,14 @@ from tiltyard.suites.mcq.questions import (
     tested,
     turns_of,
 )
+from tiltyard.suites.patience import failed_on_the_way
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.tally import Tally
 from tiltyard.suites.verdict import looks_refused, settled, was_cut
 
 TOPS = (20, 10, 5)  # alternatives of each token, as many as the server gives
+REFUSALS = (400, 422, 500, 501)
 BAD_SHOWN = 20
 log = logging.getLogger("tiltyard.mcq")
 
@@ -82,10 +85,16 @@ class Mcq:
             return None
         for top in TOPS:
             request = replace(self.request(item, bench), logprobs=top, max_tokens=1)
-            exchange = bench.server.read(request, (await bench.server.ask(request)).opened())
+            capture = await bench.server.ask(request)
+            for tried in range(settings.retries):
+                if not failed_on_the_way(capture):
+                    break
+                await asyncio.sleep(min(settings.retry_delay_s, 1.0) * 2**tried)
+                capture = await bench.server.ask(request)
+            exchange = bench.server.read(request, capture.opened())
             if exchange.ending == "ok":
                 return top
-            if exchange.ending != "http_error" or exchange.status not in (400, 422, 500, 501):
+            if exchange.ending != "http_error" or exchange.status not in REFUSALS:
                 break
         if settings.logprobs:
             self.notes.append("the server refuses requests for log-probabilities")
@@ -168,6 +177,8 @@ def without_letter(exchange: Exchange, found: Found, cut: bool, gold: Mapping[st
 
 def log_answer(item: Item, attempt: Attempt) -> None:
     """One line of the structured log."""
+    if not attempt.exchanges:
+        return
     grade, exchange = attempt.grade, attempt.exchanges[-1]
     details = grade.details if grade is not None else {}
     duration_ms = attempt.measures.e2e_ms
@@ -182,6 +193,7 @@ def log_answer(item: Item, attempt: Attempt) -> None:
         "expected": details.get("expected"),
         "duration_s": None if duration_ms is None else round(duration_ms / 1e3, 4),
         "try": attempt.try_no,
+        "session": attempt.session,
         "asked_at": attempt.started_at,
     }
     if exchange.ending != "ok":

@@ -19,13 +19,13 @@ MOST = 26
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HEADERLESS = 6
 
-QUESTION = ("question", "prompt", "query", "stem", "input")
+QUESTION = ("question", "prompt", "query", "stem", "input", "ctx")
 ANSWER = (
     "answer", "correct answer", "answerkey", "answer key", "label", "target", "gold", "correct",
     "correct option", "correct index", "answer index", "answer idx", "cop",
 )  # fmt: skip
 WORDS = ("answer text", "correct text")  # the right option in full, beside a letter: both must agree
-OPTIONS = ("options", "choices")
+OPTIONS = ("options", "choices", "endings")
 SUBJECT = ("subject", "category", "topic")
 IDENTITY = ("id", "question id", "uuid")
 WRONG = re.compile(r"(?:incorrect|wrong) answer ?(\d+)?$")
