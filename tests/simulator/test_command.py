@@ -54,6 +54,15 @@ def test_broken_config_says_where(tmp_path: Path, text: str) -> None:
         load_config(path)
 
 
+def test_the_file_that_the_documentation_shows(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    path = tmp_path / "lab.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    config = load_config(path)
+    assert (config.seed, config.dialects, config.models[0].ability) == (7, ("ollama", "openai"), 0.7)
+    assert [say.when for say in config.models[0].script] == ["ping", "coin", "weather"]
+
+
 def test_model_flags() -> None:
     model = parse_model("quick:8b:ttft_ms=200,token_ms=20,slots=256,capabilities=completion+thinking")
     assert (model.name, model.ttft_ms, model.slots, model.thinks) == ("quick:8b", 200.0, 256, True)
