@@ -1,0 +1,261 @@
+"""From an exchange to a grade: what an answer deserves, strictly and leniently, and when it deserves nothing.
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tiltyard.records import Events, Exchange, Grade, Item, Outcome, ToolCall
+from tiltyard.suites.tools import Tools, item_of
+from tiltyard.suites.tools.cases import cases, tools_of
+from tiltyard.suites.verify import answered, verify
+
+SUITE = Tools()
+NUMBERS = {case.id: number for number, case in enumerate(cases())}
+
+
+def item(name: str, text: bool = False) -> Item:
+    return item_of(cases()[NUMBERS[name]], NUMBERS[name], 0, text)
+
+
+def call(name: str, arguments: Any) -> ToolCall:
+    return ToolCall(name=name, arguments=arguments if isinstance(arguments, str) else json.dumps(arguments))
+
+
+def judged(name: str, *calls: tuple[str, Any], text: str = "", words: bool = False, **more: Any) -> Grade:
+    exchange = answered(text, tuple(call(tool, arguments) for tool, arguments in calls))
+    return SUITE.grade(item(name, words), replace(exchange, **more))
+
+
+WEATHER = "weather-new-york"
+TIP = "tip-on-85-50"
+
+
+def test_the_shipped_cases_prove_themselves() -> None:
+    found = verify(Tools())
+    assert found is not None
+    assert found.faults == ()
+    assert found.items >= 65
+    last = [json.dumps(case.messages[-1]) for case in cases()]
+    assert len(set(last)) == len(last)
+
+
+def test_shapes_of_the_shipped_cases() -> None:
+    counts = {len(case.tools) for case in cases()}
+    assert {5, 10, 20} <= counts
+    for case in cases():
+        schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools_of(case)}
+        for expected in case.calls:
+            known = set(schemas[expected.name]["properties"])
+            due = {name for name, want in expected.arguments.items() if not want.get("optional")}
+            assert set(schemas[expected.name]["required"]) <= due, case.id
+            assert set(expected.example) >= due, case.id
+            assert set(expected.arguments) - known <= {"unit", "label", "name"}, case.id
+
+
+@pytest.mark.parametrize("place", ["New York City", "New York, NY", "NYC", "new york", "New York, USA"])
+def test_new_york_is_new_york(place: str) -> None:
+    grade = judged(WEATHER, ("get_weather", {"location": place}))
+    assert (grade.outcome, grade.score, grade.rule) == ("correct", 1.0, "exact")
+
+
+def test_numbers_as_text_are_strictly_partial_and_leniently_right() -> None:
+    grade = judged(TIP, ("calculate_tip", {"bill_amount": 85.5, "tip_percentage": "20"}))
+    assert (grade.outcome, grade.score) == ("partial", 0.5)
+    assert grade.details["exact_call_lenient"]
+    assert not grade.details["exact_call"]
+    assert grade.details["lenient"] == 1.0
+    assert grade.details["malformed_call"]
+    assert grade.details["right_tool"]
+    assert not grade.details["right_arguments"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "score", "lenient"),
+    [
+        ({"bill_amount": 85.5, "tip_percentage": 20.0}, 1.0, 1.0),
+        ({"bill_amount": 85.5, "tip_percentage": 0.2}, 0.5, 0.5),
+        ({"bill_amount": 85.5, "tip_percentage": 20, "currency": "USD"}, 2 / 3, 2 / 3),
+        ({"bill_amount": 85.5}, 0.5, 0.5),
+        ({"bill": 85.5, "tip": 20}, 0.0, 0.0),
+        ({"bill_amount": True, "tip_percentage": "twenty"}, 0.0, 0.0),
+        ('"{\\"bill_amount\\": 85.5, \\"tip_percentage\\": 20}"', 0.0, 1.0),
+        ('{"bill_amount": 85.5, "tip_percentage": 20', 0.0, 0.0),
+        ("[85.5, 20]", 0.0, 0.0),
+        ("null", 0.0, 0.0),
+        ('{"bill_amount": 85.5, "tip_percentage": 17.1 + 2.9}', 0.0, 0.0),
+        ("x" * 5_000_000, 0.0, 0.0),
+        ('{"a":' * 900 + "1" + "}" * 900, 0.0, 0.0),
+    ],
+)
+def test_shares_of_a_call(arguments: Any, score: float, lenient: float) -> None:
+    grade = judged(TIP, ("calculate_tip", arguments))
+    assert grade.score == pytest.approx(score)
+    assert grade.details["lenient"] == pytest.approx(lenient)
+    assert grade.outcome == ("correct" if score == 1 else "partial" if score else "wrong")
+
+
+def test_a_whole_number_as_float_is_lenient_where_the_schema_says_integer() -> None:
+    grade = judged("choice-10-unlock", ("unlock_account", {"user_id": 5521.0}))
+    assert grade.outcome == "wrong"
+    assert grade.details["exact_call_lenient"]
+
+
+def test_an_enum_in_other_letters_breaks_the_schema() -> None:
+    grade = judged(
+        "weather-los-angeles-celsius", ("get_weather", {"location": "Los Angeles", "unit": "Celsius"})
+    )
+    assert (grade.outcome, grade.score) == ("partial", 0.5)
+    assert not grade.details["exact_call_lenient"]
+
+
+def test_another_tool_and_one_that_does_not_exist() -> None:
+    wrong = judged(TIP, ("get_weather", {"location": "Rome"}))
+    assert (wrong.outcome, wrong.rule) == ("wrong", "tools")
+    assert not wrong.details["malformed_call"]
+    made_up = judged(TIP, ("tip_calculator", {"bill_amount": 85.5, "tip_percentage": 20}))
+    assert made_up.outcome == "wrong"
+    assert made_up.details["malformed_call"]
+
+
+PARIS, ROME = ("get_weather", {"location": "Paris"}), ("get_weather", {"location": "Rome"})
+
+
+@pytest.mark.parametrize(
+    ("calls", "score", "outcome"),
+    [
+        ((PARIS, ROME), 1.0, "correct"),
+        ((ROME, PARIS), 1.0, "correct"),
+        ((PARIS,), 0.5, "partial"),
+        ((PARIS, PARIS), 0.5, "partial"),
+        ((PARIS, ROME, ROME), 2 / 3, "partial"),
+        ((PARIS, ("send_email", {})), 0.5, "partial"),
+        ((("get_weather", {"location": "Paris and Rome"}),), 0.0, "wrong"),
+        ((PARIS, ("get_weather", "{")), 0.5, "partial"),
+    ],
+)
+def test_parallel_calls(calls: tuple[tuple[str, Any], ...], score: float, outcome: Outcome) -> None:
+    grade = judged("parallel-weather-two", *calls)
+    assert grade.score == pytest.approx(score)
+    assert grade.outcome == outcome
+    assert grade.details["calls"] == len(calls)
+    assert grade.details["missing_call"] is (len(calls) < 2)
+
+
+def test_a_thousand_calls_are_no_better_than_one() -> None:
+    grade = judged("parallel-weather-two", *([PARIS, ROME] * 500))
+    assert grade.outcome == "partial"
+    assert grade.score == pytest.approx(2 / 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "outcome", "rule"),
+    [
+        ("none-capital", "Canberra.", "correct", "no_call_due"),
+        ("none-train", "I'm sorry, but I can't help with train tickets.", "correct", "no_call_due"),
+        ("none-capital", "", "unparsed", "empty"),
+        ("none-capital", " \n", "unparsed", "empty"),
+        ("missing-tip-percentage", "Which percentage would you like?", "correct", "asked_back"),
+        ("missing-tip-percentage", "Please tell me the percentage.", "correct", "asked_back"),
+        ("missing-tip-percentage", "The tip is $9.", "wrong", "asked_back"),
+        ("missing-tip-percentage", "Anything else?", "wrong", "asked_back"),
+        ("result-weather", "It's -3 °C with light snow in Oslo.", "correct", "facts"),
+        ("result-weather", "It is snowing.", "partial", "facts"),
+        ("result-weather", "It is 13 degrees.", "wrong", "facts"),
+        (TIP, "The tip is $17.10.", "wrong", "no_call"),
+        (TIP, "I'm sorry, but I can't help with that.", "refused", "refusal"),
+        (
+            TIP,
+            '<tool_call>{"name": "calculate_tip", "arguments": {}}</tool_call>',
+            "unparsed",
+            "call_in_text",
+        ),
+        (TIP, "calculate_tip(bill_amount=85.5, tip_percentage=20)", "unparsed", "call_in_text"),
+        (TIP, "The call is send_email(to=John", "unparsed", "call_in_text"),
+    ],
+)
+def test_words(name: str, text: str, outcome: Outcome, rule: str) -> None:
+    grade = judged(name, text=text)
+    assert (grade.outcome, grade.rule) == (outcome, rule)
+
+
+def test_a_call_where_none_is_due_is_needless() -> None:
+    for name in ("none-capital", "missing-tip-percentage", "result-weather"):
+        tool = tools_of(cases()[NUMBERS[name]])[0]["function"]["name"]
+        grade = judged(name, (tool, {}), text="It is -3 °C with snow. Which percentage? Canberra.")
+        assert (grade.outcome, grade.rule) == ("wrong", "needless_call")
+        assert grade.details["needless_call"]
+    assert not judged("none-capital", text="Canberra.").details["needless_call"]
+
+
+@pytest.mark.parametrize("ending", ["connect_error", "timeout_gap", "error_midstream", "truncated", "empty"])
+@pytest.mark.parametrize("name", ["none-capital", TIP])
+def test_a_dead_server_scores_nothing(ending: Any, name: str) -> None:
+    grade = judged(name, ending=ending, error="gone")
+    assert grade.outcome == "error"
+    assert grade.details == {}
+
+
+def test_without_tools_is_unsupported_only_where_the_server_says_so() -> None:
+    exchange = answered("", ())
+    request = replace(exchange.request, tools=tools_of(cases()[0]))
+    for said, outcome in (("m does not support tools", "unsupported"), ("out of memory", "error")):
+        failed = replace(exchange, request=request, ending="http_error", status=400, error=said)
+        assert SUITE.grade(item("none-capital"), failed).outcome == outcome
+
+
+def cut(text: str = "", *calls: tuple[str, Any], **more: Any) -> Exchange:
+    exchange = answered(text, tuple(call(tool, arguments) for tool, arguments in calls))
+    return replace(exchange, finish_reason="length", **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "exchange", "outcome"),
+    [
+        (TIP, cut(reasoning="The bill is"), "truncated"),
+        (TIP, cut("Let me"), "truncated"),
+        (TIP, cut("", ("calculate_tip", '{"bill_amount": 85.')), "truncated"),
+        (TIP, cut("", ("calculate_tip", {"bill_amount": 85.5, "tip_percentage": 20})), "correct"),
+        (TIP, cut("", ("calculate_tip", {"bill_amount": 85.5, "tip_percentage": 3})), "partial"),
+        ("parallel-weather-two", cut("", PARIS), "truncated"),
+        ("parallel-weather-two", cut("", PARIS, ROME), "correct"),
+        ("none-capital", cut("The capital of"), "truncated"),
+        ("none-capital", cut("", ("get_weather", {"location": "Sydney"})), "wrong"),
+        ("result-weather", cut("It is -3 °C with light snow, so"), "correct"),
+        ("result-weather", cut("It is -3"), "truncated"),
+    ],
+)
+def test_answers_that_were_cut(name: str, exchange: Exchange, outcome: Outcome) -> None:
+    assert SUITE.grade(item(name), exchange).outcome == outcome
+
+
+def test_the_servers_own_refusal_field() -> None:
+    refused = replace(answered("", ()), events=Events(t_ns=(1,), kinds="f", texts=("no",)))
+    assert SUITE.grade(item(TIP), refused).outcome == "refused"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "outcome"),
+    [
+        (
+            TIP,
+            '[{"name": "calculate_tip", "arguments": {"bill_amount": 85.5, "tip_percentage": 20}}]',
+            "correct",
+        ),
+        (TIP, "calculate_tip(85.5, 20)", "correct"),
+        (TIP, "```python\ncalculate_tip(bill_amount=85.5, tip_percentage=20)\n```", "correct"),
+        (TIP, "calculate_tip(bill_amount=171/2, tip_percentage=20)", "unparsed"),
+        (TIP, "calculate_tip(bill_amount=__import__('os').getpid(), tip_percentage=20)", "unparsed"),
+        (TIP, "The tip is 17.10.", "wrong"),
+        ("parallel-weather-two", 'get_weather("Rome")\nget_weather("Paris")', "correct"),
+        ("none-capital", "Canberra.", "correct"),
+        ("none-capital", "[]", "correct"),
+        ("none-capital", '[{"name": "get_weather", "arguments": {}}]', "wrong"),
+        ("missing-tip-percentage", "[]", "wrong"),
+    ],
+)
+def test_calls_in_words(name: str, text: str, outcome: Outcome) -> None:
+    assert judged(name, text=text, words=True).outcome == outcome
