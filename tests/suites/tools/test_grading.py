@@ -1,4 +1,4 @@
-"""From an exchange to a grade: what an answer deserves, strictly and leniently, and when it deserves nothing.
+"""From an exchange to a grade: what an answer deserves, strictly and leniently, or that nobody answered."""
 
 from __future__ import annotations
 

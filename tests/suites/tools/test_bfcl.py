@@ -1,0 +1,391 @@
+"""BFCL's files and rules: read with file and line in every complaint, judged as its own checker judges."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.suites.tools.bfcl_files import asked, truth, write_bfcl, write_lines
+from tiltyard.errors import UsageError
+from tiltyard.records import Attempt, Grade, Item, Measures, Outcome, ToolCall
+from tiltyard.suites.tally import Tally
+from tiltyard.suites.tools import Tools
+from tiltyard.suites.tools.bfcl import CATEGORIES, open_folder
+from tiltyard.suites.tools.bfcl_check import check
+from tiltyard.suites.tools.bfcl_items import bfcl_items, known_bad
+from tiltyard.suites.tools.bfcl_scores import bfcl_scores
+from tiltyard.suites.tools.bfcl_tools import tools_for
+from tiltyard.suites.verify import answered
+
+# ------------------------------------------------------------------ reading
+
+
+def test_categories_in_their_order(tmp_path: Path) -> None:
+    folder = open_folder(write_bfcl(tmp_path, count=3))
+    assert [category.name for category in folder.categories] == [
+        "simple_python",
+        "live_simple",
+        "irrelevance",
+    ]
+    assert folder.skipped == ("multi_turn_base", "simple_java")
+    assert len(folder) == 9
+    category, place = folder.find(4)
+    question, answer = category.read(place)
+    assert question.id == "live_simple_1"
+    assert answer is not None
+    assert answer.ground_truth == [{"geo.area": {"base": [1], "unit": ["cm", ""]}}]
+    assert folder.find(8)[0].read(2)[1] is None
+
+
+def test_version_3_has_older_names(tmp_path: Path) -> None:
+    folder = open_folder(write_bfcl(tmp_path, version=3, simple="simple"))
+    assert folder.categories[0].name == "simple_python"
+
+
+def test_below_the_given_folder_too(tmp_path: Path) -> None:
+    write_bfcl(tmp_path / "bfcl_eval" / "data")
+    assert len(open_folder(tmp_path)) == 18
+
+
+def test_only_what_was_wanted_and_another_hash(tmp_path: Path) -> None:
+    write_bfcl(tmp_path)
+    some = open_folder(tmp_path, ("irrelevance",))
+    assert [category.name for category in some.categories] == ["irrelevance"]
+    assert some.hash != open_folder(tmp_path).hash
+    before = open_folder(tmp_path).hash
+    path = tmp_path / "possible_answer" / "BFCL_v4_simple_python.json"
+    path.write_text(path.read_text().replace('"cm"', '"mm"'))
+    assert open_folder(tmp_path).hash != before
+
+
+def test_items_are_read_one_by_one_and_any_order(tmp_path: Path) -> None:
+    folder = open_folder(write_bfcl(tmp_path, count=3))
+    items = bfcl_items(folder, [8, 0], repeats=2, text=False)
+    assert [(item.id, item.repetition, item.spec["group"]) for item in items] == [
+        ("irrelevance_2", 0, "irrelevance"),
+        ("irrelevance_2", 1, "irrelevance"),
+        ("simple_python_0", 0, "simple_python"),
+        ("simple_python_0", 1, "simple_python"),
+    ]
+
+
+BASE = {
+    "id": "x",
+    "question": [[{"role": "user", "content": "?"}]],
+    "function": [{"name": "f", "parameters": {}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{broken", "malformed"),
+        ("[]", "object"),
+        (json.dumps({**BASE, "question": "What?"}), "question"),
+        (json.dumps({**BASE, "question": [[{"role": "user"}]]}), "content"),
+        (json.dumps({**BASE, "question": [[], []]}), "2 turns"),
+        (json.dumps({**BASE, "function": []}), "no function"),
+        (json.dumps({**BASE, "function": [{"name": "f"}]}), "parameters"),
+        (json.dumps({**BASE, "id": "simple_python_0"}), "twice"),
+        ("[" * 100_000, "line 2"),
+        ("\x00", "malformed"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, said: str) -> None:
+    write_bfcl(tmp_path, count=1)
+    path = tmp_path / "BFCL_v4_simple_python.json"
+    path.write_text(path.read_text() + line + "\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"BFCL_v4_simple_python\.json, line 2") as caught:
+        open_folder(tmp_path)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (None, "missing"),
+        ([], "no answer to simple_python_0"),
+        ([{"id": "simple_python_0", "ground_truth": ["geo.area(base=1)"]}], "line 1"),
+        ([{"id": "simple_python_0", "ground_truth": [{"a": {}, "b": {}}]}], "one function per call"),
+        ([{"id": "simple_python_0", "ground_truth": []}], "one function per call"),
+    ],
+)
+def test_broken_answers_are_named(tmp_path: Path, answers: list[Any] | None, said: str) -> None:
+    write_bfcl(tmp_path, count=1)
+    path = tmp_path / "possible_answer" / "BFCL_v4_simple_python.json"
+    if answers is None:
+        path.unlink()
+    else:
+        write_lines(path, answers)
+    with pytest.raises(UsageError, match=said):
+        open_folder(tmp_path)
+
+
+def test_folders_that_cannot_be_asked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no files"):
+        open_folder(tmp_path)
+    with pytest.raises(UsageError, match="no folder"):
+        open_folder(tmp_path / "nowhere")
+    (tmp_path / "BFCL_v9_simple_python.json").write_text("{}")
+    with pytest.raises(UsageError, match="version"):
+        open_folder(tmp_path)
+    write_lines(tmp_path / "BFCL_v4_simple_java.json", [{}])
+    with pytest.raises(UsageError, match="none of its files"):
+        open_folder(tmp_path)
+    with pytest.raises(UsageError, match="cannot be asked"):
+        open_folder(tmp_path, ("multi_turn_base",))
+    with pytest.raises(UsageError, match="no file for parallel"):
+        open_folder(write_bfcl(tmp_path), ("parallel",))
+    (tmp_path / "BFCL_v4_simple_python.json").write_text("\n")
+    with pytest.raises(UsageError, match="empty"):
+        open_folder(tmp_path)
+
+
+# ------------------------------------------------------------------ tools
+
+
+def test_functions_become_tools(tmp_path: Path) -> None:
+    function = {
+        "name": "a.b",
+        "description": "Does it.",
+        "parameters": {
+            "type": "dict",
+            "required": ["f"],
+            "properties": {
+                "f": {"type": "float", "description": "A number."},
+                "t": {"type": "tuple", "items": {"type": "dict", "properties": {"x": {"type": "any"}}}},
+                "d": {"type": "dict", "properties": {"y": {"type": "float"}}},
+                "n": {"description": "No type."},
+            },
+        },
+    }
+    write_lines(tmp_path / "BFCL_v4_irrelevance.json", [{**asked("i", "?"), "function": [function]}])
+    question, _ = open_folder(tmp_path).categories[0].read(0)
+    (tool,) = tools_for(question, dotted=False)
+    assert tool["function"]["name"] == "a_b"
+    assert tools_for(question, dotted=True)[0]["function"]["name"] == "a.b"
+    assert tool["function"]["description"].startswith("Does it.")
+    assert tool["function"]["parameters"]["type"] == "object"
+    fields = tool["function"]["parameters"]["properties"]
+    assert fields["f"]["type"] == "number"
+    assert fields["t"]["type"] == "array"
+    assert fields["t"]["items"]["properties"]["x"]["type"] == "string"
+    assert fields["d"]["properties"]["y"]["type"] == "number"
+    assert fields["n"]["type"] == "string"
+    assert function["parameters"]["type"] == "dict"  # the file's own stays as it was
+
+
+# ------------------------------------------------------------------ rules
+
+
+def accepts(kind: dict[str, Any], values: list[Any], value: Any) -> bool:
+    functions = {"f": {"properties": {"p": kind}, "required": []}}
+    return check(functions, [("f", {"p": value})], [{"f": {"p": values}}], dotted=False).valid
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "right", "wrong"),
+    [
+        ("integer", [3], [3], [3.0, "3", True, None]),
+        ("float", [3.0], [3.0, 3], ["3.0", 3.0000001, True]),
+        ("boolean", [True], [True], [1, "true"]),
+        ("string", ["New York"], ["new york", "New-York", "NEW_YORK.", "*New^York"], ["New\tYork", 1]),
+        ("string", ["50"], ["-5.0", "50", "5/0"], [50]),
+        ("string", ["x", ""], ["", "-", "X"], ["y"]),
+        ("any", ["5"], ["5"], [5]),
+        ("any", [5], [5], ["5"]),
+        ("integer", [None, ""], [None], [0, ""]),
+        ("integer", ["x"], ["x"], ["X", 1]),
+        ("dict", [{"a": [1], "b": ["B", ""]}], [{"a": True, "b": "b"}], [{}, {"a": 2}, {"a": 1, "c": 1}]),
+    ],
+)  # fmt: skip
+def test_values(kind: str, values: list[Any], right: list[Any], wrong: list[Any]) -> None:
+    for value in right:
+        assert accepts({"type": kind}, values, value), value
+    for value in wrong:
+        assert not accepts({"type": kind}, values, value), value
+
+
+def test_lists() -> None:
+    floats = {"type": "array", "items": {"type": "float"}}
+    assert not accepts(floats, [[1.0, 2.0]], [1, 2])
+    assert accepts(floats, [[1, 2]], [1, 2])
+    texts = {"type": "array", "items": {"type": "string"}}
+    assert accepts(texts, [["A b"]], ["a-B"])
+    assert not accepts(texts, [["a", "b"]], ["b", "a"])
+    assert accepts(texts, [["a"], ""], [])
+    nested = {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}
+    assert not accepts(nested, [[["A"]]], [["a"]])
+    objects = {"type": "array", "items": {"type": "dict"}}
+    assert accepts(objects, [[{"a": [1]}, {"a": [2]}]], [{"a": 1}, {"a": 2}])
+    assert not accepts(objects, [[{"a": [1]}, {"a": [2]}]], [{"a": 2}, {"a": 1}])
+
+
+@pytest.mark.parametrize("name", ["number", "object", "list", "bool", "unheard-of", None, ["string", "null"]])
+def test_types_that_the_reference_crashes_on(name: Any) -> None:
+    value = {"number": 1.5, "object": {"a": 1}, "list": [1], "bool": True}.get(str(name), "x")
+    accepted = {"a": [1]} if name == "object" else value
+    assert accepts({"type": name}, [accepted], value)
+    assert not accepts({"type": name}, [accepted], None)
+    assert accepts({"type": "array"}, [[1, 2]], [1, 2])  # without `items`
+
+
+def test_names_parameters_and_counts() -> None:
+    functions = {
+        "a.f": {"properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x"]}
+    }
+    accepted = [{"a.f": {"x": [1, ""], "y": [2, ""]}}]
+    assert check(functions, [("a_f", {"x": 1})], accepted, dotted=False).valid
+    assert not check(functions, [("a.f", {"x": 1})], accepted, dotted=False).valid
+    assert check(functions, [("a.f", {"x": 1})], accepted, dotted=True).valid
+    assert "missing" in check(functions, [("a_f", {"y": 2})], accepted, dotted=False).reason
+    assert "not expected" in check(functions, [("a_f", {"x": 1, "z": 1})], accepted, dotted=False).reason
+    assert "0 calls" in check(functions, [], accepted, dotted=False).reason
+    assert not check(functions, [("a_f", {"x": 1})] * 2, accepted, dotted=False).valid
+
+
+def test_matching_is_optimal_and_greedy_is_told() -> None:
+    functions = {"f": {"properties": {"x": {"type": "integer"}}, "required": []}}
+    accepted = [{"f": {"x": [1, 2]}}, {"f": {"x": [1]}}]
+    verdict = check(functions, [("f", {"x": 1}), ("f", {"x": 2})], accepted, dotted=False)
+    assert verdict.valid
+    assert not verdict.greedy
+    assert check(functions, [("f", {"x": 2}), ("f", {"x": 1})], accepted, dotted=False).greedy
+
+
+# ------------------------------------------------------------------ grades and scores
+
+
+def one(tmp_path: Path, category: str, text: bool = False) -> Item:
+    folder = open_folder(write_bfcl(tmp_path, count=1), (category,))
+    return next(bfcl_items(folder, [0], 1, text))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome", "lenient"),
+    [
+        ({"base": 0}, "correct", True),
+        ({"base": 0, "unit": "CM"}, "correct", True),
+        ({"base": "0"}, "wrong", True),
+        ({"base": 0.0}, "wrong", True),
+        ('"{\\"base\\": 0}"', "wrong", True),
+        ({"base": 1}, "wrong", False),
+        ("{", "wrong", False),
+        ("[0]", "wrong", False),
+    ],
+)
+def test_grades(tmp_path: Path, arguments: Any, outcome: Outcome, lenient: bool) -> None:
+    said = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    grade = Tools().grade(
+        one(tmp_path, "simple_python"), answered("", (ToolCall(name="geo_area", arguments=said),))
+    )
+    assert grade.outcome == outcome
+    assert grade.score == float(outcome == "correct")
+    assert grade.details["exact_call_lenient"] is lenient
+
+
+def test_names_in_words_keep_their_dots(tmp_path: Path) -> None:
+    item = one(tmp_path, "simple_python", text=True)
+    assert Tools().grade(item, answered("geo.area(0)", ())).outcome == "correct"
+    assert (
+        Tools().grade(item, answered('{"name": "geo.area", "arguments": {"base": 0}}', ())).outcome
+        == "correct"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "calls", "outcome"),
+    [
+        ("Canberra.", (), "correct"),
+        ("", (), "unparsed"),
+        ("", (ToolCall(name="geo_area", arguments="{}"),), "wrong"),
+        ("", (ToolCall(name="geo_area", arguments="not json"),), "wrong"),
+        ('geo_area("x', (), "unparsed"),
+    ],
+)
+def test_irrelevance_needs_an_answer(
+    tmp_path: Path, text: str, calls: tuple[ToolCall, ...], outcome: Outcome
+) -> None:
+    assert Tools().grade(one(tmp_path, "irrelevance"), answered(text, calls)).outcome == outcome
+
+
+def test_relevance_is_any_call(tmp_path: Path) -> None:
+    write_lines(tmp_path / "BFCL_v4_live_relevance.json", [asked("r", "Area?")])
+    item = next(bfcl_items(open_folder(tmp_path), [0], 1, False))
+    assert (
+        Tools().grade(item, answered("", (ToolCall(name="geo_area", arguments="{}"),))).outcome == "correct"
+    )
+    assert Tools().grade(item, answered("", (ToolCall(name="geo_area", arguments="x"),))).outcome == "wrong"
+    assert Tools().grade(item, answered("It is 3.", ())).outcome == "wrong"
+
+
+def tallied(*scores: tuple[str, str, float, bool]) -> Tally:
+    """(category, id, score, known to be bad) of each answer."""
+    tally = Tally()
+    for number, (group, name, score, bad) in enumerate(scores):
+        grade = Grade(
+            outcome="correct" if score else "wrong", score=score, rule="bfcl",
+            details={"known_bad": bad, "greedy": False},
+        )  # fmt: skip
+        attempt = Attempt(
+            run_id="r", stage="bfcl", item_id=name, item_hash="h", repetition=0, started_at="now",
+            exchanges=(), measures=Measures(), grade=grade,
+        )  # fmt: skip
+        item = Item(id=name, content_hash="h", spec={"number": number, "group": group})
+        tally.add(item, attempt)
+    return tally
+
+
+def test_aggregates_as_the_leaderboard_has_them() -> None:
+    scores = bfcl_scores(
+        tallied(
+            ("simple_python", "a", 1, False),
+            ("parallel", "b", 0, False),
+            ("parallel", "c", 1, False),
+            ("live_simple", "d", 1, False),
+            ("live_multiple", "e", 0, True),
+            ("live_multiple", "f", 0, False),
+            ("irrelevance", "g", 1, False),
+            ("live_irrelevance", "h", 0, False),
+            ("live_irrelevance", "i", 1, False),
+        )
+    )
+    assert scores["non_live"] == pytest.approx((1 + 0.5) / 2)
+    assert scores["live"] == pytest.approx(1 / 3)
+    assert scores["irrelevance"] == pytest.approx((1 + 0.5) / 2)
+    assert scores["relevance"] is None
+    assert scores["known_bad"] == 1
+    assert scores["score_without_known_bad"] == pytest.approx(5 / 8)
+    assert scores["without_known_bad"]["live"] == pytest.approx(1 / 2)
+    assert scores["greedy"] == {"lost": 5}
+
+
+def test_nothing_evaluated_is_null_and_not_zero() -> None:
+    scores = bfcl_scores(Tally())
+    assert (
+        scores["non_live"]
+        is scores["live"]
+        is scores["irrelevance"]
+        is scores["score_without_known_bad"]
+        is None
+    )
+    assert scores["categories"] == {}
+
+
+def test_known_bad_items_say_why() -> None:
+    assert len(known_bad()) == 21
+    assert known_bad()["live_multiple_964-207-0"].startswith("no call can pass: ")
+    assert all(name.rsplit("_", 1)[0] in CATEGORIES for name in known_bad())
+
+
+def test_a_truth_that_names_no_function_fails_and_does_not_crash(tmp_path: Path) -> None:
+    write_bfcl(tmp_path, count=1)
+    wrong = {"id": "simple_python_0", "ground_truth": [{"other": {"base": [1]}}]}
+    write_lines(tmp_path / "possible_answer" / "BFCL_v4_simple_python.json", [wrong, truth("more", 1)])
+    item = next(bfcl_items(open_folder(tmp_path, ("simple_python",)), [0], 1, False))
+    grade = Tools().grade(item, answered("", (ToolCall(name="geo_area", arguments="{}"),)))
+    assert grade.outcome == "wrong"
