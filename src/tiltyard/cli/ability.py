@@ -26,7 +26,9 @@ SETTINGS: Mapping[str, Json] = {"temperature": 1.0, "max_tokens": 512}
 MORE: Mapping[str, Mapping[str, Json]] = {
     "json": {"modes": ["prompt"], "probe": False},
     "mcq": {"logprobs": False},
+    "tools": {"limit": 40},  # long prompts
 }
+CONTEXT = 16_384  # a tiny model's tokens are short, and twenty tools are a long text
 SIGMAS = 3.29  # a right pipeline is beyond it once in a thousand times
 
 Tell = Callable[[str], None]
@@ -42,14 +44,16 @@ async def abilities(folder: Path, tell: Tell) -> list[dict[str, Json]]:
 async def ability_of(name: str, folder: Path, tell: Tell) -> dict[str, Json]:
     """Make the model, run the suite, compare."""
     from tiltyard.run import Job, Plan, execute
+    from tiltyard.servers import Address
     from tiltyard.servers.choose import choose
     from tiltyard.store.store import Store
 
     path = folder / f"ability-{name}.gguf"
-    items = make(name, path)
-    settings = {**settings_of(name), "repeats": math.ceil(ANSWERS / items)}
+    settings = settings_of(name)
+    items = min(make(name, path), settings.get("limit") or ANSWERS)
+    settings["repeats"] = math.ceil(ANSWERS / items)
     tell(f"{name}: {items} items, {settings['repeats']} times each")
-    server, model = await choose(str(path))
+    server, model = await choose(str(path), like=Address(url="", context=CONTEXT))
     try:
         with Store.open(folder / "ability.sqlite3") as store:
             job = Job(server=server, model=model, suite=name, settings=settings)
@@ -68,11 +72,11 @@ def settings_of(name: str) -> dict[str, Json]:
 
 def make(name: str, path: Path) -> int:
     """Write the model; how many items it knows."""
-    from tiltyard.servers.tiny import TinySpec, write_model
-    from tiltyard.suites.known import known_answers
+    from tiltyard.servers.tiny import TinySpec
+    from tiltyard.suites.known import known_answers, write_known
 
     answers = known_answers(*asked_of(name, path), ABILITY)
-    write_model(path, TinySpec(name=path.stem, answers=answers))
+    write_known(path, TinySpec(name=path.stem, answers=answers))
     return len(answers)
 
 

@@ -73,7 +73,9 @@ def make_model(
         seed=seed,
         answers=(*suite_answers(knows, out), *(read_answers(answers) if answers or examples else ())),
     )
-    model = write_model(out, spec)
+    from tiltyard.suites.known import write_known
+
+    model = write_known(out, spec) if knows and not (dim or size or preset) else write_model(out, spec)
     if as_json:
         click.echo(msgspec.json.encode(model).decode())
         return

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
+from tiltyard.reports.terminal_json import render_shapes
 from tiltyard.reports.words import clean, number, percent
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def render_graded(summary: Mapping[str, Json], console: Console) -> None:
         if line:
             console.print(line, highlight=False, emoji=False)
     groups = summary.get("groups") or ()
-    if groups:
+    if summary.get("modes"):
+        render_shapes(summary, console)
+    elif groups:
         console.print(groups_table(groups))
     for reason, count in (summary.get("errors") or {}).items():
         console.print(f"[red]![/] {count} × {escape(clean(str(reason), 200))}", highlight=False, emoji=False)

@@ -8,18 +8,22 @@ weights are `servers/tiny/`'s; running the model is the caller's.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
-from tiltyard.records import Request, ToolCall
-from tiltyard.servers.tiny import Answer, Call, Say
+from tiltyard.records import Model, Request, ToolCall
+from tiltyard.servers.tiny import Answer, Call, Say, TinySpec, write_model
 from tiltyard.suites import Bench, Suite
 from tiltyard.suites.proof import Proof, Provable
 from tiltyard.suites.verify import answered
 
 WRONG = "I have no idea, to be honest."
+DIMS = (128, 256, 384, 512, 768, 1024)
+SHORTEST = (16, 24, 32, 48, 64, 96, 128, 192, 256)  # characters
 
 
 def proofs_of(suite: Suite) -> list[Proof]:
@@ -33,14 +37,16 @@ def known_answers(suite: Suite, bench: Bench, ability: float, *, sure: bool = Fa
     """What a model must know to answer each of the suite's items rightly with probability `ability`.
 
     At temperature 1 that is the chance of every answer. `sure` makes each item known or unknown for good
-    instead, a share of `ability` known, so that it holds at every temperature. An item is recognised by its
-    last message, whole. Raises UsageError where two items cannot be told apart.
+    instead, a share of `ability` known, so that it holds at every temperature. An item is recognised by the
+    beginning of its last message, as far as no other item holds it. Raises UsageError where two items cannot
+    be told apart.
     """
     answers: dict[str, Answer] = {}
-    for proof in proofs_of(suite):
-        request = suite.request(proof.item, bench)
-        when = request.messages[-1].content
-        if when in answers:
+    asked = [(proof, suite.request(proof.item, bench)) for proof in proofs_of(suite)]
+    texts = [everything(request) for _, request in asked]
+    for proof, request in asked:
+        when = telling(request.messages[-1].content, texts)
+        if when is None:
             raise UsageError(f"{proof.item.id} asks what another item asks", "tiltyard verify")
         right = Say(text=proof.text, tool_calls=calls_of(proof))
         wrong = wrong_say(suite, proof, request)
@@ -51,6 +57,33 @@ def known_answers(suite: Suite, bench: Bench, ability: float, *, sure: bool = Fa
             say = (replace(right, p=ability), replace(wrong, p=1 - ability))
         answers[when] = Answer(when=when, say=say)
     return tuple(answers.values())
+
+
+def write_known(path: Path, spec: TinySpec) -> Model:
+    """Write a model of this spec, as wide as its answers need. Raises UsageError where none is."""
+    for dim in DIMS:
+        if dim < spec.dim:
+            continue
+        try:
+            return write_model(path, replace(spec, dim=dim))
+        except UsageError:
+            if dim == DIMS[-1]:
+                raise
+    return write_model(path, spec)
+
+
+def everything(request: Request) -> str:
+    """All that the model will read: earlier turns and tools may hold another item's beginning."""
+    tools = msgspec.json.encode(list(request.tools)).decode()
+    return "\n".join([*(message.content for message in request.messages), tools])
+
+
+def telling(text: str, texts: Sequence[str]) -> str | None:
+    """The shortest beginning of a text that none of the other texts holds; None where there is none."""
+    for length in (*SHORTEST, len(text)):
+        if sum(text[:length] in other for other in texts) == 1:
+            return text[:length]
+    return None
 
 
 def calls_of(proof: Proof) -> tuple[Call, ...]:

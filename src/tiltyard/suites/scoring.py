@@ -145,7 +145,16 @@ def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:
 
 
 def flag_rate(tally: Tally, name: str, chosen: Sequence[int]) -> Mapping[str, Json]:
-    """How often a flag of the grades' details was true, over the attempts that have it; Wilson's interval."""
+    """The mean of a flag (or of a share) in the grades' details, over the attempts that have it.
+
+    The interval is Wilson's, with items as the independent units.
+    """
     values = tally.flags.get(name)
-    known = [] if values is None else [values[place] for place in chosen if not math.isnan(values[place])]
-    return {**rate(round(math.fsum(known)), len(known)), "n": len(known)}
+    places = [] if values is None else [place for place in chosen if not math.isnan(values[place])]
+    known = [] if values is None else [values[place] for place in places]
+    found = wilson_clustered(known, [tally.items[place] for place in places])
+    return {
+        "value": math.fsum(known) / len(known) if known else None,
+        "ci95": None if found is None else [found.low, found.high],
+        "n": len(known),
+    }

@@ -17,7 +17,7 @@ NO_TOOLS = re.compile(
     re.IGNORECASE,
 )
 NO_SCHEMA = re.compile(
-    r"json.?schema|response_format|structured output|grammar|guided|invalid (?:json )?schema|\"?format\"?\b",
+    r"json.?schema|response_format|structured output|grammar|guided|invalid (?:json )?schema|in format\b",
     re.IGNORECASE,
 )
 REFUSAL = re.compile(

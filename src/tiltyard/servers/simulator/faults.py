@@ -61,6 +61,8 @@ FAULTS: Mapping[str, str] = {
     "tool_index": "=missing|zero|repeated: the index of parallel calls is absent, always 0, or shared by two",
     "tool_arguments": "=object|string: how arguments are sent",
     "tool_name": "=repeated|empty: the name comes again with each piece, or is then empty",
+    # schemas
+    "schema": "=ignored|refused: a JSON schema is dropped without a word, or answered with 400",
     # numbers
     "usage": "=none|finish|trailing: where usage is sent, whatever was asked",
     "stats": "=none|finish|trailing|both: where LM Studio's stats and usage are sent",

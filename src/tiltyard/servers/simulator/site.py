@@ -183,6 +183,10 @@ class Site:
         refused = self.refused(faults, request, ask.served)
         if refused is not None:
             return refused
+        if "schema" in faults and isinstance(ask.schema, Mapping):
+            if faults["schema"] == "refused":
+                return self._errors(self, "bad_request", "response_format: this JSON schema is not supported")
+            ask.schema = None
         if ("think_anyway" in faults or "reasoning" in faults) and not ask.think:
             ask.think = True
         if "truncate_context" in faults:

@@ -14,15 +14,17 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tiltyard.records import Json, Message, Request
+from tiltyard.records import Exchange, Json, Message, Request
 from tiltyard.suites import Bench
 from tiltyard.suites.graded import Asking
 from tiltyard.suites.structured.extract import NOTHING, parsed
 from tiltyard.suites.structured.judge import judge_of
-from tiltyard.suites.verdict import was_cut
+from tiltyard.suites.verdict import unsupported, was_cut
 
 TOKENS = 300
-TRIES = 2
+TRIES = 2  # where an answer could meet the schema by luck
+SHOWN = 200  # characters of an answer that broke the schema
+REFUSALS = frozenset((400, 404, 422, 501))  # HTTP; of 500 only what speaks of schemas
 
 
 class Trial(NamedTuple):
@@ -31,6 +33,8 @@ class Trial(NamedTuple):
     part: Mapping[str, Json]
     words: str
     more: Mapping[str, Json] = {}  # beside `properties`
+    luck: bool = False  # could an answer meet it without the server's help?
+    closed: bool = False  # are further keys what is tried?
 
 
 def trials() -> dict[str, Trial]:
@@ -38,36 +42,43 @@ def trials() -> dict[str, Trial]:
     word, other = f"zq{secrets.token_hex(3)}", f"xv{secrets.token_hex(3)}"
     city = "Which city is the capital of Italy?"
     sentence = "Describe the sea in a whole sentence of at least ten words."
+    legs, whole_number = "How many legs has a dog?", {"type": "integer"}
+    numbers, nonsense = {"type": "array", "items": whole_number}, {"const": word}
+    somebody = "Give name, age, town and street of some person, each under a key of its own."
+    odd = {"$defs": {"odd": nonsense}}
     return {
-        "type": Trial({"type": "integer"}, sentence),
-        "const": Trial({"const": word}, city),
+        "type": Trial({"type": "integer"}, sentence, luck=True),
+        "const": Trial(nonsense, city),
         "enum": Trial({"type": "string", "enum": [word, other]}, city),
-        "required": Trial({"type": "string"}, city, {"required": ["v", word]}),
-        "additionalProperties": Trial(
-            {"type": "string"}, "Give name, age, town and street of some person, each under a key of its own."
-        ),
-        "minLength": Trial({"type": "string", "minLength": 60}, "Answer with the one word: yes."),
-        "maxLength": Trial({"type": "string", "maxLength": 3}, sentence),
+        "required": Trial({"type": "boolean"}, city, {"required": ["v", word]}),
+        "additionalProperties": Trial({"type": "boolean"}, somebody, luck=True, closed=True),
+        "minLength": Trial({"type": "string", "minLength": 60}, "Answer with the one word: yes.", luck=True),
+        "maxLength": Trial({"type": "string", "maxLength": 3}, sentence, luck=True),
         "pattern": Trial({"type": "string", "pattern": "^zq[0-9]{7}$"}, city),
         "format": Trial({"type": "string", "format": "date"}, sentence),
-        "minimum": Trial({"type": "integer", "minimum": 7_000_000}, "How many legs has a dog?"),
-        "maximum": Trial({"type": "integer", "maximum": -5_000_000}, "How many legs has a dog?"),
-        "minItems": Trial(
-            {"type": "array", "items": {"type": "integer"}, "minItems": 9}, "Name two even numbers."
-        ),
-        "maxItems": Trial(
-            {"type": "array", "items": {"type": "integer"}, "maxItems": 1}, "Count from one to twelve."
-        ),
-        "anyOf": Trial({"anyOf": [{"const": word}, {"const": other}]}, city),
-        "$ref": Trial({"$ref": "#/$defs/odd"}, city, {"$defs": {"odd": {"const": word}}}),
+        "minimum": Trial({"type": "integer", "minimum": 7_000_000}, legs, luck=True),
+        "exclusiveMaximum": Trial({"type": "integer", "exclusiveMaximum": -6_000_000}, legs, luck=True),
+        "maximum": Trial({"type": "integer", "maximum": -5_000_000}, legs, luck=True),
+        "multipleOf": Trial({"type": "integer", "multipleOf": 7_919}, legs, luck=True),
+        "items": Trial({"type": "array", "items": nonsense, "minItems": 1}, "Name three colours."),
+        "minItems": Trial({**numbers, "minItems": 9}, "Name two even numbers.", luck=True),
+        "maxItems": Trial({**numbers, "maxItems": 1}, "Count from one to twelve.", luck=True),
+        "anyOf": Trial({"anyOf": [nonsense, {"const": other}]}, city),
+        "allOf": Trial({"allOf": [holding("a", nonsense), holding("b", nonsense)]}, city),
+        "$ref": Trial({"$ref": "#/$defs/odd"}, city, odd),
     }
 
 
-def whole(trial: Trial) -> dict[str, Json]:
-    """The trial's schema: an object with one key, since some servers take no other root."""
+def holding(key: str, part: Mapping[str, Json]) -> dict[str, Json]:
+    """The schema of an object that holds something under a key."""
+    return {"type": "object", "properties": {key: part}, "required": [key]}
+
+
+def sent(trial: Trial) -> dict[str, Json]:
+    """The trial's schema as servers get it: an object with one key, since some take no other root."""
     more = dict(trial.more)
     required = more.pop("required", ["v"])
-    properties = {name: {"type": "string"} for name in required} | {"v": dict(trial.part)}
+    properties = {name: {"type": "boolean"} for name in required} | {"v": dict(trial.part)}
     return {
         "type": "object",
         "properties": properties,
@@ -77,8 +88,16 @@ def whole(trial: Trial) -> dict[str, Json]:
     }
 
 
+def judged(trial: Trial) -> dict[str, Json]:
+    """What an answer is judged by: the keyword that is tried alone; a key too many is another's fault."""
+    schema = sent(trial)
+    if not trial.closed:
+        del schema["additionalProperties"]
+    return schema
+
+
 async def probe(bench: Bench, asking: Asking) -> dict[str, Json]:
-    """Every keyword's verdict, with the server's words where it refused."""
+    """Every keyword's verdict; `said`: the server's words where it refused, `got`: what broke the schema."""
     gate = asyncio.Semaphore(asking.concurrency or bench.server.info.slots or 1)
 
     async def one(name: str, trial: Trial) -> tuple[str, Json]:
@@ -89,8 +108,8 @@ async def probe(bench: Bench, asking: Asking) -> dict[str, Json]:
 
 
 async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
-    schema = whole(trial)
-    judge = judge_of(schema)
+    """Ask until it is clear."""
+    judge, form = judge_of(judged(trial)), {"name": "probe", "schema": sent(trial), "strict": True}
     request = Request(
         model=bench.model.name,
         messages=(Message(role="user", content=f"{trial.words} Answer in JSON."),),
@@ -98,29 +117,32 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         temperature=asking.temperature,
         think=asking.think,
         context=asking.context,
-        response_format={
-            "type": "json_schema",
-            "json_schema": {"name": "probe", "schema": schema, "strict": True},
-        },
+        response_format={"type": "json_schema", "json_schema": form},
     )
     seen = "unknown"
-    for number in range(TRIES):
-        exchange = await bench.server.send(replace(request, seed=asking.seed + number))
-        if exchange.ending == "http_error" and exchange.status in (400, 404, 422, 500, 501):
+    for number in range(TRIES if trial.luck else 1):
+        exchange = await answer(bench, replace(request, seed=asking.seed + number), asking.max_tokens)
+        if unsupported(exchange) or (exchange.ending == "http_error" and exchange.status in REFUSALS):
             return {"verdict": "refused", "said": exchange.error}
         if exchange.ending != "ok" or "schema_not_sent" in exchange.notes:
             return {"verdict": "unknown", "said": exchange.error}
         value = parsed(exchange.text)
         if value is not NOTHING and judge.judge(value).formats:
             seen = "enforced"
-        elif was_cut(exchange) and judge_prefix(exchange.text):
-            continue  # a long value that never came to its end says nothing
-        else:
-            return {"verdict": "ignored"}
+        elif not (was_cut(exchange) and could_become(exchange.text)):
+            return {"verdict": "ignored", "got": exchange.text[:SHOWN]}
     return {"verdict": seen}
 
 
-def judge_prefix(text: str) -> bool:
-    """Could a text that was cut off still have become an object with the key?"""
-    start = "".join(text.split())
+async def answer(bench: Bench, request: Request, most: int) -> Exchange:
+    """One answer, with the run's whole limit where a short one was spent on thinking."""
+    exchange = await bench.server.send(request)
+    if was_cut(exchange) and not exchange.text.strip() and most > TOKENS:
+        exchange = await bench.server.send(replace(request, max_tokens=most))
+    return exchange
+
+
+def could_become(text: str) -> bool:
+    """Could a text that was cut off still have become an object with a key? Then it says nothing."""
+    start = "".join(text[:SHOWN].split())
     return start.startswith('{"') or not start

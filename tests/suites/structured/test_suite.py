@@ -1,0 +1,177 @@
+"""The json suite through the whole run engine: modes, grades, refusals, the probe; in every dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiltyard.cli.run_json import defaults
+from tiltyard.records import Exchange, Request, Timeline
+from tiltyard.run import Job, Plan, new_run, run_job
+from tiltyard.servers.connect import connect
+from tiltyard.servers.simulator import SimConfig, SimModel, running
+from tiltyard.servers.simulator.config import DIALECT_NAMES, Say
+from tiltyard.store.store import Store
+from tiltyard.suites.structured import MODES, Shaping, Structured, items_of
+from tiltyard.suites.structured.cases import case_set
+
+CASES = case_set(None, None)
+SURE = Shaping(modes=("prompt",))
+ITEMS = {item.spec["case"].id: item for item in items_of(CASES, range(len(CASES)), SURE)}
+NO_SCHEMA = {"mlx"}  # dialects that know no response_format
+
+
+def exchange(text: str, **more: Any) -> Exchange:
+    request = Request(model="m", messages=())
+    fields = {"ending": "ok", "status": 200, "finish_reason": "stop", **more}
+    return Exchange(request=request, timeline=Timeline(scheduled_ns=0, started_ns=0), text=text, **fields)
+
+
+def grade(case: str, text: str, **more: Any) -> tuple[str, float, str | None]:
+    found = Structured().grade(ITEMS[case], exchange(text, **more))
+    return found.outcome, round(found.score, 3), found.rule
+
+
+MARIA = '{"name": "Maria Oduya", "age": 34, "email": "maria.oduya@example.com"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "grade_"),
+    [
+        (MARIA, {}, ("correct", 1.0, "whole")),
+        (f"Sure!\n```JSON\n{MARIA}\n```", {}, ("correct", 1.0, "fence")),
+        (f"It is {MARIA}.", {}, ("correct", 1.0, "among")),
+        (MARIA.replace("34", "35"), {}, ("partial", 0.667, "whole")),
+        (MARIA.replace("34", '"34"'), {}, ("wrong", 0.0, "whole")),  # not what the schema says
+        (MARIA.replace("maria.oduya@example.com", "nobody"), {}, ("wrong", 0.0, "whole")),  # the format
+        ('{"name": "X", "age": 1, "email": "x@example.org"}', {}, ("wrong", 0.0, "whole")),
+        ("Maria is 34.", {}, ("unparsed", 0.0, "no_json")),
+        ("I'm sorry, but I can't help with that.", {}, ("refused", 0.0, "refusal")),
+        (MARIA[:30], {"finish_reason": "length"}, ("truncated", 0.0, "cut")),
+        (MARIA, {"finish_reason": "length"}, ("correct", 1.0, "whole")),  # it was whole before the limit
+        ("", {"finish_reason": "length", "reasoning": "hm"}, ("truncated", 0.0, "cut")),
+        ("", {}, ("unparsed", 0.0, "empty")),
+        ("", {"ending": "timeout_gap"}, ("error", 0.0, "timeout_gap")),
+        ("", {"ending": "http_error", "status": 500, "error": "boom"}, ("error", 0.0, "http_error")),
+    ],
+)
+def test_grades(text: str, more: dict[str, Any], grade_: tuple[str, float, str]) -> None:
+    assert grade("person", text, **more) == grade_
+
+
+def test_the_ladder_is_in_the_details() -> None:
+    found = Structured().grade(ITEMS["person"], exchange(f"So: {MARIA.replace('34', '35')}"))
+    assert found.details["answered"] is True
+    assert found.details["strict"] is False
+    assert found.details["schema_valid"] is True
+    assert found.details["exact"] is False
+    assert found.details["field_accuracy"] == pytest.approx(2 / 3)
+    assert found.reasons == ("/age: expected 34, got 35",)
+    broken = Structured().grade(ITEMS["person"], exchange('{"name": "Maria Oduya", "age": 34'))
+    assert (broken.details["extracted"], broken.details["repaired"]) == (False, True)
+
+
+def script() -> tuple[Say, ...]:
+    """Everything right, but the first two cases: a wrong field, and no JSON."""
+    says = {CASES[0].id: CASES[0].expected_text.replace("34", "35"), CASES[1].id: "Three books, then."}
+    return tuple(
+        Say(when=case.words.partition("\n")[0], say=says.get(case.id, case.expected_text)) for case in CASES
+    )
+
+
+def run_json(
+    path: Path, dialect: str, settings: dict[str, Any], faults: tuple[str, ...] = (), scripted: bool = True
+) -> dict[str, Any]:
+    known = script() if scripted else ()
+    fast = {"loaded": True, "slots": 8, "prefill_tps": 1e6, "decode_tps": 1e5}
+    model = SimModel(name="m", script=known, **fast)  # type: ignore[arg-type]
+    config = SimConfig(models=(model,), dialects=(dialect,), faults=faults, delay=False)  # type: ignore[arg-type]
+    with running(config) as sim:
+        return asyncio.run(sitting(path, sim.url(dialect), dialect, {**defaults(), **settings}))
+
+
+async def sitting(path: Path, url: str, dialect: str, settings: dict[str, Any]) -> dict[str, Any]:
+    server = await connect(url, dialect, None)
+    suite = Structured()
+    try:
+        with Store.open(path) as store:
+            job = Job(server=server, model=await server.describe("m"), suite="json", settings=settings)
+            plan = Plan(jobs=[job], command="tiltyard run json", preflight=False)
+            claim = store.claim(new_run(plan, job, suite))
+            return dict(await run_job(plan, job, suite, claim, (store, lambda event: None)))
+    finally:
+        await server.close()
+
+
+@pytest.mark.parametrize("dialect", DIALECT_NAMES)
+def test_all_modes_in_every_dialect(dialect: str, tmp_path: Path) -> None:
+    summary = run_json(tmp_path / "s.sqlite3", dialect, {"level": "1-2", "concurrency": 4, "probe": False})
+    count = len(case_set(None, "1-2"))
+    assert summary["n"] == 3 * count
+    assert summary["outcomes"]["error"] == 0
+    plain = summary["modes"]["prompt"]
+    assert plain["outcomes"]["correct"] == count - 2
+    assert plain["outcomes"]["partial"] == plain["outcomes"]["unparsed"] == 1
+    for mode in MODES[1:]:
+        found = summary["modes"][mode]
+        if dialect in NO_SCHEMA:
+            assert found["outcomes"]["unsupported"] == count
+            assert found["score"] is None
+        else:
+            assert found["score"] == plain["score"]
+    if dialect not in NO_SCHEMA:
+        assert summary["differences"]["field_accuracy"]["pairs"] == count
+        assert summary["differences"]["field_accuracy"]["difference"] == 0
+    assert summary["rates"]["strict_json"]["n"] == (count if dialect in NO_SCHEMA else 3 * count)
+
+
+def test_a_server_that_keeps_to_schemas(tmp_path: Path) -> None:
+    summary = run_json(tmp_path / "s.sqlite3", "llamacpp", {"limit": 3}, scripted=False)
+    verdicts = {name: found["verdict"] for name, found in summary["schema_honesty"].items()}
+    assert set(verdicts.values()) == {"enforced"}, verdicts
+    assert {"const", "enum", "required", "pattern", "maxLength", "$ref"} <= verdicts.keys()
+    assert summary["modes"]["json_schema"]["rates"]["schema_valid"]["value"] == 1.0
+
+
+def test_a_server_that_drops_schemas_is_found_out(tmp_path: Path) -> None:
+    faults = ("schema=ignored",)
+    settings = {"limit": 3, "modes": ["json_schema"]}
+    summary = run_json(tmp_path / "s.sqlite3", "openai", settings, faults, scripted=False)
+    assert {found["verdict"] for found in summary["schema_honesty"].values()} == {"ignored"}
+    assert summary["modes"]["json_schema"]["rates"]["schema_valid"]["value"] == 0.0
+
+
+def test_a_server_that_refuses_schemas_scores_nothing_there(tmp_path: Path) -> None:
+    summary = run_json(tmp_path / "s.sqlite3", "openai", {"limit": 4}, ("schema=refused",))
+    found = summary["schema_honesty"]["const"]
+    assert found["verdict"] == "refused"
+    assert "not supported" in found["said"]
+    assert summary["modes"]["json_schema"]["outcomes"]["unsupported"] == 4
+    assert summary["modes"]["json_schema"]["score"] is None
+    assert summary["modes"]["prompt"]["score"] is not None
+    assert summary["outcomes"]["error"] == 0
+
+
+def test_a_dead_server_scores_nothing(tmp_path: Path) -> None:
+    settings = {"limit": 5, "retries": 0, "probe": False}
+    summary = run_json(tmp_path / "s.sqlite3", "openai", settings, ("drop",))
+    assert summary["score"] is None
+
+
+def test_what_is_asked_is_the_same_in_every_mode() -> None:
+    settings = Shaping(modes=MODES)
+    items = list(items_of(CASES, range(len(CASES)), settings))
+    assert len({item.id for item in items}) == 3 * len(CASES)
+    assert len({item.content_hash for item in items}) == 3 * len(CASES)
+    for start in range(0, len(items), 3):
+        assert len({item.spec["words"] for item in items[start : start + 3]}) == 1
+        assert len({item.spec["number"] for item in items[start : start + 3]}) == 1
+
+
+def test_the_settings_carry_the_content() -> None:
+    assert len(json.dumps(defaults())) < 200
+    assert defaults()["items"]

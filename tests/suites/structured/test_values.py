@@ -1,0 +1,72 @@
+"""Fields are compared one by one, with the freedoms that a case allows and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tiltyard.suites.structured.values import compare
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "accuracy"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, 1.0),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, 0.5),
+        ({"a": 1, "b": 2}, {"a": 1}, 0.5),
+        ({"a": 1}, {"a": 1, "b": 2}, 0.5),  # one too many
+        ({"a": 5}, {"a": 5.0}, 1.0),
+        ({"a": 0.3}, {"a": 0.1 + 0.2}, 1.0),
+        ({"a": 1}, {"a": True}, 0.0),
+        ({"a": True}, {"a": 1}, 0.0),
+        ({"a": "5"}, {"a": 5}, 0.0),
+        ({"a": None}, {}, 0.0),
+        ({"a": None}, {"a": None}, 1.0),
+        ({"a": []}, {"a": []}, 1.0),
+        ({"a": []}, {"a": {}}, 0.0),
+        ({"a": []}, {"a": [1]}, 0.0),
+        ([1, 2, 3], [1, 2], 2 / 3),
+        ([1, 2], [2, 1], 0.0),
+        ({"a": "x"}, {"a": "X"}, 0.0),
+        ({"a": {"b": 1}}, {"a": 1}, 0.0),
+        ([{"a": 1}, {"a": 2}], [{"a": 1}, {"a": 3}], 0.5),
+        (7, 7, 1.0),
+        ({"a": 1}, [1], 0.0),
+    ],
+)
+def test_accuracy(expected: Any, said: Any, accuracy: float) -> None:
+    found = compare(expected, said, {})
+    assert found.accuracy == pytest.approx(accuracy)
+    assert found.exact == (accuracy == 1.0)
+    assert bool(found.wrong) == (accuracy < 1.0)
+
+
+def test_freedoms() -> None:
+    assert compare({"t": "Dracula"}, {"t": " dracula "}, {"/t": "text"}).exact
+    assert not compare({"t": "Dracula"}, {"t": "Emma"}, {"/t": "text"}).exact
+    assert compare({"t": "x"}, {"t": "whatever"}, {"/t": "any"}).exact
+    assert not compare({"t": "x"}, {}, {"/t": "any"}).exact
+    assert compare({"n": 0.1}, {"n": 0.105}, {"/n": "within:0.01"}).exact
+    assert not compare({"n": 0.1}, {"n": 0.12}, {"/n": "within:0.01"}).exact
+    assert compare({"l": ["a", "b"]}, {"l": ["b", "a"]}, {"/l": "set"}).exact
+    assert compare({"l": ["a", "b", "c"]}, {"l": ["c", "x", "a"]}, {"/l": "set"}).accuracy == pytest.approx(
+        2 / 3
+    )
+    pairs = {"edges": [["a", "b"], ["b", "c"]]}
+    assert compare(pairs, {"edges": [["b", "c"], ["a", "b"]]}, {"/edges": "set"}).exact
+    books = [{"title": "Emma", "year": 1815}]
+    assert compare(books, [{"title": "EMMA", "year": 1815}], {"/*/title": "text"}).exact
+    assert not compare(books, [{"title": "Emma", "year": 1816}], {"/*/title": "text"}).exact
+
+
+def test_what_is_wrong_is_named_in_order() -> None:
+    found = compare({"a": 1, "b": {"c": "x"}}, {"a": 2, "b": {"c": "y"}, "z": 0}, {})
+    assert found.wrong == ("/a: expected 1, got 2", "/b/c: expected 'x', got 'y'", "/z: was not asked for")
+
+
+def test_a_deep_value_is_no_danger() -> None:
+    deep: Any = 1
+    for _ in range(50_000):
+        deep = [deep]
+    assert compare({"a": 1}, deep, {}).accuracy == 0.0
