@@ -82,6 +82,19 @@ def test_models_show_every_part_of_an_identity(tiltyard: Tiltyard, sim: Running)
         assert word in done.out
 
 
+@pytest.mark.parametrize("columns", ["50", "80", "120"])
+def test_no_digit_is_cut_however_narrow_or_long(tiltyard: Tiltyard, columns: str) -> None:
+    wordy = SimModel(name="gamma:235b", parameters=235_100_000_000, quantization="COMPRESSED-TENSORS 4BIT",
+                     loaded=True, vram_fraction=0.45, experts=128, experts_used=8, context_max=131_071,
+                     active_parameters=22_400_000_000)  # fmt: skip
+    with running(SimConfig(models=(wordy,), dialects=("ollama",), delay=False)) as crowded:
+        out = tiltyard("models", "--server", crowded.url("ollama"), env={"COLUMNS": columns}).out
+    assert max(len(line) for line in out.splitlines()) <= max(int(columns), 80)
+    together = "".join(out.split())
+    for figure in ("235.1B", "22.4B", "4.80", "131,071", "141.1", "63.5", "55%"):
+        assert figure in together, figure
+
+
 def test_names_are_text_and_nothing_else(tiltyard: Tiltyard, sim: Running) -> None:
     out = tiltyard("models", "--server", sim.url("ollama")).out
     assert "\x1b" not in out

@@ -24,6 +24,7 @@ KEY_HELP = "Environment variable that holds the API key of the addresses given."
 URL_HELP = "Look at this address only; may be repeated."
 NAMED_S = 10.0  # an address that was named may be far away, or busy
 EMPTY = "–"
+NARROWEST = 80  # columns; below it the terminal folds our lines, which is better than to lose the last column
 LEGEND = "● in memory  ○ not   act. = active on a token   b/w = effective bits a weight"
 START_ONE = (
     "start one (`ollama serve`, LM Studio, `llama-server -m MODEL.gguf`), name it with --server URL, "
@@ -167,7 +168,9 @@ def show_json(rows: list[dict[str, Any]]) -> None:
 def terminal() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)  # names are somebody else's text
+    console = Console(highlight=False, markup=False, emoji=False)  # names are somebody else's text
+    console.width = max(console.width, NARROWEST)
+    return console
 
 
 def show_problems(console: Console, found: Sequence[Found]) -> None:
@@ -218,7 +221,7 @@ def models_table(title: str, models: Sequence[Model], wide: bool) -> Table:
     table.title, table.title_justify = Text(title, style="bold"), "left"
     table.add_column("model", overflow="fold", ratio=1, min_width=20)
     for name in ("params", "quant", "context", "size", "VRAM"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", overflow="fold", max_width=12)  # folded, never cut
     table.show_lines = len(models) > 1
     for model in models:
         heading = Text(
