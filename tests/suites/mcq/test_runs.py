@@ -90,6 +90,7 @@ def test_several_files_give_results_by_file(tiltyard: Tiltyard, sim: Running, tm
     assert summary["passed"] + summary["failed"] == summary["total"] == 16
 
 
+@pytest.mark.slow
 def test_the_same_items_stand_in_the_same_order_for_every_model(
     tiltyard: Tiltyard, sim: Running, tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_model_without_a_bias_is_consistent(tiltyard: Tiltyard, tmp_path: Path
     assert summary["rules"] == {"option_text": 32}
 
 
+@pytest.mark.slow
 def test_examples_are_shown_and_not_asked(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:
     path = questions(tmp_path / "law.csv")
     done = tiltyard(*command(sim, str(path), "--few-shot", "3"))
@@ -167,6 +169,7 @@ def test_the_sample_set_and_a_prompt_of_ones_own(tiltyard: Tiltyard, sim: Runnin
     assert summary["rates"]["answered"]["value"] == 1.0
 
 
+@pytest.mark.slow
 def test_bad_rows_are_told_and_many_of_them_stop_the_run(
     tiltyard: Tiltyard, sim: Running, tmp_path: Path
 ) -> None:
