@@ -11,7 +11,7 @@ PYTEST := pytest -n 2 --dist loadfile --timeout=600
 # The fast ones: no engine, no browser, nothing slow, no bad days (real processes dying in real ways).
 FAST := --ignore=tests/baddays -m "not engine and not browser and not slow"
 
-.PHONY: demo test test-fast check format docs bench bench-peers audit clean
+.PHONY: demo test test-fast test-bfcl check format docs bench bench-peers audit clean
 
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
@@ -30,6 +30,16 @@ test: .venv/.ready
 
 test-fast: .venv/.ready
 	$(RUN) $(PYTEST) $(FAST)
+
+# Our rules for BFCL's items against BFCL's own checker; the package is fetched once and never installed.
+BFCL := 2026.3.23
+
+.cache/bfcl-$(BFCL)/bfcl_eval:
+	$(PYTHON) -m pip download --quiet --no-deps --dest .cache/wheels bfcl-eval==$(BFCL)
+	$(PYTHON) -m zipfile -e .cache/wheels/bfcl_eval-$(BFCL)-py3-none-any.whl .cache/bfcl-$(BFCL)
+
+test-bfcl: .venv/.ready .cache/bfcl-$(BFCL)/bfcl_eval
+	TILTYARD_BFCL=.cache/bfcl-$(BFCL) $(RUN) pytest -p no:xdist -s tests/suites/tools/test_bfcl_reference.py
 
 check: .venv/.ready
 	$(RUN) ruff check .

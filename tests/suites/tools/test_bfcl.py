@@ -149,7 +149,7 @@ def test_folders_that_cannot_be_asked(tmp_path: Path) -> None:
 
 
 def test_functions_become_tools(tmp_path: Path) -> None:
-    function = {
+    function: dict[str, Any] = {
         "name": "a.b",
         "description": "Does it.",
         "parameters": {

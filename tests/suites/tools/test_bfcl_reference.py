@@ -124,7 +124,7 @@ def test_what_it_crashes_on_is_defined_here(theirs: Reference, folder: Folder) -
         parameters = {"type": "dict", "properties": {"p": described}, "required": ["p"]}
         function = type(question.function[0])(name="f", parameters=parameters)
         made = Question(id="made", question=question.question, function=[function])
-        truth = [{"f": {"p": [value]}}]
+        truth: list[Any] = [{"f": {"p": [value]}}]
         assert theirs.verdict(made, [("f", {"p": value})], truth, "simple_python") == "KeyError"
         assert ours(made, [("f", {"p": value})], truth) == (True, True)
 
