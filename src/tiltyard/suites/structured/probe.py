@@ -115,13 +115,16 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         messages=(Message(role="user", content=f"{trial.words} Answer in JSON."),),
         max_tokens=min(TOKENS, asking.max_tokens),
         temperature=asking.temperature,
+        seed=asking.seed,
         think=asking.think,
         context=asking.context,
         response_format={"type": "json_schema", "json_schema": form},
     )
     seen = "unknown"
     for number in range(TRIES if trial.luck else 1):
-        exchange = await answer(bench, replace(request, seed=asking.seed + number), asking.max_tokens)
+        if number:  # another answer, where the first may have been lucky
+            request = replace(request, seed=asking.seed + number, temperature=1.0)
+        exchange = await answer(bench, request, asking.max_tokens)
         if unsupported(exchange) or (exchange.ending == "http_error" and exchange.status in REFUSALS):
             return {"verdict": "refused", "said": exchange.error}
         if exchange.ending != "ok" or "schema_not_sent" in exchange.notes:
