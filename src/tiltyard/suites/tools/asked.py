@@ -1,4 +1,7 @@
-"""What a run of the suite asks: our own cases or a folder's items, as settings with a hash of them."""
+"""What a run of the suite asks: our own cases or a folder's items, as settings with a hash of them.
+
+The command line builds its settings here, before a server is looked for. Reading items is elsewhere.
+"""
 
 from __future__ import annotations
 
