@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def stored(path: Path) -> tuple[int, str]:
     """Attempts in a store, and what SQLite thinks of it."""
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         (count,) = db.execute("SELECT count(*) FROM attempts").fetchone()
         (whole,) = db.execute("PRAGMA integrity_check").fetchone()
     db.close()
@@ -86,7 +87,7 @@ def test_a_store_that_another_process_locks(tiltyard: Tiltyard, healthy: str, ho
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tiltyard: Tiltyard, healthy: str, home: Path) -> None:
-    with sqlite3.connect(home / FILE) as db:
+    with closing(sqlite3.connect(home / FILE)) as db, db:
         db.execute("PRAGMA user_version = 99")
         db.execute("CREATE TABLE future (x)")
     db.close()
@@ -99,7 +100,7 @@ def test_a_store_of_a_newer_version_is_left_alone(tiltyard: Tiltyard, healthy: s
 def test_a_damaged_store_is_kept_and_recovered(tiltyard: Tiltyard, healthy: str, home: Path) -> None:
     path = home / FILE
     assert tiltyard(*fixed(healthy, "--requests", "60")).code == 0
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (page,) = db.execute("PRAGMA page_size").fetchone()
     db.close()

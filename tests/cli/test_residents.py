@@ -7,6 +7,7 @@ import json
 import sqlite3
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def in_memory(sim: Running) -> list[str]:
 
 
 def stored(home: Path) -> list[tuple[str, int | None, int | None]]:
-    with sqlite3.connect(home / "tiltyard.sqlite3") as db:
+    with closing(sqlite3.connect(home / "tiltyard.sqlite3")) as db, db:
         found = db.execute(
             "SELECT name, context_loaded, loaded FROM runs JOIN models ON models.id = model_id "
             "ORDER BY runs.key"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -239,7 +240,7 @@ def test_killed_at_twenty_random_moments_no_attempt_is_lost_or_doubled(
 def exactly_once(env: dict[str, str], run_id: str | None) -> int:
     """Good attempts in the store; asserts that there is one run, no double, and an intact file."""
     file = Path(env["TILTYARD_DATA_DIR"]) / "tiltyard.sqlite3"
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         ids = [row[0] for row in db.execute("SELECT id FROM runs")]
         assert len(ids) == 1

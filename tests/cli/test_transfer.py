@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_nothing_is_half_imported(
     assert isinstance(result.exception, UsageError)
     assert words in str(result.exception)
     assert "x.jsonl" in str(result.exception)
-    with sqlite3.connect(folder / "there" / FILE) as db:
+    with closing(sqlite3.connect(folder / "there" / FILE)) as db, db:
         assert db.execute("SELECT count(*) FROM runs").fetchone() == (0,)
     db.close()
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -234,7 +234,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
 
 def test_a_newer_store_is_refused_and_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite3"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 99")
         db.execute("CREATE TABLE future (x)")
     db.close()
@@ -263,7 +263,7 @@ def test_migrating_keeps_a_backup_and_is_all_or_nothing(tmp_path: Path) -> None:
     with Store.open(path) as store:  # still the old version, and whole
         assert store.run("r1").id == "r1"
     connect(path, migrations=[*MIGRATIONS, add_column]).close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         assert db.execute("SELECT id, mood FROM runs").fetchall() == [("r1", "good")]
     db.close()
     backup = tmp_path / f"s.v{len(MIGRATIONS)}.backup.sqlite3"

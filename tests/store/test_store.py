@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,7 @@ def test_a_run_and_its_attempts_come_back_exactly(store: Store) -> None:
 
 def test_every_field_of_every_record_has_a_place() -> None:
     assert tuple(MEASURE_COLUMNS) == Measures.__struct_fields__
-    with sqlite3.connect(":memory:") as db:
+    with closing(sqlite3.connect(":memory:")) as db, db:
         for migration in MIGRATIONS:
             migration(db)
         columns = {
@@ -332,7 +333,7 @@ def test_other_tools_can_read_it(store: Store) -> None:
     store.claim(make_run())
     store.add([make_attempt()])
     store.close()
-    with sqlite3.connect(store.path) as db:
+    with closing(sqlite3.connect(store.path)) as db, db:
         row = db.execute(
             "SELECT name, ttft_ms, decode_tps, json_extract(settings, '$.profile'), "
             "json_extract(messages, '$[1].content') FROM runs JOIN models ON models.id = model_id "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_a_store_of_version_two_gets_its_scores(store: Store, tmp_path: Path) ->
     old = tmp_path / "old.sqlite3"
     connect(old, migrations=MIGRATIONS[:2]).close()
     graded(store, "r1", "m", THREE)
-    with sqlite3.connect(store.path) as source, sqlite3.connect(old) as target:
+    with closing(sqlite3.connect(store.path)) as source, closing(sqlite3.connect(old)) as target, target:
         for table in ("models", "servers", "runs", "attempts"):
             names = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
             marks = ", ".join("?" * len(names))
