@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tiltyard.cli.ability import ABILITY, SUITES, ability_of
+from tiltyard.cli.ability import ABILITY, ANSWERS, SUITES, ability_of
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_a_known_ability_is_found_again(name: str, tmp_path: Path) -> None:
     result = asyncio.run(ability_of(name, tmp_path, lambda text: None))
-    assert result["n"] >= 600
+    assert result["n"] >= ANSWERS[name]
     assert result["holds"], result
     low, high = result["ci95"]
     assert low < result["score"] < high
-    assert high - low < 0.12
+    assert high - low < 0.16
     assert set(result["outcomes"]) <= {"correct", "wrong", "unparsed"}
     assert abs(result["score"] - ABILITY) < 0.1
