@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -97,6 +98,19 @@ def test_a_rate_beyond_reach_still_lets_answers_in() -> None:
     fake = Fake(wait_s=0)
     driven = run(Load(kind="constant", rate=1e9, stop=Stop(seconds=0.1)), fake)
     assert fake.answered == driven.launched > 100
+
+
+def test_what_was_due_before_the_end_is_sent_though_the_client_was_away() -> None:
+    class Away(Fake):
+        async def fire(self, ticket: Ticket) -> bool:
+            if ticket.number == 5:
+                time.sleep(0.3)  # noqa: ASYNC251
+            return await super().fire(ticket)
+
+    fake = Away()
+    driven = run(Load(kind="constant", rate=100, stop=Stop(seconds=0.2)), fake)
+    assert driven.launched == fake.answered == 20
+    assert max(fake.late_ms) >= 100
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import percentile
 
 LONGEST_SLEEP_NS = SECOND // 5  # `should_stop` is looked at that often while waiting for a start time
+GRACE_NS = 2 * SECOND  # what was due before the end is still sent this long after it
 YIELD_EVERY = 16
 
 
@@ -125,10 +126,13 @@ class _Driver:
             failed[0].result()
 
     async def wait_until(self, due: int, alarm: Alarm) -> bool:
-        """Wait for a start time; False when the load is over before."""
+        """Wait for a start time; False when the load is over before.
+
+        A client that was away when the load ended is late, and that shows; leaving requests out would not.
+        """
         if self.until is not None and due >= self.until:
             return False
-        while not self.over(now := now_ns()):
+        while not self.over((now := now_ns()) - GRACE_NS):
             if due <= now:
                 return True
             await alarm.until(min(due, now + LONGEST_SLEEP_NS))
