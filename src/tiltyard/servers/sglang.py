@@ -33,7 +33,7 @@ class SGLang(OpenAI):
     async def identify(self) -> ServerInfo:
         model = table(await self.get("/get_model_info"))
         self.facts = table(await self.get("/server_info")) or table(await self.get("/get_server_info"))
-        if not word(model.get("model_path")) and not self.facts:
+        if not word(model.get("model_path")) and not word(self.facts.get("model_path")):
             raise not_a_model_server(
                 self.address.url, "neither /get_model_info nor /server_info tells of a model"
             )
