@@ -16,6 +16,8 @@ from tiltyard.servers.simulator.faults import choose, parse_fault
 QUIET = {"chat_template_kwargs": {"enable_thinking": False}}
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in "abc"]
 
+OBJECT = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+
 
 def ask(sim: Running, fault: str, dialect: str = "openai", **extra: object) -> Answer:
     body = chat_body(**{**QUIET, **extra})
@@ -110,6 +112,11 @@ ON_THE_WIRE: dict[str, Callable[[Running], bool]] = {
     "tool_index": lambda sim: "index" not in tool_parts(sim, "tool_index=missing")[0],
     "tool_arguments": lambda sim: tool_parts(sim, "tool_arguments=object")[0]["function"]["arguments"] == {},  # type: ignore[index]
     "tool_name": lambda sim: tool_parts(sim, "tool_name=empty")[1]["function"]["name"] == "",  # type: ignore[index]
+    "schema": lambda sim: (
+        ask(sim, "schema=refused", response_format=OBJECT).status == 400
+        and not ask(sim, "schema=ignored", response_format=OBJECT).said().startswith("{")
+        and ask(sim, "crlf", response_format=OBJECT, max_tokens=50).said().startswith("{")
+    ),
     "usage": lambda sim: ask(sim, "usage=finish").events()[-2]["usage"]["completion_tokens"] == 4,
     "stats": lambda sim: "timings" not in ask(sim, "stats=none", "llamacpp").events()[-2],
     "zero_metrics": lambda sim: "eval_count" not in native(sim, "zero_metrics").events()[-1],
