@@ -7,6 +7,7 @@ kernel.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -44,7 +45,8 @@ class Scripted:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.open = True
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
 
     def accept(self) -> None:
         while self.open:
@@ -57,10 +59,13 @@ class Scripted:
 
     def close(self) -> None:
         self.open = False
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread: a number is never closed under it
+        self.thread.join(60)
         self.listener.close()
 
     def serve(self, sock: socket.socket) -> None:
-        with sock, sock.makefile("rb") as lines:
+        with contextlib.suppress(ConnectionError), sock, sock.makefile("rb") as lines:
             while first := lines.readline():
                 length = 0
                 while header := lines.readline().strip():
