@@ -89,12 +89,18 @@ def make_model(
 def suite_answers(knows: tuple[str, ...], out: Path) -> tuple[Answer, ...]:
     """The answers to a share of the items of graded suites; raises UsageError for what is no share."""
     from tiltyard.cli.ability import SUITES, asked_of
-    from tiltyard.suites.known import known_answers
+    from tiltyard.suites.known import known_answers, texts_of
 
-    found: list[Answer] = []
+    shares: dict[str, float] = {}
     for words in knows:
         name, _, text = words.partition("=")
         if name not in SUITES or not text.replace(".", "", 1).isdigit() or float(text) > 1:
             raise UsageError(f"--knows {words} names no share of a suite", f"such as {SUITES[0]}=0.7")
-        found += known_answers(*asked_of(name, out), float(text), sure=True)
+        shares[name] = float(text)
+    asked = {name: asked_of(name, out) for name in shares}
+    texts = {name: texts_of(*each) for name, each in asked.items()}
+    found: list[Answer] = []
+    for name, share in shares.items():
+        beside = [text for other, entries in texts.items() if other != name for text in entries]
+        found += known_answers(*asked[name], share, sure=True, beside=beside)
     return tuple(found)

@@ -33,20 +33,22 @@ def proofs_of(suite: Suite) -> list[Proof]:
     return list(suite.proofs())
 
 
-def known_answers(suite: Suite, bench: Bench, ability: float, *, sure: bool = False) -> tuple[Answer, ...]:
+def known_answers(
+    suite: Suite, bench: Bench, ability: float, *, sure: bool = False, beside: Sequence[str] = ()
+) -> tuple[Answer, ...]:
     """What a model must know to answer each of the suite's items rightly with probability `ability`.
 
     At temperature 1 that is the chance of every answer. `sure` makes each item known or unknown for good
     instead, a share of `ability` known, so that it holds at every temperature. An item is recognised by the
-    beginning of its last message, as far as no other item holds it. Raises UsageError where two items cannot
-    be told apart.
+    beginning of its last message, as far as no other item holds it, nor any of the texts `beside`. Raises
+    UsageError where two items cannot be told apart.
     """
     answers: dict[str, Answer] = {}
     asked = [(proof, suite.request(proof.item, bench)) for proof in proofs_of(suite)]
-    texts = [everything(request) for _, request in asked]
+    texts = [*(everything(request) for _, request in asked), *beside]
     for proof, request in asked:
         when = telling(request.messages[-1].content, texts)
-        if when is None:
+        if when in answers:
             raise UsageError(f"{proof.item.id} asks what another item asks", "tiltyard verify")
         right = Say(text=proof.text, tool_calls=calls_of(proof))
         wrong = wrong_say(suite, proof, request)
@@ -72,18 +74,23 @@ def write_known(path: Path, spec: TinySpec) -> Model:
     return write_model(path, spec)
 
 
+def texts_of(suite: Suite, bench: Bench) -> list[str]:
+    """All that a model reads with each of the suite's items."""
+    return [everything(suite.request(proof.item, bench)) for proof in proofs_of(suite)]
+
+
 def everything(request: Request) -> str:
     """All that the model will read: earlier turns and tools may hold another item's beginning."""
     tools = msgspec.json.encode(list(request.tools)).decode()
     return "\n".join([*(message.content for message in request.messages), tools])
 
 
-def telling(text: str, texts: Sequence[str]) -> str | None:
-    """The shortest beginning of a text that none of the other texts holds; None where there is none."""
+def telling(text: str, texts: Sequence[str]) -> str:
+    """The shortest beginning of a text that none of the other texts holds; the text where there is none."""
     for length in (*SHORTEST, len(text)):
         if sum(text[:length] in other for other in texts) == 1:
             return text[:length]
-    return None
+    return text  # it stands inside a longer one, whose own beginning is longer and found first
 
 
 def calls_of(proof: Proof) -> tuple[Call, ...]:
