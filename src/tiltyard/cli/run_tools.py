@@ -34,7 +34,7 @@ Examples:
     metavar="DIR",
     help="Ask the questions of the Berkeley Function Calling Leaderboard from this folder.",
 )
-@click.option("--categories", metavar="A,B,C", help="Only these categories of --bfcl.")
+@click.option("--categories", metavar="A,B,C", help="Only these groups of cases, or categories of --bfcl.")
 @graded_options
 def tools(**options: Any) -> None:
     """Does each model call the right tools, with the right arguments, and only when it should?"""

@@ -175,6 +175,14 @@ def test_a_thousand_calls_are_no_better_than_one() -> None:
         ),
         (TIP, "calculate_tip(bill_amount=85.5, tip_percentage=20)", "unparsed", "call_in_text"),
         (TIP, "The call is send_email(to=John", "unparsed", "call_in_text"),
+        (
+            "none-capital",
+            "Canberra; get_weather(location='Canberra') has its weather.",
+            "correct",
+            "no_call_due",
+        ),
+        ("none-capital", "get_weather(location='Canberra')", "unparsed", "call_in_text"),
+        ("none-capital", '{"name": "get_weather", "arguments": {}}', "unparsed", "call_in_text"),
     ],
 )
 def test_words(name: str, text: str, outcome: Outcome, rule: str) -> None:

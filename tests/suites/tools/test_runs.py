@@ -190,6 +190,7 @@ def test_limit_seed_and_repeats(sim: Running, tiltyard: Tiltyard) -> None:
     ("words", "said"),
     [
         (["--categories", "irrelevance"], "--bfcl"),
+        (["--bfcl", ".", "--categories", "one call"], "one call"),
         (["--bfcl", "nowhere"], "nowhere"),
         (["--bfcl", "."], "BFCL_v4"),
     ],
@@ -201,6 +202,13 @@ def test_what_cannot_be_meant_is_said_before_anything_is_asked(
     assert done.code == 2
     assert said in done.err
     assert len(done.err.splitlines()) <= 2
+
+
+def test_only_some_groups(sim: Running, tiltyard: Tiltyard) -> None:
+    done = tiltyard(*command(sim, "m", "--categories", "one call, nested"))
+    summary = done.summary()
+    assert {group["name"] for group in summary["groups"]} == {"one call", "nested"}
+    assert summary["n"] == sum(case.group in ("one call", "nested") for case in cases())
 
 
 def test_help_has_an_example(tiltyard: Tiltyard) -> None:

@@ -98,6 +98,21 @@ def test_nothing_is_ever_executed(code: str, shape: str, tmp_path: Path) -> None
     assert not victim.exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "prose"),
+    [
+        ("I could ask get_weather(location='Rome').", True),
+        ("I could ask get_weather(location=Rome).", True),
+        ("get_weather(location=Rome)", False),
+        ("get_weather('Rome')", False),
+        ('Here it is: {"name": "get_weather", "arguments": {}}', False),
+        ('get_weather(x) or {"name": "get_weather", "argu', False),
+    ],
+)
+def test_prose_is_told_from_calls(text: str, prose: bool) -> None:
+    assert find_calls(text, SCHEMAS).prose is prose
+
+
 def test_names_that_are_no_tools_are_words() -> None:
     found = find_calls("print('hello') and range(x=3), also cap(word=1)", SCHEMAS)
     assert found.calls == ()

@@ -24,7 +24,15 @@ from tiltyard.suites.tools.bfcl_items import bfcl_items, calls_due, judge_bfcl, 
 from tiltyard.suites.tools.bfcl_scores import bfcl_rates, bfcl_scores
 from tiltyard.suites.tools.bfcl_tools import tools_for
 from tiltyard.suites.tools.calls import ReadCall, Schemas, read_call, schemas_of
-from tiltyard.suites.tools.cases import Case, case_hashes, cases, messages_of, reference_calls, tools_of
+from tiltyard.suites.tools.cases import (
+    Case,
+    case_hashes,
+    cases,
+    messages_of,
+    numbers_of,
+    reference_calls,
+    tools_of,
+)
 from tiltyard.suites.tools.judging import judge_calls, judge_words, unanswered
 from tiltyard.suites.tools.text_calls import find_calls
 from tiltyard.suites.tools.text_tools import in_words
@@ -41,7 +49,7 @@ class ToolsAsking(Asking, frozen=True):
 
     items: str | None = None  # hash of what is asked
     files: Mapping[str, str] = {}
-    categories: tuple[str, ...] = ()  # of the folder; empty: all that can be asked
+    categories: tuple[str, ...] = ()  # groups of our cases or categories of the folder; empty: all
     text_tools: bool = False  # tools in words
 
 
@@ -55,10 +63,10 @@ class Tools:
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         asking = read_asking(bench.settings, ToolsAsking)
         self.folder = folder = folder_of(asking)
-        count = len(cases()) if folder is None else len(folder)
-        order = order_of(count, asking.limit, asking.seed, asking.stop_when is not None)
+        numbers = numbers_of(asking.categories) if folder is None else range(len(folder))
+        order = order_of(len(numbers), asking.limit, asking.seed, asking.stop_when is not None)
         if folder is None:
-            items = own_items(order, asking)
+            items = own_items([numbers[place] for place in order], asking)
         else:
             items = bfcl_items(folder, order, asking.repeats, asking.text_tools)
         name = "tools" if folder is None else "bfcl"
@@ -79,7 +87,7 @@ class Tools:
         if decided is not None:
             return unanswered(decided, due)
         schemas = schemas_of(conversation(item)[1])
-        calls, garbled = calls_in(exchange, schemas, item.spec["text"])
+        calls, garbled = calls_in(exchange, schemas, item.spec["text"], due)
         if garbled:
             return unanswered(Grade(outcome="unparsed", score=0.0, rule="call_in_text"), due)
         read = [read_call(call, schemas) for call in calls]
@@ -135,13 +143,19 @@ def conversation(item: Item) -> tuple[list[Message], tuple[Mapping[str, Json], .
     return messages_for(question), tools_for(question, item.spec["text"])
 
 
-def calls_in(exchange: Exchange, schemas: Schemas, text: bool) -> tuple[tuple[ToolCall, ...], bool]:
-    """The calls of an answer, and whether something in its words only looks like one. Where the server has an
-    interface for tools, a call that is only in the words was not made.
+def calls_in(
+    exchange: Exchange, schemas: Schemas, text: bool, due: bool
+) -> tuple[tuple[ToolCall, ...], bool]:
+    """The calls of an answer, and whether something in its words only looks like one.
+
+    Where the server has an interface for tools, a call that is only in the words was not made; and where none
+    is due, prose may speak of a tool.
     """
     if exchange.tool_calls:
         return exchange.tool_calls, False
     found = find_calls(exchange.text, schemas)
+    if found.prose and not due and not text:
+        return (), False
     if text:
         return found.calls, found.garbled
     return (), found.garbled or bool(found.calls)

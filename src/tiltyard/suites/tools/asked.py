@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
-from tiltyard.suites.tools.cases import cases_hash
+from tiltyard.suites.tools.cases import GROUPS, cases_hash
 
 
 def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[str, Json], tuple[str, ...]]:
@@ -19,9 +19,11 @@ def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[s
     Raises UsageError for what cannot be read.
     """
     if bfcl is None:
-        if categories:
-            raise UsageError("--categories chooses among a folder's", "add --bfcl DIR")
-        return {"items": cases_hash()}, ()
+        unknown = next((name for name in categories if name not in GROUPS), None)
+        if unknown is not None:
+            remedy = f"choose from: {', '.join(GROUPS)}; others are --bfcl's"
+            raise UsageError(f"there are no cases of the category {unknown!r}", remedy)
+        return {"items": cases_hash(categories), "categories": list(categories)}, ()
     from tiltyard.suites.tools.bfcl import open_folder
 
     found = open_folder(bfcl, categories)

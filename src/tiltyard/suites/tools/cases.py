@@ -6,7 +6,7 @@ They live in `data/` as JSON; `docs/tools.md` says what each field means. How an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -80,9 +80,14 @@ def case_hashes() -> tuple[str, ...]:
     )
 
 
-def cases_hash() -> str:
-    """Changes with every case and with every tool that one has."""
-    return content_hash(case_hashes())
+def numbers_of(groups: Sequence[str]) -> tuple[int, ...]:
+    """The numbers of the cases in some groups; of all without any."""
+    return tuple(number for number, case in enumerate(cases()) if not groups or case.group in groups)
+
+
+def cases_hash(groups: Sequence[str] = ()) -> str:
+    """Changes with every one of these cases and with every tool that one has."""
+    return content_hash([case_hashes()[number] for number in numbers_of(groups)])
 
 
 def folder() -> Any:

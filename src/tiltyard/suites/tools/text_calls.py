@@ -40,36 +40,37 @@ JSON_WORDS = {"true": True, "false": False, "null": None}
 
 
 class Found(NamedTuple):
-    """Calls in order, and the rule that found them. `garbled`: something looks like a call and is none."""
+    """Calls in order, and the rule that found them. `garbled`: something looks like a call and is none.
+    `prose`: all there is stands in running prose, where a function may only be mentioned.
+    """
 
     calls: tuple[ToolCall, ...] = ()
     rule: str = "none"  # tags | fence | json | python | empty_list | none
     garbled: bool = False
+    prose: bool = False
 
 
 def find_calls(text: str, schemas: Schemas) -> Found:
     """The calls in a text, by the first rule that finds any; never raises."""
     text = text[:LONGEST]
-    garbled = False
+    garbled = prose = False
     for rule, search in (("tags", in_tags), ("fence", in_fences), ("json", in_json), ("python", in_python)):
         found = search(text, schemas)
         if found is None:
             continue
         if found.calls or found.rule == "empty_list":
-            return Found(found.calls, found.rule if found.rule == "empty_list" else rule, garbled=False)
-        garbled = garbled or found.garbled
-    return Found(garbled=garbled or looks_like_one(text, schemas))
+            return Found(found.calls, found.rule if found.rule == "empty_list" else rule, prose=found.prose)
+        garbled, prose = garbled or (found.garbled and not found.prose), prose or found.prose
+    garbled = garbled or looks_like_json(text, schemas)
+    return Found(garbled=garbled or prose, prose=prose and not garbled)
 
 
-def looks_like_one(text: str, schemas: Schemas) -> bool:
-    """Does a known tool's name stand where JSON would have it, or before a parenthesis with an argument?"""
+def looks_like_json(text: str, schemas: Schemas) -> bool:
+    """Does a known tool's name stand where JSON would have it?"""
     if not any(name in text for name in schemas):
         return False
     names = "|".join(re.escape(name) for name in schemas)
-    return (
-        re.search(rf"[\"'](?:{'|'.join(NAMES)})[\"']\s*:\s*[\"'](?:{names})[\"']", text) is not None
-        or re.search(rf"(?<![\w.])(?:{names})\(\s*[\w\"']", text) is not None
-    )
+    return re.search(rf"[\"'](?:{'|'.join(NAMES)})[\"']\s*:\s*[\"'](?:{names})[\"']", text) is not None
 
 
 # ------------------------------------------------------------------ the rules
@@ -185,7 +186,9 @@ def in_python(text: str, schemas: Schemas) -> Found | None:
             calls += found
         elif code is None or code.partition("(")[2].strip() != ")":
             garbled = True
-    return Found(tuple(calls[:MOST_CALLS]), garbled=garbled) if calls or garbled else None
+    if not calls and not garbled:
+        return None
+    return Found(tuple(calls[:MOST_CALLS]), garbled=garbled, prose=names.match(text.lstrip()) is None)
 
 
 def closing_of(text: str, at: int) -> int | None:
