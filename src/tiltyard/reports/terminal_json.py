@@ -31,6 +31,10 @@ def render_shapes(summary: Mapping[str, Json], console: Console) -> None:
     modes = summary.get("modes") or {}
     if len(modes) > 1:
         console.print(modes_table(modes))
+    missing = [name for name, found in modes.items() if found.get("expressible") is False]
+    if missing:
+        names = escape(clean(", ".join(missing), 100))
+        console.print(f"[yellow]–[/] this server has no {names}: unsupported, not asked", highlight=False)
     for line in changes(summary.get("differences")):
         console.print(line, highlight=False, emoji=False)
     honesty = summary.get("schema_honesty") or {}

@@ -94,6 +94,15 @@ def test_a_mode_that_nothing_can_be_scored_in(tiltyard: Tiltyard, sim: Running, 
         assert summary["bounds"] == [0.0, 1.0]
 
 
+def test_modes_that_a_dialect_has_no_word_for(tiltyard: Tiltyard, sim: Running) -> None:
+    asked = len(sim.truth())
+    done = tiltyard(*command(sim, "--level", "1", dialect="mlx"))
+    assert done.code == 0, done.err
+    assert "this server has no json_object, json_schema: unsupported, not asked" in done.out
+    told = [entry for entry in sim.truth()[asked:] if "chat" in str(entry.get("path"))]
+    assert len(told) <= len(LEVEL_1) + 3  # preflight asks a little, nobody asks for a mode in vain
+
+
 def test_ones_own_schemas(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     (tmp_path / "bare.json").write_text(json.dumps(schema), encoding="utf-8")

@@ -20,7 +20,7 @@ from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.stopping import order_of
 from tiltyard.suites.structured.cases import Case, CaseSet, case_set
 from tiltyard.suites.structured.extract import Reading, read_value
-from tiltyard.suites.structured.figures import by_mode, differences, rates
+from tiltyard.suites.structured.figures import as_groups, by_mode, differences, rates, with_missing
 from tiltyard.suites.structured.judge import Judge, judge_of
 from tiltyard.suites.structured.probe import probe
 from tiltyard.suites.structured.values import compare
@@ -49,6 +49,7 @@ class Structured:
     def __init__(self) -> None:
         self.tally = Tally()
         self.honesty: Mapping[str, Json] | None = None
+        self.missing: Mapping[str, int] = {}  # modes that the server has not, and what would have been asked
         self._settings: tuple[Mapping[str, Json], Shaping] | None = None
         self._judges: dict[str, Judge] = {}
 
@@ -60,11 +61,13 @@ class Structured:
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         settings = self.settings(bench)
         cases = case_set(settings.files.get("schemas"), settings.level)
-        asks = settings.repeats * len(settings.modes)
+        modes = expressible(settings.modes, bench)
+        asks = settings.repeats * len(modes)
         order = order_of(len(cases), settings.limit, settings.seed, settings.stop_when is not None)
-        if settings.probe and "json_schema" in settings.modes and "schema" in bench.server.can:
+        self.missing = {m: len(order) * settings.repeats for m in settings.modes if m not in modes}
+        if settings.probe and "json_schema" in modes:
             self.honesty = await probe(bench, settings)
-        items = items_of(cases, order, settings)
+        items = items_of(cases, order, replace(settings, modes=modes))
         stage = graded_stage("json", items, bench, settings, self.tally, asks)
         yield replace(stage, expected=len(order) * asks)
 
@@ -83,9 +86,6 @@ class Structured:
         the share of right ones; wrong: not valid, no field right, or not alone where the mode promises that.
         """
         case: Case = item.spec["case"]
-        if item.spec["mode"] != "prompt" and "schema_not_sent" in exchange.notes:
-            words = f"this server takes no {item.spec['mode']}"
-            return Grade(outcome="unsupported", score=0.0, rule="not_expressible", reasons=(words,))
         decided = settled(exchange)
         if decided is not None:
             blank = decided.outcome in ("truncated", "refused", "unparsed")
@@ -140,12 +140,13 @@ class Structured:
 
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
         settings = self.settings(bench)
-        everything = range(self.tally.total)
+        modes = by_mode(self.tally, settings.modes, self.missing)
         return {
-            **summarise_graded(self.tally, results),
-            "rates": rates(self.tally, everything),
-            "modes": by_mode(self.tally, settings.modes),
-            "differences": differences(self.tally, settings.modes),
+            **with_missing(summarise_graded(self.tally, results), sum(self.missing.values())),
+            "rates": rates(self.tally, range(self.tally.total)),
+            "groups": as_groups(modes),
+            "modes": modes,
+            "differences": differences(self.tally, expressible(settings.modes, bench)),
             "schema_honesty": self.honesty,
         }
 
@@ -170,6 +171,11 @@ def items_of(cases: CaseSet, order: Sequence[int], settings: Shaping) -> Iterato
                     spec={**spec, "group": mode},
                     repetition=repetition,
                 )
+
+
+def expressible(modes: Sequence[str], bench: Bench) -> tuple[str, ...]:
+    """The modes that the server's dialect has a word for. Nobody is asked in the others."""
+    return tuple(mode for mode in modes if mode == "prompt" or "schema" in bench.server.can)
 
 
 def format_of(mode: str, case: Case) -> Mapping[str, Json] | None:

@@ -67,15 +67,45 @@ def places_of(tally: Tally, mode: str) -> list[int]:
     return [] if number is None else [p for p in range(tally.total) if tally.groups[p] == number]
 
 
-def by_mode(tally: Tally, modes: Sequence[str]) -> dict[str, Json]:
-    """Score and ladder of each mode, and how long an answer took."""
+def by_mode(tally: Tally, modes: Sequence[str], missing: Mapping[str, int]) -> dict[str, Json]:
+    """Score and ladder of each mode, and how long an answer took.
+
+    In `missing` modes, which the server has no word for (`expressible` is false), nothing was asked: so many
+    answers are `unsupported`.
+    """
     found: dict[str, Json] = {}
     for mode in modes:
         places = places_of(tally, mode)
         waits = [tally.speeds["e2e_ms"][p] for p in places if not math.isnan(tally.speeds["e2e_ms"][p])]
         mean = math.fsum(waits) / len(waits) if waits else None
-        found[mode] = {**scored(tally, places), "rates": rates(tally, places), "mean_e2e_ms": mean}
+        figures = with_missing(scored(tally, places), missing.get(mode, 0))
+        found[mode] = {
+            "expressible": mode not in missing,
+            **figures,
+            "rates": rates(tally, places),
+            "mean_e2e_ms": mean,
+        }
     return found
+
+
+def with_missing(figures: Mapping[str, Json], count: int) -> dict[str, Json]:
+    """The same with so many `unsupported` answers more: in `n`, in `outcomes`, and in the bounds."""
+    if not count:
+        return dict(figures)
+    n, (low, high) = figures["n"], figures["bounds"] or (0.0, 0.0)
+    outcomes = {**figures["outcomes"], "unsupported": figures["outcomes"]["unsupported"] + count}
+    bounds = [low * n / (n + count), (high * n + count) / (n + count)]
+    return {**figures, "n": n + count, "outcomes": outcomes, "bounds": bounds}
+
+
+def as_groups(modes: Mapping[str, Mapping[str, Json]]) -> list[Json]:
+    """The modes as every graded suite lists its groups; none for a single one."""
+    if len(modes) < 2:
+        return []
+    own = ("expressible", "rates", "mean_e2e_ms")
+    return [
+        {"name": name, **{k: v for k, v in found.items() if k not in own}} for name, found in modes.items()
+    ]
 
 
 def differences(tally: Tally, modes: Sequence[str]) -> dict[str, Json] | None:

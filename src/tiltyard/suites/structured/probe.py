@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Json, Message, Request
+from tiltyard.records import Exchange, Json, Message, Request, Timeouts
 from tiltyard.suites import Bench
 from tiltyard.suites.graded import Asking
 from tiltyard.suites.structured.extract import NOTHING, parsed
@@ -24,6 +24,8 @@ from tiltyard.suites.verdict import unsupported, was_cut
 TOKENS = 300
 TRIES = 2  # where an answer could meet the schema by luck
 SHOWN = 200  # characters of an answer that broke the schema
+PATIENCE = Timeouts(first_byte_s=300.0)
+GONE = frozenset(("connect_error", "timeout_first_byte", "timeout_gap"))
 REFUSALS = frozenset((400, 404, 422, 501))  # HTTP; of 500 only what speaks of schemas
 
 
@@ -99,10 +101,16 @@ def judged(trial: Trial) -> dict[str, Json]:
 async def probe(bench: Bench, asking: Asking) -> dict[str, Json]:
     """Every keyword's verdict; `said`: the server's words where it refused, `got`: what broke the schema."""
     gate = asyncio.Semaphore(asking.concurrency or bench.server.info.slots or 1)
+    lost: Json = None
 
     async def one(name: str, trial: Trial) -> tuple[str, Json]:
+        nonlocal lost
         async with gate:
-            return name, await verdict_of(bench, asking, trial)
+            if lost is None:
+                found = await verdict_of(bench, asking, trial)
+                lost = found if "lost" in found else None
+                return name, found
+            return name, lost  # a server that does not answer is not asked twenty times
 
     return dict(await asyncio.gather(*(one(name, trial) for name, trial in trials().items())))
 
@@ -119,6 +127,7 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         think=asking.think,
         context=asking.context,
         response_format={"type": "json_schema", "json_schema": form},
+        timeouts=PATIENCE,
     )
     seen = "unknown"
     for number in range(TRIES if trial.luck else 1):
@@ -127,6 +136,8 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         exchange = await answer(bench, request, asking.max_tokens)
         if unsupported(exchange) or (exchange.ending == "http_error" and exchange.status in REFUSALS):
             return {"verdict": "refused", "said": exchange.error}
+        if exchange.ending in GONE:
+            return {"verdict": "unknown", "said": exchange.error, "lost": exchange.ending}
         if exchange.ending != "ok" or "schema_not_sent" in exchange.notes:
             return {"verdict": "unknown", "said": exchange.error}
         value = parsed(exchange.text)
