@@ -229,3 +229,44 @@ def test_the_summary_has_the_shape_for_programs(sim: Running, tiltyard: Tiltyard
     for name, rate in summary["rates"].items():
         assert set(rate) == {"value", "ci95", "n"}, name
     json.dumps(summary, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fault"),
+    [
+        ("openai", "tool_arguments=object"),
+        ("openai", "tool_name=repeated"),
+        ("openai", "tool_index=missing"),
+        ("ollama", "tool_arguments=string"),
+        ("lmstudio", "tool_name=empty"),
+    ],
+)
+def test_what_servers_do_to_calls_is_not_the_models_fault(
+    tiltyard: Tiltyard, dialect: str, fault: str
+) -> None:
+    with running(SimConfig(models=(native(),), faults=(fault,))) as sim:
+        summary = tiltyard(*command(sim, "m", "--categories", "one call,nested", dialect=dialect)).summary()
+    assert set(nonzero(summary)) == {"correct"}
+
+
+def test_five_megabytes_of_arguments_are_one_wrong_answer(tiltyard: Tiltyard) -> None:
+    first, second = (case for case in cases() if case.id in ("weather-new-york", "share-price"))
+    script = (
+        Say(when=str(first.messages[0]["user"]), call="get_weather", arguments={"location": "x" * 5_000_000}),
+        Say(when=str(second.messages[0]["user"]), call="get_stock_price", arguments={"symbol": "NVDA"}),
+        Say(when="", say="I do not know."),
+    )
+    with running(SimConfig(models=(native(script=script, tokens_per_chunk=100_000),), delay=False)) as sim:
+        done = tiltyard(*command(sim, "m", "--categories", "one call", "--max-tokens", "9000000"))
+    summary = done.summary()
+    assert summary["outcomes"]["correct"] == 1
+    assert summary["outcomes"]["error"] == 0
+    assert summary["rates"]["malformed_call"] | {"ci95": None} == {"value": 0.5, "ci95": None, "n": 2}
+
+
+def test_stopping_early(sim: Running, tiltyard: Tiltyard) -> None:
+    words = ["--stop-when", "width=0.5", "--repeats", "4", "--concurrency", "2", "--temperature", "1"]
+    summary = tiltyard(*command(sim, "m", *words)).summary()
+    assert summary["stopping"]["decided"]
+    assert summary["n"] < 4 * len(cases())
+    assert summary["ci_method"] == "always_valid"
