@@ -288,6 +288,18 @@ def test_grades(tmp_path: Path, arguments: Any, outcome: Outcome, lenient: bool)
     assert grade.details["exact_call_lenient"] is lenient
 
 
+def test_what_the_answer_accepts_is_not_malformed(tmp_path: Path) -> None:
+    write_bfcl(tmp_path, count=1)
+    accepted = {"id": "simple_python_0", "ground_truth": [{"geo.area": {"base": [1], "unit": [None, "cm"]}}]}
+    write_lines(tmp_path / "possible_answer" / "BFCL_v4_simple_python.json", [accepted])
+    item = next(bfcl_items(open_folder(tmp_path, ("simple_python",)), [0], 1, False))
+    for unit, right in ((None, True), (5, False)):
+        said = json.dumps({"base": 1, "unit": unit})
+        grade = Tools().grade(item, answered("", (ToolCall(name="geo_area", arguments=said),)))
+        assert grade.details["exact_call"] is right
+        assert grade.details["malformed_call"] is not right
+
+
 def test_names_in_words_keep_their_dots(tmp_path: Path) -> None:
     item = one(tmp_path, "simple_python", text=True)
     assert Tools().grade(item, answered("geo.area(0)", ())).outcome == "correct"

@@ -82,8 +82,8 @@ def judge_bfcl(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grad
         "greedy": strict.greedy,
         "known_bad": question.id in known_bad(),
     }
-    if read:
-        details["malformed_call"] = any(call.fault for call in read)
+    if read:  # some published answers break their own function's schema: what is right is not malformed
+        details["malformed_call"] = not strict.valid and any(call.fault for call in read)
     if right_tool:
         details["right_arguments"] = strict.valid
     if strict.valid:
