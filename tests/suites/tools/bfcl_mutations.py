@@ -29,8 +29,10 @@ def plain(value: Any, described: Any) -> Any:
     return value
 
 
-def reference(question: Any, truth: Sequence[Any], which: int = 0, lean: bool = False) -> Calls:
-    """Calls that the answers accept; `lean` leaves out all that may be left out."""
+def reference(
+    question: Any, truth: Sequence[Any], which: int = 0, *, lean: bool = False, dotted: bool = False
+) -> Calls:
+    """Calls that the answers accept. `lean` leaves out what may be left out, `dotted` keeps dots in names."""
     functions = {function.name: function.parameters.get("properties", {}) for function in question.function}
     calls: Calls = []
     for answer in truth:
@@ -40,7 +42,7 @@ def reference(question: Any, truth: Sequence[Any], which: int = 0, lean: bool = 
             value = OMIT if lean and "" in values else picked(values, which)
             if value is not OMIT:
                 arguments[key] = plain(value, functions.get(name, {}).get(key, {}))
-        calls.append((name.replace(".", "_"), arguments))
+        calls.append((name if dotted else name.replace(".", "_"), arguments))
     return calls
 
 
@@ -89,13 +91,13 @@ def near(value: Any) -> Iterator[Any]:
         yield from ({**value, "more": 1}, {key: str(each).upper() for key, each in value.items()})
 
 
-def mutations(question: Any, truth: Sequence[Any]) -> Iterator[Calls]:
+def mutations(question: Any, truth: Sequence[Any], dotted: bool = False) -> Iterator[Calls]:
     """The reference calls and everything near them."""
-    base = reference(question, truth)
+    base = reference(question, truth, dotted=dotted)
     yield base
-    yield reference(question, truth, which=1)
-    yield reference(question, truth, which=2)
-    yield reference(question, truth, lean=True)
+    yield reference(question, truth, which=1, dotted=dotted)
+    yield reference(question, truth, which=2, dotted=dotted)
+    yield reference(question, truth, lean=True, dotted=dotted)
     yield base[::-1]
     yield base[1:]
     yield [*base, base[0]]
@@ -112,6 +114,7 @@ def near_calls(base: Calls, place: int, name: str, arguments: dict[str, Any]) ->
 
     yield instead(name + "x", arguments)
     yield instead(name.replace("_", "."), arguments)
+    yield instead(name.replace(".", "_"), arguments)
     yield instead(name.upper(), arguments)
     yield instead(name, {})
     yield instead(name, {**arguments, "unexpected_one": 1})

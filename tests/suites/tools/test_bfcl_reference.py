@@ -41,10 +41,12 @@ class Reference:
         self.check = importlib.import_module("bfcl_eval.eval_checker.ast_eval.ast_checker").ast_checker
         self.python = importlib.import_module("bfcl_eval.constants.enums").Language.PYTHON
 
-    def verdict(self, question: Question, calls: Calls, truth: Sequence[Any], category: str) -> bool | str:
+    def verdict(
+        self, question: Question, calls: Calls, truth: Sequence[Any], category: str, model: str = "fc"
+    ) -> bool | str:
         functions = [{"name": each.name, "parameters": each.parameters} for each in question.function]
         try:
-            found = self.check(functions, [{n: a} for n, a in calls], truth, self.python, category, "fc")
+            found = self.check(functions, [{n: a} for n, a in calls], truth, self.python, category, model)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             return type(error).__name__
         return bool(found["valid"])
@@ -68,28 +70,32 @@ def judged_items(folder: Folder) -> Iterator[tuple[str, Question, Answer]]:
                 yield category.name, question, answer
 
 
-def ours(question: Question, calls: Calls, truth: Sequence[Any]) -> tuple[bool, bool]:
+def ours(question: Question, calls: Calls, truth: Sequence[Any], dotted: bool = False) -> tuple[bool, bool]:
     functions = {each.name: each.parameters for each in question.function}
-    verdict = check(functions, calls, truth, dotted=False)
+    verdict = check(functions, calls, truth, dotted)
     return verdict.valid, verdict.greedy
 
 
-def test_both_agree_on_everything_but_matching(theirs: Reference, folder: Folder) -> None:
-    """The only difference allowed: a right answer that their greedy matching loses."""
+@pytest.mark.parametrize("model", ["fc", "prompt"])
+def test_both_agree_on_everything_but_matching(theirs: Reference, folder: Folder, model: str) -> None:
+    """The only difference allowed: a right answer that their greedy matching loses. Models with an interface
+    for tools see underscores in names, others dots.
+    """
+    dotted = model == "prompt"
     counts: Counter[str] = Counter()
     differing: list[str] = []
     for category, question, answer in judged_items(folder):
         counts["items"] += 1
-        for calls in mutations(question, answer.ground_truth):
-            valid, greedy = ours(question, calls, answer.ground_truth)
-            verdict = theirs.verdict(question, calls, answer.ground_truth, category)
+        for calls in mutations(question, answer.ground_truth, dotted):
+            valid, greedy = ours(question, calls, answer.ground_truth, dotted)
+            verdict = theirs.verdict(question, calls, answer.ground_truth, category, model)
             counts["comparisons"] += 1
             counts["valid"] += valid
             counts["crashes"] += isinstance(verdict, str)
             counts["optimal"] += valid and not greedy
             if verdict is not greedy and not isinstance(verdict, str):
                 differing.append(f"{question.id}: {verdict} there, {greedy} here: {calls}"[:300])
-    sys.stdout.write(f"{dict(counts)}, {len(differing)} disagreements\n")
+    sys.stdout.write(f"{model}: {dict(counts)}, {len(differing)} disagreements\n")
     assert not differing, "\n".join(differing[:10])
     assert counts["items"] == ITEMS
     assert counts["comparisons"] > FEWEST

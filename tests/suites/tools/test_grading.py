@@ -112,6 +112,30 @@ def test_an_enum_in_other_letters_breaks_the_schema() -> None:
     assert not grade.details["exact_call_lenient"]
 
 
+@pytest.mark.parametrize(
+    ("calls", "reasons"),
+    [
+        ([], ["no call of calculate_tip"]),
+        (
+            [("get_weather", {"location": "x"})],
+            ["no call of calculate_tip", "a needless call of get_weather"],
+        ),
+        ([("calculate_tip", "{")], ["calculate_tip: not_json"]),
+        (
+            [("calculate_tip", {"bill_amount": "85.5", "currency": 1})],
+            [
+                "calculate_tip: schema",
+                "calculate_tip: bill_amount is '85.5'",
+                "calculate_tip: tip_percentage is missing",
+                "calculate_tip: currency was not wanted",
+            ],
+        ),
+    ],
+)
+def test_reasons_say_what_is_wrong(calls: list[tuple[str, Any]], reasons: list[str]) -> None:
+    assert list(judged(TIP, *calls, text="Well." if not calls else "").reasons) == reasons
+
+
 def test_another_tool_and_one_that_does_not_exist() -> None:
     wrong = judged(TIP, ("get_weather", {"location": "Rome"}))
     assert (wrong.outcome, wrong.rule) == ("wrong", "tools")

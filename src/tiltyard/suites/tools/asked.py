@@ -23,7 +23,8 @@ def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[s
         if unknown is not None:
             remedy = f"choose from: {', '.join(GROUPS)}; others are --bfcl's"
             raise UsageError(f"there are no cases of the category {unknown!r}", remedy)
-        return {"items": cases_hash(categories), "categories": list(categories)}, ()
+        chosen = {"categories": list(categories)} if categories else {}
+        return {"items": cases_hash(categories), **chosen}, ()
     from tiltyard.suites.tools.bfcl import open_folder
 
     found = open_folder(bfcl, categories)

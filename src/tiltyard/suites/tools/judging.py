@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from tiltyard.records import Grade, Json, Outcome
 from tiltyard.suites.tools.arguments import fits, told
@@ -23,6 +24,8 @@ ASKING = re.compile(
     r"|\b(?:need|require|missing|could you|can you|would you|let me know)\b",
     re.IGNORECASE | re.DOTALL,
 )
+NAMED = 80  # characters of what a model wrote in a reason
+REASONS = 20
 READ = 20_000  # characters of an answer in words
 TOP = 1 - 1e-9
 
@@ -49,12 +52,12 @@ def judge_calls(expected: Expected, calls: Sequence[ReadCall]) -> Grade:
         details["malformed_call"] = any(call.fault for call in calls)
     if right_tool:
         details["right_arguments"] = exact
-    faults = tuple(f"{call.name[:80]}: {call.fault}" for call in calls[:MOST] if call.fault)
     if exact:
         return Grade(outcome="correct", score=1.0, rule="exact", details=details)
+    reasons = tuple(islice(reasons_of(expected, calls[:MOST]), REASONS))
     rule = "arguments" if right_tool else "no_call" if not calls else "tools"
     outcome: Outcome = "partial" if strict > 0 else "wrong"
-    return Grade(outcome=outcome, score=strict, rule=rule, reasons=faults, details=details)
+    return Grade(outcome=outcome, score=strict, rule=rule, reasons=reasons, details=details)
 
 
 def score_of(expected: Expected, calls: Sequence[ReadCall], strictly: bool) -> float:
@@ -80,6 +83,32 @@ def worth(expected: ExpectedCall, call: ReadCall, strictly: bool) -> float:
     )
     sound = not (call.fault if strictly else call.lenient_fault)
     return right / len(due) if sound or right < len(due) else (right - 1) / len(due)
+
+
+def reasons_of(expected: Expected, calls: Sequence[ReadCall]) -> Iterator[str]:
+    """What is wrong with calls, a line each: tools, faults, arguments."""
+    due = Counter(each.name for each in expected)
+    made = Counter(call.name for call in calls)
+    yield from (f"no call of {name}" for name in due - made)
+    yield from (f"a needless call of {name[:NAMED]}" for name in made - due)
+    yield from (f"{call.name[:NAMED]}: {call.fault}" for call in calls if call.fault)
+    weights = [[worth(each, call, strictly=True) for call in calls] for each in expected]
+    for row, column in assign(weights):
+        wanted, call = expected[row], calls[column]
+        if wanted.name == call.name and call.strict is not None:
+            yield from (f"{call.name}: {line}" for line in wrong_arguments(wanted, call))
+
+
+def wrong_arguments(expected: ExpectedCall, call: ReadCall) -> Iterator[str]:
+    """Each argument of a call that is not what was wanted."""
+    arguments = call.strict or {}
+    for name, want in expected.arguments.items():
+        if name not in arguments:
+            if not want.get("optional"):
+                yield f"{name} is missing"
+        elif not fits(want, arguments[name]) or not call.unchanged(name):
+            yield f"{name} is {str(arguments[name])[:NAMED]!r}"
+    yield from (f"{name[:NAMED]} was not wanted" for name in arguments if name not in expected.arguments)
 
 
 def judge_words(
