@@ -59,6 +59,7 @@ CITIES = ["Berlin", "Paris", "Rome", "Madrid"]
         ("Answer: F", None),
         ("<think>the answer is C</think>\nAnswer: B", "B"),
         ("<think>so the answer is C", None),
+        ("<think>" + "thinking about it " * 50 + "</think>\n\nParis", "B"),
     ],
 )
 def test_what_is_a_letter_and_what_is_not(reply: str, letter: str | None) -> None:
@@ -113,13 +114,34 @@ def test_the_place_of_the_letter_is_known() -> None:
         assert reply[found.at] in "BＢ"
 
 
-def test_long_hostile_replies_are_read_in_bounded_time() -> None:
-    for reply in (
-        "answer " * 20_000,
-        "(" * 50_000,
-        "A, " * 30_000,
-        "\\boxed{" * 10_000,
-        "so " * 30_000,
-        "the " * 40_000,
-    ):
-        assert extract(reply, CITIES).option is None
+HOSTILE = (
+    "answer ",
+    "(",
+    "A, ",
+    "\\boxed{",
+    "so ",
+    "the answer ",
+    "\n",
+    "<think>",
+    "Answer: B? ",
+    "答案",
+    "Q: x\n",
+    "A) x\n",
+    "**",
+)
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_long_hostile_replies_are_read_in_bounded_time(unit: str) -> None:
+    """Each would take minutes if any rule looked at all of it again from every place."""
+    assert extract(unit * (300_000 // len(unit)), CITIES).option in (None, 0)
+
+
+def test_the_end_of_a_very_long_reply_is_what_counts() -> None:
+    reply = (
+        "The answer is A, I first believed.\n" + "So let us think about it again. " * 2_000 + "\nAnswer: B"
+    )
+    found = extract(reply, CITIES)
+    assert (found.option, reply[found.at]) == (1, "B")
+    early = "Answer: C\n" + "That is all there is to say about it. " * 2_000
+    assert extract(early, CITIES).option == 2

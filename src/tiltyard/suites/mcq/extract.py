@@ -34,6 +34,7 @@ from tiltyard.suites.mcq.words import (
     UNKNOWING,
 )
 
+LONGEST = 16_000  # characters that are read at once
 STRONG = frozenset(("labelled", "boxed", "stated"))
 DEFINITE = frozenset(("labelled", "boxed"))  # rules that also hold for a reply that was cut off
 
@@ -59,8 +60,21 @@ NOTHING = Found(None, "none", why="no letter and no option was found in it")
 
 
 def extract(reply: str, options: Sequence[str]) -> Found:
-    """The letter that a reply gives for an item with these options, as shown."""
+    """The letter that a reply gives for an item with these options, as shown.
+
+    Of a very long reply the end is read, and the beginning where that says nothing.
+    """
     text = without_thought(reply)
+    if len(text) <= LONGEST:
+        return _of_text(text, options)
+    begin = len(text) - LONGEST
+    found = _of_text(text[begin:], options)
+    if found.option is not None:
+        return found._replace(at=found.at + begin if found.at >= 0 else -1)
+    return _of_text(text[:LONGEST], options)
+
+
+def _of_text(text: str, options: Sequence[str]) -> Found:
     following = NEXT_QUESTION.search(text)
     if following is not None:  # a model that went on with a question of its own
         found = _ladder(text[: following.start()], options)
@@ -188,7 +202,8 @@ def _text_at(flat: str, start: int, names: Sequence[str]) -> tuple[int | None, i
     while begin < len(flat) and flat[begin] in " \t\n:,(":
         begin += 1
     stop = flat.find("\n", begin)
-    line = flat[begin : stop if stop >= 0 else len(flat)][:2000]
+    longest = max(map(len, names)) + 80
+    line = flat[begin : stop if 0 <= stop < begin + longest else begin + longest]
     for end in (len(line), *_ends(line)):
         said = folded(line[:end])
         if said in names:
@@ -225,26 +240,28 @@ def _of_claims(claims: Sequence[Claim], flat: str) -> Found:
 # ------------------------------------------------------------------ hardly more than a letter
 
 _ALONE = re.compile(
-    r"^[^\w\n(\[<]*(?:(?:definitely|certainly|clearly|surely|obviously"
+    r"^[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
     r"|probably|likely|i think|i guess)[ \t]+)?"
-    r"(?:the\s+)?(?:option|choice|letter|answer)?[ \t]*[(\[<]?[ \t]*([A-Za-z])[ \t]*[)\]>]?[^\w\n?]*$",
+    r"(?:the[ \t]{1,3})?(?:option|choice|letter|answer)?[ \t]{0,6}[(\[<]?"
+    r"[ \t]{0,6}([A-Za-z])[ \t]{0,6}[)\]>]?[^\w\n?]{0,24}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LED = re.compile(
-    r"^[^\w\n(\[]*(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]*([A-Za-z])"
-    r"(?![^\W\d_]|['’\d])[ \t]*([)\].:,]|[-–—](?=[ \t])|(?=\())"
-    r"[)\]]?[ \t]*(.*)$",
+    r"^[^\w\n(\[]{0,24}(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]{0,6}([A-Za-z])"
+    r"(?![^\W\d_]|['’\d])[ \t]{0,6}([)\].:,]|[-–—](?=[ \t])|(?=\())"
+    r"[)\]]?[ \t]{0,6}(.*)$",
     re.MULTILINE,
 )
 _BOLD = re.compile(
-    r"(?:\*\*|__)[ \t]*(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}[ \t]*((?:\S[^*\n]{0,200})?)(?:\*\*|__)"
+    r"(?:\*\*|__)[ \t]{0,6}(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}"
+    r"[ \t]{0,6}((?:\S[^*\n]{0,200})?)(?:\*\*|__)"
 )
 
 
 _MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
 _REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
 _BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE)
-_LAST = re.compile(r"(?:[.!;:?)]\s+|\n\s*)[(\[]?([A-Z])[)\]]?[\s.!]*\Z")
+_LAST = re.compile(r"(?:[.!;:?)]\s{1,9}|\n[ \t]{0,20})[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
 
 
 def _letter_lines(raw: str, flat: str, names: Sequence[str]) -> Found | None:
@@ -388,7 +405,7 @@ def _mentioned(flat: str, names: Sequence[str]) -> set[int]:
 
 def folded(text: str) -> str:
     """Without case, markup, doubled blanks and closing dots, for comparing words."""
-    return " ".join(plain(text).casefold().split()).strip(" .!,;:")
+    return " ".join(plain(text).replace("·", " ").casefold().split()).strip(" .!,;:")
 
 
 def without_article(name: str) -> str:

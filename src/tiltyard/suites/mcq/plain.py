@@ -27,6 +27,7 @@ _LATEX = re.compile(
     r"\s*\{?|\\[()\[\]]"
 )
 _MARKUP = re.compile(r"[*$`{}]|(?<!\w)_+|_+(?!\w)|^[ \t]*(?:>+|#+|[-•+])(?=[ \t*_(])", re.MULTILINE)
+_GAP = re.compile(r"\s{40,}")
 _QUOTES = re.compile(r"[\"“”„«»「」『』‹›]|(?<![^\W_])['‘’]|['‘’](?![^\W_])")
 
 
@@ -57,4 +58,10 @@ def plain(text: str) -> str:
         text = _CLOSING_TAG.sub(blank, _HTML.sub(blank, text))
     if "\\" in text:
         text = _LATEX.sub(blank, text)
-    return _QUOTES.sub(" ", _MARKUP.sub(blank, text))
+    return _GAP.sub(_filled, _QUOTES.sub(" ", _MARKUP.sub(blank, text)))
+
+
+def _filled(match: re.Match[str]) -> str:
+    """A long gap as dots, so that no pattern walks over it again and again; its ends stay."""
+    end = "\n" if "\n" in match[0] else " "
+    return end + "·" * (len(match[0]) - 2) + end

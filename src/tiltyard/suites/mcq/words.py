@@ -75,7 +75,8 @@ LABELS = (
     ),
 )
 QUESTION_AND_A = re.compile(
-    rf"^\s*Q\s*:[^\n]*\n\s*A\s*[:.]\s*[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$", re.MULTILINE
+    rf"^[ \t]{{0,20}}Q\s?:[^\n]*\n[ \t]{{0,20}}A\s?[:.]\s{{0,4}}[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$",
+    re.MULTILINE,
 )
 
 _CLAUSE_END = r"(?=\s*(?:[.,;:!)\]\n]|$|[-–—]\s)|\s+(?:because|since|as|for|and|which|here|due)\b|\s*\()"
@@ -155,4 +156,6 @@ UNKNOWING = re.compile(
     r"|unsure|no idea|unclear|depends|impossible to)\b",
     re.IGNORECASE,
 )
-NEXT_QUESTION = re.compile(r"\n\s*(?:#+\s*)?(?:\*\*)?(?:Question|Q)\s*\d*\s*[:.]", re.IGNORECASE)
+NEXT_QUESTION = re.compile(
+    r"\n[ \t]{0,20}(?:#{1,6}\s?)?(?:\*\*)?(?:Question|Q)[ \t]{0,4}\d{0,6}[ \t]{0,4}[:.]", re.IGNORECASE
+)
