@@ -65,10 +65,9 @@ def judge_bfcl(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grad
         return judge_relevance(item, read, exchange)
     functions = names_of(question.function)
     strict = check(functions, sent(read, strictly=True), answer.ground_truth, item.spec["text"])
-    lenient = (
-        strict.valid
-        or check(functions, sent(read, strictly=False), answer.ground_truth, item.spec["text"]).valid
-    )
+    lenient = strict.valid
+    if not lenient and not all(call.same for call in read):
+        lenient = check(functions, sent(read, strictly=False), answer.ground_truth, item.spec["text"]).valid
     names = Counter(name for each in answer.ground_truth for name in each)
     said = Counter(call.name for call in read)
     right_tool = said == (names if item.spec["text"] else underscored(names))

@@ -28,10 +28,11 @@ class ReadCall(NamedTuple):
     lenient: Mapping[str, Json] | None  # brought to the schema's types
     fault: str | None = None
     lenient_fault: str | None = None
+    same: bool = False  # strict and lenient reading see the same
 
     def unchanged(self, name: str) -> bool:
         """Was this argument sent in the type that the schema has?"""
-        return (
+        return self.same or (
             self.strict is not None
             and self.lenient is not None
             and name in self.strict
@@ -59,9 +60,10 @@ def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:
     lenient = strict if strict is not None else inner_object(value)
     if lenient is not None and schema is not None:
         lenient = coerced(lenient, schema)
+    same = strict is not None and alike(strict, lenient)
     fault = "not_object" if strict is None else fault_of(strict, schema)
-    softer = "not_object" if lenient is None else fault_of(lenient, schema)
-    return ReadCall(call.name, strict, lenient, fault, softer)
+    softer = fault if same else "not_object" if lenient is None else fault_of(lenient, schema)
+    return ReadCall(call.name, strict, lenient, fault, softer, same)
 
 
 def inner_object(value: Json) -> Mapping[str, Json] | None:

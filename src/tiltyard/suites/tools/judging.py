@@ -37,7 +37,8 @@ def judge_calls(expected: Expected, calls: Sequence[ReadCall]) -> Grade:
     what is not expected counts as wrong. Only full marks in every call are `correct`.
     """
     strict = score_of(expected, calls, strictly=True)
-    lenient = strict if strict >= TOP else max(strict, score_of(expected, calls, strictly=False))
+    plain = strict >= TOP or all(call.same for call in calls)
+    lenient = strict if plain else max(strict, score_of(expected, calls, strictly=False))
     right_tool = Counter(call.name for call in calls) == Counter(each.name for each in expected)
     exact = strict >= TOP
     details: dict[str, Json] = {
