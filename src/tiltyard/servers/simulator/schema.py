@@ -1,7 +1,7 @@
 """A value that satisfies a JSON schema, seeded: what a model under constrained decoding would say.
 
-Handles type, enum, const, properties, required, items, bounds, anyOf/oneOf/allOf, local $ref, format and
-simple patterns. What it does not know it ignores.
+Handles type, enum, const, properties, required, items, bounds, anyOf/oneOf/allOf, local $ref, dependencies,
+if/then/else over constants, format and simple patterns. What it does not know it ignores.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ _FORMATS = {
     "uri": "https://example.org/sim",
     "uuid": "123e4567-e89b-42d3-a456-426614174000",
     "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
     "hostname": "example.org",
 }
 _DEEPEST = 12
+_BOTTOM = 60
+_REFERENCE = re.compile(r"'\$ref'")
 
 
 def example(schema: Any, rng: random.Random) -> Any:
@@ -38,7 +41,7 @@ class _Writer:
         self._rng = rng
 
     def value(self, schema: Any, depth: int) -> Any:
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, Mapping) or depth > _BOTTOM:
             return {}
         schema = self._resolve(schema)
         if "const" in schema:
@@ -47,9 +50,10 @@ class _Writer:
             return self._rng.choice(list(schema["enum"]))
         for key in ("anyOf", "oneOf"):
             if schema.get(key):
-                options = list(schema[key])
-                # Deep down the last option is taken: it is the null or the leaf of recursive schemas.
-                return self.value(options[-1] if depth > 4 else self._rng.choice(options), depth + 1)
+                options = [self._both(schema, option, key) for option in schema[key]]
+                if depth > 4:  # deep down a leaf is taken, where recursion has one
+                    options = [o for o in options if not _REFERENCE.search(str(o))] or options[-1:]
+                return self.value(self._rng.choice(options), depth + 1)
         kind = schema.get("type")
         if isinstance(kind, list):
             kind = next((each for each in kind if each != "null"), "null")
@@ -70,22 +74,40 @@ class _Writer:
             ref = schema.get("$ref")
             if not isinstance(ref, str) or not ref.startswith("#"):
                 break
+            if ref[1:] and not ref.startswith("#/"):
+                schema = self._anchored(ref[1:])
+                continue
             target: Any = self._root
             for part in ref.lstrip("#").strip("/").split("/"):
                 key = part.replace("~1", "/").replace("~0", "~")
                 target = target.get(key, {}) if key and isinstance(target, Mapping) else target
             schema = target if isinstance(target, Mapping) else {}
-        if schema.get("allOf"):
-            merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
-            for part in schema["allOf"]:
-                resolved = self._resolve(part)
-                properties = {**merged.get("properties", {}), **resolved.get("properties", {})}
-                required = [*merged.get("required", []), *resolved.get("required", [])]
-                merged = {**merged, **resolved, "properties": properties, "required": required}
-            return merged
+        parts = schema.get("allOf")
+        if parts:
+            schema = {key: value for key, value in schema.items() if key != "allOf"}
+            for part in parts:
+                schema = self._both(schema, part)
         return schema
 
+    def _both(self, schema: Mapping[str, Any], part: Any, without: str = "") -> Mapping[str, Any]:
+        """A schema and a part of it at once, less one keyword."""
+        rest = {key: value for key, value in schema.items() if key != without}
+        if not isinstance(part, Mapping):
+            return rest
+        both = {**rest, **self._resolve(part)}
+        if "properties" in rest and "properties" in both:
+            both["properties"] = {**rest["properties"], **both["properties"]}
+        if "required" in rest and "required" in both:
+            both["required"] = [*rest["required"], *both["required"]]
+        return both
+
+    def _anchored(self, name: str) -> Mapping[str, Any]:
+        """The definition with that anchor."""
+        found = [*(self._root.get("$defs") or {}).values(), *(self._root.get("definitions") or {}).values()]
+        return next((one for one in found if isinstance(one, Mapping) and one.get("$anchor") == name), {})
+
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        schema = self._branch(schema)
         properties = schema.get("properties") or {}
         required = set(schema.get("required") or ())
         out = {}
@@ -94,22 +116,52 @@ class _Writer:
                 out[name] = self.value(sub, depth + 1)
         for name in required - set(properties):
             out[name] = self._rng.choice(_WORDS)
+        for name in self._dependent(schema, out):
+            out.setdefault(name, self.value(properties.get(name, {"type": "string"}), depth + 1))
         extra = schema.get("additionalProperties")
-        while len(out) < schema.get("minProperties", 0):
-            out[f"key{len(out)}"] = self.value(
-                extra if isinstance(extra, Mapping) else {"type": "string"}, depth + 1
-            )
+        pattern, named = next(iter((schema.get("patternProperties") or {}).items()), (None, None))
+        pattern = (schema.get("propertyNames") or {}).get("pattern", pattern)
+        sub = named if named is not None else extra if isinstance(extra, Mapping) else {"type": "string"}
+        for number in range(100):
+            if len(out) >= schema.get("minProperties", 0):
+                break
+            out[f"key{number}" if pattern is None else self._pattern(pattern)] = self.value(sub, depth + 1)
         return out
+
+    def _branch(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One side of `if`, where that asks for constants."""
+        test = schema.get("if")
+        if not isinstance(test, Mapping):
+            return schema
+        rest = {key: value for key, value in schema.items() if key not in ("if", "then", "else")}
+        if self._rng.random() < 0.5:
+            return self._both(self._both(rest, test), schema.get("then", {}))
+        properties = dict(rest.get("properties") or {})
+        for name, part in (test.get("properties") or {}).items():
+            if "const" in part and "enum" in properties.get(name, {}):
+                others = [value for value in properties[name]["enum"] if value != part["const"]]
+                properties[name] = {**properties[name], "enum": others}
+        return self._both({**rest, "properties": properties}, schema.get("else", {}))
+
+    def _dependent(self, schema: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
+        """The keys that those present ask for."""
+        rules = {**(schema.get("dependencies") or {}), **(schema.get("dependentRequired") or {})}
+        rules |= schema.get("dependentSchemas") or {}
+        wanted = [rule for name, rule in rules.items() if name in present]
+        lists = [rule.get("required", []) if isinstance(rule, Mapping) else rule for rule in wanted]
+        return [name for names in lists for name in names]
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
         low = int(schema.get("minItems", 0 if depth > 4 else 1))
         high = int(schema.get("maxItems", max(low, 3 if depth < 4 else low)))
-        prefix = schema.get("prefixItems") or []
-        out = [self.value(sub, depth + 1) for sub in prefix[:high]]
-        wanted = self._rng.randint(low, max(low, high))
         items = schema.get("items", {"type": "string"})
+        prefix = items if isinstance(items, list) else schema.get("prefixItems") or []
+        out = [self.value(sub, depth + 1) for sub in prefix[:high]]
+        if "contains" in schema:
+            out += [self.value(schema["contains"], depth + 1) for _ in range(schema.get("minContains", 1))]
+        wanted = self._rng.randint(low, max(low, high))
         for _ in range(200):
-            if len(out) >= wanted or items is False:
+            if len(out) >= wanted or not isinstance(items, Mapping):
                 break
             item = self.value(items, depth + 1)
             if not schema.get("uniqueItems") or item not in out:
