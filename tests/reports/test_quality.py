@@ -101,3 +101,14 @@ def test_exports_carry_scores():
     head, first, *_ = lines.splitlines()
     assert {"outcome", "score", "rule", "details"} <= set(head.split(","))
     assert '"{""letter"":""B""}"' in first
+
+
+def test_a_view_says_what_a_server_makes_of_schemas():
+    honesty = {"const": {"verdict": "enforced"}, "<b>": {"verdict": "ignored", "got": "{}"}, "enum": {}}
+    maker = graded("a")
+    run = maker.run(suite="json", schema_honesty=honesty)
+    view = quality_view(run)
+    assert view is not None
+    assert "Schema keywords enforced by the server: const." in view.notes
+    page = render([run], lambda _: maker.attempts, lambda _: None)
+    assert "Schema keywords ignored by the server: &lt;b&gt;." in page

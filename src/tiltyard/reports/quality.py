@@ -171,6 +171,7 @@ def quality_view(run: Run) -> QualityView | None:
         notes.append(f"Ended early, by {stopping['rule']}; the interval is the one that holds at any moment.")
     if repeats := summary.get("repeats"):
         notes.append(f"{repeats['k']} tries an item: {percent(repeats['flips']['value'])} of the items flip.")
+    notes += honesty_notes(summary.get("schema_honesty"))
     counts = {name: int(summary["outcomes"].get(name, 0)) for name in OUTCOMES}
     shared = {"hit the token limit": summary.get("cap_hit"), "failed": summary.get("error_rate")}
     rates = {**(summary.get("rates") or {}), **shared}
@@ -198,6 +199,18 @@ def quality_view(run: Run) -> QualityView | None:
             for group in summary.get("groups") or ()
         ],
     )
+
+
+def honesty_notes(honesty: Json) -> list[str]:
+    """Which keywords of JSON Schema the server keeps to (docs/json.md)."""
+    found: dict[str, list[str]] = {}
+    for name, entry in (honesty or {}).items():
+        found.setdefault(str(entry.get("verdict")), []).append(str(name))
+    return [
+        f"Schema keywords {verdict} by the server: {', '.join(found[verdict])}."
+        for verdict in ("enforced", "ignored", "refused")
+        if verdict in found
+    ]
 
 
 def _count(entry: Mapping[str, Json]) -> str:
