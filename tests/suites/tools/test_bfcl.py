@@ -89,6 +89,11 @@ BASE = {
         (json.dumps({**BASE, "question": [[], []]}), "2 turns"),
         (json.dumps({**BASE, "function": []}), "no function"),
         (json.dumps({**BASE, "function": [{"name": "f"}]}), "parameters"),
+        (
+            json.dumps({**BASE, "function": [{"name": "f", "parameters": {"properties": []}}]}),
+            "parameters of f",
+        ),
+        (json.dumps({**BASE, "function": [{"name": "f", "parameters": {"required": 1}}]}), "parameters of f"),
         (json.dumps({**BASE, "id": "simple_python_0"}), "twice"),
         ("[" * 100_000, "line 2"),
         ("\x00", "malformed"),

@@ -54,6 +54,19 @@ def test_every_fault_has_a_name(arguments: str, fault: str | None, lenient_fault
     assert (found.fault, found.lenient_fault) == (fault, lenient_fault)
 
 
+def test_optional_ones_may_leniently_be_empty() -> None:
+    properties = {"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "array"}}
+    schema = {"type": "object", "properties": properties, "required": ["a"]}
+    sent = ToolCall(name="f", arguments='{"a": "", "b": null, "c": [], "d": {}}')
+    found = read_call(sent, {"f": schema})
+    assert found.lenient == {"a": ""}
+    assert (found.fault, found.lenient_fault) == ("schema", None)
+    assert not found.same
+    zeros = read_call(ToolCall(name="f", arguments='{"a": "x", "b": 0, "c": [0], "d": false}'), {"f": schema})
+    assert zeros.lenient == zeros.strict
+    assert zeros.same
+
+
 def test_a_tool_that_does_not_exist() -> None:
     assert read("{}", name="format_disk").fault == "unknown_tool"
 

@@ -79,6 +79,7 @@ def test_numbers_as_text_are_strictly_partial_and_leniently_right() -> None:
         ({"bill_amount": 85.5, "tip_percentage": 20.0}, 1.0, 1.0),
         ({"bill_amount": 85.5, "tip_percentage": 0.2}, 0.5, 0.5),
         ({"bill_amount": 85.5, "tip_percentage": 20, "currency": "USD"}, 2 / 3, 2 / 3),
+        ({"bill_amount": 85.5, "tip_percentage": 20, "currency": None}, 2 / 3, 1.0),
         ({"bill_amount": 85.5}, 0.5, 0.5),
         ({"bill": 85.5, "tip": 20}, 0.0, 0.0),
         ({"bill_amount": True, "tip_percentage": "twenty"}, 0.0, 0.0),

@@ -163,6 +163,9 @@ def category_of(name: str, questions: Path, digest: Any) -> Category:
             )
         if not question.function and name in WITH_ANSWERS:
             raise UsageError(f"{where}: it has no function", "use the files as they were published")
+        odd = next((each.name for each in question.function if not well_formed(each)), None)
+        if odd is not None:
+            raise UsageError(f"{where}: the parameters of {odd[:80]} are no description", "use other files")
         ids[question.id] = len(places)
         places.append(place)
     if not places:
@@ -171,6 +174,17 @@ def category_of(name: str, questions: Path, digest: Any) -> Category:
         return Category(name, questions, None, places, array("q"))
     answers = questions.parent / "possible_answer" / questions.name
     return Category(name, questions, answers, places, answer_places(answers, questions, ids, digest))
+
+
+def well_formed(function: Function) -> bool:
+    """Are `properties` an object of objects and `required` a list of names, where they are there?"""
+    properties, required = function.parameters.get("properties", {}), function.parameters.get("required", [])
+    return (
+        isinstance(properties, dict)
+        and all(isinstance(each, dict) for each in properties.values())
+        and isinstance(required, list)
+        and all(isinstance(each, str) for each in required)
+    )
 
 
 def answer_places(answers: Path, questions: Path, ids: Mapping[str, int], digest: Any) -> array[int]:

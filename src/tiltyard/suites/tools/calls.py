@@ -1,7 +1,7 @@
 """A call as sent becomes a call as read: its arguments, strictly and leniently, or what is wrong with it.
 
-Strict is what arrived; lenient lets numbers, booleans, lists and objects come as text and whole numbers as
-floats. Whether it is the call that was wanted is decided elsewhere.
+Strict is what arrived; lenient lets numbers, booleans, lists and objects come as text, whole numbers as
+floats, and optional arguments empty. Whether it is the call that was wanted is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -59,11 +59,21 @@ def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:
     strict = value if isinstance(value, dict) else None
     lenient = strict if strict is not None else inner_object(value)
     if lenient is not None and schema is not None:
-        lenient = coerced(lenient, schema)
+        lenient = without_empty(coerced(lenient, schema), schema)
     same = strict is not None and alike(strict, lenient)
     fault = "not_object" if strict is None else fault_of(strict, schema)
     softer = fault if same else "not_object" if lenient is None else fault_of(lenient, schema)
     return ReadCall(call.name, strict, lenient, fault, softer, same)
+
+
+def without_empty(arguments: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Arguments without optional ones that hold nothing: null, "", [] or {} stand for leaving them out."""
+    required = schema.get("required") or ()
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name in required or not (value is None or value in ("", [], {}))
+    }
 
 
 def inner_object(value: Json) -> Mapping[str, Json] | None:
