@@ -1,7 +1,7 @@
 """What grading costs: whole runs of the graded suites against a server that answers at once.
 
-Items are made up here and the server always says the same, so the scores mean nothing; the cost does. The
-peers are asked the same items on the same server (`graded_peers.py`).
+Items are made up here and the server always says the same (in the json suite, what is right), so the scores
+mean nothing; the cost does. The peers are asked the same items on the same server (`graded_peers.py`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ SERVER = f"""
 import sys
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import Say
-model = SimModel(name={MODEL!r}, slots=4096, loaded=True, script=(Say(when="", say="Answer: B"),))
+script = [Say(when="", say="Answer: B")]
+if sys.argv[1:] == ["json"]:  # right answers, since a judge has most to do with those
+    from tiltyard.suites.structured.cases import case_set
+    cases = case_set(None, None)
+    script = [Say(when=case.words.partition("\\n")[0], say=case.expected_text) for case in cases]
+model = SimModel(name={MODEL!r}, slots=4096, loaded=True, script=tuple(script))
 with running(SimConfig(models=(model,), dialects=("openai",), delay=False)) as simulator:
     print(simulator.url("openai"), flush=True)
     sys.stdin.read()
@@ -40,10 +45,10 @@ with running(SimConfig(models=(model,), dialects=("openai",), delay=False)) as s
 
 
 @contextmanager
-def answering(core: int | None = SERVER_CORE) -> Iterator[str]:
-    """A simulator that answers everything at once with the same words; its address."""
+def answering(core: int | None = SERVER_CORE, suite: str = "") -> Iterator[str]:
+    """A simulator that answers everything at once, with the same words unless it is json; its address."""
     place = [] if core is None else pinned(core)
-    words = [*place, sys.executable, "-c", SERVER]
+    words = [*place, sys.executable, "-c", SERVER, suite]
     child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
@@ -109,7 +114,7 @@ def mcq(count: int = MCQ_ITEMS, *, core: int | None = None) -> Row:
 
 def shipped(suite: str, *more: str) -> Row:
     """A suite's own items, several times over."""
-    with tempfile.TemporaryDirectory(prefix="tiltyard-bench-") as text, answering(None) as url:
+    with tempfile.TemporaryDirectory(prefix="tiltyard-bench-") as text, answering(None, suite) as url:
         again = ("--repeats", str(REPEATS), "--temperature", "1")
         return measured(asked(url, suite, *again, *more), Path(text))
 
