@@ -39,5 +39,5 @@ def test_only_a_schema_in_the_request_makes_answers_valid(dialect: str, tmp_path
     assert summary["modes"]["json_schema"]["rates"]["all_fields_exact"]["value"] < 0.1
     changed = summary["differences"]["schema_valid"]
     assert (changed["difference"], changed["pairs"]) == (1.0, 40)
-    assert changed["ci95"][0] > 0.9
+    assert changed["ci95"][0] > 0.8
     assert changed["p_value"] < 1e-6
