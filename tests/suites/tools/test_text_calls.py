@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from tiltyard.servers.clock import now_ns
+from tiltyard.suites.tools.calls import read_call
 from tiltyard.suites.tools.text_calls import find_calls
 
 SCHEMAS = {
@@ -113,6 +115,11 @@ def test_prose_is_told_from_calls(text: str, prose: bool) -> None:
     assert find_calls(text, SCHEMAS).prose is prose
 
 
+def test_what_json_cannot_hold_is_malformed() -> None:
+    (call,) = find_calls("tip(bill='\\ud800')", SCHEMAS).calls
+    assert read_call(call, SCHEMAS).fault == "not_json"
+
+
 def test_names_that_are_no_tools_are_words() -> None:
     found = find_calls("print('hello') and range(x=3), also cap(word=1)", SCHEMAS)
     assert found.calls == ()
@@ -150,3 +157,19 @@ def test_hostile_texts_end_soon(text: str) -> None:
     start = now_ns()
     find_calls(text, SCHEMAS)
     assert now_ns() - start < 5_000_000_000
+
+
+WORDS = "tip get_weather math.area ( ) [ ] { } , : = ' \" \\ ``` json - * ** true None if ... #"
+MORE = 'lambda x:|f\'{x}\'|\x00|\ud800|é| |\n|1|1e999|[TOOL_CALLS]|await|:=|print|;|"name"|"arguments"'
+PIECES = (*WORDS.split(), *MORE.split("|"), "<tool_call>", "</tool_call>", ROME, TIP)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_text_is_too_strange(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(400):
+        text = "".join(chance.choice(PIECES) for _ in range(chance.randrange(1, 40)))
+        found = find_calls(text, SCHEMAS)
+        assert not (found.calls and found.garbled)
+        for call in found.calls:
+            read_call(call, SCHEMAS)

@@ -243,11 +243,11 @@ def call_of(value: Json, schemas: Schemas) -> ToolCall | None:
 
 
 def encoded(value: Json) -> str:
-    """Arguments as JSON text; what is a text already stays a JSON text inside a text."""
+    """Arguments as JSON; a text becomes a JSON text, and what JSON cannot hold one that is no JSON."""
     try:
         return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, RecursionError):
-        return ""
+        return "no JSON"
 
 
 # ------------------------------------------------------------------ Python's syntax, read and never run
