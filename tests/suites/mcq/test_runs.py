@@ -16,6 +16,8 @@ from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import DIALECT_NAMES, Say
 from tiltyard.servers.simulator.server import Running
 
+pytestmark = pytest.mark.slow  # end to end, in every dialect
+
 Tiltyard = Callable[..., Finished]
 
 WORDS = ("amber", "birch", "cedar", "daisy", "ember", "fjord", "grove", "heath")

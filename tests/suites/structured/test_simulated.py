@@ -12,6 +12,8 @@ from tiltyard.servers.simulator.schema import example
 from tiltyard.suites.structured.cases import Case, case_set
 from tiltyard.suites.structured.judge import judge_of
 
+pytestmark = pytest.mark.slow  # end to end, in every dialect
+
 CASES = case_set(None, None)
 
 

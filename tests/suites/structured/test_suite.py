@@ -19,6 +19,8 @@ from tiltyard.store.store import Store
 from tiltyard.suites.structured import MODES, Shaping, Structured, items_of
 from tiltyard.suites.structured.cases import case_set
 
+pytestmark = pytest.mark.slow  # end to end, in every dialect
+
 CASES = case_set(None, None)
 SURE = Shaping(modes=("prompt",))
 ITEMS = {item.spec["case"].id: item for item in items_of(CASES, range(len(CASES)), SURE)}

@@ -18,6 +18,8 @@ from tiltyard.servers.simulator.server import Running
 from tiltyard.store.store import Store
 from tiltyard.suites.tools.cases import cases
 
+pytestmark = pytest.mark.slow  # end to end, in every dialect
+
 Tiltyard = Callable[..., Finished]
 
 SEVERAL = sum(len(case.calls) > 1 for case in cases())
