@@ -33,8 +33,12 @@ def render_shapes(summary: Mapping[str, Json], console: Console) -> None:
         console.print(modes_table(modes))
     missing = [name for name, found in modes.items() if found.get("expressible") is False]
     if missing:
-        names = escape(clean(", ".join(missing), 100))
-        console.print(f"[yellow]–[/] this server has no {names}: unsupported, not asked", highlight=False)
+        listed = escape(clean(", ".join(missing), 100))
+        console.print(f"[yellow]–[/] this server has no {listed}: unsupported, not asked", highlight=False)
+    levels = [entry for entry in summary.get("levels") or () if entry.get("score") is not None]
+    if levels:
+        said = "   ".join(f"{entry['level']}: {percent(entry['score'])}" for entry in levels)
+        console.print(f"by difficulty   {said}", highlight=False)
     for line in changes(summary.get("differences")):
         console.print(line, highlight=False, emoji=False)
     honesty = summary.get("schema_honesty") or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,9 @@ def test_the_summary_line(tiltyard: Tiltyard, sim: Running, dialect: str) -> Non
 
 
 def test_what_a_person_sees(tiltyard: Tiltyard, sim: Running) -> None:
-    done = tiltyard(*command(sim, "--level", "1", "--modes", "json_schema,prompt"))
+    done = tiltyard(*command(sim, "--level", "1-2", "--modes", "json_schema,prompt"))
     assert done.code == 0, done.err
+    assert re.search(r"by difficulty +1: 50 % +2: [\d.]+ %", done.out), done.out
     for words in ("schema keywords", "enforced", "const", "prompt", "json_schema", "field accuracy"):
         assert words in done.out, done.out
     assert "json_object" not in done.out

@@ -128,6 +128,8 @@ def test_all_modes_in_every_dialect(dialect: str, tmp_path: Path) -> None:
     if dialect not in NO_SCHEMA:
         assert summary["differences"]["field_accuracy"]["pairs"] == count
         assert summary["differences"]["field_accuracy"]["difference"] == 0
+    assert [entry["level"] for entry in summary["levels"]] == [1, 2]
+    assert sum(entry["n"] for entry in summary["levels"]) == summary["rates"]["strict_json"]["n"]
     assert summary["rates"]["strict_json"]["n"] == (count if dialect in NO_SCHEMA else 3 * count)
 
 

@@ -20,7 +20,7 @@ from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.stopping import order_of
 from tiltyard.suites.structured.cases import Case, CaseSet, case_set
 from tiltyard.suites.structured.extract import Reading, read_value
-from tiltyard.suites.structured.figures import as_groups, by_mode, differences, rates, with_missing
+from tiltyard.suites.structured.figures import as_groups, by_level, by_mode, differences, rates, with_missing
 from tiltyard.suites.structured.judge import Judge, judge_of
 from tiltyard.suites.structured.probe import probe
 from tiltyard.suites.structured.values import compare
@@ -49,6 +49,7 @@ class Structured:
     def __init__(self) -> None:
         self.tally = Tally()
         self.honesty: Mapping[str, Json] | None = None
+        self.levels: Sequence[int] = ()  # of each case
         self.missing: Mapping[str, int] = {}  # modes that the server has not, and what would have been asked
         self._settings: tuple[Mapping[str, Json], Shaping] | None = None
         self._judges: dict[str, Judge] = {}
@@ -61,6 +62,7 @@ class Structured:
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         settings = self.settings(bench)
         cases = case_set(settings.files.get("schemas"), settings.level)
+        self.levels = [case.level for case in cases]
         modes = expressible(settings.modes, bench)
         asks = settings.repeats * len(modes)
         order = order_of(len(cases), settings.limit, settings.seed, settings.stop_when is not None)
@@ -146,6 +148,7 @@ class Structured:
             "rates": rates(self.tally, range(self.tally.total)),
             "groups": as_groups(modes),
             "modes": modes,
+            "levels": by_level(self.tally, self.levels),
             "differences": differences(self.tally, expressible(settings.modes, bench)),
             "schema_honesty": self.honesty,
         }

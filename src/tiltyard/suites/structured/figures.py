@@ -88,6 +88,16 @@ def by_mode(tally: Tally, modes: Sequence[str], missing: Mapping[str, int]) -> d
     return found
 
 
+def by_level(tally: Tally, levels: Sequence[int]) -> list[Json]:
+    """The score of each level of difficulty, all modes together; none for a single one."""
+    places: dict[int, list[int]] = {level: [] for level in sorted(set(levels))}
+    for place in range(tally.total):
+        places[levels[tally.items[place]]].append(place)
+    if len(places) < 2:
+        return []
+    return [{"level": level, **scored(tally, own)} for level, own in places.items() if own]
+
+
 def with_missing(figures: Mapping[str, Json], count: int) -> dict[str, Json]:
     """The same with so many `unsupported` answers more: in `n`, in `outcomes`, and in the bounds."""
     if not count:

@@ -117,11 +117,12 @@ async def probe(bench: Bench, asking: Asking) -> dict[str, Json]:
 
 async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
     """Ask until it is clear."""
+    thinks = asking.think is not False and "thinking" in (bench.model.capabilities or ())
     judge, form = judge_of(judged(trial)), {"name": "probe", "schema": sent(trial), "strict": True}
     request = Request(
         model=bench.model.name,
         messages=(Message(role="user", content=f"{trial.words} Answer in JSON."),),
-        max_tokens=min(TOKENS, asking.max_tokens),
+        max_tokens=asking.max_tokens if thinks else min(TOKENS, asking.max_tokens),
         temperature=asking.temperature,
         seed=asking.seed,
         think=asking.think,
@@ -151,7 +152,7 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
 async def answer(bench: Bench, request: Request, most: int) -> Exchange:
     """One answer, with the run's whole limit where a short one was spent on thinking."""
     exchange = await bench.server.send(request)
-    if was_cut(exchange) and not exchange.text.strip() and most > TOKENS:
+    if was_cut(exchange) and not exchange.text.strip() and most > (request.max_tokens or 0):
         exchange = await bench.server.send(replace(request, max_tokens=most))
     return exchange
 
