@@ -37,7 +37,7 @@ MAY_IMPORT = {
     **MAY_IMPORT,
     "pipeline": EVERYTHING_BELOW,
     "run": EVERYTHING_BELOW | {"pipeline"},
-    "cli": EVERYTHING_BELOW | {"pipeline", "run"},
+    "cli": EVERYTHING_BELOW | {"pipeline", "run", "web"},
     "tui": EVERYTHING_BELOW | {"pipeline", "run"},
     "web": EVERYTHING_BELOW | {"pipeline", "run"},
     "__main__": {"cli"},

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "runs": Entry("tiltyard.cli.results:runs", "List runs, newest first."),
     "show": Entry("tiltyard.cli.results:show", "One run, one attempt, or one exchange's timeline."),
     "compare": Entry("tiltyard.cli.compare:compare", "Is B really faster than A?"),
+    "serve": Entry("tiltyard.cli.serve:serve", "Serve the newest figures at /metrics, for Prometheus."),
     "report": Entry("tiltyard.cli.report:report", "Write one self-contained HTML file."),
     "export": Entry("tiltyard.cli.transfer:export", "Write results as JSON, CSV, Markdown or JSONL."),
     "import": Entry("tiltyard.cli.transfer:import_", "Take in a bundle from another machine."),

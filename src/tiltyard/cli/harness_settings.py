@@ -39,6 +39,13 @@ def seconds(text: str) -> float:
     return number
 
 
+def port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise ValueError("it must be a port: 0 to 65535")
+    return number
+
+
 def switch(text: str) -> bool:
     word = text.casefold()
     if word in ("1", "true", "yes", "on"):
@@ -55,6 +62,8 @@ VARIABLES: Mapping[str, Plain] = {
     "MAX_RETRIES": Plain("max_retries", whole(0), "Further tries where a request fails on its way."),
     "RATE_LIMIT_DELAY": Plain("rate_limit_delay", seconds, "Seconds of rest after each batch."),
     "BATCH_SIZE": Plain("batch_size", whole(1), "Questions at once."),
+    "METRICS_PORT": Plain("metrics_port", port, "Serve /metrics there, during the run and after it."),
+    "METRICS_HOST": Plain("metrics_host", str, "Address that /metrics listens on; 127.0.0.1 unless set."),
     "CSV_PATTERN": Plain("csv_pattern", str, "Which files of a folder are read."),
 }
 
@@ -67,6 +76,12 @@ def with_environment(options: dict[str, Any]) -> dict[str, Any]:
         if not named and found.get(plain.option) in (None, ()) and (text := (variable(name) or "").strip()):
             found[plain.option] = value_of(name, plain, text)
     return found
+
+
+def environment(name: str) -> Any:
+    """The value of one variable; None where it is not set. Raises UsageError."""
+    text = (variable(name) or "").strip()
+    return value_of(name, VARIABLES[name], text) if text else None
 
 
 def value_of(name: str, plain: Plain, text: str) -> Any:

@@ -67,6 +67,8 @@ class Common(Record, frozen=True):
     first_byte_timeout: float | None = None
     gap_timeout: float | None = None
     data_dir: Path | None = None
+    metrics_port: int | None = None
+    metrics_host: str | None = None
 
 
 OPTIONS = (
@@ -111,6 +113,12 @@ OPTIONS = (
         help="Longest silence in an answer; 60 unless set.",
     ),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store."),
+    click.option(
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        help="Serve /metrics there during the run, and after it until Ctrl+C.",
+    ),
+    click.option("--metrics-host", help="Address that /metrics listens on; 127.0.0.1 unless set."),
 )
 
 
@@ -176,6 +184,19 @@ def run_suite(
 
     `also` takes the run's events beside the display; none of them may raise.
     """
+    if common.metrics_port is None:
+        run_jobs(suite, settings, common, preflight, also)
+        return
+    from tiltyard.cli.serve import serving_run
+
+    with serving_run(common.metrics_host, common.metrics_port) as listener:
+        run_jobs(suite, settings, common, preflight, (*also, listener))
+
+
+def run_jobs(
+    suite: str, settings: Mapping[str, Json], common: Common, preflight: bool, also: Sequence[Listener]
+) -> None:
+    """The run itself, without anything that outlives it."""
     from tiltyard.cli.progress import listening
     from tiltyard.store.store import Store
 

@@ -381,6 +381,14 @@ class Store:
             )
             return {(row[0], row[1], row[2]): row[3] for row in db.execute(sql, (self._key(db, run_id),))}
 
+    def outcomes(self, run_id: str) -> dict[str | None, int]:
+        """How many items came to which outcome so far; None stands for attempts that nobody grades."""
+        with self.reading() as db:
+            sql = (
+                f"SELECT outcome, count(*) FROM attempts WHERE run_key = ? AND {_NEWEST_TRY} GROUP BY outcome"
+            )
+            return dict(db.execute(sql, (self._key(db, run_id),)))
+
     def add_samples(self, run_id: str, samples: Sequence[Sample]) -> None:
         """Store readings of the machine."""
         with self.writing() as db:

@@ -6,6 +6,7 @@ At most two events a second, whatever the rate of answers; the display is the co
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from statistics import median
 
@@ -24,6 +25,8 @@ class Teller:
         self.told_s = 0.0
         self.recent: list[float] = []
         self.retries = 0
+        self.outcomes: Counter[str] = Counter()  # of graded attempts, those of earlier sittings left out
+        self.timed, self.durations_ms = 0, 0.0
         self.start(None, 0)
 
     def say(self, text: str) -> None:
@@ -50,6 +53,11 @@ class Teller:
         """An attempt ended."""
         self.done += 1
         self.failed += attempt.exchanges[-1].ending != "ok"
+        if attempt.grade is not None:
+            self.outcomes[attempt.grade.outcome] += 1
+        if attempt.measures.e2e_ms is not None:
+            self.timed += 1
+            self.durations_ms += attempt.measures.e2e_ms
         if attempt.measures.decode_tps is not None:
             self.recent = [*self.recent[-RECENT + 1 :], attempt.measures.decode_tps]
         now_s = time.monotonic()
@@ -68,6 +76,8 @@ class Teller:
                 "elapsed_s": round(elapsed_s, 2),
                 "left_s": self.left_s(stage, elapsed_s),
                 "decode_tps": median(self.recent) if self.recent else None,
+                "outcomes": dict(self.outcomes) or None,
+                "mean_duration_s": self.durations_ms / self.timed / 1e3 if self.timed else None,
             }
         )
 

@@ -1,0 +1,147 @@
+"""`tiltyard serve`, and `--metrics-port` of every run: figures over HTTP until Ctrl+C.
+
+What is served is in `web/`; here is where it comes from, and how long it lives.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tiltyard.records import Json, Run
+
+if TYPE_CHECKING:
+    from tiltyard.store.store import Store
+    from tiltyard.web.figures import RunFigures
+
+HOST, PORT = "127.0.0.1", 8000
+FRESH_S = 1.0  # the store is read at most that often
+LOCAL = ("127.0.0.1", "::1", "localhost")
+Listener = Callable[[Mapping[str, Json]], None]
+
+EPILOG = """\b
+Examples:
+  tiltyard serve                                      http://127.0.0.1:8000/metrics
+  tiltyard serve --metrics-port 9100 --metrics-host 0.0.0.0
+  curl -s http://127.0.0.1:8000/metrics               JSON
+  curl -s -H 'Accept: text/plain' http://127.0.0.1:8000/metrics      for Prometheus"""
+
+
+@contextmanager
+def serving_run(host: str | None, port: int) -> Iterator[Listener]:
+    """Serve the figures of the run inside the block, and after it until Ctrl+C.
+
+    The block's own error is raised then. An interrupted run ends the serving too. Raises UsageError where the
+    address cannot be had, before anything has begun.
+    """
+    from tiltyard.cli.harness_settings import environment
+    from tiltyard.errors import Interrupted
+    from tiltyard.web.figures import Figures
+    from tiltyard.web.metrics import MetricsServer
+
+    figures, host = Figures(), host or environment("METRICS_HOST") or HOST
+    with MetricsServer(figures.all, host, port) as server:
+        announce(server.url, host)
+        try:
+            yield figures.tell
+        except (Interrupted, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if not figures.runs:  # nothing was asked: nothing to show
+                raise
+            click.echo(f"error: {error}", err=True)
+            hold(server.url)
+            raise
+        hold(server.url)
+
+
+def announce(url: str, host: str) -> None:
+    """Say where it listens, and who can see it."""
+    whom = "" if host in LOCAL else ", for everybody who reaches this machine"
+    click.echo(f"metrics: {url}{whom}", err=True)
+
+
+def hold(url: str) -> None:
+    """Wait, and say for what."""
+    click.echo(f"the run is over; {url} goes on until Ctrl+C", err=True)
+    wait()
+
+
+@click.command(epilog=EPILOG)
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help=f"{PORT} unless set; 0: any free one.")
+@click.option("--metrics-host", help=f"Address to listen on; {HOST} unless set.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store.")
+def serve(metrics_port: int | None, metrics_host: str | None, data_dir: Path | None) -> None:
+    """Serve the newest figures of every model and suite in the store, at /metrics, until Ctrl+C."""
+    from tiltyard.cli.harness_settings import environment
+    from tiltyard.store.store import Store
+    from tiltyard.web.metrics import MetricsServer
+
+    with Store.open(None if data_dir is None else data_dir / "tiltyard.sqlite3") as store:
+        source = StoreFigures(store)
+        host = metrics_host or environment("METRICS_HOST") or HOST
+        named = environment("METRICS_PORT")
+        port = metrics_port if metrics_port is not None else PORT if named is None else named
+        with MetricsServer(source, host, port) as server:
+            announce(server.url, host)
+            wait()
+
+
+def wait() -> None:
+    """Until Ctrl+C, or the signal that services are stopped with."""
+    ended = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    try:
+        while not ended.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class StoreFigures:
+    """The newest run of each model and suite, read again when somebody asks and a second has passed."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.lock = threading.Lock()
+        self.read_at = -FRESH_S
+        self.known: list[RunFigures] = []
+
+    def __call__(self) -> list[RunFigures]:
+        with self.lock:
+            if time.monotonic() - self.read_at >= FRESH_S:
+                self.known = self.read()
+                self.read_at = time.monotonic()
+            return self.known
+
+    def read(self) -> list[RunFigures]:
+        newest: dict[tuple[str, str, str | None], Run] = {}
+        for run in self.store.runs():  # newest first
+            newest.setdefault((run.suite, run.model.name, run.model.digest), run)
+        return [self.figures_of(run) for run in reversed(newest.values())]
+
+    def figures_of(self, run: Run) -> RunFigures:
+        from tiltyard.web.figures import RunFigures, closing
+
+        if run.summary is not None:
+            known = closing(run.summary)
+        else:
+            outcomes = self.store.outcomes(run.id)
+            graded = {name: count for name, count in outcomes.items() if name is not None}
+            known = {"done": sum(outcomes.values()), "outcomes": graded or None}
+        return RunFigures(
+            run_id=run.id,
+            suite=run.suite,
+            model=run.model.name,
+            started_at=run.started_at,
+            **{**known, "state": run.state},
+        )

@@ -1,0 +1,135 @@
+"""What is known of each run at this moment, gathered from its events; and the flat figures of the newest one.
+
+One value per run, replaced whole, so that a reader in another thread never sees half of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from tiltyard.records import Json, Record
+
+NOTHING_YET: Mapping[str, Json] = {"status": "no metrics available yet"}
+UNJUDGED = ("error", "unsupported")
+SPEEDS = ("ttft_ms", "e2e_ms", "decode_tps", "prefill_tps")
+
+
+class RunFigures(Record, frozen=True):
+    """One run. `outcomes` counts graded answers; None in a suite without grades. Durations in seconds."""
+
+    run_id: str
+    suite: str
+    model: str
+    state: str = "running"
+    started_at: str | None = None
+    done: int = 0
+    expected: int | None = None
+    failed: int = 0
+    retries: int = 0
+    left_s: float | None = None
+    outcomes: Mapping[str, int] | None = None
+    mean_duration_s: float | None = None
+    score: float | None = None
+    ci95: tuple[float, float] | None = None
+    output_tokens: int | None = None
+    speed: Mapping[str, float | None] = {}  # means
+
+
+class Figures:
+    """Takes a run's events and keeps the figures of every run among them, the newest last."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RunFigures] = {}
+
+    def tell(self, event: Mapping[str, Json]) -> None:
+        """Take one event; those that say nothing about a run are passed over."""
+        run_id = event.get("run_id")
+        if run_id is None:
+            return
+        known = self.runs.get(run_id) or RunFigures(
+            run_id=run_id,
+            suite=str(event.get("suite")),
+            model=str(event.get("model")),
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        kind = event.get("event")
+        if kind == "retry":
+            known = replace(known, retries=known.retries + 1)
+        elif kind in ("stage", "progress"):
+            known = replace(known, **progress_of(event))
+        elif kind == "summary":
+            known = replace(known, **closing(event))
+        self.runs = {**self.runs, run_id: known}
+
+    def all(self) -> list[RunFigures]:
+        return list(self.runs.values())
+
+
+def progress_of(event: Mapping[str, Json]) -> dict[str, Any]:
+    """The fields that a stage or progress event knows."""
+    found = {name: event[name] for name in ("done", "failed", "expected", "left_s") if name in event}
+    for name in ("outcomes", "mean_duration_s"):
+        if event.get(name) is not None:
+            found[name] = event[name]
+    return found
+
+
+def closing(summary: Mapping[str, Json]) -> dict[str, Any]:
+    """The fields that a summary knows: all of them, earlier sittings included."""
+    requests, outcomes = summary.get("requests") or {}, summary.get("outcomes")
+    speed = summary.get("speed") or summary
+    means = {name: (speed.get(name) or {}).get("mean") for name in SPEEDS}
+    total = summary.get("n") if outcomes is not None else requests.get("total")
+    e2e = means.get("e2e_ms")
+    interval = summary.get("ci95") if outcomes is not None else None
+    return {
+        "state": summary.get("state") or "finished",
+        "done": total or 0,
+        "expected": total,
+        "failed": requests.get("failed") or 0,
+        "left_s": 0.0,
+        "outcomes": outcomes,
+        "mean_duration_s": None if e2e is None else e2e / 1e3,
+        "score": summary.get("score"),
+        "ci95": None if interval is None else tuple(interval),
+        "output_tokens": (summary.get("tokens") or {}).get("output"),
+        "speed": means,
+    }
+
+
+def flat(runs: Iterable[RunFigures]) -> Mapping[str, Json]:
+    """The newest run's figures under the plain names, and every run under `runs`.
+
+    total_tests is what was answered; passed_tests the correct ones; failed_tests all others. accuracy: passed
+    over those that could be scored, in percent; average_duration in seconds; error_rate: requests that failed
+    over all, in percent. In a suite without grades a request that ended well has passed.
+    """
+    known = list(runs)
+    if not known:
+        return NOTHING_YET
+    newest = known[-1]
+    outcomes = newest.outcomes
+    total = sum(outcomes.values()) if outcomes is not None else newest.done
+    failed = outcomes.get("error", 0) if outcomes is not None else newest.failed
+    passed = outcomes.get("correct", 0) if outcomes is not None else total - failed
+    scored = total - sum(outcomes.get(name, 0) for name in UNJUDGED) if outcomes is not None else total
+    return {
+        "total_tests": total,
+        "passed_tests": passed,
+        "failed_tests": total - passed,
+        "accuracy": 100.0 * passed / scored if scored else None,
+        "average_duration": newest.mean_duration_s,
+        "total_retries": newest.retries,
+        "error_rate": 100.0 * failed / total if total else None,
+        **as_json(newest),
+        "runs": [as_json(run) for run in known],
+    }
+
+
+def as_json(run: RunFigures) -> dict[str, Json]:
+    """A run's figures by their names."""
+    return {name: getattr(run, name) for name in run.__struct_fields__}
