@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow  # end to end, in every dialect
 CASES = case_set(None, None)
 SURE = Shaping(modes=("prompt",))
 ITEMS = {item.spec["case"].id: item for item in items_of(CASES, range(len(CASES)), SURE)}
-NO_SCHEMA = {"mlx"}  # dialects that know no response_format
+LACKS = {"mlx": MODES[1:], "lmstudio": ("json_object",)}  # what a dialect does not know, or refuses
 
 
 def exchange(text: str, **more: Any) -> Exchange:
@@ -115,22 +115,23 @@ def test_all_modes_in_every_dialect(dialect: str, tmp_path: Path) -> None:
     count = len(case_set(None, "1-2"))
     assert summary["n"] == 3 * count
     assert summary["outcomes"]["error"] == 0
-    plain = summary["modes"]["prompt"]
+    plain, lacking = summary["modes"]["prompt"], LACKS.get(dialect, ())
     assert plain["outcomes"]["correct"] == count - 2
     assert plain["outcomes"]["partial"] == plain["outcomes"]["unparsed"] == 1
     for mode in MODES[1:]:
         found = summary["modes"][mode]
-        if dialect in NO_SCHEMA:
+        if mode in lacking:
             assert found["outcomes"]["unsupported"] == count
+            assert found["expressible"] is (dialect != "mlx")
             assert found["score"] is None
         else:
             assert found["score"] == plain["score"]
-    if dialect not in NO_SCHEMA:
+    if "json_schema" not in lacking:
         assert summary["differences"]["field_accuracy"]["pairs"] == count
         assert summary["differences"]["field_accuracy"]["difference"] == 0
     assert [entry["level"] for entry in summary["levels"]] == [1, 2]
-    assert sum(entry["n"] for entry in summary["levels"]) == summary["rates"]["strict_json"]["n"]
-    assert summary["rates"]["strict_json"]["n"] == (count if dialect in NO_SCHEMA else 3 * count)
+    assert sum(entry["n"] for entry in summary["levels"]) == (count if dialect == "mlx" else 3 * count)
+    assert summary["rates"]["strict_json"]["n"] == (3 - len(lacking)) * count
 
 
 def test_a_server_that_keeps_to_schemas(tmp_path: Path) -> None:

@@ -181,13 +181,21 @@ def unload(site: Site, request: Request) -> Reply:
 
 
 def openai_chat(site: Site, request: Request) -> Reply | None:
-    ask = read_openai(site, request)
+    ask = read_chat(site, request)
     return ask if isinstance(ask, Reply) else site.chat(request, ask, partial(OpenAIShape, OPENAI))
 
 
 def v0_chat(site: Site, request: Request) -> Reply | None:
-    ask = read_openai(site, request)
+    ask = read_chat(site, request)
     return ask if isinstance(ask, Reply) else site.chat(request, ask, partial(OpenAIShape, V0))
+
+
+def read_chat(site: Site, request: Request) -> Ask | Reply:
+    """The question; LM Studio knows schemas, but no `json_object`."""
+    ask = read_openai(site, request)
+    if isinstance(ask, Ask) and ask.schema is True:
+        return json_reply({"error": "'response_format.type' must be 'json_schema' or 'text'"}, 400)
+    return ask
 
 
 def v1_chat(site: Site, request: Request) -> Reply | None:
