@@ -174,6 +174,22 @@ def test_every_answer_is_judged_in_bounded_time(text: str) -> None:
     assert time.process_time() - started < 30  # without bounds: minutes to years
 
 
+def test_saying_what_is_wrong_is_bounded() -> None:
+    started = time.process_time()
+    numbers = graded(
+        "[" + "1," * 500_000 + "1]", item({"type": "array", "items": {"type": "string"}}, level=1)
+    )
+    assert numbers.reasons == ("does not fit the schema; too long or too deep to say where",)
+    ends = [
+        {"type": "object", "properties": {"c": {"$ref": "#/$defs/n"}}, "required": ["c", name]}
+        for name in "xyz"
+    ]
+    schema = {"$defs": {"n": {"anyOf": [*ends, {"type": "null"}]}}, "$ref": "#/$defs/n"}
+    deep = graded('{"c": ' * 100 + "null" + "}" * 100, item(schema, level=1))  # 3^100 ways to be wrong
+    assert (deep.outcome, deep.details["schema_valid"]) == ("wrong", False)
+    assert time.process_time() - started < 30
+
+
 def test_comparing_is_bounded() -> None:
     started = time.process_time()
     found = compare({"a": [{"k": n} for n in range(5)]}, {"a": [{"k": [0] * 100_000}] * 50}, {"/a": "set"})

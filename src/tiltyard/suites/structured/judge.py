@@ -7,11 +7,14 @@ compiled once and used for every answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from tiltyard.records import Json
+from tiltyard.suites.structured.values import is_beyond
 
 ERRORS = 3  # named for each answer
+MANY, DEEP = 1_000, 8  # leaves of a long value; levels of a deep one
 DRAFTS = {"draft-03": "draft 3", "draft-02": "draft 2", "draft-01": "draft 1"}  # nobody judges by these
 
 
@@ -37,12 +40,17 @@ class Judge(NamedTuple):
             return Verdict(False, False, (str(error)[:200],))
 
     def errors_of(self, value: Json) -> tuple[str, ...]:
+        """The first errors.
+
+        The validator works out all of them at once: too many in a long value, and in a deep one (of a
+        recursive schema with alternatives) more than can ever be. Those get one word.
+        """
+        if is_beyond(value, MANY, DEEP):
+            return ("does not fit the schema; too long or too deep to say where",)
         found = []
-        for error in self.strict.iter_errors(value):
+        for error in islice(self.strict.iter_errors(value), ERRORS):
             place = "/".join(map(str, error.instance_path))
             found.append(f"/{place}: {error.message}"[:200])
-            if len(found) == ERRORS:
-                break
         return tuple(found)
 
 

@@ -60,6 +60,23 @@ def leaves(value: Json, path: str) -> Iterator[tuple[str, Json]]:
             stack.pop()
 
 
+def is_beyond(value: Json, many: int, deep: int) -> bool:
+    """Has a value more leaves, or more levels? Looks no further than it must."""
+    stack: list[Iterator[Json]] = [iter((value,))]
+    count = 0
+    while stack:
+        for entry in stack[-1]:
+            if isinstance(entry, dict | list) and entry:
+                stack.append(iter(entry.values() if isinstance(entry, dict) else entry))
+                break
+            count += 1
+        else:
+            stack.pop()
+        if count > many or len(stack) > deep + 1:
+            return True
+    return False
+
+
 def parts(place: str, value: dict[str, Json] | list[Json]) -> Iterator[tuple[str, Json]]:
     """What an object or array holds, with paths."""
     if isinstance(value, dict):
