@@ -120,6 +120,7 @@ def test_a_users_own_folder(tmp_path: Path) -> None:
         ({"schema": True, "prompt": "x", "expectd": 1}, "unknown field `expectd`"),
         ({"schema": {"type": "integer"}, "prompt": "x", "expected": "y"}, "does not fit its schema"),
         ({"schema": True, "prompt": "x", "compare": {"/a": "roughly"}}, "no such comparison"),
+        ('{"schema": true, "prompt": "\\ud800"}', "half a character"),
     ],
 )
 def test_what_does_not_hold_is_named(tmp_path: Path, content: Any, words: str) -> None:

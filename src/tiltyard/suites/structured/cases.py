@@ -107,7 +107,7 @@ def from_folder(folder: Path) -> CaseSet:
     """Every *.json file of a folder: a case, or a bare schema. Raises UsageError with file and place."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder", "give the folder that holds your *.json schemas")
-    paths = sorted(folder.glob("*.json"))
+    paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
     if not paths:
         raise UsageError(f"no *.json file in {folder}", "put a schema or a case into it: docs/json.md")
     return checked([(str(path), read_file(path)) for path in paths])
@@ -162,7 +162,12 @@ def checked(found: Sequence[tuple[str, RawCase]]) -> CaseSet:
                 raise UsageError(
                     f"{where}: no such comparison: {pattern}: {rule}", "any, text, set, within:0.01"
                 )
-        case = Case(raw)
+        try:
+            case = Case(raw)
+            case.id.encode()
+        except UnicodeEncodeError:
+            words = f"{where}: half a character (a lone surrogate), which cannot be sent"
+            raise UsageError(words, "write the character itself") from None
         if case.graded and not (verdict := judge.judge(raw.expected)).formats:
             raise UsageError(
                 f"{where}: the expected value does not fit its schema: {'; '.join(verdict.errors)}",
