@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,18 @@ class SimulatorProcess:
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+@pytest.fixture
+def patience(tiltyard: Tiltyard) -> Callable[[float], float]:
+    """A limit in seconds, longer where the machine is so busy that a command which does nothing takes long."""
+
+    def stretched(limit_s: float) -> float:
+        began = time.monotonic()
+        assert tiltyard("--version").code == 0
+        return limit_s * max(1.0, (time.monotonic() - began) / 0.3)
+
+    return stretched
 
 
 @pytest.fixture

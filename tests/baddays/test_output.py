@@ -129,7 +129,7 @@ def test_a_bundle_that_is_none(stocked: Tiltyard, tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 @best_of()
 def test_stopped_while_a_server_does_not_answer(
-    tiltyard: Tiltyard, spawn: Spawn, sign: signal.Signals
+    tiltyard: Tiltyard, spawn: Spawn, sign: signal.Signals, patience: Callable[[float], float]
 ) -> None:
     with simulated("stall_first") as simulator:
         run = spawn("run", "speed", "--server", simulator.url("openai"), "-m", "m", "--json")
@@ -141,9 +141,10 @@ def test_stopped_while_a_server_does_not_answer(
         began = time.monotonic()
         run.send_signal(sign)
         _, err = run.communicate(timeout=120)
-    assert time.monotonic() - began < 2
+    took = time.monotonic() - began
+    assert took < patience(2.0)
     assert b"Traceback" not in err
     assert run.returncode == 130, err
     assert b"the same command carries on" in err
     runs = json.loads(tiltyard("runs", "--json").out)["runs"]
-    assert [each["state"] for each in runs] == ["interrupted"]
+    assert {each["state"] for each in runs} == {"interrupted"}
