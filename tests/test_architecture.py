@@ -260,7 +260,7 @@ def test_inheritance_stays_shallow() -> None:
     exceptions = {"Exception", "TiltyardError"}
 
     def depth(name: str, seen: frozenset[str] = frozenset()) -> tuple[int, bool]:
-        """Levels of our own classes above `Record`, the base of all values, and whether it is an exception."""
+        """Levels of our own classes above `Record`, the base of all values, and whether it is an error."""
         if name not in classes or name in seen or name == "Record":
             return 0, name in exceptions
         above = [depth(dotted(b).rpartition(".")[2], seen | {name}) for b in classes[name][1].bases]

@@ -44,6 +44,7 @@ class Job(Record, frozen=True):
     model: Model
     suite: str
     settings: Mapping[str, Json]
+    cold: bool = True  # start it cold; off where the job before was about the same model
 
 
 class Plan(Record, frozen=True):
@@ -101,7 +102,7 @@ async def run_job(
         try:
             if plan.preflight:
                 context = job.settings.get("context")
-                ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say)
+                ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, job.cold)
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load
                 if ready.model is not None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from tiltyard import settings as configuration
 from tiltyard.cli.run import Common
 from tiltyard.errors import ModelNotFound, NotAModelServer, UsageError
@@ -20,8 +22,19 @@ from tiltyard.servers.discover import Found
 LISTED = 8  # names in an error message
 
 
-async def chosen_jobs(suite: str, settings: Mapping[str, Json], common: Common) -> list[Job]:
-    """One job per model. Every model is described before the first one is asked anything."""
+async def chosen_jobs(suites: Mapping[str, Mapping[str, Json]], common: Common) -> list[Job]:
+    """One job per model and suite, models outermost. Every model is described before the first is asked."""
+    first, *others = suites
+    found = await jobs_of(first, suites[first], common)
+    return [
+        each
+        for job in found
+        for each in (job, *(replace(job, suite=s, settings=suites[s], cold=False) for s in others))
+    ]
+
+
+async def jobs_of(suite: str, settings: Mapping[str, Json], common: Common) -> list[Job]:
+    """One job per model."""
     url = common.server or configuration.load_settings().server
     key = (
         configuration.api_key(url, common.dialect, common.api_key_env) if url and common.api_key_env else None

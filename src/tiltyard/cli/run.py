@@ -84,7 +84,11 @@ OPTIONS = (
     ),
     click.option("--context", type=click.IntRange(1), help="Context to load the model with, in tokens."),
     click.option("--slots", type=click.IntRange(1), help="Parallel requests of an engine that we start."),
-    click.option("--fresh", is_flag=True, help="Measure again what is already in the store."),
+    click.option(
+        "--fresh/--skip-cached",
+        default=False,
+        help="Measure again what is already in the store, or not (as usual).",
+    ),
     click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output, for programs."),
     click.option(
         "--min-success",
@@ -136,6 +140,10 @@ class SuiteGroup(click.Group):
         return list(SUITE_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if "," in cmd_name:
+            from tiltyard.cli.run_several import several
+
+            return several(cmd_name)
         target = SUITE_COMMANDS.get(cmd_name)
         if target is None:
             return None
@@ -144,7 +152,13 @@ class SuiteGroup(click.Group):
         return command
 
 
-@click.group(cls=SuiteGroup, epilog="Example:  tiltyard run speed --model qwen3:8b")
+EPILOG = """\b
+Examples:
+  tiltyard run speed --model qwen3:8b
+  tiltyard run speed,json,tools --models a,b,c       several suites, one model after the other"""
+
+
+@click.group(cls=SuiteGroup, epilog=EPILOG)
 def run() -> None:
     """Put models through a suite. Stop at any time; the same command carries on."""
 
@@ -184,19 +198,29 @@ def run_suite(
 
     `also` takes the run's events beside the display; none of them may raise.
     """
+    run_suites({suite: settings}, common, preflight, also)
+
+
+def run_suites(
+    suites: Mapping[str, Mapping[str, Json]],
+    common: Common,
+    preflight: bool = True,
+    also: Sequence[Listener] = (),
+) -> None:
+    """Run several suites, by name with their settings, over the chosen models: models outermost."""
     if common.metrics_port is None:
-        run_jobs(suite, settings, common, preflight, also)
+        run_jobs(suites, common, preflight, also)
         return
     from tiltyard.cli.serve import serving_run
 
     with serving_run(common.metrics_host, common.metrics_port) as listener:
-        run_jobs(suite, settings, common, preflight, (*also, listener))
+        run_jobs(suites, common, preflight, (*also, listener))
 
 
 def run_jobs(
-    suite: str, settings: Mapping[str, Json], common: Common, preflight: bool, also: Sequence[Listener]
+    suites: Mapping[str, Mapping[str, Json]], common: Common, preflight: bool, also: Sequence[Listener]
 ) -> None:
-    """The run itself, without anything that outlives it."""
+    """The runs themselves, without anything that outlives them."""
     from tiltyard.cli.progress import listening
     from tiltyard.store.store import Store
 
@@ -205,7 +229,7 @@ def run_jobs(
         with listening(common.as_json) as listener:
             tell = Telling(listener, also)
             kept = tell.summaries
-            loop_run(conduct(suite, settings, common, (store, tell), preflight))
+            loop_run(conduct(suites, common, (store, tell), preflight))
     except (KeyboardInterrupt, asyncio.CancelledError):
         why = f"the output takes no more ({tell.error.strerror})" if tell.error else "interrupted"
         raise Interrupted(
@@ -225,11 +249,7 @@ def run_jobs(
 
 
 async def conduct(
-    suite: str,
-    settings: Mapping[str, Json],
-    common: Common,
-    ends: tuple[Any, Telling],
-    preflight: bool,
+    suites: Mapping[str, Mapping[str, Json]], common: Common, ends: tuple[Any, Telling], preflight: bool
 ) -> None:
     """Choose the models, run the plan, close the servers whatever happens."""
     from tiltyard.cli.choosing import chosen_jobs
@@ -244,7 +264,7 @@ async def conduct(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell.main.cancel)
     flags = {"first_byte_timeout_s": common.first_byte_timeout, "gap_timeout_s": common.gap_timeout}
     known = load_settings(flags)
-    jobs = await chosen_jobs(suite, settings, common)
+    jobs = await chosen_jobs(suites, common)
     plan = Plan(
         jobs=jobs,
         command=LOGIN.sub("", shlex.join(["tiltyard", *sys.argv[1:]])),

@@ -27,6 +27,11 @@ Examples:
   tiltyard run speed -m M --profile fixed --rate 1 --ramp-to 20 --seconds 30"""
 
 
+def defaults() -> dict[str, Any]:
+    """The settings of a run without any options."""
+    return {"profile": "quick"}
+
+
 @click.command(epilog=EPILOG)
 @click.option(
     "--profile", type=click.Choice(PROFILES), default="quick", show_default=True, help="What to measure."

@@ -42,13 +42,20 @@ class Ready(Record, frozen=True):
 
 
 async def prepare(
-    server: Server, model: Model, context: int | None, timeouts: Timeouts | None, say: Callable[[str], None]
+    server: Server,
+    model: Model,
+    context: int | None,
+    timeouts: Timeouts | None,
+    say: Callable[[str], None],
+    cold: bool = True,
 ) -> Ready:
-    """Check, start cold, ask for a first word; raises what stands in the way, with the remedy."""
+    """Check, start cold (unless not `cold`), ask for a first word; raises what stands in the way, with the
+    remedy.
+    """
     check_context(server, model, context)
     others = await neighbours(server, model)
     notes = ("also in the server's memory: " + ", ".join(others),) if others else ()
-    loading = await cold_start(server, model, context, say)
+    loading = await cold_start(server, model, context, say) if cold else None
     say(f"asking {model.name} for a first word")
     await probe(server, model, timeouts)
     if loading is None:

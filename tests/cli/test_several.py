@@ -1,0 +1,46 @@
+"""Several suites in one command: models outermost, nothing measured twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiltyard.servers.simulator import SimConfig, SimModel, running
+
+pytestmark = pytest.mark.slow
+
+
+def run(folder: Path, *words: str) -> tuple[int, list[dict[str, Any]], str]:
+    command = [sys.executable, "-m", "tiltyard", "run", *words, "--json", "--data-dir", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def test_models_outermost_and_cached_the_second_time(tmp_path: Path) -> None:
+    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("a", "b"))
+    with running(SimConfig(models=models, dialects=("openai",), delay=False)) as sim:
+        words = ("mcq,tools", "--models", "a,b", "--server", sim.url("openai"), "--dialect", "openai")
+        code, events, errors = run(tmp_path, *words)
+        assert code == 0, errors
+        summaries = [event for event in events if event["event"] == "summary"]
+        order = [(summary["model"], summary["suite"]) for summary in summaries]
+        assert order == [("a", "mcq"), ("a", "tools"), ("b", "mcq"), ("b", "tools")]
+        assert [event["number"] for event in events if event["event"] == "job"] == [1, 2, 3, 4]
+        again = run(tmp_path, *words, "--skip-cached")[1]
+        assert all(event["cached"] for event in again if event["event"] == "summary")
+        asked = len(sim.truth())
+        code, events, _ = run(tmp_path, *words, "--fresh")
+        assert code == 0
+        assert not any(event.get("cached") for event in events)
+        assert len(sim.truth()) > asked
+
+
+def test_a_suite_that_is_none(tmp_path: Path) -> None:
+    code, events, errors = run(tmp_path, "mcq,poems", "--models", "a")
+    assert (code, events) == (2, [])
+    assert "there is no suite called poems" in errors
