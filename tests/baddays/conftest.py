@@ -103,12 +103,12 @@ class SimulatorProcess:
 
 @pytest.fixture
 def patience(tiltyard: Tiltyard) -> Callable[[float], float]:
-    """A limit in seconds, longer where the machine is so busy that a command which does nothing takes long."""
+    """A limit in seconds, longer where even a command that does nothing takes long, as on a busy machine."""
 
     def stretched(limit_s: float) -> float:
         began = time.monotonic()
         assert tiltyard("--version").code == 0
-        return limit_s * max(1.0, (time.monotonic() - began) / 0.3)
+        return limit_s * max(1.0, (time.monotonic() - began) / 0.12)
 
     return stretched
 
