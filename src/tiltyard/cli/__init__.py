@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Entry] = {
     "report": Entry("tiltyard.cli.report:report", "Write one self-contained HTML file."),
     "export": Entry("tiltyard.cli.transfer:export", "Write results as JSON, CSV, Markdown or JSONL."),
     "import": Entry("tiltyard.cli.transfer:import_", "Take in a bundle from another machine."),
+    "results": Entry("tiltyard.cli.results_group:results", "Look after what is stored."),
     "rm": Entry("tiltyard.cli.results:rm", "Delete runs."),
     "doctor": Entry("tiltyard.cli.doctor:doctor", "Check every part of this set-up; say what to do."),
     "calibrate": Entry("tiltyard.cli.calibrate:calibrate", "Measure the instrument itself on this machine."),

@@ -22,7 +22,8 @@ EXPORT_EPILOG = """\b
 Examples:
   tiltyard export --format csv --output results.csv   a row per attempt, all runs
   tiltyard export --format md latest                  a row per run, to paste
-  tiltyard export --format jsonl -o runs.jsonl 3f2a   one run, whole, for another machine"""
+  tiltyard export --format jsonl -o runs.jsonl 3f2a   one run, whole, for another machine
+  tiltyard export --format llmperf -o results latest  CSV and JSON as llmperf names them, into a folder"""
 
 IMPORT_EPILOG = """\b
 Example:
@@ -34,10 +35,11 @@ Example:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["json", "csv", "md", "jsonl"]),
+    type=click.Choice(["json", "csv", "md", "jsonl", "llmperf"]),
     default="json",
     show_default=True,
-    help="json: runs and attempts; csv: attempts; md: a table of runs; jsonl: everything, for import.",
+    help="json: runs and attempts; csv: attempts; md: a table of runs; jsonl: everything, for import; "
+    "llmperf: a folder of files under that tool's names.",
 )
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="The file to write.  [default: standard output]"
@@ -51,6 +53,9 @@ def export(*, runs: tuple[str, ...], kind: str, output: Path | None) -> None:
 
     with Store.open() as store:
         chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else store.runs()
+        if kind == "llmperf":
+            write_llmperf(store, chosen, output or Path())
+            return
         parts = exported(store, chosen, kind)
         if output is None:
             sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
@@ -58,6 +63,27 @@ def export(*, runs: tuple[str, ...], kind: str, output: Path | None) -> None:
         else:
             write_file(output, parts)
             click.echo(f"{output}  ({len(chosen)} runs, {output.stat().st_size / 1000:,.0f} kB)", err=True)
+
+
+def write_llmperf(store: Store, runs: list[Run], folder: Path) -> None:
+    """Three files for each run: rows, summary, individual responses. Raises UsageError."""
+    import json
+
+    from tiltyard.errors import UsageError
+    from tiltyard.reports import llmperf
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be a folder: {error.strerror}", "choose another -o") from None
+    for run in runs:
+        rows = list(llmperf.rows(run, store.attempts(run.id, with_exchanges=True)))
+        stem = llmperf.json_stem(run, rows)
+        summary = llmperf.summary(run, rows, float((run.summary or {}).get("wall_s") or 0.0))
+        write_file(folder / llmperf.csv_name(run), llmperf.as_csv(rows))
+        write_file(folder / f"{stem}_summary.json", [json.dumps(summary, indent=1, ensure_ascii=False)])
+        write_file(folder / f"{stem}_individual_responses.json", [json.dumps(rows, ensure_ascii=False)])
+        click.echo(f"{folder / stem}_*.json, {llmperf.csv_name(run)}", err=True)
 
 
 def exported(store: Store, runs: list[Run], kind: str) -> Iterator[str]:

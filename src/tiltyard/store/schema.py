@@ -234,7 +234,12 @@ def _scored(db: sqlite3.Connection) -> None:
             put_verdicts(db, key, found)
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded, _scored]
+def _forgetful(db: sqlite3.Connection) -> None:
+    """Version 4: runs that are kept, but no longer stand in for asking again."""
+    db.execute("ALTER TABLE runs ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded, _scored, _forgetful]
 
 
 def statements(script: str) -> list[str]:

@@ -182,7 +182,8 @@ class Store:
             return Claim(run=replace(earlier, state="running", ended_at=None), resumed=True, session=session)
 
     def _newest(self, fingerprint: str) -> dict[str, Any] | None:
-        found = self._all(_RUN + "WHERE fingerprint = ? ORDER BY key DESC LIMIT 1", (fingerprint,))
+        where = "WHERE fingerprint = ? AND NOT forgotten ORDER BY key DESC LIMIT 1"
+        found = self._all(_RUN + where, (fingerprint,))
         return found[0] if found else None
 
     def _failed_outside(self, db: sqlite3.Connection, key: int) -> bool:
@@ -380,6 +381,15 @@ class Store:
                 "GROUP BY stage, item_id, repetition"
             )
             return {(row[0], row[1], row[2]): row[3] for row in db.execute(sql, (self._key(db, run_id),))}
+
+    def forget(self, run_ids: Iterable[str]) -> None:
+        """Keep these runs, but let the same command ask again."""
+        with self.writing() as db:
+            db.executemany("UPDATE runs SET forgotten = 1 WHERE id = ?", [(run_id,) for run_id in run_ids])
+
+    def forgotten(self) -> set[str]:
+        """The ids of runs that no longer stand in for asking again."""
+        return {row["id"] for row in self._all("SELECT id FROM runs WHERE forgotten")}
 
     def outcomes(self, run_id: str) -> dict[str | None, int]:
         """How many items came to which outcome so far; None stands for attempts that nobody grades."""

@@ -1,0 +1,208 @@
+"""A row per request under the column names that llmperf and its kin use, and that tool's two JSON files.
+
+Each definition is in docs/results.md; where theirs is known to mislead (an inter-token latency that counts
+the first token), ours stands under the old name. Text from models is kept whole, quoted as CSV quotes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tiltyard.records import Attempt, Json, Run
+from tiltyard.settings import hide_keys
+from tiltyard.stats.figures import percentile
+
+VERSION = "2023-08-31"  # of the results' shape
+BASE = (
+    "error_code",
+    "error_msg",
+    "inter_token_latency_s",
+    "ttft_s",
+    "end_to_end_latency_s",
+    "request_output_throughput_token_per_s",
+    "number_total_tokens",
+    "number_output_tokens",
+    "number_input_tokens",
+)
+JUDGED = ("outcome", "accuracy_score")
+OF_JSON = ("json_valid", "json_schema_valid", "validation_errors")
+OF_TOOLS = ("tool_call_success", "number_tool_calls", "tool_call_accuracy", "extracted_calls")
+TAIL = ("test_case", "generated_text", "model", "test_type", "timestamp", "config_hash")
+COLUMNS = (*BASE, *JUDGED, *OF_JSON, *OF_TOOLS, *TAIL)
+SUMMARISED = (
+    "inter_token_latency_s",
+    "ttft_s",
+    "end_to_end_latency_s",
+    "request_output_throughput_token_per_s",
+    "number_input_tokens",
+    "number_output_tokens",
+)
+QUANTILES = (25, 50, 75, 90, 95, 99)
+
+
+def rows(run: Run, attempts: Iterable[Attempt]) -> Iterator[dict[str, Json]]:
+    """One row per attempt; the attempts come with their exchanges. Unknown is None."""
+    settings = config_hash(run)
+    for attempt in attempts:
+        yield {**timing(attempt), **verdict(run, attempt), **place(run, attempt), "config_hash": settings}
+
+
+def timing(attempt: Attempt) -> dict[str, Json]:
+    """What it took, and how it ended."""
+    measures, last = attempt.measures, attempt.exchanges[-1] if attempt.exchanges else None
+    failed = last is None or last.ending != "ok"
+    tokens = (measures.prompt_tokens, measures.output_tokens)
+    return {
+        "error_code": (last.status if last and last.status not in (None, 200) else last and last.ending)
+        if failed
+        else None,
+        "error_msg": hide_keys((last.error if last else None) or "no exchange") if failed else None,
+        "inter_token_latency_s": seconds(measures.itl_ms),
+        "ttft_s": seconds(measures.ttft_ms),
+        "end_to_end_latency_s": seconds(measures.e2e_ms),
+        "request_output_throughput_token_per_s": measures.e2e_tps,
+        "number_total_tokens": None if None in tokens else sum(n or 0 for n in tokens),
+        "number_output_tokens": measures.output_tokens,
+        "number_input_tokens": measures.prompt_tokens,
+    }
+
+
+def verdict(run: Run, attempt: Attempt) -> dict[str, Json]:
+    """What the suite's judge said, in the suite's own columns."""
+    found: dict[str, Json] = dict.fromkeys((*JUDGED, *OF_JSON, *OF_TOOLS))
+    grade = attempt.grade
+    if grade is None:
+        return found
+    details = grade.details
+    scored = grade.outcome not in ("error", "unsupported")
+    found |= {"outcome": grade.outcome, "accuracy_score": grade.score if scored else None}
+    if run.suite == "json" and scored:
+        found["json_valid"] = details.get("extracted")
+        found["json_schema_valid"] = details.get("format_valid")
+        found["validation_errors"] = joined(details.get("validation_errors"))
+    if run.suite == "tools" and scored:
+        calls = [call for exchange in attempt.exchanges for call in exchange.tool_calls]
+        found["tool_call_success"] = grade.outcome == "correct"
+        found["number_tool_calls"] = details.get("calls", len(calls))
+        found["tool_call_accuracy"] = grade.score
+        said = [{"name": call.name, "arguments": call.arguments} for call in calls]
+        found["extracted_calls"] = json.dumps(said, ensure_ascii=False) if said else None
+    return found
+
+
+def place(run: Run, attempt: Attempt) -> dict[str, Json]:
+    last = attempt.exchanges[-1] if attempt.exchanges else None
+    return {
+        "test_case": attempt.item_id,
+        "generated_text": last.text if last else None,
+        "model": run.model.name,
+        "test_type": run.suite,
+        "timestamp": attempt.started_at,
+    }
+
+
+def joined(errors: Json) -> str | None:
+    return "; ".join(map(str, errors)) if errors else None
+
+
+def seconds(value_ms: float | None) -> float | None:
+    return None if value_ms is None else value_ms / 1e3
+
+
+def config_hash(run: Run) -> str:
+    """The run's fingerprint, in the form of a hash of 32 digits."""
+    return hashlib.md5(run.fingerprint.encode(), usedforsecurity=False).hexdigest()
+
+
+def as_csv(found: Iterable[Mapping[str, Json]]) -> Iterator[str]:
+    """CSV text with a head, line by line; cells of models' text are quoted, never cut."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
+    writer.writeheader()
+    for row in found:
+        writer.writerow({name: cell(value) for name, value in row.items()})
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    if buffer.getvalue():
+        yield buffer.getvalue()
+
+
+def cell(value: Json) -> Json:
+    """NUL has no place in CSV, and a formula none in a spreadsheet."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dict[str, Json]:
+    """The flat summary object: counts, error codes, and the spread of six metrics."""
+    good = [row for row in found if row["error_msg"] is None]
+    codes = Counter(str(row["error_code"]) for row in found if row["error_msg"] is not None)
+    output = sum(row["number_output_tokens"] or 0 for row in good)
+    flat: dict[str, Json] = {
+        "version": VERSION,
+        "name": f"{safe(run.model.name)}_{run.suite}",
+        "model": run.model.name,
+        "num_requests_started": len(found),
+        "num_completed_requests": len(good),
+        "num_completed_requests_per_min": len(good) / wall_s * 60 if wall_s > 0 else None,
+        "number_errors": len(found) - len(good),
+        "error_rate": (len(found) - len(good)) / len(found) if found else None,
+        "error_code_frequency": dict(codes),
+        "mean_output_throughput_token_per_s": output / wall_s if wall_s > 0 else None,
+    }
+    for name in SUMMARISED:
+        flat |= spread(f"results_{name}", [row[name] for row in good if row[name] is not None])
+    return flat
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, Json]:
+    """Quantiles, mean, extremes and standard deviation, flattened; None where nothing is known."""
+    ordered, n = sorted(values), len(values)
+    mean = math.fsum(ordered) / n if n else None
+    found: dict[str, Any] = {
+        f"{name}_quantiles_p{q}": percentile(ordered, q / 100) if n else None for q in QUANTILES
+    }
+    found |= {f"{name}_mean": mean, f"{name}_min": ordered[0] if n else None}
+    found[f"{name}_max"] = ordered[-1] if n else None
+    if mean is not None and n > 1:
+        variance = math.fsum((value - mean) ** 2 for value in ordered) / (n - 1)
+        found[f"{name}_stddev"] = math.sqrt(variance)
+    else:
+        found[f"{name}_stddev"] = None
+    return found
+
+
+def safe(name: str) -> str:
+    """A model's name as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("._")[:80] or "model"
+
+
+def stamp(run: Run) -> str:
+    """When the run began, as 20260102_030405."""
+    digits = re.sub(r"\D", "", run.started_at)[:14]
+    return f"{digits[:8]}_{digits[8:]}"
+
+
+def csv_name(run: Run) -> str:
+    """`<type>_<model>_<YYYYmmdd_HHMMSS>_<run>.csv`: no two runs share it."""
+    return f"{run.suite}_{safe(run.model.name)}_{stamp(run)}_{run.id}.csv"
+
+
+def json_stem(run: Run, found: Sequence[Mapping[str, Json]]) -> str:
+    """`<model>_<mean input tokens>_<mean output tokens>_<run>`: no two runs share it."""
+    sizes = []
+    for name in ("number_input_tokens", "number_output_tokens"):
+        known = [row[name] for row in found if row[name] is not None]
+        sizes.append(str(round(math.fsum(known) / len(known))) if known else "unknown")
+    return "_".join([safe(run.model.name), *sizes, run.id])

@@ -1,0 +1,140 @@
+"""Looking after what is stored: counts, files under other names, clearing up, asking again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.store.conftest import make_attempt, make_run
+from tiltyard.records import Attempt, Exchange, Grade
+from tiltyard.reports.llmperf import COLUMNS
+from tiltyard.store.store import Store
+
+OLD = (datetime.now(UTC) - timedelta(days=30)).isoformat(timespec="milliseconds")
+NEW = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store with an old run of `json`, a new one of `tools`, and a broken request."""
+    with Store.open(tmp_path / "tiltyard.sqlite3") as store:
+        for name, suite, began in (("old1", "json", OLD), ("new1", "tools", NEW)):
+            store.claim(replace(make_run(name), suite=suite, started_at=began, fingerprint=name))
+            store.add([attempt(name, number) for number in range(3)])
+            store.finish(name, "finished", {"wall_s": 2.0, "requests": {"ok": 2, "failed": 1, "total": 3}})
+    return tmp_path
+
+
+def attempt(run_id: str, number: int) -> Attempt:
+    made = make_attempt(run_id, repetition=number)
+    if number < 2:
+        errors = ["/a: no", "/b: no"]
+        details = {"extracted": True, "format_valid": number == 0, "validation_errors": errors}
+        outcome = "correct" if number == 0 else "partial"
+        grade = Grade(outcome=outcome, score=1.0 - number / 2, details=details)  # type: ignore[arg-type]
+        return replace(made, grade=grade)
+    broken: Exchange = replace(
+        made.exchanges[-1], ending="http_error", status=503, error="busy, =1+1", text="=x"
+    )
+    return replace(made, exchanges=(broken,), grade=Grade(outcome="error", score=0.0))
+
+
+def tiltyard(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "TILTYARD_DATA_DIR": str(folder), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "tiltyard", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=env, stdin=subprocess.DEVNULL
+    )
+
+
+def test_stats_and_list(folder: Path) -> None:
+    found = json.loads(tiltyard(folder, "results", "stats", "--json").stdout)
+    assert (found["runs"], found["attempts"]) == (2, 6)
+    assert found["bytes"] > 10_000
+    assert {(e["suite"], e["runs"], e["attempts"]) for e in found["by_suite_and_model"]} == {
+        ("json", 1, 3),
+        ("tools", 1, 3),
+    }
+    shown = tiltyard(folder, "results", "stats").stdout
+    assert "2 runs, 6 attempts" in shown
+    lines = [json.loads(line) for line in tiltyard(folder, "results", "list", "--json").stdout.splitlines()]
+    assert [(line["run"], line["cached"]) for line in lines] == [("new1", "yes"), ("old1", "yes")]
+    assert tiltyard(folder, "results", "list", "--test-type", "json").stdout.count("old1") == 1
+
+
+def test_consolidate_writes_the_known_columns(folder: Path) -> None:
+    target = folder / "all.csv"
+    assert tiltyard(folder, "results", "consolidate", "-o", str(target)).returncode == 0
+    with target.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 6
+    first, second, broken = rows[:3]
+    assert (first["test_type"], first["json_schema_valid"], second["json_schema_valid"]) == (
+        "json",
+        "True",
+        "False",
+    )
+    assert second["validation_errors"] == "/a: no; /b: no"
+    assert (broken["error_code"], broken["error_msg"], broken["accuracy_score"]) == ("503", "busy, =1+1", "")
+    assert broken["generated_text"] == "'=x"
+    assert float(first["ttft_s"]) > 0
+    assert rows[3]["tool_call_success"] == "True"
+    assert rows[3]["tool_call_accuracy"] == "1.0"
+    assert rows[0]["tool_call_success"] == ""
+
+
+def test_files_as_llmperf_names_them(folder: Path) -> None:
+    target = folder / "out"
+    done = tiltyard(folder, "export", "--format", "llmperf", "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in target.iterdir())
+    assert len(names) == 6
+    summaries = [json.loads(path.read_text()) for path in target.glob("*_summary.json")]
+    for summary in summaries:
+        assert (summary["num_requests_started"], summary["num_completed_requests"]) == (3, 2)
+        assert summary["error_code_frequency"] == {"503": 1}
+        assert summary["num_completed_requests_per_min"] == 60.0
+        assert summary["results_ttft_s_quantiles_p50"] <= summary["results_ttft_s_quantiles_p99"]
+        assert summary["results_ttft_s_stddev"] is not None
+    (rows,) = [json.loads(p.read_text()) for p in target.glob("*old1_individual_responses.json")]
+    assert [row["outcome"] for row in rows] == ["correct", "partial", "error"]
+
+
+def test_clean_deletes_what_is_old_and_asks_first(folder: Path) -> None:
+    refused = tiltyard(folder, "results", "clean", "--days", "7")
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    done = tiltyard(folder, "results", "clean", "--days", "7", "--yes")
+    assert (done.returncode, done.stdout) == (0, "1 runs deleted\n")
+    with Store.open(folder / "tiltyard.sqlite3") as store:
+        assert [run.id for run in store.runs()] == ["new1"]
+    assert "nothing is older" in tiltyard(folder, "results", "clean", "--days", "7", "--yes").stdout
+
+
+def test_clear_cache_asks_again_and_deletes_nothing(folder: Path) -> None:
+    with Store.open(folder / "tiltyard.sqlite3") as store:
+        store.claim(replace(make_run("good"), suite="tools", fingerprint="good"))
+        store.add([attempt("good", 0)])
+        store.finish("good", "finished", {"wall_s": 1.0})
+        run = replace(make_run("next"), suite="tools", fingerprint="good")
+        assert store.claim(run).finished
+    done = tiltyard(folder, "results", "clear-cache", "--test-type", "tools", "--yes")
+    assert done.returncode == 0, done.stderr
+    with Store.open(folder / "tiltyard.sqlite3") as store:
+        assert len(store.runs()) == 3
+        claim = store.claim(run)
+        assert (claim.run.id, claim.finished, claim.resumed) == ("next", False, False)
+        assert store.forgotten() == {"new1", "good"}
+    assert (
+        "no finished run is cached"
+        in tiltyard(folder, "results", "clear-cache", "--test-type", "tools").stdout
+    )
