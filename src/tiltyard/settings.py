@@ -12,6 +12,7 @@ import ipaddress
 import os
 import re
 import tomllib
+from collections import ChainMap
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -175,10 +176,10 @@ DOTENV = ".env"
 
 def _environ() -> Mapping[str, str]:
     """The environment, and below it what `.env` in the current folder adds."""
-    return {**_dotenv_here(), **os.environ}
+    return ChainMap(os.environ, _dotenv_here())
 
 
-def _dotenv_here() -> Mapping[str, str]:
+def _dotenv_here() -> dict[str, str]:
     path = Path.cwd() / DOTENV
     try:
         state = path.stat()
@@ -188,7 +189,7 @@ def _dotenv_here() -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _dotenv(path: Path, size: int, mtime_ns: int) -> Mapping[str, str]:
+def _dotenv(path: Path, size: int, mtime_ns: int) -> dict[str, str]:
     if not path.is_file():
         return {}  # some tools keep a folder of that name
     from dotenv import dotenv_values
@@ -359,7 +360,8 @@ def _from_keyring(host: str) -> str | None:
 
 def hide_keys(text: str) -> str:
     """The text with every API key that this process knows of replaced by ***."""
-    known = _handed_out | {_environ().get(name, "").strip() for name in KEY_VARIABLES}
+    environ = _environ()
+    known = _handed_out | {environ.get(name, "").strip() for name in KEY_VARIABLES}
     for key in known:
         if len(key) >= 6 and key in text:
             text = text.replace(key, "***")

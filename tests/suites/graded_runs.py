@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Grade, Item, Json, Message, Request, content_hash
+from tiltyard.load.lag import ClientMeter
+from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Json, Message, Request, content_hash
 from tiltyard.run import Job, Plan, new_run, run_job
 from tiltyard.servers import Address, Server
 from tiltyard.servers.openai import OpenAI
@@ -17,9 +18,11 @@ from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import Say
 from tiltyard.store.store import Store
 from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites.asking import Sitting, put_through
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.tally import Tally
+from tiltyard.suites.telling import Teller
 from tiltyard.suites.verdict import settled, was_cut
 
 QUESTIONS = 12
@@ -110,3 +113,39 @@ async def sitting(
     finally:
         await server.close()
     return dict(summary), events
+
+
+async def asked_before_recorded(url: str, settings: dict[str, Any], record_s: float) -> int:
+    """How far a stage ever gets ahead of a store that takes `record_s` for each attempt."""
+    begun: list[str] = []
+    recorded = most = 0
+
+    async def record(attempt: Attempt) -> None:
+        nonlocal recorded, most
+        most = max(most, len(begun) - recorded)
+        await asyncio.sleep(record_s)
+        recorded += 1
+
+    class Counting(OpenAI):
+        async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
+            begun.append(request.request_id or "")
+            return await super().ask(request, scheduled_ns)
+
+    server, suite = Counting(Address(url=url)), Doubles()
+    try:
+        bench = Bench(server=server, model=await server.describe("m"), settings=settings)
+        async with ClientMeter() as meter:
+            sitting = Sitting(
+                run_id="r",
+                session=1,
+                record=record,
+                done={},
+                tries={},
+                meter=meter,
+                teller=Teller(lambda event: None, {}),
+            )
+            await put_through(suite, bench, sitting, [])
+    finally:
+        await server.close()
+    assert recorded == len(begun)
+    return most

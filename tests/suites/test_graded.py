@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.suites.graded_runs import QUESTIONS, clever, run_doubles, sitting
+from tests.suites.graded_runs import QUESTIONS, asked_before_recorded, clever, run_doubles, sitting
 from tiltyard.errors import UsageError
 from tiltyard.servers.clock import now_ns
 from tiltyard.servers.simulator import SimConfig, running
 from tiltyard.store.store import Store
+from tiltyard.suites.asking import UNREAD_GRADED
 from tiltyard.suites.graded import Asking, read_asking, seed_of
 from tiltyard.suites.patience import Batches
 
@@ -161,6 +162,13 @@ def test_a_seed_depends_on_item_and_repetition() -> None:
     }
     assert len(seeds) == 9
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_store_that_is_behind_slows_the_asking() -> None:
+    with running(SimConfig(models=(clever(),), dialects=("openai",), delay=False)) as sim:
+        settings = {"concurrency": 2, "max_tokens": 8, "count": 300}
+        most = asyncio.run(asked_before_recorded(sim.url("openai"), settings, 0.005))
+    assert most <= (UNREAD_GRADED + 1) * 2 + 1
 
 
 MEMORY = """

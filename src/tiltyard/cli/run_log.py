@@ -24,6 +24,7 @@ from tiltyard.settings import data_dir, hide_keys
 
 MAX_BYTES = 10 * 1024 * 1024
 KEPT = 5
+LOOK_S = 0.1
 ROOT = "tiltyard"
 log = logging.getLogger(f"{ROOT}.run")
 
@@ -68,6 +69,17 @@ class Hand(QueueHandler):
         return record
 
 
+class Unhurried(QueueListener):
+    """Looks for records ten times a second: to be woken for each would cost more than to write it."""
+
+    def dequeue(self, block: bool) -> logging.LogRecord:
+        try:
+            return super().dequeue(False)
+        except queue.Empty:
+            time.sleep(LOOK_S)
+        return super().dequeue(block)
+
+
 def log_folder(output_dir: Path | None, data: Path | None = None) -> Path:
     """Where log files go: the folder that was named, else beside the store."""
     return output_dir if output_dir is not None else (data or data_dir()) / "logs"
@@ -87,7 +99,7 @@ def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
     file.setFormatter(JsonLines())
     handlers: list[logging.Handler] = [file, *([AnswerLines()] if verbose else [])]
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    listener = QueueListener(records, *handlers)
+    listener = Unhurried(records, *handlers)
     hand, logger = Hand(records), logging.getLogger(ROOT)
     before = logger.level, logger.propagate
     logger.addHandler(hand)

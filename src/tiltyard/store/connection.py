@@ -65,7 +65,7 @@ def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migr
         if version > 0:
             _backup(db, path, version)
         _migrate(db, migrations)
-    db.execute("PRAGMA cache_size = -16000")
+    db.execute("PRAGMA cache_size = -4000")
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -19,7 +19,7 @@ from tiltyard.store.store import Store
 
 BATCH = 256  # attempts per transaction, at most
 LINGER_S = 0.05  # how long the first attempt of a batch waits for others
-BACKLOG = 2048  # attempts waiting; beyond it `put` waits
+BACKLOG = 512  # attempts waiting; beyond it `put` waits
 
 
 class Writer:

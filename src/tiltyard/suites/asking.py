@@ -149,6 +149,8 @@ class StageAsker:
     async def fire(self, ticket: Ticket) -> bool:
         """Ask one item, again where its request fails on the way; False when nothing is left to ask."""
         patience = self.stage.patience
+        while self.crowded:  # the store is behind
+            await asyncio.sleep(PAUSE_S)
         await self.batches.enter(ticket.number)
         if not self.ready and not self.prepare():
             return False

@@ -6,11 +6,12 @@ Definitions are in docs/quality.md. A suite adds its own rates; nothing here kno
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tiltyard.load.summary import as_json, leading, of_endings, rate
-from tiltyard.records import Json
+from tiltyard.records import Json, Outcome
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.stats.repeats import repeats_of
@@ -19,7 +20,7 @@ from tiltyard.suites import StageResult
 from tiltyard.suites.tally import OUTCOMES, SPEEDS, UNJUDGED, Tally
 
 ERRORS_SHOWN = 5
-JUDGED = frozenset(("correct", "partial", "wrong"))  # outcomes with a verdict on content
+JUDGED: tuple[Outcome, ...] = ("correct", "partial", "wrong")  # outcomes with a verdict on content
 
 
 def summarise_graded(
@@ -30,7 +31,7 @@ def summarise_graded(
     `keep` chooses the attempts that the score is over, by their place in the tally's columns; counts of
     requests, endings and tokens are of all.
     """
-    chosen = [place for place in range(tally.total) if keep(place)]
+    chosen = array("l", filter(keep, range(tally.total)))
     endings, wall_s = tally.endings, sum(result.wall_s for result in results)
     requests = of_endings(endings)
     return {
@@ -68,28 +69,27 @@ def scored(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
     bounds           of the score over all n, every attempt without such a verdict wrong, or every one right
     ci95             of the score, by `ci_method`
     """
-    names = [OUTCOMES[tally.verdicts[place]] for place in chosen]
-    answered = [p for p, name in zip(chosen, names, strict=True) if name not in UNJUDGED]
-    judged = [p for p, name in zip(chosen, names, strict=True) if name in JUDGED]
+    outcomes = Counter(OUTCOMES[tally.verdicts[place]] for place in chosen)
+    answered = array("l", (p for p in chosen if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
+    judged = sum(outcomes[name] for name in JUDGED)
     n, points = len(chosen), math.fsum(tally.scores[place] for place in answered)
-    unscored = n - len(judged)
     return {
         "n": n,
-        "outcomes": {name: names.count(name) for name in OUTCOMES},
+        "outcomes": {name: outcomes[name] for name in OUTCOMES},
         "score": points / len(answered) if answered else None,
-        "score_completed": points / len(judged) if judged else None,
-        "bounds": [points / n, (points + unscored) / n] if n else None,
+        "score_completed": points / judged if judged else None,
+        "bounds": [points / n, (points + n - judged) / n] if n else None,
         "ci95": interval_of(tally, answered),
     }
 
 
 def interval_of(tally: Tally, places: Sequence[int]) -> list[float] | None:
     """The 95 % interval of the mean score of some attempts, whose items are the independent units."""
-    scores = [tally.scores[place] for place in places]
-    items = [tally.items[place] for place in places]
+    scores = array("d", (tally.scores[place] for place in places))
+    items = tally.clusters(places)
     method = ci_method(tally, places)
     if method == "always_valid":
-        means = by_item(scores, items)
+        means = scores if items is None else by_item(scores, items)
         found = always_valid(math.fsum(means), len(means))
     elif method == "wilson":
         found = wilson(round(math.fsum(scores)), len(scores))
@@ -104,9 +104,9 @@ def ci_method(tally: Tally, places: Sequence[int]) -> str:
     """
     if tally.stopping is not None:
         return "always_valid"
-    answered = [p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
+    answered = array("l", (p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     plain = all(tally.scores[p] in (0.0, 1.0) for p in answered)
-    once = len({tally.items[p] for p in answered}) == len(answered)
+    once = tally.once or len({tally.items[p] for p in answered}) == len(answered)
     return "wilson" if plain and once else "wilson_clustered"
 
 
@@ -138,7 +138,7 @@ def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:
     """The same figures for every group of items (a file, a subject, a category); none for a single one."""
     if len(tally.group_names) < 2:
         return []
-    places: dict[int, list[int]] = {number: [] for number in tally.group_names.values()}
+    places = {number: array("l") for number in tally.group_names.values()}
     for place in chosen:
         places[tally.groups[place]].append(place)
     return [{"name": name, **scored(tally, places[number])} for name, number in tally.group_names.items()]
@@ -152,7 +152,7 @@ def flag_rate(tally: Tally, name: str, chosen: Sequence[int]) -> Mapping[str, Js
     values = tally.flags.get(name)
     places = [] if values is None else [place for place in chosen if not math.isnan(values[place])]
     known = [] if values is None else [values[place] for place in places]
-    found = wilson_clustered(known, [tally.items[place] for place in places])
+    found = wilson_clustered(known, tally.clusters(places))
     return {
         "value": math.fsum(known) / len(known) if known else None,
         "ci95": None if found is None else [found.low, found.high],

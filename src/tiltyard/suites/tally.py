@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from tiltyard.records import Attempt, Grade, Item, Outcome
@@ -33,6 +33,8 @@ class Tally:
         self.verdicts = array("b")  # index into OUTCOMES
         self.scores = array("f")
         self.items = array("l")  # number of the item
+        self.once = True  # no number came twice
+        self._seen = bytearray()  # by number: has it come?
         self.groups = array("h")  # index into `group_names`
         self.group_names: dict[str, int] = {}
         self.flags: dict[str, array[float]] = {}  # what the judge saw, NaN where it said nothing
@@ -54,7 +56,7 @@ class Tally:
         self.rules[grade.rule or "none"] += 1
         self.verdicts.append(OUTCOMES.index(grade.outcome))
         self.scores.append(grade.score)
-        self.items.append(item.spec.get("number", self.total))
+        self.add_item(item.spec.get("number", self.total))
         group = str(item.spec.get("group", ""))
         self.groups.append(self.group_names.setdefault(group, len(self.group_names)))
         self.add_flags(grade.details)
@@ -77,6 +79,18 @@ class Tally:
         self.reasoning_tokens += measures.reasoning_tokens or 0
         if ending == "ok":
             self.token_sources[measures.tokens_source or "none"] += 1
+
+    def add_item(self, number: int) -> None:
+        """Count the item of this number."""
+        self.items.append(number)
+        if number >= len(self._seen):
+            self._seen.extend(bytes(number + 1 - len(self._seen)))
+        self.once = self.once and not self._seen[number]
+        self._seen[number] = 1
+
+    def clusters(self, places: Sequence[int]) -> array[int] | None:
+        """The items of some attempts, where one may have several; None where each has one."""
+        return None if self.once else array("l", (self.items[place] for place in places))
 
     def add_flags(self, details: Mapping[str, object]) -> None:
         """Numbers and flags of a grade's details become columns; words stay in the store."""

@@ -41,8 +41,8 @@ def test_a_token_without_letters_has_no_confidence() -> None:
 
 
 def test_ece_by_hand() -> None:
-    bins = [[(0.6, True), (0.8, True)], [], [(0.9, False), (0.7, True)]]
-    assert ece(bins) == pytest.approx((abs(2 - 1.4) + abs(1 - 1.6)) / 4)
+    confidences, right, bins = [0.6, 0.9, 0.8, 0.7], [True, False, True, True], [0, 2, 0, 2]
+    assert ece(confidences, right, bins) == pytest.approx((abs(2 - 1.4) + abs(1 - 1.6)) / 4)
 
 
 def test_a_calibrated_model_is_found_calibrated_and_a_boastful_one_is_not() -> None:

@@ -7,7 +7,8 @@ made to sum to one. Definitions are in docs/mcq.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tiltyard.records import Json, TokenChoice
@@ -68,7 +69,7 @@ def bare(word: str) -> str:
 
 
 def calibration_of(
-    confidences: Sequence[float], right: Sequence[bool], items: Sequence[int]
+    confidences: Sequence[float], right: Sequence[bool], items: Sequence[int] | None = None
 ) -> dict[str, Json]:
     """ECE in bins of equal width and of equal mass, the Brier score, and mean confidence against accuracy.
 
@@ -79,7 +80,7 @@ def calibration_of(
     if n < ENOUGH_BRIER:
         why = "the server gives no log-probabilities of the letters" if not n else f"{n} answers are too few"
         return {**found, "why": why}
-    squares = [(p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)]
+    squares = array("d", ((p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)))
     interval = wilson_clustered(squares, items)
     found["brier"] = math.fsum(squares) / n
     found["brier_ci95"] = None if interval is None else [interval.low, interval.high]
@@ -87,9 +88,11 @@ def calibration_of(
     found["accuracy"] = sum(right) / n
     if n < ENOUGH:
         return {**found, "why": f"{n} answers are too few for ECE: it takes {ENOUGH}"}
-    pairs = sorted(zip(confidences, right, strict=True))
-    found["ece_equal_width"] = ece([[pair for pair in pairs if bin_of(pair[0]) == k] for k in range(BINS)])
-    found["ece_equal_mass"] = ece([pairs[n * k // BINS : n * (k + 1) // BINS] for k in range(BINS)])
+    by_rank = [0] * n
+    for rank, place in enumerate(sorted(range(n), key=confidences.__getitem__)):
+        by_rank[place] = rank * BINS // n
+    found["ece_equal_width"] = ece(confidences, right, map(bin_of, confidences))
+    found["ece_equal_mass"] = ece(confidences, right, by_rank)
     return {**found, "bins": BINS}
 
 
@@ -97,10 +100,11 @@ def bin_of(confidence: float) -> int:
     return min(int(confidence * BINS), BINS - 1)
 
 
-def ece(bins: Sequence[Sequence[tuple[float, bool]]]) -> float:
+def ece(confidences: Sequence[float], right: Sequence[bool], bins: Iterable[int]) -> float:
     """Expected calibration error: mean of |accuracy - confidence| over bins, weighted by their size
-    (Naeini, Cooper and Hauskrecht 2015).
+    (Naeini, Cooper and Hauskrecht 2015). `bins`: of each answer.
     """
-    total = sum(map(len, bins))
-    gaps = [abs(math.fsum(p for p, _ in each) - sum(hit for _, hit in each)) for each in bins if each]
-    return math.fsum(gaps) / total
+    gaps = [0.0] * BINS
+    for p, hit, place in zip(confidences, right, bins, strict=True):
+        gaps[place] += p - hit
+    return math.fsum(map(abs, gaps)) / len(confidences)

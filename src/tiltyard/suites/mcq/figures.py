@@ -6,7 +6,9 @@ Definitions are in docs/mcq.md; what all graded suites share is in `suites/scori
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tiltyard.load.summary import rate
@@ -17,8 +19,9 @@ from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.scoring import scored
 from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
 
+Shape = tuple[tuple[int, ...], tuple[int, ...]]
+
 RESAMPLES = 500
-AT_ONCE = 1_000_000  # weights in memory
 ENOUGH = 10  # questions whose answer is at a letter
 TOO_FEW: dict[str, Json] = {
     "value": None,
@@ -30,7 +33,7 @@ TOO_FEW: dict[str, Json] = {
 
 def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
     """Everything that the suite adds to the summary. `turned`: rotations were asked."""
-    places = [p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
+    places = array("l", (p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     passed = tally.outcomes["correct"]
     letters, bias = by_letter(tally, places)
     rates = {name: share(tally, places, (name,)) for name in ("unparsed", "truncated", "refused")}
@@ -53,15 +56,11 @@ def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
 
 def share(tally: Tally, places: Sequence[int], outcomes: Sequence[str]) -> dict[str, Json]:
     """How often an attempt ended in one of these outcomes; clusters are items where they repeat."""
-    hits = [OUTCOMES[tally.verdicts[p]] in outcomes for p in places]
-    return share_of(hits, [tally.items[p] for p in places])
-
-
-def share_of(hits: Sequence[bool], items: Sequence[int]) -> dict[str, Json]:
-    """A share with Wilson's interval; over items where some come more than once."""
-    if len(set(items)) == len(items):
+    hits = array("b", (OUTCOMES[tally.verdicts[p]] in outcomes for p in places))
+    items = tally.clusters(places)
+    if items is None or len(set(items)) == len(items):
         return {**rate(sum(hits), len(hits)), "n": len(hits)}
-    interval = wilson_clustered([float(hit) for hit in hits], items)
+    interval = wilson_clustered(hits, items)
     return {
         "value": sum(hits) / len(hits),
         "ci95": None if interval is None else [interval.low, interval.high],
@@ -71,13 +70,13 @@ def share_of(hits: Sequence[bool], items: Sequence[int]) -> dict[str, Json]:
 
 def mean_seconds(tally: Tally, places: Sequence[int]) -> float | None:
     """Mean time from the first byte sent to the last received, of requests that ended well."""
-    values = [ms for p in places if not math.isnan(ms := tally.speeds["e2e_ms"][p])]
+    values = array("d", (ms for p in places if not math.isnan(ms := tally.speeds["e2e_ms"][p])))
     return math.fsum(values) / len(values) / 1e3 if values else None
 
 
 def groups_of(tally: Tally) -> list[dict[str, Json]]:
     """One row for each file or subject, in the order of its first answer."""
-    found: dict[int, list[int]] = {number: [] for number in tally.group_names.values()}
+    found = {number: array("l") for number in tally.group_names.values()}
     for place in range(tally.total):
         found[tally.groups[place]].append(place)
     rows = []
@@ -97,24 +96,24 @@ def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]
     gold, given = tally.flags.get("gold"), tally.flags.get("given")
     if gold is None:
         return [], TOO_FEW
-    at: dict[int, list[int]] = {}
+    at: dict[int, array[int]] = {}
     chosen: dict[int, int] = {}
     answers = 0
     for place in places:
-        at.setdefault(int(gold[place]), []).append(place)
+        at.setdefault(int(gold[place]), array("l")).append(place)
         if given is not None and not math.isnan(given[place]):
             chosen[int(given[place])] = chosen.get(int(given[place]), 0) + 1
             answers += 1
     rows = []
     for letter in sorted({*at, *chosen}):
-        mine = at.get(letter, [])
+        mine = at.get(letter, ())
         recall = share(tally, mine, ("correct",)) if mine else {"value": None, "ci95": None, "n": 0}
         row = {"letter": LETTERS[letter], "recall": recall, "given": rate(chosen.get(letter, 0), answers)}
         rows.append({**row, "n": len(mine)})
     return rows, bias_of(tally, {k: v for k, v in at.items() if len(v) >= ENOUGH})
 
 
-def bias_of(tally: Tally, at: dict[int, list[int]]) -> dict[str, Json]:
+def bias_of(tally: Tally, at: Mapping[int, Sequence[int]]) -> dict[str, Json]:
     """Standard deviation of the recall over letters (RStd, Zheng et al. 2024), with an interval over items.
 
     `by_chance`: what a model without any bias would show with so few questions. Null where less than two
@@ -124,40 +123,55 @@ def bias_of(tally: Tally, at: dict[int, list[int]]) -> dict[str, Json]:
         return TOO_FEW
     import numpy as np
 
-    numbers, verdicts = np.asarray(tally.items), np.asarray(tally.verdicts)
-    chosen = np.concatenate([np.asarray(places) for places in at.values()])
-    columns = np.repeat(np.arange(len(at)), [len(places) for places in at.values()])
-    items, rows = np.unique(numbers[chosen], return_inverse=True)
-    asked = np.zeros((len(items), len(at)), dtype=np.float32)
-    right = np.zeros_like(asked)
-    np.add.at(asked, (rows, columns), 1)
-    np.add.at(right, (rows, columns), verdicts[chosen] == OUTCOMES.index("correct"))
-    sizes, hits = asked.sum(0), right.sum(0)
+    shapes = shapes_of(tally, at)
+    asked, right = (np.array(side, dtype=float) for side in zip(*shapes, strict=True))
+    counts = np.array([*shapes.values()])
+    sizes, hits = counts @ asked, counts @ right
     rng = np.random.default_rng(0)
-    drawn = resampled(asked, right, rng)
+    drawn = resampled(asked, right, counts, rng)
     overall = float(hits.sum() / sizes.sum())
     chance = rng.binomial(sizes.astype(int), overall, size=(RESAMPLES, len(at))) / sizes
     low, high = np.quantile(drawn, [0.025, 0.975])
     return {
         "value": float(np.std(hits / sizes)),
         "ci95": [float(low), float(high)],
-        "n": len(items),
+        "n": int(counts.sum()),
         "by_chance": float(np.std(chance, axis=1).mean()),
     }
 
 
-def resampled(asked: Any, right: Any, rng: Any) -> Any:
-    """RStd of resamples of the items."""
+def shapes_of(tally: Tally, at: Mapping[int, Sequence[int]]) -> Counter[Shape]:
+    """How many items are alike in how often their right option stood at each letter, and went right there."""
+    nothing, correct = (0,) * len(at), OUTCOMES.index("correct")
+    alone: Counter[Shape] = Counter()
+    found: dict[int, Shape] = {}
+    for column, places in enumerate(at.values()):
+        for place in places:
+            asked, right = found.get(tally.items[place], (nothing, nothing))
+            hit = tally.verdicts[place] == correct
+            shape = one_more(asked, column, True), one_more(right, column, hit)
+            if tally.once:
+                alone[shape] += 1
+            else:
+                found[tally.items[place]] = shape
+    return alone or Counter(found.values())
+
+
+def one_more(counts: tuple[int, ...], column: int, really: bool) -> tuple[int, ...]:
+    return (*counts[:column], counts[column] + really, *counts[column + 1 :])
+
+
+def resampled(asked: Any, right: Any, counts: Any, rng: Any) -> Any:
+    """RStd of resamples of the items.
+
+    Items of one shape are alike, so drawing how often each shape comes is the same as drawing items one by
+    one; there are few shapes, however many the items.
+    """
     import numpy as np
 
-    n, rows = len(asked), max(1, AT_ONCE // len(asked))
-    found = []
-    for start in range(0, RESAMPLES, rows):
-        count = min(rows, RESAMPLES - start)
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(np.float32)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found.append(np.nanstd((weights @ right) / (weights @ asked), axis=1))
-    return np.concatenate(found)
+    drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=RESAMPLES)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nanstd((drawn @ right) / (drawn @ asked), axis=1)
 
 
 # ------------------------------------------------------------------ rotations and confidence
@@ -190,9 +204,9 @@ def calibrated(tally: Tally) -> dict[str, Json]:
     confidence = tally.flags.get("confidence")
     if confidence is None:
         return calibration_of((), (), ())
-    places = [p for p in range(tally.total) if not math.isnan(confidence[p])]
+    places = array("l", (p for p in range(tally.total) if not math.isnan(confidence[p])))
     return calibration_of(
-        [confidence[p] for p in places],
+        array("d", (confidence[p] for p in places)),
         [OUTCOMES[tally.verdicts[p]] == "correct" for p in places],
-        [tally.items[p] for p in places],
+        tally.clusters(places),
     )
