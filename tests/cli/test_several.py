@@ -40,6 +40,23 @@ def test_models_outermost_and_cached_the_second_time(tmp_path: Path) -> None:
         assert len(sim.truth()) > asked
 
 
+def test_options_about_answers_are_for_the_graded_suites(tmp_path: Path) -> None:
+    model = SimModel(name="a", natural_tokens=4, loaded=True)
+    with running(SimConfig(models=(model,), dialects=("openai",), delay=False)) as sim:
+        words = ("--models", "a", "--server", sim.url("openai"), "--dialect", "openai")
+        asked = ("--limit", "5", "--max-tokens", "99")
+        code, events, errors = run(tmp_path, "mcq,speed,json", *words, *asked)
+        assert code == 0, errors
+        mcq, speed, _ = (event for event in events if event["event"] == "summary")
+        assert (mcq["suite"], mcq["n"]) == ("mcq", 5)
+        assert (speed["suite"], speed["requests"]["failed"]) == ("speed", 0)
+        code, events, errors = run(tmp_path, "mcq", *words, *asked)  # by itself it is the same run
+        assert events[-1]["cached"], errors
+        code, _, errors = run(tmp_path, "speed", *words, *asked)
+        assert code == 2
+        assert "--limit" in errors
+
+
 def test_a_suite_that_is_none(tmp_path: Path) -> None:
     code, events, errors = run(tmp_path, "mcq,poems", "--models", "a")
     assert (code, events) == (2, [])

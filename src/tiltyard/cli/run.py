@@ -144,12 +144,14 @@ class SuiteGroup(click.Group):
             from tiltyard.cli.run_several import several
 
             return several(cmd_name)
-        target = SUITE_COMMANDS.get(cmd_name)
-        if target is None:
-            return None
-        module, _, name = target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        return suite_command(cmd_name) if cmd_name in SUITE_COMMANDS else None
+
+
+def suite_command(suite: str) -> click.Command:
+    """The command of a suite of `SUITE_COMMANDS`."""
+    module, _, name = SUITE_COMMANDS[suite].partition(":")
+    command: click.Command = getattr(importlib.import_module(module), name)
+    return command
 
 
 EPILOG = """\b

@@ -1,7 +1,7 @@
 """`tiltyard run speed,json,tools --models a,b,c`: several suites in one command, models outermost.
 
-Each suite runs with its usual settings; whoever wants others runs it by itself. What was measured before
-under the same settings is not measured again.
+Options that all graded suites share go to those; everything else is as usual, and whoever wants it otherwise
+runs that suite by itself. What was measured before under the same settings is not measured again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from tiltyard.cli.run import SUITE_COMMANDS, Common, common_options, run_suites
+from tiltyard.cli.run import SUITE_COMMANDS, common_options, run_suites, suite_command
+from tiltyard.cli.run_graded import graded_options, split_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
@@ -26,14 +27,25 @@ def several(text: str) -> click.Command:
             "choose from: " + ", ".join(SUITE_COMMANDS),
         )
 
-    @click.command(text, help=f"Run {', '.join(names)}, each with its usual settings, model after model.")
-    @common_options
+    graded = [name for name in names if is_graded(name)]
+    words = f"Run {', '.join(names)}, each with its usual settings, model after model."
+    if graded and len(graded) < len(names):
+        words += f" Options about answers are for {' and '.join(graded)}."
+
+    @click.command(text, help=words)
+    @(graded_options if graded else common_options)
     def command(**options: Any) -> None:
-        common = Common(**options)
-        more: dict[str, Json] = {} if common.context is None else {"context": common.context}
-        run_suites({name: {**defaults_of(name), **more} for name in names}, common)
+        common, asking = split_options(options)
+        context: dict[str, Json] = {} if common.context is None else {"context": common.context}
+        more = {name: asking if name in graded else context for name in names}
+        run_suites({name: {**defaults_of(name), **more[name]} for name in names}, common)
 
     return command
+
+
+def is_graded(name: str) -> bool:
+    """Does the suite's own command have the options of all graded suites?"""
+    return any(param.name == "stop_when" for param in suite_command(name).params)
 
 
 def defaults_of(name: str) -> dict[str, Json]:
