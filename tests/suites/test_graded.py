@@ -60,6 +60,7 @@ def test_what_fails_on_its_way_is_asked_again_at_once(tmp_path: Path) -> None:
         tries = store.attempts(summary["run_id"], all_tries=True)
         kept = store.attempts(summary["run_id"])
     assert len(tries) == QUESTIONS + len(retries)
+    assert summary["retries"] == len(retries)
     assert len(kept) == QUESTIONS
     assert {a.grade.outcome for a in kept if a.grade} == {"correct", "wrong", "unparsed"}
 

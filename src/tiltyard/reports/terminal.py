@@ -40,12 +40,17 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
             console.print(stages)
     requests = summary.get("requests") or {}
     ok, total = requests.get("ok"), requests.get("total")
+    tries = summary.get("retries")
+    again = f", after {tries} failed {'try' if tries == 1 else 'tries'}" if tries else ""
     if total and ok == total:
-        say("[green]✓[/]", f"all {total} requests ended well")
+        say("[green]✓[/]", f"all {total} requests ended well{again}")
     elif total:
         others = {k: v for k, v in (summary.get("endings") or {}).items() if k != "ok" and v}
         ways = ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in others.items())
-        say("[red]✗[/]", f"{ok} of {total} requests ended well ({percent(ok / total)}); {ways}")
+        cannot = (summary.get("outcomes") or {}).get("unsupported") == total - ok
+        mark = "[yellow]·[/]" if cannot else "[red]✗[/]"
+        why = " of what the server does not support" if cannot else ""
+        say(mark, f"{ok} of {total} requests ended well ({percent(ok / total)}){again}; {ways}{why}")
     for words in in_words(summary):
         say("[cyan]→[/]", words)
     for words in cautions(summary):

@@ -5,7 +5,7 @@ Works on the shape that `suites/scoring.py` makes; a suite's own rates appear by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
@@ -54,7 +54,8 @@ def render_graded(summary: Mapping[str, Json], console: Console) -> None:
         for name, count in (summary.get("outcomes") or {}).items()
         if count
     ]
-    console.print("   ".join(counts), highlight=False)
+    for outcomes in lines_of(counts, console.width):
+        console.print(outcomes, highlight=False)
     console.print(rates_table(summary))
     for line in (stopping_line(summary.get("stopping")), repeats_line(summary.get("repeats"))):
         if line:
@@ -66,6 +67,19 @@ def render_graded(summary: Mapping[str, Json], console: Console) -> None:
         console.print(groups_table(groups))
     for reason, count in (summary.get("errors") or {}).items():
         console.print(f"[red]![/] {count} × {escape(clean(str(reason), 200))}", highlight=False, emoji=False)
+
+
+def lines_of(parts: Sequence[str], width: int) -> Iterator[str]:
+    """Parts side by side, in as many lines as it takes without breaking one."""
+    from rich.text import Text
+
+    line: list[str] = []
+    for part in parts:
+        if line and len(Text.from_markup("   ".join([*line, part]))) > width:
+            yield "   ".join(line)
+            line = []
+        line.append(part)
+    yield "   ".join(line)
 
 
 def within(interval: Json) -> str:

@@ -45,6 +45,7 @@ def summarise_graded(
         "endings": dict(endings),
         "errors": dict(tally.errors.most_common(ERRORS_SHOWN)),
         "error_rate": rate(tally.outcomes["error"], tally.total),
+        "retries": tally.retries,
         "gave_up": any(result.gave_up for result in results),
         "tokens": {
             "prompt": tally.prompt_tokens,

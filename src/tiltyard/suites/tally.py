@@ -43,6 +43,7 @@ class Tally:
         self.repeats = 1  # how often the settings ask each item
         self.stopping: Stopping | None = None  # takes every grade too, where the run may end early
         self.cut = self.thought = 0  # attempts that hit the limit; that held reasoning
+        self.retries = 0  # tries before those that count, of this sitting and earlier ones
 
     @property
     def total(self) -> int:
@@ -53,6 +54,7 @@ class Tally:
         grade = attempt.grade or Grade(outcome="error", score=0.0, rule="ungraded")
         last = attempt.exchanges[-1] if attempt.exchanges else None
         self.outcomes[grade.outcome] += 1
+        self.retries += attempt.try_no - 1
         self.rules[grade.rule or "none"] += 1
         self.verdicts.append(OUTCOMES.index(grade.outcome))
         self.scores.append(grade.score)
