@@ -37,21 +37,22 @@ def settled(exchange: Exchange) -> Grade | None:
 
     error        the server, the network, or another model than the one asked
     unsupported  the server says that this model cannot be asked such a thing
+    refused      the server's own refusal field, and no other words
     truncated    nothing but thinking came before the limit
-    refused      the server's own refusal field
     unparsed     an empty answer
     """
     if exchange.ending != "ok":
         return unsupported(exchange) or Grade(
             outcome="error", score=0.0, rule=exchange.ending, reasons=(exchange.error or exchange.ending,)
         )
+    kinds = exchange.events.kinds
+    if "f" in kinds and "c" not in kinds and not exchange.tool_calls:
+        return Grade(outcome="refused", score=0.0, rule="refusal_field")
     if exchange.text.strip() or exchange.tool_calls:
         return None
     if was_cut(exchange):
         where = "while thinking" if exchange.reasoning else "before anything was said"
         return Grade(outcome="truncated", score=0.0, rule="cut", reasons=(f"cut {where}",))
-    if "f" in exchange.events.kinds:
-        return Grade(outcome="refused", score=0.0, rule="refusal_field")
     return Grade(outcome="unparsed", score=0.0, rule="empty", reasons=("an empty answer",))
 
 

@@ -62,7 +62,11 @@ def test_a_list_without_order_finds_the_right_partners() -> None:
 
 
 def test_facts_are_whole_words_and_numbers() -> None:
-    assert told("It is -3 °C.", [["3"]]) == 1.0
+    for below in ("It is -3 °C.", "\N{MINUS SIGN}3°C", "minus 3 degrees", "(-3)", "about -3."):
+        assert told(below, [["-3"]]) == 1.0
+        assert told(below, [["3"]]) == 0.0
+    assert told("2-3 days, room B-3, 2026-3-1", [["3"]]) == 1.0
+    assert told("2-3 days, room B-3, 2026-3-1", [["-3"]]) == 0.0
     assert told("It is 13 °C.", [["3"]]) == 0.0
     assert told("That makes $1,234.50 in all.", [["1234.50", "1234.5"]]) == 1.0
     assert told("yes", [["yes"], ["no"]]) == 0.5

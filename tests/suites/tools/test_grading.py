@@ -266,6 +266,15 @@ def test_answers_that_were_cut(name: str, exchange: Exchange, outcome: Outcome) 
 
 
 def test_the_servers_own_refusal_field() -> None:
+    words = "I cannot do that."  # the client shows a refusal as the answer's text
+    for name in ("none-capital", "missing-tip-percentage", "result-weather", TIP):
+        told = replace(answered(words, ()), events=Events(t_ns=(1,), kinds="f", texts=(words,)))
+        grade = SUITE.grade(item(name), told)
+        assert (grade.outcome, grade.rule) == ("refused", "refusal_field")
+    spoken = replace(
+        answered("Canberra.", ()), events=Events(t_ns=(1, 2), kinds="cf", texts=("Canberra.", words))
+    )
+    assert SUITE.grade(item("none-capital"), spoken).outcome == "correct"
     refused = replace(answered("", ()), events=Events(t_ns=(1,), kinds="f", texts=("no",)))
     assert SUITE.grade(item(TIP), refused).outcome == "refused"
 

@@ -164,7 +164,7 @@ def calls_in(
 def judge_case(case: Case, read: Sequence[ReadCall], exchange: Exchange) -> Grade:
     """Judge calls, or words where words are due."""
     if not case.calls:
-        return judge_words(exchange.text, read, case.asks, case.says)
+        return judge_words(exchange.text, read, case)
     grade = judge_calls(case.calls, read)
     if not read and looks_refused(exchange.text):
         return replace(grade, outcome="refused", rule="refusal")

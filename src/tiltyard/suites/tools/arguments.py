@@ -116,11 +116,12 @@ def told(text: str, facts: Sequence[Sequence[str]]) -> float:
 
 
 def spoken(text: str) -> str:
-    """Text for looking for facts in it: words and numbers apart, `1,234.50` a number, nothing else kept."""
+    """Text for looking for facts in it: words and numbers (`1,234.50`, `-3`) apart, nothing else kept."""
     folded = unicodedata.normalize("NFKC", text[:LONGEST]).casefold()
     folded = re.sub(r"(?<=\d),(?=\d{3}\b)", "", folded)
     folded = re.sub(r"(\d)\s?°", r"\1 ", folded)
-    return " ".join(re.findall(r"\d+(?:[.:]\d+)*|[^\W\d_]+", folded))
+    folded = re.sub(r"(?<![\w.\]-])(?:minus |negative |[-\N{MINUS SIGN}\N{EN DASH}])(?=\d)", "-", folded)
+    return " ".join(re.findall(r"(?:(?<!\w)-)?\d+(?:[.:]\d+)*|[^\W\d_]+", folded))
 
 
 def fits_list(want: Mapping[str, Json], value: list[Json]) -> bool:

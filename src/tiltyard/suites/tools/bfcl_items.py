@@ -100,7 +100,7 @@ def judge_bfcl(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grad
 def judge_relevance(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grade:
     """No call is right where none fits; any call with arguments in an object is, where one does."""
     if item.spec["group"] != RELEVANCE:
-        return judge_words(exchange.text, read, (), ())
+        return judge_words(exchange.text, read)
     called = any(call.strict is not None for call in read)
     details: dict[str, Json] = {
         "calls": len(read),

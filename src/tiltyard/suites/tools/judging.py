@@ -14,14 +14,16 @@ from itertools import islice
 from tiltyard.records import Grade, Json, Outcome
 from tiltyard.suites.tools.arguments import fits, told
 from tiltyard.suites.tools.calls import ReadCall
-from tiltyard.suites.tools.cases import ExpectedCall
+from tiltyard.suites.tools.cases import Case, ExpectedCall
 from tiltyard.suites.tools.matching import MOST, assign
 
 Expected = Sequence[ExpectedCall]
 
+ENTRY = re.compile(r"^(\s*\d{1,2})[.)](?=\s)", re.MULTILINE)  # the number of a list's entry
+BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 ASKING = re.compile(
     r"\?|\b(?:please|kindly)\b.{0,80}?\b(?:tell|give|provide|specify|share|let|confirm|enter|state|send|supply)\b"
-    r"|\b(?:need|require|missing|could you|can you|would you|let me know)\b",
+    r"|\b(?:need|require|(?:is|are|am|i'm) missing|could you|can you|would you|let me know)\b",
     re.IGNORECASE | re.DOTALL,
 )
 NAMED = 80  # characters of what a model wrote in a reason
@@ -112,10 +114,9 @@ def wrong_arguments(expected: ExpectedCall, call: ReadCall) -> Iterator[str]:
     yield from (f"{name[:NAMED]} was not wanted" for name in arguments if name not in expected.arguments)
 
 
-def judge_words(
-    text: str, calls: Sequence[ReadCall], asks: Sequence[str], says: Sequence[Sequence[str]]
-) -> Grade:
-    """Where words are due and no call: any words, a question that asks for what is missing, or facts."""
+def judge_words(text: str, calls: Sequence[ReadCall], case: Case | None = None) -> Grade:
+    """Where words are due and no call: a question that asks for what is missing, facts, or any words."""
+    asks, says, never = (case.asks, case.says, case.never) if case is not None else ((), (), ())
     details: dict[str, Json] = {"calls": len(calls), "needless_call": bool(calls), "lenient": 0.0}
     if calls:
         details["malformed_call"] = any(call.fault for call in calls)
@@ -123,17 +124,25 @@ def judge_words(
         reasons = (f"called {names} where no call was due",)
         return Grade(outcome="wrong", score=0.0, rule="needless_call", reasons=reasons, details=details)
     if asks:
-        asked = ASKING.search(text[:READ]) is not None and told(text, [asks]) == 1.0
+        asked = any(told(sentence, [asks]) for sentence in asking(text[:READ]))
         details |= {"lenient": float(asked), "asked_back": asked}
         outcome: Outcome = "correct" if asked else "wrong"
         return Grade(outcome=outcome, score=float(asked), rule="asked_back", details=details)
-    share = told(text, says)
+    denied = told(text, [never]) > 0 if never else False
+    share = 0.0 if denied else told(text, says)
     details["lenient"] = share
     if says:
         details["told_result"] = share == 1.0
     outcome = "correct" if share == 1.0 else "partial" if share else "wrong"
     rule = "facts" if says else "no_call_due"
     return Grade(outcome=outcome, score=share, rule=rule, details=details)
+
+
+def asking(text: str) -> Iterator[str]:
+    """The sentences that ask for something, a list that follows included."""
+    for sentence in BETWEEN_SENTENCES.split(ENTRY.sub(r"\1", text)):
+        if ASKING.search(sentence):
+            yield sentence
 
 
 def unanswered(grade: Grade, calls_due: bool) -> Grade:
