@@ -14,6 +14,7 @@ from tiltyard.cli.run import run_suite
 from tiltyard.cli.run_graded import graded_options, split_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
+from tiltyard.reports.words import clean
 
 MODES = ("prompt", "json_object", "json_schema")
 
@@ -53,10 +54,12 @@ def chosen_modes(text: str) -> list[str]:
 
 def content(folder: Path | None, level: str | None) -> dict[str, Json]:
     """What is asked, by place and by content. Raises UsageError for a set that does not hold."""
-    from tiltyard.suites.structured.cases import case_set, set_hash
+    from tiltyard.suites.structured.cases import case_set, from_folder, set_hash
 
     place = None if folder is None else str(folder.resolve())
     cases = case_set(place, level)
+    for broken in () if place is None else from_folder(Path(place))[1]:
+        click.echo(f"left out: {clean(str(broken), 400)}", err=True)
     return {"files": {} if place is None else {"schemas": place}, "items": set_hash(cases)}
 
 

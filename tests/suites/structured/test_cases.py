@@ -14,7 +14,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from tiltyard.errors import UsageError
-from tiltyard.suites.structured.cases import Case, case_set, set_hash
+from tiltyard.suites.structured.cases import Case, case_set, from_folder, set_hash
 from tiltyard.suites.structured.judge import judge_of
 
 CASES = case_set(None, None)
@@ -120,6 +120,14 @@ def test_a_users_own_folder(tmp_path: Path) -> None:
         ({"schema": True, "prompt": "x", "expectd": 1}, "unknown field `expectd`"),
         ({"schema": {"type": "integer"}, "prompt": "x", "expected": "y"}, "does not fit its schema"),
         ({"schema": True, "prompt": "x", "compare": {"/a": "roughly"}}, "no such comparison"),
+        (
+            {"schema": True, "prompt": "x", "expected": {"a": [1]}, "compare": {"/b": "text"}},
+            "nothing in the expected value is at /b",
+        ),
+        ({"schema": True, "prompt": "x", "level": 9}, "no such level: 9"),
+        ({"schema": {"type": "object"}}, "neither a schema nor a case"),
+        ({"name": "left-pad", "version": "1.0.0"}, "neither a schema nor a case"),
+        ({"$schema": "https://example.org/mine", "type": "object"}, r"/\$schema: 'https://example.org/mine'"),
         ('{"schema": true, "prompt": "\\ud800"}', "half a character"),
     ],
 )
@@ -133,8 +141,21 @@ def test_what_does_not_hold_is_named(tmp_path: Path, content: Any, words: str) -
 def test_ids_must_be_unique(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         write(tmp_path, name, {"id": "same", "schema": True, "prompt": "x"})
-    with pytest.raises(UsageError, match=r"b\.json: the id 'same' occurs twice"):
-        case_set(str(tmp_path), None)
+    cases, (error,) = from_folder(tmp_path)
+    assert len(cases) == 1
+    assert "b.json: the id 'same' occurs twice" in str(error)
+
+
+def test_what_holds_is_asked_beside_what_does_not(tmp_path: Path) -> None:
+    nested = {"schema": True, "prompt": "x", "expected": {"a": [{"b": "c"}]}, "compare": {"/a/*/b": "text"}}
+    write(tmp_path, "good.json", {**nested, "compare": {"/a": "set", **nested["compare"], "/new": "any"}})
+    write(tmp_path, "broken.json", {"type": "objekt"})
+    write(tmp_path, "cut.json", '{"type": ')
+    cases, broken = from_folder(tmp_path)
+    assert [case.id for case in cases] == ["good"]
+    assert len(broken) == 2
+    assert "broken.json" in str(broken[0])
+    assert "cut.json" in str(broken[1])
 
 
 def test_an_empty_folder_and_a_file_that_is_no_text(tmp_path: Path) -> None:

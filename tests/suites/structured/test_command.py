@@ -109,9 +109,13 @@ def test_ones_own_schemas(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> N
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     (tmp_path / "bare.json").write_text(json.dumps(schema), encoding="utf-8")
     words = ("--schema-dir", str(tmp_path), "--modes", "json_schema", "--no-probe", "--json")
+    (tmp_path / "broken.json").write_text('{"type": "objekt"}', encoding="utf-8")
     done = tiltyard(*command(sim, *words))
     assert done.code == 0, done.err
+    assert "left out: " in done.err
     summary = done.summary()
+    (left_out,) = summary["left_out"]
+    assert "broken.json: the schema does not hold: /type" in left_out
     assert (summary["n"], summary["outcomes"]["correct"]) == (1, 1)  # the simulator keeps to schemas
     assert summary["rates"]["field_accuracy"]["value"] is None
     assert summary["schema_honesty"] is None

@@ -8,6 +8,7 @@ that the modes can be compared item by item. Cases are data (`cases.py`); what c
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.stopping import order_of
-from tiltyard.suites.structured.cases import Case, CaseSet, case_set
+from tiltyard.suites.structured.cases import Case, CaseSet, case_set, from_folder
 from tiltyard.suites.structured.extract import Reading, read_value
 from tiltyard.suites.structured.figures import as_groups, by_level, by_mode, differences, rates, with_missing
 from tiltyard.suites.structured.judge import Judge, judge_of
@@ -50,6 +51,7 @@ class Structured:
         self.tally = Tally()
         self.honesty: Mapping[str, Json] | None = None
         self.levels: Sequence[int] = ()  # of each case
+        self.left_out: Sequence[str] = ()  # files of the folder that do not hold, and why
         self.missing: Mapping[str, int] = {}  # modes that the server has not, and what would have been asked
         self._settings: tuple[Mapping[str, Json], Shaping] | None = None
         self._judges: dict[str, Judge] = {}
@@ -61,7 +63,9 @@ class Structured:
 
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         settings = self.settings(bench)
-        cases = case_set(settings.files.get("schemas"), settings.level)
+        folder = settings.files.get("schemas")
+        cases = case_set(folder, settings.level)
+        self.left_out = [str(broken) for broken in from_folder(Path(folder))[1]] if folder else []
         self.levels = [case.level for case in cases]
         modes = expressible(settings.modes, bench)
         asks = settings.repeats * len(modes)
@@ -151,6 +155,7 @@ class Structured:
             "levels": by_level(self.tally, self.levels),
             "differences": differences(self.tally, expressible(settings.modes, bench)),
             "schema_honesty": self.honesty,
+            "left_out": list(self.left_out),
         }
 
     def proofs(self) -> Iterator[Proof]:

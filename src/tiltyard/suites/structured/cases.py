@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,10 +19,18 @@ from tiltyard.errors import UsageError
 from tiltyard.records import Json, content_hash
 from tiltyard.suites.structured.extract import DECODER, NOTHING, kinds_of, parsed
 from tiltyard.suites.structured.judge import BadSchemaError, judge_of
-from tiltyard.suites.structured.values import leaves
+from tiltyard.suites.structured.values import leaves, rule_at
 
 SHIPPED = "cases.json"
 LARGEST = 5_000_000  # bytes of a schema file
+KEYWORDS = frozenset((
+    "$schema", "$ref", "$dynamicRef", "$recursiveRef", "$defs", "definitions", "type", "enum", "const",
+    "allOf", "anyOf", "oneOf", "not", "if", "properties", "patternProperties", "additionalProperties",
+    "unevaluatedProperties", "propertyNames", "required", "dependentRequired", "dependentSchemas",
+    "dependencies", "minProperties", "maxProperties", "items", "prefixItems", "additionalItems",
+    "unevaluatedItems", "contains", "minItems", "maxItems", "uniqueItems", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern", "format",
+))  # fmt: skip
 RULE = re.compile(r"any|text|set|within:\d+(?:\.\d+)?")
 WITH_SCHEMA = "{prompt}\n\nAnswer with one JSON value that fits this JSON Schema, and nothing else:\n{schema}"
 BARE = "Make up one example that fits the JSON Schema below."
@@ -73,7 +81,7 @@ CaseSet = Sequence[Case]
 
 def case_set(folder: str | None, level: str | None) -> CaseSet:
     """The cases of a folder, or the shipped ones; of some levels only. Raises UsageError."""
-    cases = shipped() if folder is None else from_folder(Path(folder))
+    cases = shipped() if folder is None else from_folder(Path(folder))[0]
     if level is not None:
         low, high = levels(level)
         cases = tuple(case for case in cases if low <= case.level <= high)
@@ -100,17 +108,33 @@ def shipped() -> CaseSet:
     """The shipped cases, checked."""
     source = files("tiltyard.suites.structured").joinpath("data", SHIPPED)
     raw = msgspec.json.decode(source.read_bytes(), type=list[RawCase])
-    return checked([(SHIPPED, case) for case in raw])
+    cases: dict[str, Case] = {}
+    for each in raw:
+        cases[each.id] = checked(each, f"{SHIPPED}: case {each.id}", cases)
+    return tuple(cases.values())
 
 
-def from_folder(folder: Path) -> CaseSet:
-    """Every *.json file of a folder: a case, or a bare schema. Raises UsageError with file and place."""
+def from_folder(folder: Path) -> tuple[CaseSet, tuple[UsageError, ...]]:
+    """Every *.json file of a folder, each a case or a bare schema; and what is wrong with those that do not
+    hold, file and place included. Raises UsageError where no file holds.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder", "give the folder that holds your *.json schemas")
     paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
     if not paths:
         raise UsageError(f"no *.json file in {folder}", "put a schema or a case into it: docs/json.md")
-    return checked([(str(path), read_file(path)) for path in paths])
+    cases: dict[str, Case] = {}
+    broken: list[UsageError] = []
+    for path in paths:
+        try:
+            case = checked(read_file(path), str(path), cases)
+        except UsageError as error:
+            broken.append(error)
+        else:
+            cases[case.id] = case
+    if not cases:
+        raise broken[0]
+    return tuple(cases.values()), tuple(broken)
 
 
 def read_file(path: Path) -> RawCase:
@@ -127,12 +151,23 @@ def read_file(path: Path) -> RawCase:
         raise UsageError(f"{path} holds no JSON object: {why_broken(text)}", "mend it at that place")
     if not isinstance(value, Mapping | bool):
         raise UsageError(f"{path} holds no JSON object", "a schema, or a case: docs/json.md")
-    if not isinstance(value, Mapping) or not ("schema" in value and "prompt" in value):
+    if not isinstance(value, Mapping) or is_schema(value):
         return RawCase(id=path.stem, schema=value, prompt=BARE)
+    if not ("schema" in value and "prompt" in value):
+        raise UsageError(
+            f"{path} is neither a schema nor a case: no key of it is a keyword of JSON Schema, and a case "
+            "has `schema` and `prompt`",
+            "docs/json.md has the forms",
+        )
     try:
         return msgspec.convert({"id": path.stem, **value}, RawCase)
     except msgspec.ValidationError as error:
         raise UsageError(f"{path}: {error}", "docs/json.md has the form of a case") from None
+
+
+def is_schema(value: Mapping[str, Json]) -> bool:
+    """Is one of the keys a keyword that says something about values?"""
+    return not KEYWORDS.isdisjoint(value)
 
 
 def why_broken(text: str) -> str:
@@ -146,32 +181,39 @@ def why_broken(text: str) -> str:
     return "not JSON"
 
 
-def checked(found: Sequence[tuple[str, RawCase]]) -> CaseSet:
-    """Cases out of what files hold; raises UsageError for what does not hold."""
-    cases: dict[str, Case] = {}
-    for place, raw in found:
-        where = f"{place}: case {raw.id}" if place == SHIPPED else place
-        try:
-            judge = judge_of(raw.schema)
-        except BadSchemaError as error:
-            raise UsageError(f"{where}: the schema does not hold: {error}", "mend it at that place") from None
-        if raw.id in cases:
-            raise UsageError(f"{where}: the id {raw.id!r} occurs twice", "ids must be unique")
-        for pattern, rule in raw.compare.items():
-            if RULE.fullmatch(rule) is None:
-                raise UsageError(
-                    f"{where}: no such comparison: {pattern}: {rule}", "any, text, set, within:0.01"
-                )
-        try:
-            case = Case(raw)
-            case.id.encode()
-        except UnicodeEncodeError:
-            words = f"{where}: half a character (a lone surrogate), which cannot be sent"
-            raise UsageError(words, "write the character itself") from None
-        if case.graded and not (verdict := judge.judge(raw.expected)).formats:
+def checked(raw: RawCase, where: str, others: Container[str]) -> Case:
+    """A case out of what a file holds; raises UsageError for what does not hold."""
+    try:
+        judge = judge_of(raw.schema)
+    except BadSchemaError as error:
+        raise UsageError(f"{where}: the schema does not hold: {error}", "mend it at that place") from None
+    if raw.id in others:
+        raise UsageError(f"{where}: the id {raw.id!r} occurs twice", "ids must be unique")
+    if not 1 <= raw.level <= 5:
+        raise UsageError(f"{where}: no such level: {raw.level}", "levels are 1 (easy) to 5")
+    try:
+        case = Case(raw)
+        case.id.encode()
+    except UnicodeEncodeError:
+        words = f"{where}: half a character (a lone surrogate), which cannot be sent"
+        raise UsageError(words, "write the character itself") from None
+    for pattern, rule in raw.compare.items():
+        if RULE.fullmatch(rule) is None:
+            raise UsageError(f"{where}: no such comparison: {pattern}: {rule}", "any, text, set, within:0.01")
+        if case.graded and rule != "any" and not names_something(pattern, raw.expected):
             raise UsageError(
-                f"{where}: the expected value does not fit its schema: {'; '.join(verdict.errors)}",
-                "correct one of them",
+                f"{where}: nothing in the expected value is at {pattern}", "paths are like /pets/0"
             )
-        cases[raw.id] = case
-    return tuple(cases.values())
+    if case.graded and not (verdict := judge.judge(raw.expected)).formats:
+        raise UsageError(
+            f"{where}: the expected value does not fit its schema: {'; '.join(verdict.errors)}",
+            "correct one of them",
+        )
+    return case
+
+
+def names_something(pattern: str, value: Json) -> bool:
+    """Is a leaf of the value, or something around one, at a path of this pattern?"""
+    depth = pattern.count("/")
+    places = {"/".join(path.split("/")[: depth + 1]) for path, _ in leaves(value, "")}
+    return any(rule_at({pattern: "here"}, place) is not None for place in places)

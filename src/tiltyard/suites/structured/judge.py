@@ -81,6 +81,8 @@ def judge_of(schema: Json) -> Judge:
 
 def why_bad(schema: Json, error: Any) -> str:
     """Place and reason; the compiler itself has no place for references that lead nowhere."""
+    if "meta-schema" in error.message and isinstance(schema, Mapping) and "$schema" in schema:
+        return f"/$schema: {str(schema['$schema'])[:200]!r} is no draft that can be judged by (4 to 2020-12)"
     if error.instance_path:
         return f"/{'/'.join(map(str, error.instance_path))}: {error.message}"[:300]
     for place, reference in references(schema):
