@@ -42,7 +42,7 @@ def test_a_table_for_each_suite(folder):
     mcq = said[said.index("mcq") : said.index("tools")]
     assert [line.split()[0] for line in mcq[2:5]] == ["1-2", "1-2", "3"]
     assert all("2 error, 2.5 % cut" in line for line in mcq[2:5])
-    assert "rank 1-3: cannot be told apart" in " ".join(said)
+    assert "rank 1-2: cannot be told apart" in " ".join(said)
 
 
 def test_best_at_tool_calls_among_the_quick_and_small(folder):
@@ -72,6 +72,36 @@ def test_models_side_by_side(folder):
         tiltyard(folder, "board", "--by-model", "--sort", "size", "--limit", "1", "--json").stdout
     )
     assert [model["model"] for model in smallest["models"]] == ["small:1b"]
+
+
+def test_filters_that_nothing_passes_and_a_suite_that_is_none(folder):
+    assert lines(tiltyard(folder, "board", "--min-tps", "1e9")) == [
+        "no run passes these filters: `tiltyard board` shows all"
+    ]
+    done = tiltyard(folder, "board", "--suite", "poems")
+    assert done.returncode == 2
+    assert "there is no suite called 'poems'" in done.stderr
+    assert "rank" not in "".join(lines(tiltyard(folder, "board", "--suite", "speed"))[1:])
+
+
+def test_only_the_same_items_stand_in_one_column(tmp_path):
+    pairs = []
+    for name, items in (("a:1b", "shipped"), ("b:1b", "shipped"), ("b:1b", "of b"), ("c:1b", "of c")):
+        maker = Graded(name, 30, seed=name + items).answers(
+            60, 0.5 if items == "shipped" else 0.9, stage="tools"
+        )
+        pairs.append((maker, maker.run(suite="tools", items=items)))
+    stock(tmp_path, pairs)
+    done = tiltyard(tmp_path, "board", "--by-model")
+    assert "tools: 1 more was asked other items: tiltyard board --suite tools" in " ".join(lines(done))
+    found = json.loads(tiltyard(tmp_path, "board", "--by-model", "--json").stdout)["models"]
+    scores = {model["model"]: (model["scores"].get("tools"), model["elsewhere"]) for model in found}
+    assert {name: row and row["item_set"] for name, (row, _) in scores.items()} == {
+        "a:1b": "shipped",
+        "b:1b": "shipped",
+        "c:1b": None,
+    }
+    assert [other for _, other in scores.values()] == [[], [], ["tools"]]
 
 
 def test_sorting_by_speed_keeps_the_tables(folder):

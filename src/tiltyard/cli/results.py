@@ -122,10 +122,21 @@ def board(
         from tiltyard.cli.showing_board import show_board
 
         show_board(tables(rows, resort=sort is None), limit)
-    else:
+    elif suite is None and model is None and min_tps is None and max_gb is None:
         click.echo(
             "the board is empty: `tiltyard run speed` measures, `tiltyard board --cloud` adds cloud models"
         )
+    else:
+        check_suite(suite)
+        click.echo("no run passes these filters: `tiltyard board` shows all")
+
+
+def check_suite(name: str | None) -> None:
+    """Raises UsageError for a suite that there is not."""
+    from tiltyard.suites import target_of
+
+    if name is not None:
+        target_of(name)
 
 
 @click.command(epilog=RUNS_EPILOG)

@@ -13,6 +13,7 @@ import click
 from tiltyard.cli.run import run_suite
 from tiltyard.cli.run_graded import graded_options, split_options
 from tiltyard.records import Json
+from tiltyard.reports.words import clean
 
 EPILOG = """\b
 Examples:
@@ -43,11 +44,14 @@ def tools(**options: Any) -> None:
     bfcl = options.pop("bfcl")
     names = (name.strip() for name in (options.pop("categories") or "").split(","))
     common, settings = split_options(options)
-    items, skipped = asked_settings(bfcl, tuple(name for name in names if name))
-    if skipped:
+    items, folder = asked_settings(bfcl, tuple(name for name in names if name))
+    if folder is not None and folder.skipped:
+        names_of = ", ".join(folder.skipped)
         click.echo(
-            f"not asked, since they are not single questions in Python: {', '.join(skipped)}", err=True
+            f"not asked, since they are not single questions in Python: {clean(names_of, 400)}", err=True
         )
+    for broken in folder.broken if folder is not None else ():
+        click.echo(f"left out: {clean(broken, 400)}", err=True)
     run_suite("tools", {**items, **settings}, common)
 
 

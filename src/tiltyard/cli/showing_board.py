@@ -34,7 +34,7 @@ def show_board(tables: Sequence[Sequence[BoardRow]], limit: int | None = None) -
         first = table[0]
         if len(tables) > 1:
             many = sum(suite == first.suite for suite, _ in sets) > 1
-            items = f"  [dim]items {safe(first.item_set, 12)}[/]" if many else ""
+            items = f"  [dim]items {safe((first.item_set or '')[:8])}[/]" if many else ""
             screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{items}")
         shown = table[: limit or _ROWS]
         made = quality_table(shown, wide) if first.quality is not None else speed_table(shown, wide)
@@ -43,12 +43,13 @@ def show_board(tables: Sequence[Sequence[BoardRow]], limit: int | None = None) -
             screen.print(f"{len(table) - len(shown)} more: --limit {len(table)}", style="dim")
     if any(row.client_bound for row in rows):
         screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
-    if any(row.quality for row in rows):
-        screen.print(
-            "rank 1-3: cannot be told apart from others in these places (docs/statistics.md); "
-            "one more table: tiltyard board --by-model",
-            style="dim",
-        )
+    ranks = [row.quality.rank for row in rows if row.quality is not None and row.quality.rank is not None]
+    tied = next((found for found in ranks if found[0] != found[1]), None)
+    if tied is not None:
+        words = f"rank {tied[0]}-{tied[1]}: cannot be told apart from others in these places"
+        screen.print(f"{words} (docs/statistics.md)", style="dim")
+    if ranks:
+        screen.print("one more table: tiltyard board --by-model", style="dim")
     screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
 
 
@@ -153,6 +154,10 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
     screen.print(narrowed(table, spare=SPARE))
     if len(models) > (limit or _ROWS):
         screen.print(f"{len(models) - (limit or _ROWS)} more: --limit {len(models)}", style="dim")
+    for suite in sorted({suite for model in models for suite in model.elsewhere}):
+        others = sum(suite in model.elsewhere for model in models)
+        said = f"{safe(suite)}: {others} more {'was' if others == 1 else 'were'} asked other items"
+        screen.print(f"{said}: tiltyard board --suite {safe(suite)}", style="dim")
     screen.print(
         "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "
         "speed: of the newest speed run, else of the graded one",

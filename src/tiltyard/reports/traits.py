@@ -75,10 +75,15 @@ def differences(a: Run, b: Run) -> list[Difference]:
     of_a, of_b = traits(a), traits(b)
     names = [*of_a, *(name for name in of_b if name not in of_a)]
     return [
-        Difference(name, of_a.get(name, "not known"), of_b.get(name, "not known"))
+        Difference(name, of_a.get(name, absent(name)), of_b.get(name, absent(name)))
         for name in names
         if of_a.get(name) != of_b.get(name)
     ]
+
+
+def absent(name: str) -> str:
+    """What is said of a trait that a run does not have."""
+    return "not set" if name.startswith("settings.") else "not known"
 
 
 def summary_of(run: Run) -> Mapping[str, Json]:

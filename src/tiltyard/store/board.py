@@ -99,7 +99,8 @@ class ModelRow(Record, frozen=True):
     dialect: str
     server_url: str
     remote: bool
-    scores: Mapping[str, BoardRow]  # by suite
+    scores: Mapping[str, BoardRow]  # by suite, each over the items that most models of the board share
+    elsewhere: tuple[str, ...]  # suites in which it was asked other items only
     speed: BoardRow | None  # whose decode rate and TTFT are shown: of the speed suite where there is one
 
 
@@ -198,10 +199,12 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
     found: dict[tuple[Any, ...], list[BoardRow]] = {}
     for row in rows:
         found.setdefault(_identity(row), []).append(row)
+    common = _common_items(rows)
     models = []
     for own in found.values():
         newest = sorted(own, key=lambda row: row.run_key)
-        scores = {row.suite: row for row in newest if row.quality is not None}
+        graded = [row for row in newest if row.quality is not None]
+        scores = {row.suite: row for row in graded if row.item_set == common[row.suite]}
         timed = [row for row in newest if row.decode_tps is not None or row.ttft_ms is not None]
         best = [row for row in timed if row.quality is None] or timed
         first = newest[-1]
@@ -214,12 +217,28 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
                 server_url=first.server_url,
                 remote=first.remote,
                 scores=scores,
+                elsewhere=tuple(sorted({row.suite for row in graded} - set(scores))),
                 speed=best[-1] if best else None,
             )
         )
     suites = sorted({suite for model in models for suite in model.scores})
     models.sort(key=lambda model: _model_rank(model, suites, sort))
     return models
+
+
+def _common_items(rows: Sequence[BoardRow]) -> dict[str, str | None]:
+    """Of each suite the items that most models were asked, the newest of several: only those compare."""
+    models: dict[tuple[str, str | None], set[tuple[Any, ...]]] = {}
+    newest: dict[tuple[str, str | None], int] = {}
+    for row in rows:
+        if row.quality is not None:
+            key = row.suite, row.item_set
+            models.setdefault(key, set()).add(_identity(row))
+            newest[key] = max(newest.get(key, 0), row.run_key)
+    best: dict[str, str | None] = {}
+    for suite, items in sorted(models, key=lambda key: (len(models[key]), newest[key])):
+        best[suite] = items
+    return best
 
 
 def _model_rank(model: ModelRow, suites: Sequence[str], sort: SortBy | None) -> tuple[Any, ...]:

@@ -96,13 +96,18 @@ class Suite(Protocol):
 
 
 def load_suite(name: str) -> Suite:
-    """A suite by its name: a built-in one, or one that a third party offers by entry point."""
+    """A suite by its name. Raises UsageError where there is none."""
+    module, _, attribute = target_of(name).partition(":")
+    suite: Suite = getattr(importlib.import_module(module), attribute)()
+    return suite
+
+
+def target_of(name: str) -> str:
+    """Where a suite is: built in, or a third party's by entry point. Raises UsageError for a name that is none."""
     targets = {
         **{e.name: e.value for e in importlib.metadata.entry_points(group="tiltyard.suites")},
         **SUITES,
     }
     if name not in targets:
         raise UsageError(f"there is no suite called {name!r}", "choose from: " + ", ".join(sorted(targets)))
-    module, _, attribute = targets[name].partition(":")
-    suite: Suite = getattr(importlib.import_module(module), attribute)()
-    return suite
+    return targets[name]

@@ -148,12 +148,17 @@ def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:
 def flag_rate(tally: Tally, name: str, chosen: Sequence[int]) -> Mapping[str, Json]:
     """The mean of a flag (or of a share) in the grades' details, over the attempts that have it.
 
-    The interval is Wilson's, with items as the independent units.
+    The interval is Wilson's, with items as the independent units where one comes more than once.
     """
     values = tally.flags.get(name)
     places = [] if values is None else [place for place in chosen if not math.isnan(values[place])]
     known = [] if values is None else [values[place] for place in places]
-    found = wilson_clustered(known, tally.clusters(places))
+    items = tally.clusters(places)
+    alone = items is None or len(set(items)) == len(items)
+    if alone and all(value in (0.0, 1.0) for value in known):
+        found = wilson(round(math.fsum(known)), len(known))
+    else:
+        found = wilson_clustered(known, items)
     return {
         "value": math.fsum(known) / len(known) if known else None,
         "ci95": None if found is None else [found.low, found.high],

@@ -104,7 +104,7 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "BFCL_v4_simple_python.json"
     path.write_text(path.read_text() + line + "\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"BFCL_v4_simple_python\.json, line 2") as caught:
-        open_folder(tmp_path)
+        open_folder(tmp_path, ("simple_python",))
     assert said in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -127,7 +127,26 @@ def test_broken_answers_are_named(tmp_path: Path, answers: list[Any] | None, sai
     else:
         write_lines(path, answers)
     with pytest.raises(UsageError, match=said):
-        open_folder(tmp_path)
+        open_folder(tmp_path, ("simple_python",))
+
+
+def test_what_holds_is_asked_beside_what_does_not(tmp_path: Path) -> None:
+    write_bfcl(tmp_path, count=2)
+    whole = open_folder(tmp_path)
+    path = tmp_path / "BFCL_v4_simple_python.json"
+    path.write_text("{}\n", encoding="utf-8")
+    (tmp_path / "BFCL_v2_multiple.json").write_text("{}", encoding="utf-8")
+    folder = open_folder(tmp_path)
+    names = [category.name for category in folder.categories]
+    assert names == [category.name for category in whole.categories if category.name != "simple_python"]
+    assert folder.hash != whole.hash
+    old, cut = folder.broken
+    assert "BFCL_v2_multiple.json: of a version that is not known" in old
+    assert "BFCL_v4_simple_python.json, line 1" in cut
+    with pytest.raises(UsageError, match="line 1"):
+        open_folder(tmp_path, ("simple",))  # the third version's name
+    with pytest.raises(UsageError, match="only single questions in Python"):
+        open_folder(tmp_path, ("java",))
 
 
 def test_folders_that_cannot_be_asked(tmp_path: Path) -> None:
@@ -147,7 +166,7 @@ def test_folders_that_cannot_be_asked(tmp_path: Path) -> None:
         open_folder(write_bfcl(tmp_path), ("parallel",))
     (tmp_path / "BFCL_v4_simple_python.json").write_text("\n")
     with pytest.raises(UsageError, match="empty"):
-        open_folder(tmp_path)
+        open_folder(tmp_path, ("simple_python",))
 
 
 # ------------------------------------------------------------------ tools

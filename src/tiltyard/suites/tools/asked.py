@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 from tiltyard.suites.tools.cases import GROUPS, cases_hash
 
+if TYPE_CHECKING:
+    from tiltyard.suites.tools.bfcl import Folder
 
-def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[str, Json], tuple[str, ...]]:
-    """The settings that name the items, and the categories of the folder that cannot be asked.
+
+def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[str, Json], Folder | None]:
+    """The settings that name the items, and the folder where they are of one.
 
     Raises UsageError for what cannot be read.
     """
@@ -24,7 +28,7 @@ def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[s
             remedy = f"choose from: {', '.join(GROUPS)}; others are --bfcl's"
             raise UsageError(f"there are no cases of the category {unknown!r}", remedy)
         chosen = {"categories": list(categories)} if categories else {}
-        return {"items": cases_hash(categories), **chosen}, ()
+        return {"items": cases_hash(categories), **chosen}, None
     from tiltyard.suites.tools.bfcl import open_folder
 
     found = open_folder(bfcl, categories)
@@ -33,4 +37,4 @@ def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[s
         "files": {"bfcl": str(bfcl.resolve())},
         "categories": [each.name for each in found.categories],
     }
-    return settings, found.skipped
+    return settings, found

@@ -72,6 +72,7 @@ class Category(NamedTuple):
     answers: Path | None
     places: array[int]
     answer_places: array[int]  # in the order of the questions
+    hash: str
 
     def read(self, number: int) -> tuple[Question, Answer | None]:
         """Question and answer by their number."""
@@ -82,11 +83,12 @@ class Category(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """What can be asked, and the names of what is there but cannot."""
+    """What can be asked, the names of what is there but cannot, and what is wrong with files left out."""
 
     categories: tuple[Category, ...]
     skipped: tuple[str, ...]
     hash: str
+    broken: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return sum(len(category.places) for category in self.categories)
@@ -107,28 +109,45 @@ def line_at(path: Path, place: int) -> bytes:
 
 
 def open_folder(path: Path, wanted: Sequence[str] = ()) -> Folder:
-    """Check and index a folder. Raises UsageError with file and line for what is not as it should be."""
-    unknown = [name for name in wanted if name not in CATEGORIES]
+    """Check and index a folder. A category that does not hold is left out where it was not asked for by name.
+
+    Raises UsageError with file and line for one that was, and where nothing is left.
+    """
+    names = [OLD_NAMES.get(name, name) for name in wanted]
+    unknown = [name for name in names if name not in CATEGORIES]
     if unknown:
-        raise UsageError(f"{unknown[0]} cannot be asked", "choose from: " + ", ".join(CATEGORIES))
-    files = question_files(path)
-    missing = [name for name in wanted if name not in files]
+        raise UsageError(
+            f"{unknown[0]} cannot be asked: only single questions in Python are",
+            "choose from: " + ", ".join(CATEGORIES),
+        )
+    files, others = question_files(path)
+    missing = [name for name in names if name not in files]
     if missing:
         raise UsageError(f"{path} has no file for {missing[0]}", "it has: " + ", ".join(sorted(files)))
-    chosen = [name for name in CATEGORIES if name in files and (not wanted or name in wanted)]
+    chosen = [name for name in CATEGORIES if name in files and (not names or name in names)]
     if not chosen:
         raise UsageError(
             f"{path}: none of its files can be asked: {', '.join(sorted(files))}",
             "it needs single-turn questions in Python, such as BFCL_v4_simple_python.json",
         )
-    digest = hashlib.sha256()
-    categories = tuple(category_of(name, files[name], digest) for name in chosen)
+    categories: list[Category] = []
+    broken: list[UsageError] = []
+    for name in chosen:
+        try:
+            categories.append(category_of(name, files[name]))
+        except UsageError as error:
+            broken.append(error)
+    if broken and (names or not categories):
+        raise broken[0]
     skipped = tuple(sorted(name for name in files if name not in CATEGORIES))
-    return Folder(categories, skipped, digest.hexdigest()[:16])
+    digest = hashlib.sha256("".join(category.hash for category in categories).encode()).hexdigest()[:16]
+    return Folder(tuple(categories), skipped, digest, (*others, *map(str, broken)))
 
 
-def question_files(path: Path) -> Mapping[str, Path]:
-    """Question files by category. Raises UsageError where there are none, or of another version only."""
+def question_files(path: Path) -> tuple[Mapping[str, Path], Sequence[str]]:
+    """Question files by category, and what is said of those of another version. Raises UsageError where there
+    are none that can be read.
+    """
     if not path.is_dir():
         raise UsageError(f"{path} is no folder", "--bfcl takes the folder with BFCL_v4_*.json")
     found: dict[str, tuple[int, Path]] = {}
@@ -137,20 +156,21 @@ def question_files(path: Path) -> Mapping[str, Path]:
         for file in sorted((path / place).glob("BFCL_v*.json")):
             match = NAME.fullmatch(file.name)
             if match is None or int(match[1]) not in VERSIONS:
-                others.append(file.name)
+                others.append(f"{file}: of a version that is not known")
                 continue
             version, name = int(match[1]), OLD_NAMES.get(match[2], match[2])
             if version >= found.get(name, (0, file))[0]:
                 found[name] = version, file
         if found:
-            return {name: file for name, (_, file) in found.items()}
+            return {name: file for name, (_, file) in found.items()}, others
     if others:
-        raise UsageError(f"{path / others[0]}: of a version that is not known", "known are versions 3 and 4")
+        raise UsageError(others[0], "known are versions 3 and 4")
     raise UsageError(f"{path} has no files BFCL_v4_*.json", "the bfcl-eval wheel has them in bfcl_eval/data")
 
 
-def category_of(name: str, questions: Path, digest: Any) -> Category:
-    """Index one category, checking every line."""
+def category_of(name: str, questions: Path) -> Category:
+    """Index one category, checking every line. Raises UsageError with file and line."""
+    digest = hashlib.sha256()
     places, ids = array("q"), dict[str, int]()
     for number, place, line in lines_of(questions, digest):
         where = f"{questions}, line {number}"
@@ -171,9 +191,10 @@ def category_of(name: str, questions: Path, digest: Any) -> Category:
     if not places:
         raise UsageError(f"{questions} is empty", "use the files as they were published")
     if name in WITHOUT:
-        return Category(name, questions, None, places, array("q"))
+        return Category(name, questions, None, places, array("q"), digest.hexdigest())
     answers = questions.parent / "possible_answer" / questions.name
-    return Category(name, questions, answers, places, answer_places(answers, questions, ids, digest))
+    found = answer_places(answers, questions, ids, digest)
+    return Category(name, questions, answers, places, found, digest.hexdigest())
 
 
 def well_formed(function: Function) -> bool:
