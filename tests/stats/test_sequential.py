@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 from scipy.special import betaln  # type: ignore[import-untyped]
 
-from tiltyard.stats.sequential import Sequential, always_valid, log_capital, log_evidence, rule_of
+from tiltyard.stats.sequential import (
+    Sequential,
+    always_valid,
+    always_valid_difference,
+    log_capital,
+    log_evidence,
+    rule_of,
+)
 
 log = logging.getLogger(__name__)
 RUNS, ITEMS, LIMIT = 10_000, 400, math.log(20)
@@ -116,6 +123,55 @@ def test_partial_scores_are_covered_too() -> None:
     missed = float((capital.max(axis=1) >= LIMIT).mean())
     log.info("always valid, partial scores, missed: %s", missed)
     assert missed <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gain", "loss"), [(0.05, 0.05), (0.4, 0.1), (0.02, 0.0), (0.3, 0.3)])
+def test_after_stopping_at_will_differences_still_hold(gain: float, loss: float) -> None:
+    """Stopped at the first moment at which the interval shuts out the truth, if there is one."""
+    rng = np.random.default_rng(4)
+    draw = rng.random((RUNS, ITEMS))
+    up, down = (draw < gain).cumsum(axis=1), (draw >= 1 - loss).cumsum(axis=1)
+    same, m = np.arange(1, ITEMS + 1) - up - down, gain - loss
+    shares = [(k + 0.5) / 24 for k in range(24)]
+    sides = []
+    for ups, downs, mean in ((up, down, m), (down, up, -m)):
+        capital = sum(
+            (1 - t * t)
+            * np.exp(
+                ups * np.log((1 - t) + t * 2 / (1 + mean))
+                + same * np.log((1 - t) + t / (1 + mean))
+                + downs * np.log(1 - t)
+            )
+            for t in shares
+        ) / sum(1 - t * t for t in shares)
+        sides.append(capital.max(axis=1) >= 40)
+    missed = float((sides[0] | sides[1]).mean())
+    log.info("always valid, differences, +%s -%s missed: %s", gain, loss, missed)
+    assert missed <= 0.05
+    one = [1.0] * up[0, 99] + [-1.0] * down[0, 99] + [0.0] * same[0, 99]
+    found = always_valid_difference(one)
+    assert found is not None
+    assert -1 <= found.low < sum(one) / 100 < found.high <= 1
+    for m, outside in ((found.low, 1e-3), (found.high, -1e-3)):  # the borders are where a capital is 40
+        signed = one if outside > 0 else [-d for d in one]
+        at = [m - outside, m + outside] if outside > 0 else [-m - outside, -m + outside]
+        below, above = (
+            sum((1 - t * t) * math.prod((1 - t) + t * (1 + d) / (1 + x) for d in signed) for t in shares)
+            / sum(1 - t * t for t in shares)
+            for x in sorted(at)
+        )
+        assert below > 40 > above
+
+
+def test_a_difference_and_its_evidence_agree() -> None:
+    for gains in range(5, 40, 3):
+        differences = [1.0] * gains + [-1.0] * 5 + [0.0] * 60
+        found = always_valid_difference(differences)
+        assert found is not None
+        decided = log_evidence(gains, 5) >= math.log(20)
+        assert (found.low > 0) == decided or abs(found.low) < 0.02
+    assert always_valid_difference([]) is None
 
 
 @pytest.mark.slow

@@ -110,5 +110,7 @@ def matching(found: Difference | None, ended: bool) -> list[str]:
             f"{found.n_b - found.pairs:,} of B's are left out"
         )
     if ended and found.pairs:
-        said.append("a run could end early by what it scored: p values are the always valid ones")
+        said.append(
+            "a run could end early by what it scored: p values and intervals are the always valid ones"
+        )
     return said

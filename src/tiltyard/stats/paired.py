@@ -13,7 +13,7 @@ from tiltyard.records import Record
 from tiltyard.stats.bootstrap import bootstrap_mean
 from tiltyard.stats.contrast import Verdict
 from tiltyard.stats.figures import Interval
-from tiltyard.stats.sequential import log_evidence
+from tiltyard.stats.sequential import always_valid_difference, log_evidence
 from tiltyard.stats.student import normal_quantile, t_cdf, t_quantile
 
 _POWER = 0.80  # "about n more" is meant to succeed four times out of five
@@ -65,8 +65,8 @@ def compare_scores(a: Sequence[float], b: Sequence[float], ended_early: bool = F
     Right or wrong only: McNemar's exact test, and the interval of Bonett and Price (2012, Journal of
     Educational and Behavioral Statistics 37(4)), which adds one disagreement each way. Partial scores, or
     means of repetitions: Student's paired test and the bootstrap of item differences, one pair of the largest
-    difference added each way for the same reason. `ended_early`: a run was stopped by what it scored, so the
-    p value is the always valid one.
+    difference added each way for the same reason. `ended_early`: a run was stopped by what it scored, so p
+    value and interval are the always valid ones.
     """
     n = len(a)
     if n == 0:
@@ -74,11 +74,12 @@ def compare_scores(a: Sequence[float], b: Sequence[float], ended_early: bool = F
     differences = [y - x for x, y in zip(a, b, strict=True)]
     better, worse = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     plain = all(d in (-1.0, 0.0, 1.0) for d in differences)
-    interval = _adjusted(better, worse, n) if plain else _resampled(differences)
     if ended_early:
+        interval = always_valid_difference(differences)
         gains, losses = (math.fsum(max(s * d, 0.0) for d in differences) for s in (1, -1))
         p_value: float | None = min(1.0, math.exp(-log_evidence(gains, losses)))
     else:
+        interval = _adjusted(better, worse, n) if plain else _resampled(differences)
         p_value = mcnemar(better, worse) if plain else paired_p(differences)
     return Difference(
         difference=math.fsum(differences) / n,

@@ -9,6 +9,8 @@ exceeds 20 times the stake with probability 1/20 at most. Leaves out who asks, a
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tiltyard.records import Record
@@ -18,6 +20,8 @@ Direction = Literal["better", "worse"]
 
 _LEAST = 10  # scores before a rule is looked at
 _STEPS = 60  # bisections: far below what a float distinguishes
+_SHARES = tuple((k + 0.5) / 24 for k in range(24))  # of the capital that are bet
+_SHARES_WEIGHT = sum(1 - t * t for t in _SHARES)
 _CLOSE = 2.0  # of two models: gains and losses are more often alike than one-sided
 
 
@@ -97,6 +101,44 @@ def log_evidence(gains: float, losses: float) -> float:
     losses): `log_capital` at one half; exact where differences are -1, 0 and 1 (McNemar's case).
     """
     return log_capital(gains, losses, 0.5, _CLOSE)
+
+
+def always_valid_difference(differences: Sequence[float], level: float = 0.95) -> Interval | None:
+    """An interval of the mean of differences in -1..1 that is valid at every n at once; None without one.
+
+    A bet of a share t against "the mean is m or less" multiplies the capital by (1-t) + t (1+d) / (1+m),
+    whose mean is 1 where the mean of d is m, and which falls as m rises. Shares are spread over 0..1 as
+    1 - t^2, as in `log_evidence`, so at m = 0 the two say the same (Waudby-Smith and Ramdas 2024, Journal of
+    the Royal Statistical Society B 86(1), betting). Half of the 5 % is for each side.
+    """
+    if not differences:
+        return None
+    limit = math.log(2.0 / (1.0 - level))
+    ups, downs = Counter(differences), Counter(-d for d in differences)
+    mean = math.fsum(differences) / len(differences)
+    return Interval(_below(ups, mean, limit), -_below(downs, -mean, limit))
+
+
+def _below(counts: Mapping[float, int], mean: float, limit: float) -> float:
+    """The lower end: the largest m in -1..mean against which the capital has passed the limit."""
+    low, high = -1.0, mean
+    for _ in range(_STEPS // 2):
+        middle = (low + high) / 2
+        if _log_share_capital(counts, middle) >= limit:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _log_share_capital(counts: Mapping[float, int], m: float) -> float:
+    """Log of the mean capital over all shares, 1 at the start."""
+    logs = [
+        math.log(1 - t * t) + sum(c * math.log((1 - t) + t * (1 + d) / (1 + m)) for d, c in counts.items())
+        for t in _SHARES
+    ]
+    top = max(logs)
+    return top + math.log(math.fsum(math.exp(x - top) for x in logs)) - math.log(_SHARES_WEIGHT)
 
 
 class Sequential:

@@ -103,7 +103,7 @@ def load_suite(name: str) -> Suite:
 
 
 def target_of(name: str) -> str:
-    """Where a suite is: built in, or a third party's by entry point. Raises UsageError for a name that is none."""
+    """Where a suite is: built in, or by a third party's entry point. UsageError for an unknown name."""
     targets = {
         **{e.name: e.value for e in importlib.metadata.entry_points(group="tiltyard.suites")},
         **SUITES,
