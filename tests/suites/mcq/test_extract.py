@@ -145,3 +145,46 @@ def test_the_end_of_a_very_long_reply_is_what_counts() -> None:
     assert (found.option, reply[found.at]) == (1, "B")
     early = "Answer: C\n" + "That is all there is to say about it. " * 2_000
     assert extract(early, CITIES).option == 2
+
+
+ALIKE = [
+    ("O,AB,B,A", "Answer: A", "A"),
+    ("B,O,AB,A", "**Answer:** D", "D"),
+    ("O,A,B,AB", "The answer is AB.", "D"),
+    ("vitamin A,vitamin B,vitamin C,vitamin D", "Answer: vitamin A", "A"),
+    ("1|15|150|1500", "1,500", "D"),
+    ("1|15|150|1500", "Answer: 1,500", "D"),
+    ("1|15|150|1500", "\\boxed{1,500}", "D"),
+    ("10|100|1,000|1000000", "The answer is 1,000,000.", "D"),
+    ("1.5,5,0.5,15", ".5", "C"),
+    ("1.5,5,0.5,15", "Answer: .5", "C"),
+    ("1.5,5,0.5,15", "\\boxed{.5}", "C"),
+    ("2,2 + 3i,2-3i,3i", "Answer: 2 - 3i", "C"),
+    ("x,x - 1,x-2,2x", "Answer: x - 2", "C"),
+    ("3,x,3-x,0", "Answer: 3 - x", "C"),
+    ("TT,Tt,tt,T", "Answer: tt", "C"),
+    ("TT,Tt,tt,T", "B. Tt", "B"),
+    ("Co,CO,C,O", "The answer is CO.", "B"),
+    ("mW,MW,kW,W", "The answer is MW", "B"),
+    ("5!,5,25,10", "Answer: 5", "B"),
+    ("5!,5,25,10", "Answer: 5!", "A"),
+    ("<p>,<b>,<i>,<a>", "Answer: <b>", "B"),
+    ("<p>,<b>,<i>,<a>", "<a>", "D"),
+    ("<p>,<b>,<i>,<a>", "Answer: B", "B"),
+    ("Python,C++,Ruby,Go", "C++", "B"),
+    ("Python,C++,Ruby,Go", "**C++**", "B"),
+    ("Python,C#,Ruby,Go", "Answer: C#", "B"),
+    ("Python,Java,Ruby,Go", "Answer: C++", None),
+    ("a*b,ab,a**b,_ab_", "Answer: a**b", "C"),
+    ("a*b,ab,a**b,_ab_", "Answer: _ab_", "D"),
+    ("Yes,No,Maybe", "No, I cannot answer that.", None),
+    ("Paris,Rome,Berlin,Madrid", "Answer: C. Rome", None),
+    ("Paris,Rome,Berlin,Madrid", "Answer: B. Rome", "B"),
+    ("Paris,Rome,Berlin,Madrid", "Answer: Rome, the capital of Italy", "B"),
+    ("Paris,Rome,Berlin,Madrid", "Answer: Rome - the eternal city", "B"),
+]
+
+
+@pytest.mark.parametrize(("options", "reply", "letter"), ALIKE)
+def test_options_that_are_alike_or_letters_themselves(options: str, reply: str, letter: str | None) -> None:
+    assert letter_of(reply, options.split("|" if "|" in options else ",")) == letter

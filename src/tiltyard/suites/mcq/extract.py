@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.names import Names, folded, names_of, without_article
 from tiltyard.suites.mcq.plain import plain, without_thought
 from tiltyard.suites.mcq.words import (
     ANSWER_AT,
@@ -87,7 +88,10 @@ def _ladder(raw: str, options: Sequence[str]) -> Found:
     flat = plain(raw)
     if not flat.strip():
         return NOTHING
-    names = [folded(option) for option in options]
+    names = names_of(options)
+    whole = names.exactly(raw.strip())
+    if whole is not None:
+        return Found(whole, "option_text")
     claims = sorted(_claims(raw, flat, names), key=lambda claim: claim.start)
     if claims:
         return _of_claims(claims, flat)
@@ -101,10 +105,9 @@ def _ladder(raw: str, options: Sequence[str]) -> Found:
 # ------------------------------------------------------------------ claims
 
 
-def _claims(raw: str, flat: str, names: Sequence[str]) -> Iterator[Claim]:
+def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     for match in BOXED.finditer(raw):
-        inside = plain(match[1])
-        claim = _value(inside, 0, names, ("boxed", match.start(1)))
+        claim = _value((match[1], plain(match[1])), 0, names, ("boxed", match.start(1)))
         if claim is not None:
             yield claim._replace(start=match.start(), end=match.end())
     for pattern in LABELS:
@@ -112,15 +115,15 @@ def _claims(raw: str, flat: str, names: Sequence[str]) -> Iterator[Claim]:
         for match in pattern.finditer(flat):
             if _doubted(flat, match.start()):
                 continue
-            claim = _value(flat, match.end(), names, (rule, 0))
+            claim = _value((raw, flat), match.end(), names, (rule, 0))
             if claim is not None:
                 yield claim._replace(start=match.start())
     for match in QUESTION_AND_A.finditer(flat):
-        yield _letter(match[1], len(names), "labelled", match)
+        yield _letter(match[1], len(names.folded), "labelled", match)
     for match in CHOSEN.finditer(flat):
         letter = match.group("letter")
         if (letter.isupper() or match.group("wrapped")) and not _doubted(flat, match.start()):
-            yield _letter(letter, len(names), "chosen", match)
+            yield _letter(letter, len(names.folded), "chosen", match)
     for pattern in (DECLARED, DECLARED_ALIEN, IT_IS):
         for match in pattern.finditer(flat):
             if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
@@ -132,7 +135,7 @@ def _claims(raw: str, flat: str, names: Sequence[str]) -> Iterator[Claim]:
             ):
                 continue  # "vitamin C is the best source"
             if not CONDITION.match(flat, match.end()) and not _doubted(flat, match.start()):
-                yield _letter(match["letter"], len(names), "declared", match)
+                yield _letter(match["letter"], len(names.folded), "declared", match)
 
 
 def _letter(letter: str, count: int, rule: str, match: re.Match[str]) -> Claim:
@@ -141,24 +144,29 @@ def _letter(letter: str, count: int, rule: str, match: re.Match[str]) -> Claim:
     return Claim(index if index < count else None, rule, at, match.start(), match.end())
 
 
-def _value(flat: str, start: int, names: Sequence[str], how: tuple[str, int]) -> Claim | None:
-    """The letter or option right behind a label; None where neither is, or it is taken back at once."""
-    rule, shift = how
-    index, end = _text_at(flat, start, names)
-    if index is not None and end - start > 1 and not _asked(flat, end):
-        match = ANSWER_AT.match(flat, start)
+def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]) -> Claim | None:
+    """The letter or option right behind a label; None where neither is, or it is taken back at once.
+
+    `text`: as it was said, and plain. Options that are letters themselves are asked for by their letter.
+    """
+    (raw, flat), (rule, shift) = text, how
+    match = ANSWER_AT.match(flat, start)
+    index, end = _text_at(raw, flat, start, names)
+    if index is not None and (match is None or not names.is_letter(index)) and not _asked(flat, end):
         same = match is not None and LETTERS.index(match[1].upper()) == index
         behind = re.match(r"\s*[(\[](?:option )?([A-Z])[)\]]", flat[end : end + 20])
         if behind is not None and LETTERS.index(behind[1]) != index:
             return Claim(None, rule, -1, start, end)
         return Claim(index, rule, match.start(1) + shift if same and match else -1, start, end)
-    match = ANSWER_AT.match(flat, start)
     if match is None or not _is_letter(flat, match):
         return None
     if _asked(flat, match.end()) or CONDITION.match(flat, match.end()) or _lists(flat, match):
         return None
     letter = LETTERS.index(match[1].upper())
-    single = letter < len(names) and not _several(flat, match)
+    mark = re.compile(r"[ \t]*[.:,)\]-]+[ \t]*").match(flat, match.end(1))
+    named = _text_at(raw, flat, mark.end(), names)[0] if mark is not None else None
+    denied = named is not None and named != letter and not names.is_letter(named)
+    single = letter < len(names.folded) and not _several(flat, match) and not denied
     return Claim(letter if single else None, rule, match.start(1) + shift, start, match.end())
 
 
@@ -170,6 +178,8 @@ def _doubted(flat: str, start: int) -> bool:
 def _is_letter(flat: str, match: re.Match[str]) -> bool:
     """Is it a letter, or the word "a" (or "I") before others?"""
     letter, rest = match[1], flat[match.end(1) : match.end(1) + 40]
+    if re.match(r"[+#*^=]", rest):  # C++, C#, a*b
+        return False
     follows = re.match(r"[ \t]+([^\W\d_]+)", rest)
     if follows is None or letter not in "aAI":
         return not re.match(r"-\w", rest)
@@ -196,24 +206,27 @@ def _lists(flat: str, match: re.Match[str]) -> bool:
     return bool(lines) and re.match(rf"\s*[(\[]?{following}[)\].:]", lines[0], re.IGNORECASE) is not None
 
 
-def _text_at(flat: str, start: int, names: Sequence[str]) -> tuple[int | None, int]:
+def _text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, int]:
     """The option whose text stands there, up to the end of its line or sentence, and where it ends."""
     begin = start
-    while begin < len(flat) and flat[begin] in " \t\n:,(":
+    while begin < len(flat) and flat[begin] in " \t\n:,(" and raw[begin] in " \t\n:,(*`\"'":
         begin += 1
-    stop = flat.find("\n", begin)
-    longest = max(map(len, names)) + 80
-    line = flat[begin : stop if 0 <= stop < begin + longest else begin + longest]
+    stop = raw.find("\n", begin)
+    longest = max(map(len, names.options)) + 80
+    limit = stop if 0 <= stop < begin + longest else begin + longest
+    line, said = flat[begin:limit], raw[begin:limit]
     for end in (len(line), *_ends(line)):
-        said = folded(line[:end])
-        if said in names:
-            return names.index(said), begin + end
+        index = names.exactly(said[:end])
+        if index is None:
+            index = names.loosely(line[:end])
+        if index is not None:
+            return index, begin + end
     return None, start
 
 
 def _ends(line: str) -> list[int]:
-    """Where what is named may end before its line does, the longest first."""
-    pattern = r"[.!;](?=\s)|[,;(]|\s[-–—(]|\s(?:because|since|as|which|for)\b"
+    """Where what is named may end before its line does, the longest first; never inside of a formula."""
+    pattern = r"[.!;](?=\s)|[,;(](?!\d)|\s[-–—(](?=[^\n]*[^\W\d_]{2})|\s(?:because|since|as|which|for)\b"
     return [match.start() for match in re.finditer(pattern, line)][::-1][:20]
 
 
@@ -243,7 +256,7 @@ _ALONE = re.compile(
     r"^[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
     r"|probably|likely|i think|i guess)[ \t]+)?"
     r"(?:the[ \t]{1,3})?(?:option|choice|letter|answer)?[ \t]{0,6}[(\[<]?"
-    r"[ \t]{0,6}([A-Za-z])[ \t]{0,6}[)\]>]?[^\w\n?]{0,24}$",
+    r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?[^\w\n?]{0,24}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LED = re.compile(
@@ -264,7 +277,7 @@ _BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE
 _LAST = re.compile(r"(?:[.!;:?)]\s{1,9}|\n[ \t]{0,20})[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
 
 
-def _letter_lines(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+def _letter_lines(raw: str, flat: str, names: Names) -> Found | None:
     """Lines that are one letter and nothing else; all of them the same."""
     found = list(_ALONE.finditer(flat))
     if not found:
@@ -272,11 +285,11 @@ def _letter_lines(raw: str, flat: str, names: Sequence[str]) -> Found | None:
     return _agreed([(match[1], match.start(1)) for match in found], names, "letter")
 
 
-def _leading(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+def _leading(raw: str, flat: str, names: Names) -> Found | None:
     """One line that begins with a letter and its mark: "B) Paris ...". Several letters are a list."""
     found: list[tuple[str, int]] = []
     for match in _LED.finditer(flat):
-        known = LETTERS[: len(names)]
+        known = LETTERS[: len(names.folded)]
         others = {m[1] for m in _MARKED.finditer(match[4]) if m[1] in known} - {match[2].upper()}
         bracketed = bool(match[1]) or match[3] in (")", "]")
         reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
@@ -299,22 +312,27 @@ def _leading(raw: str, flat: str, names: Sequence[str]) -> Found | None:
     return _agreed(found, names, "leading")
 
 
-def _begins_with(rest: str, letter: str, names: Sequence[str]) -> bool:
+def _begins_with(rest: str, letter: str, names: Names) -> bool:
     """Does the text after a letter begin as that letter's option does?"""
     index = LETTERS.index(letter.upper())
-    if index >= len(names):
+    if index >= len(names.folded):
         return False
-    said, name = folded(rest.lstrip("( ")), names[index]
-    return bool(said) and (without_article(said).startswith(without_article(name)[:24]))
+    if not names.folded[index]:
+        return names.exactly(rest.strip()) == index
+    name = without_article(names.folded[index])[:24]
+    return any(
+        bool(said) and without_article(said).startswith(name)
+        for said in (folded(rest), folded(rest.lstrip("( ")))
+    )
 
 
-def _last_sentence(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+def _last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     """A reply whose last sentence is one letter."""
     match = _LAST.search(flat)
     return None if match is None else _agreed([(match[1], match.start(1))], names, "last_sentence")
 
 
-def _bold(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+def _bold(raw: str, flat: str, names: Names) -> Found | None:
     """Letters in bold, alone or before their option's text."""
     found = []
     for match in _BOLD.finditer(raw):
@@ -325,12 +343,12 @@ def _bold(raw: str, flat: str, names: Sequence[str]) -> Found | None:
     return _agreed(found, names, "bold") if found else None
 
 
-def _agreed(found: Sequence[tuple[str, int]], names: Sequence[str], rule: str) -> Found:
+def _agreed(found: Sequence[tuple[str, int]], names: Names, rule: str) -> Found:
     letters = {letter.upper() for letter, _ in found}
     if len(letters) > 1:
         return Found(None, "contradiction", why="several letters are given")
     index = LETTERS.index(letters.pop())
-    if index >= len(names):
+    if index >= len(names.folded):
         return Found(None, "no_such_letter", why="no letter of this question")
     return Found(index, rule, found[-1][1])
 
@@ -338,7 +356,7 @@ def _agreed(found: Sequence[tuple[str, int]], names: Sequence[str], rule: str) -
 _SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’])|[(\[]([AI])[)\]]")
 
 
-def _with_its_text(raw: str, flat: str, names: Sequence[str]) -> Found | None:
+def _with_its_text(raw: str, flat: str, names: Names) -> Found | None:
     """An option's text with its letter right behind it, "Paris (B)", and no other letter or option."""
     said = flat.casefold()
     if len(said) != len(flat) or denies(flat):
@@ -348,9 +366,8 @@ def _with_its_text(raw: str, flat: str, names: Sequence[str]) -> Found | None:
         return None
     index = mentioned.pop()
     letter = LETTERS[index]
-    behind = (
-        rf"{re.escape(names[index])}\W{{0,6}}(?:which is |that is )?(?:option |choice |answer )?\W{{0,2}}"
-    )
+    name = re.escape(names.unique[index])
+    behind = rf"{name}\W{{0,6}}(?:which is |that is )?(?:option |choice |answer )?\W{{0,2}}"
     match = re.search(rf"{behind}({letter.lower()})(?![\w'’])", said)
     others = {m[1] or m[2] for m in _SINGLE.finditer(flat)} - {letter}
     return Found(index, "letter_with_text", match.start(1)) if match and not others else None
@@ -368,12 +385,12 @@ def denies(text: str) -> bool:
     return _DENIALS.search(text) is not None
 
 
-def _option_text(flat: str, names: Sequence[str]) -> Found | None:
+def _option_text(flat: str, names: Names) -> Found | None:
     """The reply is an option's text, or one sentence that begins or ends with it."""
     said = folded(flat)
-    for candidates in (names, [without_article(name) for name in names]):
-        wanted = said if candidates is names else without_article(said)
-        if candidates.count(wanted) == 1:
+    for candidates in (names.unique, [without_article(name) for name in names.unique]):
+        wanted = said if candidates is names.unique else without_article(said)
+        if wanted and candidates.count(wanted) == 1:
             return Found(candidates.index(wanted), "option_text")
     if UNKNOWING.search(flat) or len(said) > 400:
         return None
@@ -381,7 +398,7 @@ def _option_text(flat: str, names: Sequence[str]) -> Found | None:
     if len(mentioned) != 1:
         return None
     index = mentioned.pop()
-    name = names[index]
+    name = names.unique[index]
     others = said.replace(name, " ")
     if denies(others) or "?" in flat:
         return None
@@ -391,22 +408,13 @@ def _option_text(flat: str, names: Sequence[str]) -> Found | None:
     return Found(index, "option_text") if begins or ends else None
 
 
-def _mentioned(flat: str, names: Sequence[str]) -> set[int]:
+def _mentioned(flat: str, names: Names) -> set[int]:
     """The options whose text occurs, as whole words; one inside another that occurs does not count."""
     said = folded(flat)
     found: set[int] = set()
-    for index in sorted(range(len(names)), key=lambda i: -len(names[i])):
-        pattern = rf"(?<![\w.]){re.escape(names[index])}(?![\w]|\.\d)"
-        if names[index] and re.search(pattern, said):
+    for index in sorted(range(len(names.folded)), key=lambda i: -len(names.unique[i])):
+        pattern = rf"(?<![\w.]){re.escape(names.unique[index])}(?![\w]|\.\d)"
+        if names.unique[index] and not names.is_letter(index) and re.search(pattern, said):
             found.add(index)
             said = re.sub(pattern, " \0 ", said)
     return found
-
-
-def folded(text: str) -> str:
-    """Without case, markup, doubled blanks and closing dots, for comparing words."""
-    return " ".join(plain(text).replace("·", " ").casefold().split()).strip(" .!,;:")
-
-
-def without_article(name: str) -> str:
-    return re.sub(r"^(?:the|a|an|der|die|das|le|la|el) ", "", name)

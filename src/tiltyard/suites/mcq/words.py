@@ -152,8 +152,9 @@ REVISED = re.compile(
     re.IGNORECASE,
 )
 UNKNOWING = re.compile(
-    r"\b(?:(?:do not|don['’]t|cannot|can['’]t|can not) (?:know|tell|say|determine|decide)|not sure"
-    r"|unsure|no idea|unclear|depends|impossible to)\b",
+    r"\b(?:(?:do not|don['’]t|cannot|can['’]t|can not)"
+    r" (?:know|tell|say|determine|decide|answer|help|assist|provide)"
+    r"|not sure|unsure|no idea|unclear|depends|impossible to)\b",
     re.IGNORECASE,
 )
 NEXT_QUESTION = re.compile(

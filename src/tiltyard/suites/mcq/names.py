@@ -1,0 +1,63 @@
+"""The options of an item in the forms by which a reply may name them: to the letter, or but for case and marks.
+
+Options that only differ in case, signs or markup are told apart by the letter; two that would be alike in a
+form are named by neither in that form. Where in a reply to look is `extract.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.plain import plain
+
+
+class Names(NamedTuple):
+    """The options in the forms by which a reply may name them."""
+
+    options: tuple[str, ...]
+    exact: tuple[str, ...]  # without blanks and thousands separators, everything else as it is
+    folded: tuple[str, ...]
+    unique: tuple[str, ...]  # the folded ones, empty where two options fold alike
+
+    def exactly(self, said: str) -> int | None:
+        """The one option that is said to the letter, in whatever wrapping; a single letter never is."""
+        said = squeezed(said)
+        for form in (said, said.rstrip(".!,;:"), said.strip("*_`$\"'.!,;:")):
+            if not (len(form) == 1 and form.isalpha()) and self.exact.count(form) == 1:
+                return self.exact.index(form)
+        return None
+
+    def loosely(self, said: str) -> int | None:
+        """The one option that is said but for case, markup and closing marks."""
+        said = folded(said)
+        return self.unique.index(said) if said and said in self.unique else None
+
+    def is_letter(self, index: int) -> bool:
+        """Is an option itself a letter that may stand before an option?"""
+        name = self.folded[index].upper()
+        return len(name) == 1 and name in LETTERS[: len(self.folded)]
+
+
+def names_of(options: Sequence[str]) -> Names:
+    words = tuple(map(folded, options))
+    unique = tuple(word if words.count(word) == 1 else "" for word in words)
+    return Names(tuple(options), tuple(map(squeezed, options)), words, unique)
+
+
+def squeezed(text: str) -> str:
+    """Without blanks and thousands separators, and with a nought before a decimal point."""
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", "".join(text.split()))
+    return re.sub(r"(?<![\d\w)])\.(?=\d)", "0.", text)
+
+
+def folded(text: str) -> str:
+    """Without case, markup, doubled blanks and closing dots, for comparing words."""
+    words = " ".join(plain(text).replace("·", " ").casefold().split()).strip(" !,;:").rstrip(" .!,;:")
+    return words if re.match(r"\.\d", words) else words.lstrip(" .")
+
+
+def without_article(name: str) -> str:
+    return re.sub(r"^(?:the|a|an|der|die|das|le|la|el) ", "", name)
