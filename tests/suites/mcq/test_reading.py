@@ -246,3 +246,35 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
         files_in([tmp_path], "*.tsv")
     with pytest.raises(UsageError, match="there is no file"):
         files_in([tmp_path / "none"])
+
+
+@pytest.mark.parametrize("broken", ['"open q,one,b,c,d,A', 'open q,"one,b,c,d,A', 'open q,one,b,c,"d,A'])
+@pytest.mark.parametrize("closed_later", [False, True])
+def test_a_quote_that_is_not_closed_costs_its_own_line_only(
+    tmp_path: Path, broken: str, closed_later: bool
+) -> None:
+    lines = [f"q{number},a,b,c,d,A" for number in range(60)]
+    lines[30] = broken
+    if closed_later:
+        lines[45] = '"q, 45",a,b,c,d,A'
+    path = write(tmp_path / "a.csv", "\n".join(lines) + "\n")
+    found = QuestionSet([path])
+    assert len(found) == 59
+    (reported,) = found.bad
+    assert reported.line == 31
+    assert "a quote is opened and not closed" in reported.reason
+    assert [found.row(number).id for number in (29, 30, 58)] == ["a:30", "a:32", "a:60"]
+
+
+def test_another_separator_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "q;a;b;c;d;A\n")
+    assert bad(path) == [
+        "1: 1 column (separated by semicolons? commas, or tabs in a .tsv file) instead of 6 "
+        "(question, A, B, C, D, letter)"
+    ]
+
+
+def test_options_that_differ_in_signs_agree_with_their_own_text(tmp_path: Path) -> None:
+    line = {"question": "?", "options": ["Co", "CO", "Cu", "O2"], "answer": "B", "answer text": "CO"}
+    path = write(tmp_path / "a.jsonl", json.dumps(line))
+    assert [row.answer for row in rows(path)] == [1]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.names import Names, folded, names_of, without_article
+from tiltyard.suites.mcq.names import Names, folded, forms_of, without_article
 from tiltyard.suites.mcq.plain import plain, without_thought
 from tiltyard.suites.mcq.words import (
     ANSWER_AT,
@@ -88,7 +88,7 @@ def _ladder(raw: str, options: Sequence[str]) -> Found:
     flat = plain(raw)
     if not flat.strip():
         return NOTHING
-    names = names_of(options)
+    names = forms_of(options)
     whole = names.exactly(raw.strip())
     if whole is not None:
         return Found(whole, "option_text")

@@ -76,6 +76,7 @@ class Columns(NamedTuple):
     width: int | None = None  # cells in each row, where it must be so many
 
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 PLAIN = Columns(0, (1, 2, 3, 4), 5, width=HEADERLESS)
 
 
@@ -134,13 +135,21 @@ def option_places(names: Sequence[str], taken: set[int | None]) -> tuple[int, ..
     return tuple(found[order] for order in ordered) if gapless and ordered[0] in (0, 1) else ()
 
 
+def columns_in(cells: Sequence[str]) -> str:
+    """How many there are, with a hint where another separator is in use."""
+    if len(cells) == 1:
+        other = next((name for mark, name in SEPARATORS.items() if cells[0].count(mark) >= 2), None)
+        return "1 column" + (f" (separated by {other}? commas, or tabs in a .tsv file)" if other else "")
+    return f"{len(cells)} columns"
+
+
 def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
     """A CSV row as a question. Raises BadRowError."""
     if columns.width is not None and len(cells) != columns.width:
-        raise BadRowError(f"{len(cells)} columns instead of {columns.width} (question, A, B, C, D, letter)")
+        raise BadRowError(f"{columns_in(cells)} instead of {columns.width} (question, A, B, C, D, letter)")
     need = max(columns.question, columns.answer, *columns.options[:2], *columns.wrong[:1]) + 1
     if len(cells) < need:
-        raise BadRowError(f"{len(cells)} columns instead of {need} or more")
+        raise BadRowError(f"{columns_in(cells)} instead of {need} or more")
 
     def cell(place: int | None) -> str | None:
         return None if place is None or place >= len(cells) else cells[place]

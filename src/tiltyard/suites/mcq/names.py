@@ -1,4 +1,4 @@
-"""The options of an item in the forms by which a reply may name them: to the letter, or but for case and marks.
+"""The options of an item in the forms by which a reply may name them: to the letter, or but for case.
 
 Options that only differ in case, signs or markup are told apart by the letter; two that would be alike in a
 form are named by neither in that form. Where in a reply to look is `extract.py`'s.
@@ -41,7 +41,7 @@ class Names(NamedTuple):
         return len(name) == 1 and name in LETTERS[: len(self.folded)]
 
 
-def names_of(options: Sequence[str]) -> Names:
+def forms_of(options: Sequence[str]) -> Names:
     words = tuple(map(folded, options))
     unique = tuple(word if words.count(word) == 1 else "" for word in words)
     return Names(tuple(options), tuple(map(squeezed, options)), words, unique)

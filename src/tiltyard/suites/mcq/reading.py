@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tiltyard.errors import UsageError
 from tiltyard.records import content_hash
 from tiltyard.suites.mcq.layouts import (
+    HEADERLESS,
     LETTERS,
     PLAIN,
     READINGS,
@@ -25,10 +26,10 @@ from tiltyard.suites.mcq.layouts import (
     columns_of,
     draft_of,
     draft_of_json,
-    folded,
     index_by,
     readings,
 )
+from tiltyard.suites.mcq.names import forms_of
 from tiltyard.suites.mcq.source import Record, Source
 
 PATTERNS = ("*.csv", "*.jsonl")
@@ -154,14 +155,19 @@ class QuestionSet:
         """The records that could be questions; the others are reported."""
         places = Places()
         records = file.source.records()
-        first = True
+        first, width = True, 0
         for record in records:
             if first and file.source.kind != "jsonl":
                 named = columns_of(record.cells, str(file.path)) if record.problem is None else None
                 file.columns = named or PLAIN
-                first = False
+                first, width = False, len(record.cells) if named else HEADERLESS
                 if named is not None:
                     continue
+            if record.rows > 1 and (record.problem is not None or len(record.cells) != width):
+                why = f"{record.rows:,} lines" if record.problem is None else record.problem
+                self._reject(file, record.line, f"a quote is opened and not closed in its place ({why})")
+                file.source.again_from_line_two(record)
+                continue
             if record.problem is not None:
                 self._reject(file, record.line, record.problem)
                 continue
@@ -181,8 +187,9 @@ class QuestionSet:
         """Where a row has its answer twice, both must name the same option."""
         if draft.about.words is None or not draft.about.words.strip():
             return
-        names = [folded(option) for option in draft.options]
-        index = names.index(folded(draft.about.words)) if folded(draft.about.words) in names else None
+        names = forms_of(draft.options)
+        index = names.exactly(draft.about.words)
+        index = names.loosely(draft.about.words) if index is None else index
         if index is None or not any(index_by(name, draft) == index for name in READINGS):
             raise BadRowError(
                 f"the answer {str(draft.answer)!r} and its text {draft.about.words[:60]!r} disagree"

@@ -36,6 +36,7 @@ class Record(NamedTuple):
     offset: int  # in bytes of what is read
     length: int
     problem: str | None = None  # why it cannot be read
+    rows: int = 1  # lines
 
 
 class Source:
@@ -48,6 +49,7 @@ class Source:
         self.copied = False  # into a temporary file, which stays open
         self._file: BinaryIO | None = None
         self._state: tuple[int, int] | None = None
+        self._again: tuple[int, int] | None = None  # offset and line to read on from
         self._prepare()
         self.kind = self._kind()
 
@@ -152,9 +154,24 @@ class Source:
                 yield Record([data.decode(self.encoding, "replace")], number, offset, len(data))
             offset += len(data)
 
+    def again_from_line_two(self, record: Record) -> None:
+        """Read on behind the first line of a record, not behind its end: its quote was no quote."""
+        self.file.seek(record.offset)
+        self._again = record.offset + len(self.file.readline()), record.line + 1
+
     def _rows(self) -> Iterator[Record]:
-        self.file.seek(self.start)
-        position = self.start
+        self._again = self.start, 1
+        before = csv.field_size_limit(64 * CELL_LIMIT)
+        try:
+            while self._again is not None:
+                (offset, line), self._again = self._again, None
+                yield from self._rows_from(offset, line)
+        finally:
+            csv.field_size_limit(before)
+
+    def _rows_from(self, position: int, first_line: int) -> Iterator[Record]:
+        """The records from a place on, until somebody asks to read again from another."""
+        self.file.seek(position)
 
         def lines() -> Iterator[str]:
             nonlocal position
@@ -162,23 +179,20 @@ class Source:
                 position += len(data)
                 yield data.decode(self.encoding, "replace")
 
-        before = csv.field_size_limit(64 * CELL_LIMIT)
-        try:
-            reader = csv.reader(lines(), delimiter=self._delimiter)
-            while True:
-                offset, line, problem = position, reader.line_num + 1, None
-                cells: list[str] = []
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    problem = f"not CSV: {error}"
-                if problem is None and not any(cells):
-                    continue  # a blank line
-                yield Record(cells, line, offset, position - offset, problem or oversized(cells))
-        finally:
-            csv.field_size_limit(before)
+        reader = csv.reader(lines(), delimiter=self._delimiter)
+        while self._again is None:
+            offset, line, problem = position, reader.line_num + first_line, None
+            cells: list[str] = []
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                problem = f"not CSV: {error}"
+            if problem is None and not any(cells):
+                continue  # a blank line
+            rows = reader.line_num + first_line - line
+            yield Record(cells, line, offset, position - offset, problem or oversized(cells), rows)
 
 
 def oversized(cells: list[str]) -> str | None:
