@@ -63,10 +63,12 @@ def test_stats_and_list(folder: Path) -> None:
         ("json", 1, 3),
         ("tools", 1, 3),
     }
+    assert [entry["finished"] for entry in found["by_suite_and_model"]] == [1, 1]
+    assert not any(isinstance(entry["finished"], bool) for entry in found["by_suite_and_model"])
     shown = tiltyard(folder, "results", "stats").stdout
     assert "2 runs, 6 attempts" in shown
     lines = [json.loads(line) for line in tiltyard(folder, "results", "list", "--json").stdout.splitlines()]
-    assert [(line["run"], line["cached"]) for line in lines] == [("new1", "yes"), ("old1", "yes")]
+    assert [(line["run"], line["cached"]) for line in lines] == [("new1", "partly"), ("old1", "partly")]
     assert tiltyard(folder, "results", "list", "--test-type", "json").stdout.count("old1") == 1
 
 
@@ -100,9 +102,11 @@ def test_files_as_llmperf_names_them(folder: Path) -> None:
     assert len(names) == 6
     summaries = [json.loads(path.read_text()) for path in target.glob("*_summary.json")]
     for summary in summaries:
-        assert (summary["num_requests_started"], summary["num_completed_requests"]) == (3, 2)
-        assert summary["error_code_frequency"] == {"503": 1}
-        assert summary["num_completed_requests_per_min"] == 60.0
+        assert (summary["results_num_requests_started"], summary["results_num_completed_requests"]) == (3, 2)
+        assert summary["results_error_code_frequency"] == "{'503': 1}"
+        assert summary["results_num_completed_requests_per_min"] == 60.0
+        assert summary["mean_output_tokens"] == summary["results_number_output_tokens_mean"]
+        assert {"version", "name", "model", "timestamp", "mean_input_tokens"} <= set(summary)
         assert summary["results_ttft_s_quantiles_p50"] <= summary["results_ttft_s_quantiles_p99"]
         assert summary["results_ttft_s_stddev"] is not None
     (rows,) = [json.loads(p.read_text()) for p in target.glob("*old1_individual_responses.json")]
@@ -114,7 +118,7 @@ def test_clean_deletes_what_is_old_and_asks_first(folder: Path) -> None:
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
     done = tiltyard(folder, "results", "clean", "--days", "7", "--yes")
-    assert (done.returncode, done.stdout) == (0, "1 runs deleted\n")
+    assert (done.returncode, done.stdout) == (0, "1 run deleted\n")
     with Store.open(folder / "tiltyard.sqlite3") as store:
         assert [run.id for run in store.runs()] == ["new1"]
     assert "nothing is older" in tiltyard(folder, "results", "clean", "--days", "7", "--yes").stdout

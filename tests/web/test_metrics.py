@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -195,6 +197,30 @@ def test_a_port_that_is_taken() -> None:
     assert "--metrics-port" in caught.value.remedy
 
 
+def test_clients_that_trickle_make_room_for_those_that_ask() -> None:
+    with serving() as (_, url):
+        host, port = url.split("/")[2].split(":")
+        slow = [socket.create_connection((host, int(port))) for _ in range(AT_ONCE)]
+        over = threading.Event()
+
+        def trickle() -> None:
+            while not over.wait(0.1):
+                for connection in slow:
+                    with contextlib.suppress(OSError):
+                        connection.sendall(b"G")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            for _ in range(5):
+                assert get(url)[0] == 200
+        finally:
+            over.set()
+            thread.join()
+            for connection in slow:
+                connection.close()
+
+
 def start(words: list[str], folder: Path) -> tuple[subprocess.Popen[str], str]:
     """A tiltyard process that serves metrics, and the address that it names."""
     child = subprocess.Popen(
@@ -244,6 +270,8 @@ def test_a_run_is_scraped_while_it_goes_on_and_after(tmp_path: Path) -> None:
             assert scraped["tiltyard_questions_total", "correct"] == after["passed_tests"]
             assert scraped["tiltyard_run_active", None] == 0.0
             assert child.poll() is None  # it stays until it is told to end
+            assert child.stderr is not None
+            assert any("goes on until Ctrl+C" in line for line in child.stderr)
         finally:
             child.send_signal(signal.SIGINT)
             out, err = child.communicate(timeout=60)

@@ -63,7 +63,7 @@ def stats(as_json: bool, data_dir: Path | None) -> None:
     groups: dict[tuple[str, str], Counter[str]] = {}
     for run in runs:
         found = groups.setdefault((run.suite, run.model.name), Counter())
-        found.update(runs=1, attempts=counts.get(run.id, 0), finished=run.state == "finished")
+        found.update(runs=1, attempts=counts.get(run.id, 0), finished=int(run.state == "finished"))
     lines = [{"suite": suite, "model": model, **found} for (suite, model), found in sorted(groups.items())]
     total: dict[str, Json] = {"runs": len(runs), "attempts": sum(counts.values()), "bytes": size}
     if as_json:
@@ -82,13 +82,14 @@ def list_(suite: str | None, as_json: bool, data_dir: Path | None) -> None:
     with opened(data_dir) as store:
         runs = [run for run in chosen(store, suite) if run.state == "finished"]
         forgotten = store.forgotten()
+        partly = {run.id for run in runs if store.has_failures(run.id)}
     lines = [
         {
             "run": run.id,
             "suite": run.suite,
             "model": run.model.name,
             "started": run.started_at[:19],
-            "cached": "no" if run.id in forgotten else "yes",
+            "cached": "no" if run.id in forgotten else "partly" if run.id in partly else "yes",
         }
         for run in runs
     ]
@@ -96,7 +97,12 @@ def list_(suite: str | None, as_json: bool, data_dir: Path | None) -> None:
         for line in lines:
             click.echo(json.dumps(line))
         return
-    show(f"{len(lines)} finished runs", ("run", "suite", "model", "started", "cached"), lines)
+    said = f"{count(len(lines), 'finished run')}; partly: what failed is asked again"
+    show(said, ("run", "suite", "model", "started", "cached"), lines)
+
+
+def count(number: int, name: str) -> str:
+    return f"{number} {name}" + ("" if number == 1 else "s")
 
 
 def show(title: str, columns: tuple[str, ...], lines: list[dict[str, Json]]) -> None:
@@ -153,7 +159,7 @@ def clean(days: int, suite: str | None, yes: bool, data_dir: Path | None) -> Non
             return
         agree(yes, f"delete {len(runs)} runs, the oldest of {runs[-1].started_at[:10]}?")
         gone = store.delete([run.id for run in runs])
-    click.echo(f"{gone} runs deleted")
+    click.echo(f"{count(gone, 'run')} deleted")
 
 
 @results.command("clear-cache", epilog="Example:  tiltyard results clear-cache --test-type tools")
@@ -169,9 +175,9 @@ def clear_cache(suite: str | None, yes: bool, data_dir: Path | None) -> None:
         if not fresh:
             click.echo("no finished run is cached")
             return
-        agree(yes, f"ask {len(fresh)} finished runs again next time? They stay stored.")
+        agree(yes, f"ask {count(len(fresh), 'finished run')} again next time? All stays stored.")
         store.forget(fresh)
-    click.echo(f"{len(fresh)} runs will be asked again; their results stay")
+    click.echo(f"{count(len(fresh), 'run')} will be asked again; all results stay")
 
 
 def agree(yes: bool, question: str) -> None:

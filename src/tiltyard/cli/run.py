@@ -298,8 +298,17 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
         import uvloop
 
         factory = uvloop.new_event_loop
+
+    async def heeding() -> T:
+        """A Ctrl+C that came while something was tidied up, and was swallowed there, still counts."""
+        found = await main
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return found
+
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main)
+        return runner.run(heeding())
 
 
 def show_summaries(summaries: Sequence[Mapping[str, Json]]) -> None:

@@ -6,6 +6,8 @@ the run's events. API keys are taken out; nothing is formatted or written while 
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
 import queue
@@ -85,12 +87,22 @@ def log_folder(output_dir: Path | None, data: Path | None = None) -> Path:
     return output_dir if output_dir is not None else (data or data_dir()) / "logs"
 
 
+def new_file(folder: Path, stem: str) -> Path:
+    """An empty file of that name, or with a number behind it where another run began in the same second."""
+    names = itertools.chain((f"{stem}.log",), (f"{stem}_{number}.log" for number in itertools.count(2)))
+    while True:
+        path = folder / next(names)
+        with contextlib.suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+
+
 @contextmanager
 def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
     """Log into a new file of that folder while the block runs. Raises UsageError where that cannot be."""
-    path = folder / time.strftime("test_run_%Y%m%d_%H%M%S.log")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        path = new_file(folder, time.strftime("test_run_%Y%m%d_%H%M%S"))
         file = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", delay=False)
     except OSError as error:
         raise UsageError(

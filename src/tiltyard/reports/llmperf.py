@@ -14,6 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from tiltyard.records import Attempt, Json, Run
@@ -145,41 +146,46 @@ def cell(value: Json) -> Json:
 
 
 def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dict[str, Json]:
-    """The flat summary object: counts, error codes, and the spread of six metrics."""
+    """The flat summary object: what was asked, then counts, error codes and the spread of six metrics."""
     good = [row for row in found if row["error_msg"] is None]
     codes = Counter(str(row["error_code"]) for row in found if row["error_msg"] is not None)
     output = sum(row["number_output_tokens"] or 0 for row in good)
-    flat: dict[str, Json] = {
-        "version": VERSION,
-        "name": f"{safe(run.model.name)}_{run.suite}",
-        "model": run.model.name,
+    spreads = {name: spread([row[name] for row in good if row[name] is not None]) for name in SUMMARISED}
+    results: dict[str, Json] = {
         "num_requests_started": len(found),
         "num_completed_requests": len(good),
         "num_completed_requests_per_min": len(good) / wall_s * 60 if wall_s > 0 else None,
         "number_errors": len(found) - len(good),
         "error_rate": (len(found) - len(good)) / len(found) if found else None,
-        "error_code_frequency": dict(codes),
+        "error_code_frequency": str(dict(codes)),
         "mean_output_throughput_token_per_s": output / wall_s if wall_s > 0 else None,
+        **{f"{name}_{part}": value for name, parts in spreads.items() for part, value in parts.items()},
     }
-    for name in SUMMARISED:
-        flat |= spread(f"results_{name}", [row[name] for row in good if row[name] is not None])
-    return flat
+    return {
+        "version": VERSION,
+        "name": f"{safe(run.model.name)}_{run.suite}",
+        "model": run.model.name,
+        "mean_input_tokens": spreads["number_input_tokens"]["mean"],
+        "stddev_input_tokens": spreads["number_input_tokens"]["stddev"],
+        "mean_output_tokens": spreads["number_output_tokens"]["mean"],
+        "stddev_output_tokens": spreads["number_output_tokens"]["stddev"],
+        "num_concurrent_requests": run.settings.get("concurrency"),
+        "timestamp": int(datetime.fromisoformat(run.started_at).timestamp()),
+        **{f"results_{name}": value for name, value in results.items()},
+    }
 
 
-def spread(name: str, values: Sequence[float]) -> dict[str, Json]:
+def spread(values: Sequence[float]) -> dict[str, Json]:
     """Quantiles, mean, extremes and standard deviation, flattened; None where nothing is known."""
     ordered, n = sorted(values), len(values)
     mean = math.fsum(ordered) / n if n else None
     found: dict[str, Any] = {
-        f"{name}_quantiles_p{q}": percentile(ordered, q / 100) if n else None for q in QUANTILES
+        f"quantiles_p{q}": percentile(ordered, q / 100) if n else None for q in QUANTILES
     }
-    found |= {f"{name}_mean": mean, f"{name}_min": ordered[0] if n else None}
-    found[f"{name}_max"] = ordered[-1] if n else None
+    found |= {"mean": mean, "min": ordered[0] if n else None, "max": ordered[-1] if n else None}
+    found["stddev"] = None
     if mean is not None and n > 1:
-        variance = math.fsum((value - mean) ** 2 for value in ordered) / (n - 1)
-        found[f"{name}_stddev"] = math.sqrt(variance)
-    else:
-        found[f"{name}_stddev"] = None
+        found["stddev"] = math.sqrt(math.fsum((value - mean) ** 2 for value in ordered) / (n - 1))
     return found
 
 

@@ -190,6 +190,11 @@ class Store:
         sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND failed_outside AND {_NEWEST_TRY} LIMIT 1"
         return db.execute(sql, (key,)).fetchone() is not None
 
+    def has_failures(self, run_id: str) -> bool:
+        """Would the same command ask some of its items again, which failed for outside reasons?"""
+        with self.reading() as db:
+            return self._failed_outside(db, self._key(db, run_id))
+
     def _insert_run(self, db: sqlite3.Connection, run: Run, owner: Owner | None) -> Run:
         """Insert inside the caller's transaction; the newest calibration is attached where there is none."""
         if run.calibration is None and owner is not None:

@@ -6,10 +6,13 @@ The text itself is made by `prometheus_client`, in the form that the scraper ask
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tiltyard import __version__
+from tiltyard.records import Outcome
 from tiltyard.web.figures import RunFigures
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # each has a series from the start, for rates
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -78,8 +81,9 @@ class Collector:
             "tiltyard_questions", "Graded answers by outcome.", labels=(*LABELS, "outcome")
         )
         for run in self.runs:
-            for outcome, count in (run.outcomes or {}).items():
-                questions.add_metric([*labels(run), outcome], count)
+            if run.outcomes is not None:
+                for outcome in OUTCOMES:
+                    questions.add_metric([*labels(run), outcome], run.outcomes.get(outcome, 0))
         yield questions
         for families, kind in ((COUNTERS, CounterMetricFamily), (GAUGES, GaugeMetricFamily)):
             for name, words, value_of in families:

@@ -98,6 +98,7 @@ def closing(summary: Mapping[str, Json]) -> dict[str, Any]:
         "ci95": None if interval is None else tuple(interval),
         "output_tokens": (summary.get("tokens") or {}).get("output"),
         "speed": means,
+        **({"retries": summary["retries"]} if "retries" in summary else {}),
     }
 
 

@@ -6,6 +6,7 @@ client that holds one open keeps nobody waiting but itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -19,7 +20,8 @@ from tiltyard.errors import UsageError
 from tiltyard.web.exposition import exposition, wants_exposition
 from tiltyard.web.figures import RunFigures, flat
 
-AT_ONCE = 16  # connections; the next ones are closed at once
+AT_ONCE = 16  # connections; the oldest one makes room for the next
+ROOM_WITHIN_S = 1.0
 PATIENCE_S = 5.0  # for a request to arrive, and for an answer to be taken
 
 Source = Callable[[], Iterable[RunFigures]]
@@ -73,18 +75,25 @@ class Bounded(ThreadingHTTPServer):
 
     def __init__(self, *words: Any) -> None:
         self.room = threading.BoundedSemaphore(AT_ONCE)
+        self.held: dict[Any, None] = {}  # connections, the oldest first
         super().__init__(*words)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self.room.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+            for oldest in list(self.held)[:1]:  # whoever needs so long has had a turn
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+            if not self.room.acquire(timeout=ROOM_WITHIN_S):
+                self.shutdown_request(request)
+                return
+        self.held[request] = None
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.held.pop(request, None)
             self.room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

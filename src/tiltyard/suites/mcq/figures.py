@@ -110,6 +110,8 @@ def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]
         recall = share(tally, mine, ("correct",)) if mine else {"value": None, "ci95": None, "n": 0}
         row = {"letter": LETTERS[letter], "recall": recall, "given": rate(chosen.get(letter, 0), answers)}
         rows.append({**row, "n": len(mine)})
+    if not answers:
+        return rows, {**TOO_FEW, "why": "no letter was given"}
     return rows, bias_of(tally, {k: v for k, v in at.items() if len(v) >= ENOUGH})
 
 
