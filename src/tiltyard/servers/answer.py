@@ -204,7 +204,7 @@ class Answer:
             unframed = unframe_plain(bytes(memoryview(self.raw)[start:]))
         if unframed is None:
             unframed = self._walked()
-        return unframed.body, unframed.offsets([max(end - start, 0) for end in self.ends])
+        return unframed.body, unframed.offsets([end - start if end > start else 0 for end in self.ends])
 
     def _walked(self) -> Unframed:
         assert self._walk is not None

@@ -126,7 +126,7 @@ class KernelClock:
         """
         self.check()
         latest = perf_counter_ns()
-        all_kernel = all(type(s) is bytes for s in stamps)
+        all_kernel = set(map(type, stamps)) <= {bytes}
         if all_kernel and len(self._pieces) == 1:
             distance = self._pieces[0][2]
             flat = array("q", b"".join(stamps))  # type: ignore[arg-type]

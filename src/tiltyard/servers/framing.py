@@ -27,7 +27,9 @@ class Unframed(NamedTuple):
     def offsets(self, raw_ends: Sequence[int]) -> list[int]:
         """Body bytes received by each read, given the raw bytes received by then."""
         at_chunk_end = dict(zip(self.outer, self.inner, strict=True))  # where nearly all reads end
-        return [at_chunk_end[end] if end in at_chunk_end else self._offset(end) for end in raw_ends]
+        at_chunk_end[0] = 0
+        found = list(map(at_chunk_end.get, raw_ends))
+        return [self._offset(raw) if end is None else end for raw, end in zip(raw_ends, found, strict=True)]
 
     def _offset(self, raw_end: int) -> int:
         outer, inner = self.outer, self.inner

@@ -123,8 +123,9 @@ def arrival_times(ends: Sequence[int], timeline: Timeline) -> list[int]:
     reads, times = timeline.arrivals_end, timeline.arrivals_ns
     if not reads:
         return [timeline.closed_ns or timeline.sent_ns or timeline.started_ns] * len(ends)
-    if len(reads) == len(ends) and tuple(ends) == reads:
-        return list(times)
+    alone = min(len(ends), len(reads) - 1)
+    if tuple(ends[:alone]) == reads[:alone] and (alone == len(ends) or reads[alone] >= ends[-1]):
+        return [*times[:alone], *[times[alone]] * (len(ends) - alone)]  # a read each, the last had the rest
     if len(reads) * 8 < len(ends):
         return _few_reads(ends, reads, times)
     out: list[int] = []

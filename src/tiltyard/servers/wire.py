@@ -265,6 +265,9 @@ class Wire:
 
 def _with_bytes(times: list[int], ends: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Only the reads that held body bytes."""
+    first = ends.count(0)
+    if len(set(ends)) == len(ends) - first + bool(first):  # each read after the head held some: nearly always
+        return tuple(times[first:]), tuple(ends[first:])
     arrivals: list[int] = []
     arrived: list[int] = []
     before = 0
@@ -278,7 +281,9 @@ def _with_bytes(times: list[int], ends: list[int]) -> tuple[tuple[int, ...], tup
 
 def _one_line(value: str) -> str:
     """A header value that cannot break out of its line."""
-    return "".join(c if c.isprintable() else " " for c in value).strip()
+    if not value.isprintable():
+        value = "".join([c if c.isprintable() else " " for c in value])
+    return value.strip()
 
 
 def open_wire(address: Address) -> Wire:
