@@ -14,9 +14,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.conftest import make_attempt, make_run
-from tiltyard.records import Attempt, Exchange, Grade
+from tiltyard.records import Attempt, Exchange, Grade, Item, ToolCall
 from tiltyard.reports.llmperf import COLUMNS
 from tiltyard.store.store import Store
+from tiltyard.suites import Suite, load_suite
+from tiltyard.suites.tabled import beside
 
 OLD = (datetime.now(UTC) - timedelta(days=30)).isoformat(timespec="milliseconds")
 NEW = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -92,6 +94,48 @@ def test_consolidate_writes_the_known_columns(folder: Path) -> None:
     assert rows[3]["tool_call_success"] == "True"
     assert rows[3]["tool_call_accuracy"] == "1.0"
     assert rows[0]["tool_call_success"] == ""
+
+
+def judged(item: Item, suite: Suite, text: str, calls: tuple[ToolCall, ...] = ()) -> Attempt:
+    made = make_attempt(suite.name)
+    answer = replace(made.exchanges[-1], text=text, tool_calls=calls)
+    grade = suite.grade(item, answer)
+    return replace(made, item_id=item.id, item_hash=item.content_hash, exchanges=(answer,), grade=grade)
+
+
+def test_the_value_read_and_the_call_due_stand_beside_the_answer() -> None:
+    json_suite, tools_suite = load_suite("json"), load_suite("tools")
+    asked = next(iter(json_suite.proofs())).item  # type: ignore[attr-defined]
+    spoken = judged(asked, json_suite, 'Here you are:\n```json\n{"name": "Zoë", "n": 1.50}\n```')
+    assert beside("json", spoken) == {"parsed_json": '{"name": "Zoë", "n": 1.5}'}
+    among = judged(asked, json_suite, 'It is {"name": "Ann"}, as asked.')
+    assert beside("json", among) == {"parsed_json": '{"name": "Ann"}'}
+    assert (
+        beside("json", replace(among, item_hash="other")) == {}
+    )  # found by which schema?
+    assert beside("json", judged(asked, json_suite, "no")) == {}
+    proof = next(proof for proof in tools_suite.proofs() if proof.tool_calls)  # type: ignore[attr-defined]
+    called = judged(proof.item, tools_suite, "", proof.tool_calls)
+    found = beside("tools", called)
+    assert called.grade is not None
+    assert called.grade.outcome == "correct"
+    assert found["expected_tool"] == proof.tool_calls[0].name
+    assert json.loads(found["expected_args"]) == json.loads(proof.tool_calls[0].arguments)
+    assert beside("tools", replace(called, item_hash="other")) == {}
+    assert set(found) | {"parsed_json"} < set(COLUMNS)
+    assert beside("mcq", called) == {}
+
+
+def test_an_unknown_suite_or_an_empty_store_writes_no_file(folder: Path) -> None:
+    target = folder / "none.csv"
+    unknown = tiltyard(folder, "results", "consolidate", "--test-type", "jsno", "-o", str(target))
+    assert unknown.returncode == 2
+    assert "no suite called 'jsno'" in unknown.stderr
+    empty = tiltyard(folder, "results", "consolidate", "--test-type", "mcq", "-o", str(target))
+    assert empty.returncode != 0
+    assert "no run of mcq is stored" in empty.stderr
+    assert not target.exists()
+    assert tiltyard(folder, "runs", "--suite", "jsno").returncode == 2
 
 
 def test_files_as_llmperf_names_them(folder: Path) -> None:

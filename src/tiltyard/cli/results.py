@@ -167,6 +167,7 @@ def runs(
     if recover_store:
         recovered(as_json)
         return
+    check_suite(suite)
     with Store.open() as store:
         wanted = RunFilter(suite=suite, model=model, state=state, search=search, limit=limit)
         found = store.runs(wanted)

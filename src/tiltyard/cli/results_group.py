@@ -46,8 +46,10 @@ def opened(data_dir: Path | None) -> Store:
 
 
 def chosen(store: Store, suite: str | None) -> list[Run]:
+    from tiltyard.cli.results import check_suite
     from tiltyard.store.store import RunFilter
 
+    check_suite(suite)
     return store.runs(RunFilter(suite=suite))
 
 
@@ -132,13 +134,17 @@ def consolidate(suite: str | None, output: Path, data_dir: Path | None) -> None:
     """Every request of all runs in one CSV file, under llmperf's column names."""
     from tiltyard.cli.transfer import write_file
     from tiltyard.reports.llmperf import as_csv, rows
+    from tiltyard.suites.tabled import beside
 
     with opened(data_dir) as store:
         runs = list(reversed(chosen(store, suite)))
+        if not runs:
+            what = "nothing is stored" if suite is None else f"no run of {suite} is stored"
+            raise UsageError(f"{what}: no file is written", f"tiltyard run {suite or 'speed'}")
 
         def lines() -> Iterator[dict[str, Json]]:
             for run in runs:
-                yield from rows(run, store.attempts(run.id, with_exchanges=True))
+                yield from rows(run, store.attempts(run.id, with_exchanges=True), beside)
 
         write_file(output, as_csv(lines()))
     click.echo(f"{output}  ({len(runs)} runs)", err=True)

@@ -71,13 +71,14 @@ def write_llmperf(store: Store, runs: list[Run], folder: Path) -> None:
 
     from tiltyard.errors import UsageError
     from tiltyard.reports import llmperf
+    from tiltyard.suites.tabled import beside
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be a folder: {error.strerror}", "choose another -o") from None
     for run in runs:
-        rows = list(llmperf.rows(run, store.attempts(run.id, with_exchanges=True)))
+        rows = list(llmperf.rows(run, store.attempts(run.id, with_exchanges=True), beside))
         stem = llmperf.json_stem(run, rows)
         summary = llmperf.summary(run, rows, float((run.summary or {}).get("wall_s") or 0.0))
         write_file(folder / llmperf.csv_name(run), llmperf.as_csv(rows))

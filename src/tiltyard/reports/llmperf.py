@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,8 +34,9 @@ BASE = (
     "number_input_tokens",
 )
 JUDGED = ("outcome", "accuracy_score")
-OF_JSON = ("json_valid", "json_schema_valid", "validation_errors")
-OF_TOOLS = ("tool_call_success", "number_tool_calls", "tool_call_accuracy", "extracted_calls")
+OF_JSON = ("json_valid", "json_schema_valid", "validation_errors", "parsed_json")
+EXPECTED = ("expected_tool", "expected_args")
+OF_TOOLS = ("tool_call_success", "number_tool_calls", "tool_call_accuracy", *EXPECTED, "extracted_calls")
 TAIL = ("test_case", "generated_text", "model", "test_type", "timestamp", "config_hash")
 COLUMNS = (*BASE, *JUDGED, *OF_JSON, *OF_TOOLS, *TAIL)
 SUMMARISED = (
@@ -48,12 +49,18 @@ SUMMARISED = (
 )
 QUANTILES = (25, 50, 75, 90, 95, 99)
 
+Beside = Callable[[str, Attempt], Mapping[str, Json]]
 
-def rows(run: Run, attempts: Iterable[Attempt]) -> Iterator[dict[str, Json]]:
-    """One row per attempt; the attempts come with their exchanges. Unknown is None."""
+
+def rows(run: Run, attempts: Iterable[Attempt], beside: Beside) -> Iterator[dict[str, Json]]:
+    """One row per attempt; the attempts come with their exchanges. Unknown is None.
+
+    `beside` tells of a suite's attempt what only the suite knows (`parsed_json`, `expected_tool` ...).
+    """
     settings = config_hash(run)
     for attempt in attempts:
-        yield {**timing(attempt), **verdict(run, attempt), **place(run, attempt), "config_hash": settings}
+        judged = {**verdict(run, attempt), **beside(run.suite, attempt)}
+        yield {**timing(attempt), **judged, **place(run, attempt), "config_hash": settings}
 
 
 def timing(attempt: Attempt) -> dict[str, Json]:
