@@ -110,9 +110,7 @@ def test_the_value_read_and_the_call_due_stand_beside_the_answer() -> None:
     assert beside("json", spoken) == {"parsed_json": '{"name": "Zoë", "n": 1.5}'}
     among = judged(asked, json_suite, 'It is {"name": "Ann"}, as asked.')
     assert beside("json", among) == {"parsed_json": '{"name": "Ann"}'}
-    assert (
-        beside("json", replace(among, item_hash="other")) == {}
-    )  # found by which schema?
+    assert beside("json", replace(among, item_hash="other")) == {}  # found by which schema?
     assert beside("json", judged(asked, json_suite, "no")) == {}
     proof = next(proof for proof in tools_suite.proofs() if proof.tool_calls)  # type: ignore[attr-defined]
     called = judged(proof.item, tools_suite, "", proof.tool_calls)

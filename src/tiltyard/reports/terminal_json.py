@@ -45,7 +45,9 @@ def render_shapes(summary: Mapping[str, Json], console: Console) -> None:
     for verdict, mark in VERDICTS.items():
         names = [name for name, found in honesty.items() if found.get("verdict") == verdict]
         if names:
-            console.print(f"schema keywords {mark}: {escape(clean(', '.join(names), 400))}", highlight=False)
+            why = dict.fromkeys(str(honesty[name]["why"]) for name in names if honesty[name].get("why"))
+            listed = ", ".join(names) + (f" ({'; '.join(why)})" if why else "")
+            console.print(f"schema keywords {mark}: {escape(clean(listed, 400))}", highlight=False)
     for words in dict.fromkeys(str(f["said"]) for f in honesty.values() if f.get("said")):
         console.print(f"[dim]  the server said: {escape(clean(words, 200))}[/]", highlight=False, emoji=False)
 

@@ -19,7 +19,7 @@ Columns = Mapping[str, Json]
 
 
 def beside(suite: str, attempt: Attempt) -> Columns:
-    """`parsed_json` for `json`, `expected_tool` and `expected_args` for `tools`; what is unknown is left out."""
+    """`parsed_json`, or `expected_tool` and `expected_args`; what is unknown is left out."""
     if attempt.grade is None or not attempt.exchanges:
         return {}
     if suite == "json":

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tiltyard.cli.run_json import defaults
 from tiltyard.records import Exchange, Request, Timeline
+from tiltyard.reports.terminal_json import render_shapes
 from tiltyard.run import Job, Plan, new_run, run_job
 from tiltyard.servers.connect import connect
 from tiltyard.servers.simulator import SimConfig, SimModel, running
@@ -140,6 +143,17 @@ def test_a_server_that_keeps_to_schemas(tmp_path: Path) -> None:
     assert set(verdicts.values()) == {"enforced"}, verdicts
     assert {"const", "enum", "required", "pattern", "maxLength", "$ref"} <= verdicts.keys()
     assert summary["modes"]["json_schema"]["rates"]["schema_valid"]["value"] == 1.0
+
+
+def test_an_answer_that_never_ends_says_nothing_and_why(tmp_path: Path) -> None:
+    settings = {"limit": 1, "max_tokens": 4, "modes": ["json_schema"]}
+    summary = run_json(tmp_path / "s.sqlite3", "llamacpp", settings, scripted=False)
+    found = summary["schema_honesty"]["minLength"]
+    assert found == {"verdict": "unknown", "why": "cut off at 4 tokens"}
+    shown = Console(width=200, record=True, file=io.StringIO())
+    render_shapes(summary, shown)
+    assert "minLength" in (said := shown.export_text())
+    assert "(cut off at 4 tokens)" in said
 
 
 def test_a_server_that_drops_schemas_is_found_out(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Does the server keep its word about schemas? Each keyword is tried with one that no model meets by chance.
 
 `enforced`: every answer met it. `ignored`: one did not, though the server took the schema. `refused`: the
-server said no. `unknown`: no answer could be had, or it was cut off. Servers that drop a grammar in silence
-are found out before a whole run rests on them.
+server said no. `unknown`: no answer could be had (`said`), or it was cut off (`why`). Servers that drop a
+grammar in silence are found out before a whole run rests on them.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         response_format={"type": "json_schema", "json_schema": form},
         timeouts=PATIENCE,
     )
-    seen = "unknown"
+    seen, cut = "unknown", request.max_tokens
     for number in range(TRIES if trial.luck else 1):
         if number:  # another answer, where the first may have been lucky
             request = replace(request, seed=asking.seed + number, temperature=1.0)
@@ -144,9 +144,11 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         value = parsed(exchange.text)
         if value is not NOTHING and judge.judge(value).formats:
             seen = "enforced"
-        elif not (was_cut(exchange) and could_become(exchange.text)):
+        elif not open_ended(exchange):
             return {"verdict": "ignored", "got": exchange.text[:SHOWN]}
-    return {"verdict": seen}
+        elif seen == "unknown":
+            cut = exchange.request.max_tokens
+    return {"verdict": seen} if seen != "unknown" else {"verdict": seen, "why": f"cut off at {cut} tokens"}
 
 
 async def answer(bench: Bench, request: Request, most: int) -> Exchange:
@@ -157,7 +159,7 @@ async def answer(bench: Bench, request: Request, most: int) -> Exchange:
     return exchange
 
 
-def could_become(text: str) -> bool:
-    """Could a text that was cut off still have become an object with a key? Then it says nothing."""
-    start = "".join(text[:SHOWN].split())
-    return start.startswith('{"') or not start
+def open_ended(exchange: Exchange) -> bool:
+    """Was it cut off where it could still have become an object with a key? Then it says nothing."""
+    start = "".join(exchange.text[:SHOWN].split())
+    return was_cut(exchange) and (start.startswith('{"') or not start)
