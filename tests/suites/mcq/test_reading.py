@@ -206,10 +206,31 @@ def test_a_header_without_an_answer_is_refused(tmp_path: Path) -> None:
 
 def test_ids_that_occur_twice_are_told_apart_and_reported(tmp_path: Path) -> None:
     line = '{"id": "q1", "question": "%s?", "options": ["a", "b"], "answer": "A"}\n'
-    path = write(tmp_path / "x.jsonl", line % "One" + line % "Two")
+    path = write(tmp_path / "x.jsonl", line % "One" + line % "Two" + line % "Three")
     found = QuestionSet([path])
-    assert [found.row(n).id for n in range(2)] == ["x/q1", "x/q1@2"]
-    assert any("there twice" in note for note in found.notes)
+    assert [found.row(n).id for n in range(3)] == ["x/q1", "x/q1@2", "x/q1@3"]
+    (note,) = found.notes
+    assert (
+        note
+        == f"rows with an earlier row's id: 2 (told apart by their lines), the first 'q1' in {path}, line 2"
+    )
+
+
+def test_questions_that_occur_twice_are_counted_and_reported(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "x.csv",
+        ["One?", "1", "2", "3", "4", "A"],
+        ["Two?", "1", "2", "3", "4", "A"],
+        ["One?", "1", "2", "3", "4", "A"],
+        ["One?", "1", "2", "3", "4", "B"],  # another answer: another question
+        ["One?", "1", "2", "3", "5", "A"],
+        ["Two?", "1", "2", "3", "4", "A"],
+    )
+    found = QuestionSet([path])
+    assert len(found) == 6
+    assert found.repeated == 2
+    (note,) = found.notes
+    assert note == f"rows with an earlier row's question: 2 (each counts), the first in {path}, line 3"
 
 
 def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -104,16 +104,19 @@ class QuestionSet:
         self.places = array("q")  # offset
         self.lengths, self.lines, self.owners = array("I"), array("I"), array("H")
         self.renamed: set[int] = set()  # rows whose id another row had before
+        self.repeated = 0  # rows whose question, options and answer another row had before
         self.bad: list[Bad] = []
         self.bad_count = 0
         self.notes: list[str] = []
         self.subjects: Counter[str] = Counter()
         self._seen: set[int] = set()
+        self._firsts: dict[str, str] = {}  # the first row with a known id, with a known question
         self._open: list[File] = []
         self._digest = hashlib.sha256()
         for path, name in zip(paths, names_of(paths), strict=True):
             self._add(File(path, name), answers)
         self._seen.clear()
+        self._warn()
         self.hash = self._digest.hexdigest()[:16]
         self.by_subject = 0 < len(self.subjects) <= MOST_SUBJECTS
 
@@ -225,17 +228,28 @@ class QuestionSet:
         self.owners.append(len(self.files) - 1)
         if draft.about.subject and len(self.subjects) <= MOST_SUBJECTS:
             self.subjects[draft.about.subject.strip()] += 1
-        name = self._name(file, draft, line)
-        key = hash(name)
-        if draft.about.id and key in self._seen:
+        name, index = self._name(file, draft, line), index_by(file.reading, draft)
+        if draft.about.id and hash(name) in self._seen:
+            self._firsts.setdefault("id", f"{draft.about.id[:60]!r} in {file.path}, line {line}")
             self.renamed.add(number)
-            if len(self.renamed) == 1:
-                self.notes.append(f"{file.path}, line {line}: the id {draft.about.id[:60]!r} is there twice")
-        self._seen.add(key)
-        index = index_by(file.reading, draft)
+        what = hash((draft.question, draft.options, index))
+        if what in self._seen:
+            self._firsts.setdefault("question", f"in {file.path}, line {line}")
+            self.repeated += 1
+        self._seen.update((hash(name), what))
         self._digest.update(
             repr((name, draft.question, draft.options, index, draft.about.subject)).encode("utf-8", "replace")
         )
+
+    def _warn(self) -> None:
+        """Say what is there more than once."""
+        for count, what, then in (
+            (len(self.renamed), "id", "told apart by their lines"),
+            (self.repeated, "question", "each counts"),
+        ):
+            if count:
+                first = self._firsts[what]
+                self.notes.append(f"rows with an earlier row's {what}: {count:,} ({then}), the first {first}")
 
     # -------------------------------------------------------------- second pass
 
