@@ -57,6 +57,13 @@ def test_options_about_answers_are_for_the_graded_suites(tmp_path: Path) -> None
         assert "--limit" in errors
 
 
+def test_files_are_for_one_suite_alone(tmp_path: Path) -> None:
+    code, events, errors = run(tmp_path, "mcq,tools", "items.csv", "--models", "a")
+    assert (code, events) == (2, [])
+    assert "take no files" in errors
+    assert "tiltyard run mcq" in errors
+
+
 def test_a_suite_that_is_none(tmp_path: Path) -> None:
     code, events, errors = run(tmp_path, "mcq,poems", "--models", "a")
     assert (code, events) == (2, [])

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.reports import made
 from tiltyard.errors import UsageError
 from tiltyard.reports.comparison import Side, compare_runs, in_words
-from tiltyard.reports.traits import trait
+from tiltyard.reports.traits import flat, trait
 from tiltyard.stats.contrast import Ratio
 
 
@@ -119,3 +119,12 @@ def test_traits_answer_to_short_names():
     assert trait(run, "cpu") == "AMD Ryzen 9 7950X"
     assert trait(run, "gpus.0.driver") == "580.65"
     assert trait(run, "beauty") is None
+
+
+def test_a_list_of_plain_values_is_one_trait():
+    values = {"categories": ["simple", "multiple"], "none": [], "gpus": [{"name": "x"}, {"name": "y"}]}
+    assert flat(values, "settings.") == {
+        "settings.categories": "simple, multiple",
+        "settings.gpus.0.name": "x",
+        "settings.gpus.1.name": "y",
+    }

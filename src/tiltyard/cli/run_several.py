@@ -33,8 +33,14 @@ def several(text: str) -> click.Command:
         words += f" Options about answers are for {' and '.join(graded)}."
 
     @click.command(text, help=words)
+    @click.argument("files", nargs=-1, metavar="")
     @(graded_options if graded else common_options)
-    def command(**options: Any) -> None:
+    def command(files: tuple[str, ...], **options: Any) -> None:
+        if files:
+            raise UsageError(
+                "several suites in one command take no files: each asks its own items",
+                f"run that suite by itself: tiltyard run {graded[0] if graded else names[0]} --help",
+            )
         common, asking = split_options(options)
         context: dict[str, Json] = {} if common.context is None else {"context": common.context}
         more = {name: asking if name in graded else context for name in names}

@@ -48,18 +48,17 @@ def traits(run: Run) -> dict[str, str]:
 
 
 def flat(values: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
-    """Nested objects as dotted names."""
+    """Nested objects as dotted names; a list of plain values is one value, an empty one none."""
     out: dict[str, Json] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
             out.update(flat(value, f"{prefix}{name}."))
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            for i, part in enumerate(value):
-                out.update(
-                    flat({str(i): part} if not isinstance(part, Mapping) else part, f"{prefix}{name}.{i}.")
-                )
-        else:
+        elif not isinstance(value, Sequence) or isinstance(value, str):
             out[prefix + name] = value
+        elif any(isinstance(part, Mapping | list) for part in value):
+            out.update(flat({str(i): part for i, part in enumerate(value)}, f"{prefix}{name}."))
+        elif value:
+            out[prefix + name] = ", ".join(map(str, value))
     return out
 
 
