@@ -92,12 +92,27 @@ def test_a_clear_difference_is_decided_and_a_tie_is_not() -> None:
         run.add(1.0, 0.0 if run.n % 2 else 1.0)
     assert run.direction() == "better"
     assert run.n < 40
+    while log_evidence(run.gains, run.losses) > 1.0:  # answers that were under way say the contrary
+        run.add(0.0, 1.0)
+    assert (run.decided(), run.direction()) == (True, "better")
+    assert (run.p_value() or 1.0) <= 0.05
     tie = Sequential(rule_of("decided"))
     for number in range(2000):
         tie.add(float(number % 2), float(number // 2 % 2))
     assert not tie.decided()
     assert tie.direction() is None
     assert tie.p_value() == 1.0
+
+
+def test_the_last_look_is_at_the_end() -> None:
+    """Of a set that ends between two looks it is still known what it came to."""
+    run = Sequential(rule_of("width=0.1"))
+    while not (narrow := run.interval()) or narrow.high - narrow.low > 0.1:
+        assert not run.decided()
+        run.add(1.0)
+    assert run.look()
+    assert run.decided()
+    assert not Sequential(rule_of("width=0.1")).look()
 
 
 @pytest.mark.slow

@@ -131,6 +131,7 @@ def test_decided_against_the_best_other_model_of_the_store(tmp_path: Path) -> No
         assert asyncio.run(one(path, sim.url("openai"), "poor"))["cached"]
     assert good["stopping"]["against"] is None
     assert good["n"] == MANY
+    assert (good["ci_method"], poor["ci_method"]) == ("wilson", "always_valid")
     assert "no other model's run" in str(stopping_line(good["stopping"]))
     found = poor["stopping"]
     assert found["against"] == good["run_id"]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tiltyard.records import Attempt, Json, Record, Run
+from tiltyard.records import Attempt, Record, Run
 from tiltyard.stats.contrast import Verdict
 from tiltyard.stats.paired import Difference, compare_apart, compare_scores, more_items, verdict_of
 from tiltyard.stats.pairing import Scores, item_key, shared
@@ -54,8 +54,7 @@ def difference(a: Scores, b: Scores, ended_early: bool) -> Difference | None:
 
 def ended_early(run: Run) -> bool:
     """Might this run have ended by what it scored?"""
-    stopping: Json = (run.summary or {}).get("stopping")
-    return bool(stopping)
+    return (run.summary or {}).get("ci_method") == "always_valid"
 
 
 def score_row(found: Difference | None, stage: str | None, p: float | None, margin: float) -> ScoreRow:

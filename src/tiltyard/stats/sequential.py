@@ -153,6 +153,8 @@ class Sequential:
         self.total = self.gains = self.losses = 0.0
         self._next_look = _LEAST
         self._decided = False
+        self._said: Direction | None = None  # what was shown once stays shown: it is valid at any moment
+        self._p_value = 1.0  # the least so far
 
     def add(self, score: float, opponent: float | None = None) -> None:
         """Count one item; scores are 0..1, else ValueError."""
@@ -170,6 +172,12 @@ class Sequential:
         """May the run end? Looked at now and then, so it may be a few scores late; never unsaid."""
         if not self._decided and self.n >= self._next_look:
             self._next_look = self.n + max(1, self.n // 50)
+            self.look()
+        return self._decided
+
+    def look(self) -> bool:
+        """The same, looked at now: for when no more scores come."""
+        if not self._decided and self.n:
             self._decided = self.direction() is not None if self.rule.kind == "decided" else self._narrow()
         return self._decided
 
@@ -183,13 +191,18 @@ class Sequential:
 
     def direction(self) -> Direction | None:
         """Is the mean score better or worse than the opponent's? None: cannot be told (yet)."""
-        if log_evidence(self.gains, self.losses) < -math.log(1.0 - self.level):
-            return None
-        return "better" if self.gains > self.losses else "worse"
+        evidence = log_evidence(self.gains, self.losses)
+        self._p_value = min(self._p_value, math.exp(-max(evidence, 0.0)))
+        if self._said is None and evidence >= -math.log(1.0 - self.level):
+            self._said = "better" if self.gains > self.losses else "worse"
+        return self._said
 
     def p_value(self) -> float | None:
-        """Of "both are equally good", valid at every moment: one over the evidence. None without pairs."""
-        return min(1.0, math.exp(-log_evidence(self.gains, self.losses))) if self.pairs else None
+        """Of "both are equally good", valid at every moment: one over the most evidence seen. None without
+        pairs.
+        """
+        self.direction()
+        return self._p_value if self.pairs else None
 
 
 def _log_beta(a: float, b: float) -> float:

@@ -103,7 +103,7 @@ def ci_method(tally: Tally, places: Sequence[int]) -> str:
     """What `ci95` is made with: always_valid where the run may end early; wilson where each item was asked
     once and nothing is partial; wilson_clustered, over items, else.
     """
-    if tally.stopping is not None:
+    if tally.stopping is not None and tally.stopping.possible:
         return "always_valid"
     answered = array("l", (p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     plain = all(tally.scores[p] in (0.0, 1.0) for p in answered)

@@ -83,6 +83,11 @@ class Stopping:
             return None
         return self.opponent.score_of(item_key(attempt.stage, attempt.item_id, attempt.item_hash))
 
+    @property
+    def possible(self) -> bool:
+        """Could the stage end early at all? Against nobody nothing is ever decided."""
+        return self.rule.kind == "width" or self.opponent is not None
+
     def decided(self) -> bool:
         """May the stage end?"""
         return self.sequence.decided()
@@ -92,7 +97,7 @@ class Stopping:
         sequence = self.sequence
         found: dict[str, Json] = {
             "rule": "decided" if self.rule.kind == "decided" else f"width={self.rule.width:g}",
-            "decided": sequence.decided(),
+            "decided": sequence.look(),
             "items": sequence.n,
         }
         if self.rule.kind == "decided":
