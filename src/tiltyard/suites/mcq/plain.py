@@ -6,13 +6,20 @@ Every character keeps its place, so that what is found can be found again in the
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _WIDE = {ord("Ａ") + i: ord("A") + i for i in range(26)} | {ord("ａ") + i: ord("a") + i for i in range(26)}
 _SIGNS = {
     ord(wide): narrow for wide, narrow in zip("（）［］【】：，；．。？！＝", "()[][]:,;..?!=", strict=True)
 }
-_BLANKS = {ord(c): " " for c in "\u00a0\u2009\u202f\u200b\ufeff"}
-_LOOKS: dict[int, int | str] = {**_WIDE, **_SIGNS, **_BLANKS}
+_BLANKS = {ord(c): " " for c in "\u00a0\u2009\u202f\u200b\ufeff\ufe0f"}
+_STYLED = {  # mathematical bold, italic, script ...; circled
+    code: letter
+    for code in (*range(0x1D400, 0x1D6A4), *range(0x24B6, 0x24EA))
+    if (letter := unicodedata.normalize("NFKC", chr(code))).isascii()
+}
+_ON_TILES = {first + i: ord("A") + i for first in (0x1F130, 0x1F150, 0x1F170) for i in range(26)}
+_LOOKS: dict[int, int | str] = {**_WIDE, **_SIGNS, **_BLANKS, **_STYLED, **_ON_TILES}
 
 _THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
 _THOUGHT_END = re.compile(r"</(?:think(?:ing)?|thought|reasoning)>", re.IGNORECASE)
@@ -28,6 +35,7 @@ _LATEX = re.compile(
 )
 _MARKUP = re.compile(r"[*$`{}]|(?<!\w)_+|_+(?!\w)|^[ \t]*(?:>+|#+|[-•+])(?=[ \t*_(])", re.MULTILINE)
 _GAP = re.compile(r"\s{40,}")
+_TWICE_BRACKETED = re.compile(r"\[\[([ \t]{0,4}[A-Za-z][ \t]{0,4})\]\]")
 _QUOTES = re.compile(r"[\"“”„«»「」『』‹›]|(?<![^\W_])['‘’]|['‘’](?![^\W_])")
 
 
@@ -52,7 +60,7 @@ def without_thought(text: str) -> str:
 def plain(text: str) -> str:
     """The same length, words and the punctuation that means something. Takes `without_thought`."""
     text = text.translate(_LOOKS)
-    text = _STRUCK.sub(blank, text)
+    text = _STRUCK.sub(blank, _TWICE_BRACKETED.sub(r" [\1] ", text))
     if "<" in text:
         text = _ANSWER_TAG.sub(lambda match: f" {match[1].replace('_', ' ')}:", text)
         text = _CLOSING_TAG.sub(blank, _HTML.sub(blank, text))
