@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cli.stocked import stock, tiltyard
 from tests.reports import made
 from tests.reports.graded import Graded
+from tiltyard.reports.traits import items_name
 from tiltyard.store.store import FILE, Store
 
 MODELS = (("good:8b", 0.85, 41, 4.9e9), ("alike:8b", 0.83, 29, 4.9e9), ("small:1b", 0.4, 118, 0.8e9))
@@ -102,6 +104,18 @@ def test_only_the_same_items_stand_in_one_column(tmp_path):
         "c:1b": None,
     }
     assert [other for _, other in scores.values()] == [[], [], ["tools"]]
+    said = lines(tiltyard(tmp_path, "board", "--suite", "tools", "--all"))
+    assert [line for line in said if line.startswith("tools")] == [
+        f"tools  shipped, items {items}" for items in ("of b", "of c", "shipped")
+    ]
+
+
+def test_a_set_of_items_is_named_by_its_files():
+    files = {"questions": ["/data/law.csv", "C:\\sets\\math.csv", "x.csv", "y.jsonl"]}
+    files |= {"examples": "/e/dev.csv"}
+    settings = {"files": files, "items": "0123456789abcdef"}
+    run = replace(made.quick("a:1b", 9, n=1).run(), settings=settings)
+    assert items_name(run) == "law.csv, math.csv, x.csv and 2 more, items 01234567"
 
 
 def test_sorting_by_speed_keeps_the_tables(folder):

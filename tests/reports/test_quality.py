@@ -24,7 +24,7 @@ def test_ranks_are_of_the_same_items():
     assert "not to be told from 1 other" in quality_headline([board])
     one, other = graded("a", 0.9), graded("b", 0.4)
     apart = quality_boards([one.run(items="x"), other.run(items="y")], {}, {})
-    assert [board.title for board in apart] == ["mcq, items x", "mcq, items y"]
+    assert [board.title for board in apart] == ["mcq: shipped, items x", "mcq: shipped, items y"]
     assert [row.rank for board in apart for row in board.rows] == ["", ""]
 
 

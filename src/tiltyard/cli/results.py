@@ -6,11 +6,15 @@ They fetch and choose; how it looks on a terminal is in `showing.py`.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tiltyard.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiltyard.store.board import BoardRow
+    from tiltyard.store.store import Store
 
 SORTS = ("decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when")
 
@@ -110,6 +114,8 @@ def board(
     )
     with Store.open() as store:
         rows = store.board(wanted)
+        made = tables(rows, resort=sort is None)
+        asked = [] if by_model or as_json else [what_was_asked(table, made, store) for table in made]
     models = models_of(rows, sort)[: limit if as_json else None] if by_model else []
     if as_json:
         found = {"models": map(model_mapping, models)} if by_model else {"rows": map(as_mapping, rows)}
@@ -121,7 +127,7 @@ def board(
     elif rows:
         from tiltyard.cli.showing_board import show_board
 
-        show_board(tables(rows, resort=sort is None), limit)
+        show_board(made, limit, asked)
     elif suite is None and model is None and min_tps is None and max_gb is None:
         click.echo(
             "the board is empty: `tiltyard run speed` measures, `tiltyard board --cloud` adds cloud models"
@@ -129,6 +135,16 @@ def board(
     else:
         check_suite(suite)
         click.echo("no run passes these filters: `tiltyard board` shows all")
+
+
+def what_was_asked(table: list[BoardRow], others: list[list[BoardRow]], store: Store) -> str:
+    """The items of a table in words, where its suite has other tables too."""
+    from tiltyard.reports.traits import items_name
+
+    first = table[0]
+    if first.quality is None or sum(other[0].suite == first.suite for other in others) < 2:
+        return ""
+    return items_name(store.run(first.run_id))
 
 
 def check_suite(name: str | None) -> None:

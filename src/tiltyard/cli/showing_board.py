@@ -24,18 +24,21 @@ SPARE = ("when", "not counted, cut", "load", "n", "quant", "size", "total tok/s"
 _HINTS = ("unsupported", "error", "refused", "unparsed")
 
 
-def show_board(tables: Sequence[Sequence[BoardRow]], limit: int | None = None) -> None:
-    """Each table best first. `!` marks rows whose client was the bottleneck, `☁` models served elsewhere."""
+def show_board(
+    tables: Sequence[Sequence[BoardRow]], limit: int | None = None, items: Sequence[str] = ()
+) -> None:
+    """Each table best first. `!` marks rows whose client was the bottleneck, `☁` models served elsewhere.
+
+    `items`: for each table what was asked, empty where its suite has no other.
+    """
     screen = console()
     wide = screen.width >= _WIDE
     rows = [row for table in tables for row in table]
-    sets = {(row.suite, row.item_set) for row in rows if row.quality is not None}
     for place, table in enumerate(tables):
         first = table[0]
         if len(tables) > 1:
-            many = sum(suite == first.suite for suite, _ in sets) > 1
-            items = f"  [dim]items {safe((first.item_set or '')[:8])}[/]" if many else ""
-            screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{items}")
+            asked = f"  [dim]{safe(items[place])}[/]" if any(items[place : place + 1]) else ""
+            screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{asked}")
         shown = table[: limit or _ROWS]
         made = quality_table(shown, wide) if first.quality is not None else speed_table(shown, wide)
         screen.print(narrowed(made, spare=SPARE))

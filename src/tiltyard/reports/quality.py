@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.scores import ended_early, scores_in
-from tiltyard.reports.traits import fig, identity
+from tiltyard.reports.traits import fig, identity, items_name
 from tiltyard.reports.words import clean, milliseconds, percent, with_interval
 from tiltyard.stats.pairing import Scores
 from tiltyard.stats.ranks import Entrant, bits_at, ranks
@@ -82,7 +82,7 @@ def quality_boards(
         several = sum(name == suite for name, _ in sets) > 1
         places = rank_words(own, attempts)
         rows = [_row(run, place, anchors.get(run.id)) for run, place in zip(own, places, strict=True)]
-        title = f"{suite}, items {items[:12]}" if several and items else suite
+        title = f"{suite}: {items_name(own[0])}" if several and items else suite
         boards.append(QualityBoard(title, charts.axis_of_points(), rows))
     return boards
 

@@ -6,6 +6,7 @@ The same names serve `compare --by NAME` and the list of differences. Leaves out
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from tiltyard.records import Json, Run
 from tiltyard.reports.words import count, size
 
 _ALIASES = {"quantization": "quant", "name": "model", "version": "engine_version", "server": "dialect"}
+NAMED = 3  # files
 
 
 class Difference(NamedTuple):
@@ -83,6 +85,16 @@ def differences(a: Run, b: Run) -> list[Difference]:
 def absent(name: str) -> str:
     """What is said of a trait that a run does not have."""
     return "not set" if name.startswith("settings.") else "not known"
+
+
+def items_name(run: Run) -> str:
+    """What a graded run asked, in words: the names of its files and the beginning of the items' hash."""
+    paths: list[str] = []
+    for value in (run.settings.get("files") or {}).values():
+        paths += [str(value)] if isinstance(value, str) else map(str, value or ())
+    names = [re.split(r"[\\/]", path.rstrip("\\/"))[-1] for path in paths] or ["shipped"]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}, items {str(run.settings.get('items') or '')[:8]}"
 
 
 def summary_of(run: Run) -> Mapping[str, Json]:
