@@ -229,14 +229,16 @@ class QuestionSet:
         if draft.about.subject and len(self.subjects) <= MOST_SUBJECTS:
             self.subjects[draft.about.subject.strip()] += 1
         name, index = self._name(file, draft, line), index_by(file.reading, draft)
-        if draft.about.id and hash(name) in self._seen:
-            self._firsts.setdefault("id", f"{draft.about.id[:60]!r} in {file.path}, line {line}")
-            self.renamed.add(number)
+        if draft.about.id:  # a name made of a line is the only one of its kind
+            if hash(name) in self._seen:
+                self._firsts.setdefault("id", f"{draft.about.id[:60]!r} in {file.path}, line {line}")
+                self.renamed.add(number)
+            self._seen.add(hash(name))
         what = hash((draft.question, draft.options, index))
         if what in self._seen:
             self._firsts.setdefault("question", f"in {file.path}, line {line}")
             self.repeated += 1
-        self._seen.update((hash(name), what))
+        self._seen.add(what)
         self._digest.update(
             repr((name, draft.question, draft.options, index, draft.about.subject)).encode("utf-8", "replace")
         )
