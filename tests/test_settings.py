@@ -156,6 +156,10 @@ def test_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("TILTYARD_DATA_DIR", str(tmp_path / "here"))
     assert data_dir() == tmp_path / "here"
     assert not data_dir().exists()
+    monkeypatch.delenv("TILTYARD_DATA_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write('data_dir = "~/results"\n')
+    assert data_dir() == tmp_path / "home" / "results"
 
 
 def test_a_key_goes_only_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +191,18 @@ def test_a_file_names_the_variable_of_a_host_never_the_key(monkeypatch: pytest.M
     assert keys_set()["BOX_KEY"] == "environment"
     assert "box-secret-1" not in repr(load_settings())
     assert hide_keys("said box-secret-1!") == "said ***!"
+
+
+@pytest.mark.parametrize("key", ["sk-abcdef0123456789", "hf_aBcDeF", "secret", "A KEY"])
+def test_a_key_in_place_of_a_name_is_refused_and_not_repeated(key: str) -> None:
+    write(f"[keys]\n'box.example' = '{key}'\n")
+    with pytest.raises(UsageError, match="'box.example' must be the NAME") as caught:
+        load_settings()
+    Path("tiltyard.toml").unlink()
+    with pytest.raises(UsageError, match="--api-key-env must be the NAME") as direct:
+        api_key("https://box.example/v1", key_env=key)
+    for error in (caught.value, direct.value):
+        assert key not in f"{error} {error.remedy}"
 
 
 def test_children_get_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,6 +159,10 @@ def _typed(name: str, value: Any, place: str) -> Any:
         raise UsageError(f"{place}: {name}: {str(error).replace('`', '')}", "tiltyard config show") from error
     if isinstance(typed, float) and not 0 < typed < float("inf"):
         raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "tiltyard config show")
+    if name == "data_dir":
+        return str(Path(typed).expanduser())
+    for host, variable in typed.items() if name == "keys" else ():
+        _check_variable(variable, f"{place}: {name}: {host!r}")
     try:
         if name == "ollama_url":
             return connectable(typed, 11434)
@@ -306,7 +310,17 @@ def api_key(url: str, dialect: str | None = None, key_env: str | None = None) ->
     return key
 
 
+def _check_variable(variable: str, place: str) -> None:
+    """Raises UsageError for what can be no variable's name, without repeating it: it may be the key itself."""
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable) and variable not in _environ():
+        raise UsageError(
+            f"{place} must be the NAME of an environment variable that holds the key",
+            "export MY_KEY=..., and give MY_KEY there",
+        )
+
+
 def _named_key(variable: str) -> str:
+    _check_variable(variable, "--api-key-env")
     key = _environ().get(variable, "").strip()
     if not key:
         raise UsageError(f"the environment variable {variable} holds no API key", f"export {variable}=...")

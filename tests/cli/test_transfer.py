@@ -7,14 +7,17 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from tests.store.conftest import failed, make_attempt, make_run
 from tiltyard.cli import app
 from tiltyard.errors import UsageError
 from tiltyard.records import Model, Sample
+from tiltyard.reports.bundle import Packed, write_bundle
 from tiltyard.reports.export import cell, guarded
 from tiltyard.store.store import FILE, Store
 
@@ -117,7 +120,7 @@ def spoiled(lines: list[bytes], how: str) -> list[bytes]:
         ("wrong type", "line 3: Expected"),
         ("stray attempt", "line 2"),
         ("more", "more after the end"),
-        ("empty", "cut off"),
+        ("empty", "is empty"),
         ("other file", "no Tiltyard bundle"),
         ("binary", "no Tiltyard bundle"),
     ],
@@ -148,3 +151,35 @@ def test_a_place_that_cannot_be_written(folder: Path) -> None:
     result = call("export", "--output", str(folder / "no" / "such" / "x.json"))
     assert isinstance(result.exception, UsageError)
     assert "cannot write" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"id": "../../etc/passwd"}, "is no run id"),
+        ({"id": ""}, "is no run id"),
+        ({"id": "x'; DROP TABLE runs;--"}, "is no run id"),
+        ({"id": "a" * 10_000}, "is no run id"),
+        ({"started_at": "yesterday"}, "started_at is no moment in time: 'yesterday'"),
+        ({"ended_at": "2026-01-01"}, "ended_at is no moment in time"),
+        ({"summary": {"decode_tps": {"n": 1, "mean": "NaN"}}}, "its summary is none: Expected"),
+        ({"summary": {"machine": 5}}, "$.machine"),
+        ({"summary": {"stages": "x"}}, "$.stages"),
+        ({"summary": {"requests": {"ok": "many"}}}, "$.requests"),
+        ({"summary": {"speed": {"ttft_ms": 3}}}, "$.speed"),
+    ],
+)
+def test_a_run_that_cannot_be_meant_is_not_taken_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], words: str
+) -> None:
+    """However well the file's sum fits."""
+    path = folder / "x.jsonl"
+    run = replace(make_run("r9"), **change)
+    path.write_text("".join(write_bundle([Packed(run=run)])), encoding="utf-8")
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "there"))
+    result = call("import", str(path))
+    assert isinstance(result.exception, UsageError)
+    assert words in str(result.exception)
+    assert "line 2" in str(result.exception)
+    assert len(str(result.exception)) < 400
+    assert json.loads(call("runs", "--json").output) == {"runs": []}

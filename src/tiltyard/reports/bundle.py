@@ -16,6 +16,7 @@ import msgspec
 from tiltyard import __version__
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Record, Run, Sample
+from tiltyard.reports.bundle_check import wrong_with
 
 SCHEMA = "tiltyard.bundle/1"
 _REMEDY = "nothing was imported; export it again with `tiltyard export --format jsonl`"
@@ -87,6 +88,8 @@ def read_bundle(lines: Iterable[bytes], name: str) -> Iterator[Packed]:
             if (line.end.lines, line.end.sha256) != (number - 1, digest.hexdigest()):
                 raise UsageError(f"{name}, line {number}: the lines above were changed or lost", _REMEDY)
         elif line.run is not None:
+            if (wrong := wrong_with(line.run)) is not None:
+                raise UsageError(f"{name}, line {number}: {wrong}", _REMEDY)
             if run is not None:
                 yield Packed(run=run, attempts=tuple(attempts), samples=tuple(samples))
             run, attempts, samples = line.run, [], []
@@ -97,6 +100,8 @@ def read_bundle(lines: Iterable[bytes], name: str) -> Iterator[Packed]:
         elif number > 1 and data:
             raise UsageError(f"{name}, line {number}: no part of the run above it", _REMEDY)
         digest.update(data)
+    if not number:
+        raise UsageError(f"{name} is empty", _REMEDY)
     if not ended:
         raise UsageError(f"{name}, line {number}: the file is cut off here", _REMEDY)
     if run is not None:
