@@ -64,7 +64,10 @@ def simulate(config_path: Path | None, as_json: bool, list_faults: bool, **flags
         else:
             _table("Faults and behaviours", ("name", "what it does"), list(FAULTS.items()))
         return
+    from tiltyard.servers.simulator.checks import check
+
     config = _merged(load_config(config_path) if config_path else SimConfig(), flags, DIALECT_NAMES)
+    check(config)
     if config.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"warning: listening on {config.host}: others on the network can reach it", err=True)
     from tiltyard.servers.simulator.server import run_loop
@@ -89,8 +92,12 @@ def _merged(config: Any, flags: dict[str, Any], known: tuple[str, ...]) -> Any:
         changes["delay"] = False
     if flags["router"]:
         changes["router"] = True
-    wanted = flags["dialect"] or flags["only"]
-    if wanted:
+    for one, other in (("dialect", "only"), ("port", "port_base")):
+        if flags[one] is not None and flags[other] is not None:
+            both = f"--{one} and --{other.replace('_', '-')}"
+            raise UsageError(f"{both} exclude each other", "give one of them")
+    wanted = flags["only"] if flags["dialect"] is None else flags["dialect"]
+    if wanted is not None:
         names = tuple(name.strip() for name in wanted.split(",") if name.strip())
         for name in names:
             if name not in known:

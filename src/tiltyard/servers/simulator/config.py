@@ -15,6 +15,16 @@ from typing import Any, Literal
 import msgspec
 
 from tiltyard.errors import UsageError
+from tiltyard.servers.simulator.ranges import (
+    COUNT,
+    MILLISECONDS,
+    RATE,
+    SHARE,
+    SIZE,
+    SOME_TOKENS,
+    TOKENS,
+    Range,
+)
 
 SimDialect = Literal["ollama", "lmstudio", "llamacpp", "mlx", "vllm", "sglang", "openai"]
 
@@ -25,7 +35,7 @@ class Say(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A scripted answer: the first whose `when` occurs in the last message is used."""
 
     when: str
-    say: str | tuple[tuple[float, str], ...] = ""  # exact text, or [probability, text] pairs
+    say: str | tuple[tuple[float, str], ...] = ""  # exact text, or [probability, text] pairs, in sum 1
     think: str | None = None  # the reasoning before it
     call: str | None = None  # name of a tool to call instead of speaking
     arguments: Mapping[str, Any] | None = None  # of that call; None: generated to satisfy the tool's schema
@@ -102,6 +112,34 @@ class SimModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"{self.parameters / 1e9:.1f}B" if self.parameters >= 1e9 else f"{self.parameters / 1e6:.0f}M"
 
 
+MODEL_RANGES: Mapping[str, Range] = {
+    "parameters": SIZE,
+    "experts": Range(1, 100_000, whole=True),
+    "experts_used": Range(1, 100_000, whole=True),
+    "active_parameters": SIZE,
+    "size_bytes": SIZE,
+    "vram_fraction": SHARE,
+    "context_max": COUNT,
+    "context": COUNT,
+    "load_ms": MILLISECONDS,
+    "prefill_tps": RATE,
+    "decode_tps": RATE,
+    "half_depth": Range(1, 1_000_000_000_000),
+    "knee": Range(1, 1_000_000),
+    "slots": Range(1, 65_536, whole=True),
+    "queue": Range(0, 1_000_000, whole=True),
+    "ttft_ms": MILLISECONDS,
+    "token_ms": MILLISECONDS,
+    "jitter": SHARE,
+    "tokens_per_chunk": TOKENS,
+    "stops_at": SOME_TOKENS,
+    "natural_tokens": TOKENS,
+    "thinking_tokens": SOME_TOKENS,
+    "calls": Range(0, 1_000, whole=True),
+    "ability": SHARE,
+    "confidence": SHARE,
+}
+
 DEFAULT_MODELS: tuple[SimModel, ...] = (
     SimModel(name="sim-dense:7b", loaded=True, half_depth=32_768.0, knee=3.0),
     SimModel(
@@ -171,6 +209,15 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if name == model.name or name + ":latest" == model.name or model.name + ":latest" == name:
                 return model
         return None
+
+
+CONFIG_RANGES: Mapping[str, Range] = {
+    "max_loaded": Range(1, 1_000, whole=True),
+    "speedup": Range(0.001, 1_000_000),
+    "truth_requests": Range(0, 100_000_000, whole=True),
+    "truth_writes": Range(0, 1_000_000_000, whole=True),
+    "pings_ms": MILLISECONDS,
+}
 
 
 def load_config(path: Path) -> SimConfig:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tiltyard.errors import UsageError
+from tiltyard.servers.simulator.ranges import COUNT, MILLISECONDS, SHARE, SOME_TOKENS, TOKENS, Range
 
 FAULTS: Mapping[str, str] = {
     # before the answer
@@ -82,6 +83,63 @@ FAULTS: Mapping[str, str] = {
 }
 
 
+class Argument(NamedTuple):
+    """What may stand after NAME=: a number of this range, one of these words, or with neither a name."""
+
+    range: Range | None = None
+    words: tuple[str, ...] = ()
+    needed: bool = False  # without one the fault would do nothing, or nobody could say what
+
+    def has(self, text: str) -> bool:
+        if self.range is None and not self.words:
+            return bool(text.strip())
+        return text in self.words or (self.range is not None and self.range.read(text) is not None)
+
+    def __str__(self) -> str:
+        words = "one of " + ", ".join(self.words) if self.words else ""
+        return " or ".join(each for each in (str(self.range or ""), words) if each) or "a name"
+
+
+_MS = Argument(MILLISECONDS)
+_EXACT_MS = Argument(MILLISECONDS, needed=True)
+_AFTER = Argument(SOME_TOKENS)
+_BYTES = Argument(Range(1, 100_000_000, whole=True))
+_USAGE = ("none", "finish", "trailing")
+ERROR_FORMS = ("llamacpp", "ollama", "vllm", "mlx", "openai")
+
+ARGUMENTS: Mapping[str, Argument] = {
+    "html_error": Argument(Range(200, 599, whole=True)),
+    "jit_load": _MS,
+    "stall_first": _MS,
+    "early_headers": _MS,
+    "role_first": _MS,
+    "empty_first": Argument(Range(0, 100_000, whole=True)),
+    "wrong_model": Argument(),
+    "pings": Argument(Range(1, MILLISECONDS.high)),
+    "shred": _BYTES,
+    "long_line": _BYTES,
+    "tokens_per_chunk": Argument(TOKENS),
+    "ttft_ms": _EXACT_MS,
+    "token_ms": _EXACT_MS,
+    "output_tokens": Argument(TOKENS, needed=True),
+    "load_ms": _EXACT_MS,
+    "truncate_context": Argument(TOKENS),
+    "reasoning": Argument(words=("reasoning_content", "reasoning", "thinking", "tags")),
+    "tool_index": Argument(words=("missing", "zero", "repeated")),
+    "tool_arguments": Argument(words=("object", "string"), needed=True),
+    "tool_name": Argument(words=("repeated", "empty")),
+    "schema": Argument(words=("ignored", "refused")),
+    "usage": Argument(words=_USAGE, needed=True),
+    "stats": Argument(words=(*_USAGE, "both"), needed=True),
+    "error_midstream": Argument(SOME_TOKENS, ERROR_FORMS),
+    "stall": _MS,
+    "disconnect": _AFTER,
+    "reset": _AFTER,
+    "late_finish": _MS,
+    "late_close": _MS,
+}
+
+
 class Fault(NamedTuple):
     name: str
     argument: str | None
@@ -94,12 +152,11 @@ class Faults(dict[str, str | None]):
     """The faults of one request, by name; an argument of None stands for the default."""
 
     def number(self, name: str, default: float) -> float:
-        """The argument of `name` as a number, else `default`."""
+        """The argument of `name` as a number; `default` without one, or where a word stands for it."""
         text = self.get(name)
-        try:
-            return float(text) if text is not None else default
-        except ValueError:
+        if text is None or text in ARGUMENTS[name].words:
             return default
+        return float(text)
 
     def ms(self, name: str, default: float) -> int:
         """The argument of `name` in ms, as ns."""
@@ -108,25 +165,47 @@ class Faults(dict[str, str | None]):
 
 def parse_fault(text: str) -> Fault:
     """Read one `NAME[=ARG][@WHEN]`; raises UsageError."""
-    body, _, when = text.strip().partition("@")
+    body, at, when = text.strip().partition("@")
+    fault = _parse_body(body, text)
+    found = _timed(fault, when) if at else fault
+    if found is None:
+        raise UsageError(
+            f"fault {text!r}: {when!r} is no time",
+            "write NAME@3 or NAME@/3 from 1 on, or NAME@p0.1 from 0 to 1",
+        )
+    return found
+
+
+def _timed(fault: Fault, when: str) -> Fault | None:
+    """The fault at a time; None where there is no such time."""
+    if when.startswith("p"):
+        chance = SHARE.read(when[1:])
+        return None if chance is None else fault._replace(probability=chance)
+    count = COUNT.read(when.removeprefix("/"))
+    if count is None:
+        return None
+    return fault._replace(each=int(count)) if when.startswith("/") else fault._replace(only=int(count))
+
+
+def _parse_body(body: str, text: str) -> Fault:
+    """Read `NAME[=ARG]`; `text` is what the user wrote."""
     name, given, argument = body.partition("=")
     if name not in FAULTS:
         raise UsageError(f"unknown fault {name!r}", "tiltyard simulate --list-faults")
-    fault = Fault(name, argument if given else None)
-    try:
-        if when.startswith("/"):
-            return fault._replace(each=max(1, int(when[1:])))
-        if when.startswith("p"):
-            return fault._replace(probability=float(when[1:]))
-        return fault._replace(only=int(when)) if when else fault
-    except ValueError:
-        raise UsageError(
-            f"fault {text!r}: {when!r} is no time", "write NAME@3, NAME@/3 or NAME@p0.1"
-        ) from None
+    known = ARGUMENTS.get(name)
+    if known is None and given:
+        raise UsageError(f"fault {text!r}: {name} stands alone", f"write {name} without an argument")
+    if known is not None and (not known.has(argument) if given else known.needed):
+        said = f"{argument!r} is no argument of {name}" if given else f"{name} needs an argument"
+        raise UsageError(f"fault {text!r}: {said}", f"write {name}=ARG, ARG being {known}")
+    return Fault(name, argument if given else None)
 
 
 def choose(faults: Sequence[Fault], header: str | None, number: int, seed: int) -> Faults:
-    """The faults of chat request `number` (from 1). The header adds to the configured ones and wins."""
+    """The faults of chat request `number` (from 1). The header adds to the configured ones and wins.
+
+    Raises UsageError for a header that cannot be.
+    """
     chosen = Faults()
     for place, fault in enumerate(faults):
         if fault.only is not None and fault.only != number:
@@ -139,7 +218,7 @@ def choose(faults: Sequence[Fault], header: str | None, number: int, seed: int) 
                 continue
         chosen[fault.name] = fault.argument
     for part in (header or "").split(","):
-        name, given, argument = part.strip().partition("=")
-        if name in FAULTS:
-            chosen[name] = argument if given else None
+        if part.strip():
+            fault = _parse_body(part.strip(), part.strip())
+            chosen[fault.name] = fault.argument
     return chosen

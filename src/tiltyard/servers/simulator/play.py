@@ -15,6 +15,7 @@ from tiltyard.servers.simulator.answer import Answer, Ask, Piece, pieces
 from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, now_ns
 from tiltyard.servers.simulator.engine import Engine, Slot
+from tiltyard.servers.simulator.faults import ERROR_FORMS
 from tiltyard.servers.simulator.pace import Pacer
 from tiltyard.servers.simulator.shapes import Prepared, Shape, Spent
 from tiltyard.servers.simulator.stream import Stream
@@ -202,9 +203,8 @@ class Turn:
             self.faults.ms("pings", 10) if "pings" in self.faults else int(self.site.config.pings_ms * 1e6)
         )
         if period > 0:
-            out += [(moment, self.shape.ping()) for moment in range(start + period, self.due, period)][
-                :10_000
-            ]
+            moments = range(start + period, self.due, period)[:10_000]  # sliced first: there may be billions
+            out += [(moment, self.shape.ping()) for moment in moments]
         steps = max(1, -(-spent.fresh // _FIRST_CHUNK))
         for step in range(steps + 1):
             event = self.shape.progress(spent.fresh * step // steps, spent)
@@ -344,8 +344,8 @@ class Turn:
         return int(self.faults.number(name, 2))
 
     def _fail(self) -> bool:
-        form = self.faults.get("error_midstream") or self.shape.error_form
-        if form.isdigit():
+        form = self.faults.get("error_midstream")
+        if form not in ERROR_FORMS:  # a number, or nothing
             form = self.shape.error_form
         events = self.shape.error(form)
         for event in events:

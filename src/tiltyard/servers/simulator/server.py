@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard.errors import TiltyardError, UsageError
+from tiltyard.servers.simulator.checks import check
 from tiltyard.servers.simulator.config import SimConfig
 from tiltyard.servers.simulator.connection import Connection
-from tiltyard.servers.simulator.faults import parse_fault
 from tiltyard.servers.simulator.pace import Pacer
 from tiltyard.servers.simulator.site import Hub, Site, reachable
 from tiltyard.servers.simulator.world import World
@@ -33,10 +33,7 @@ class Simulator:
         self.sites: dict[str, Site] = {}
         self.shared_port = 0
         self._servers: list[asyncio.Server] = []
-        if not config.models:
-            raise UsageError("the simulator has no model", "give it one with --model NAME")
-        for text in config.faults:
-            parse_fault(text)  # a wrong one is told before anything listens
+        check(config)
 
     def url(self, dialect: str | None = None) -> str:
         """Base address of a dialect's server, of "all" behind one port, or without a name of the first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 
+from tiltyard.errors import UsageError
 from tiltyard.servers.simulator.answer import Answer, Ask, compose, decorate
 from tiltyard.servers.simulator.config import SimDialect, SimModel
 from tiltyard.servers.simulator.connection import Connection, Reply, Request, json_reply
@@ -131,7 +132,10 @@ class Site:
         """The answer of faults that befall every path, even those that are no chat; status 0: none at all."""
         faults = self.world.standing
         if "x-sim-fault" in request.headers:
-            faults = choose(self.world.always, request.headers["x-sim-fault"], 0, self.config.seed)
+            try:
+                faults = choose(self.world.always, request.headers["x-sim-fault"], 0, self.config.seed)
+            except UsageError as error:
+                return json_reply({"error": f"X-Sim-Fault: {error}; {error.remedy}"}, 400)
         if not faults:
             return None
         if "not_a_model_server" in faults:
