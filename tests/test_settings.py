@@ -196,7 +196,7 @@ def test_a_file_names_the_variable_of_a_host_never_the_key(monkeypatch: pytest.M
 @pytest.mark.parametrize("key", ["sk-abcdef0123456789", "hf_aBcDeF", "secret", "A KEY"])
 def test_a_key_in_place_of_a_name_is_refused_and_not_repeated(key: str) -> None:
     write(f"[keys]\n'box.example' = '{key}'\n")
-    with pytest.raises(UsageError, match="'box.example' must be the NAME") as caught:
+    with pytest.raises(UsageError, match=r"'box\.example' must be the NAME") as caught:
         load_settings()
     Path("tiltyard.toml").unlink()
     with pytest.raises(UsageError, match="--api-key-env must be the NAME") as direct:

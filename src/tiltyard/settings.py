@@ -311,7 +311,7 @@ def api_key(url: str, dialect: str | None = None, key_env: str | None = None) ->
 
 
 def _check_variable(variable: str, place: str) -> None:
-    """Raises UsageError for what can be no variable's name, without repeating it: it may be the key itself."""
+    """Raises UsageError for what can be no variable's name, without repeating it: it may be the key."""
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable) and variable not in _environ():
         raise UsageError(
             f"{place} must be the NAME of an environment variable that holds the key",

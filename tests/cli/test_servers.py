@@ -82,6 +82,13 @@ def test_models_show_every_part_of_an_identity(tiltyard: Tiltyard, sim: Running)
         assert word in done.out
 
 
+def test_what_only_a_name_tells_is_said_to_be_told_by_it(tiltyard: Tiltyard, sim: Running) -> None:
+    for dialect, guessed in (("vllm", True), ("ollama", False)):
+        out = tiltyard("models", "--server", sim.url(dialect), env={"COLUMNS": "120"}).out
+        assert "3.0B act." in out
+        assert ("active parameters by its name" in out) is guessed
+
+
 @pytest.mark.parametrize("columns", ["50", "80", "120"])
 def test_no_digit_is_cut_however_narrow_or_long(tiltyard: Tiltyard, columns: str) -> None:
     wordy = SimModel(name="gamma:235b", parameters=235_100_000_000, quantization="COMPRESSED-TENSORS 4BIT",

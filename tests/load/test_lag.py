@@ -55,6 +55,22 @@ def test_a_busy_loop_is_noticed_while_and_after_it_happens() -> None:
     asyncio.run(main())
 
 
+def test_one_long_stall_is_noticed() -> None:
+    """As when the process is stopped: no processor time is used, and the loop is late only once."""
+
+    async def main() -> None:
+        async with ClientMeter() as meter:
+            await asyncio.sleep(0.05)
+            began = now_ns()
+            time.sleep(0.5)  # noqa: ASYNC251 - the stall itself
+            ended = now_ns()
+            await asyncio.sleep(0.3)
+            assert meter.was_bound(began, ended)
+            assert meter.was_bound(began, ended + 300_000_000)  # taken up late, answered soon
+
+    asyncio.run(main())
+
+
 @pytest.mark.skipif(not Path(WAITED).exists(), reason="this system does not tell who waits for a core")
 @best_of()
 def test_standing_in_line_for_a_core_counts_as_work() -> None:

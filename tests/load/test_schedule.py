@@ -40,6 +40,21 @@ def test_poisson_is_seeded_and_has_its_rate() -> None:
     assert spread / mean == pytest.approx(1.0, abs=0.03)
 
 
+@pytest.mark.parametrize("stop", [Stop(seconds=3.0), Stop(count=30), Stop(count=30, seconds=60.0)])
+def test_poisson_delivers_the_load_asked_for(stop: Stop) -> None:
+    """Thirty at ten a second take three seconds with any seed, and are as random as before in between."""
+    middles = []
+    for seed in range(300):
+        times = offsets(31, kind="poisson", rate=10.0, seed=seed, stop=stop)
+        assert times[30] == 3 * SECOND
+        assert times[29] < times[30]
+        middles.append(times[15] / SECOND)
+    mean = sum(middles) / len(middles)
+    spread = (sum((t - mean) ** 2 for t in middles) / len(middles)) ** 0.5
+    assert mean == pytest.approx(1.5, abs=0.06)
+    assert spread == pytest.approx(3.0 * (0.25 / 31) ** 0.5, rel=0.15)  # of the 15th of 29 uniform moments
+
+
 def test_bursts_keep_the_mean_rate() -> None:
     times = offsets(9, kind="burst", burst=4, rate=8.0)
     assert times == [0] * 4 + [SECOND // 2] * 4 + [SECOND]

@@ -14,7 +14,7 @@ from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo, goodput, parse_slo
 from tiltyard.load.steady import steady_output_tps
 from tiltyard.load.summary import Window, summarise
-from tiltyard.records import Exchange, ServerTimings, Timeline, Usage
+from tiltyard.records import Exchange, Request, ServerTimings, Timeline, Usage
 
 LOAD = Load(stop=Stop(count=1))
 USAGE = Usage(prompt_tokens=100, output_tokens=20, cached_tokens=0)
@@ -161,3 +161,35 @@ def test_a_wait_beside_other_requests_is_no_prefill() -> None:
     timings = ServerTimings(source="x", prefill_tokens=100, prefill_ms=50.0)
     timed = summarise([Window("s", beside, attempts([replace(exchange, timings=timings)] * 3), 1.0)])
     assert timed["prefill_tps"]["mean"] == pytest.approx(2000)
+
+
+def test_a_prompt_that_was_sent_before_has_no_prefill_rate_unless_the_server_says_what_it_reused() -> None:
+    request = Request(model="m", messages=(), prefix_shared=True)
+    silent = make_exchange(steady(20), usage=Usage(prompt_tokens=100, output_tokens=20), request=request)
+    found = summarise([window(silent, silent)])
+    assert (found["prefill_tps"], found["prefill_warm_tps"]) == (None, None)
+    assert found["unmeasured"]["prefill_tps"]["requests"] == 2
+    assert "does not say what of it was cached" in found["unmeasured"]["prefill_tps"]["why"]
+    noted = replace(silent, request=Request(model="m", messages=()), notes=("prefill_may_be_cached",))
+    assert summarise([window(noted)])["prefill_tps"] is None
+    told = replace(silent, usage=replace(USAGE, cached_tokens=0))
+    assert summarise([window(told)])["prefill_tps"]["mean"] == pytest.approx(100 / 300 * 1000)
+
+
+def test_rates_of_the_late_ones_alone_are_withheld() -> None:
+    """Nearly all answers came too fast for the clock: the others have a rate because they were held up."""
+    fast = make_exchange([(9.0, "c", "x"), (9.0, "c", "y")], usage=Usage(output_tokens=2))
+    late = make_exchange([(9.0, "c", "x"), (19.0, "c", "y")], usage=Usage(output_tokens=2))
+    found = summarise([window(*[fast] * 9, late)])
+    assert (found["decode_tps"], found["itl_ms"]) == (None, None)
+    why = "9 of 10 answers came too fast for the clock; the others are the late ones"
+    assert found["unmeasured"]["decode_tps"] == {"requests": 10, "why": why}
+    assert summarise([window(*[late] * 9, fast)])["decode_tps"]["n"] == 9
+
+
+def test_counts_that_nobody_gave_are_null() -> None:
+    silent = make_exchange(steady(20), usage=Usage(output_tokens=20, source="estimate"))
+    found = summarise([window(silent)])
+    assert found["tokens"] == {"prompt": None, "output": 20, "cached": None, "source": "estimate"}
+    assert found["rate_source"] == "client-estimated"
+    assert summarise([window(make_exchange([]))])["tokens"]["output"] is None

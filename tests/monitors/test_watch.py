@@ -45,6 +45,23 @@ def test_watches_this_machine_on_a_steady_rhythm() -> None:
     assert not [t for t in threading.enumerate() if t.name == "tiltyard-watch"]
 
 
+class Failing(Host):
+    """Reads nothing, as when this process may open no more files."""
+
+    def sample(self) -> list[Sample]:
+        raise OSError(24, "Too many open files")
+
+
+def test_a_reading_that_fails_is_said_and_ends_nothing() -> None:
+    watch = Watch(0.01, find=lambda: [((host := Failing()), host.probe())])
+    watch.start()
+    time.sleep(0.1)
+    summary = watch.stop().summary()
+    (remark,) = summary["remarks"]
+    assert "readings of this machine failed: Too many open files" in remark
+    assert int(remark.split()[0]) >= 2
+
+
 def test_refuses_a_server_elsewhere() -> None:
     watch = Watch(server_local=False, find=lambda: pytest.fail("looked at the wrong machine"))
     assert asyncio.run(watch.baseline(1)) == {}

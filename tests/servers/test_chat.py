@@ -10,7 +10,7 @@ import pytest
 
 from tiltyard.records import Capture, Exchange, Message, Request, Timeline, ToolCall
 from tiltyard.servers.chat import chat_body, read_chat
-from tiltyard.servers.chat_claims import plainly_another
+from tiltyard.servers.chat_claims import plainly_another, same_letters
 
 REQUEST = Request(model="m", messages=(Message(role="user", content="hi"),))
 
@@ -134,10 +134,21 @@ def test_reasoning_in_each_field():
         (["<think>", "a", "</think>", "b"], "rrrc", "a", "b"),
         (["<th", "ink>a</th", "ink>", "\n\nb"], "rrrc", "a", "b"),
         (["\n<think>a", "b</think>c", "d"], "rcc", "ab", "cd"),
-        (["a", "</think>", "b"], "rrc", "a", "b"),
+        (["a", "\n</think>", "\n\nb"], "rrc", "a", "b"),
+        (["a", "</think>", " \r\nb"], "rrc", "a", "b"),
+        (["</think>", "\n\nb"], "rc", "", "b"),
+        (["a\n", "</think>"], "rr", "a", ""),
+        (["It ends with `</think>`.", "\n</think>\n", "b"], "rrc", "It ends with `</think>`.", "b"),
+        (["a\n</think>\n", "b\n</think>\nc"], "rc", "a", "b\n</think>\nc"),
         (["<think>", "never", "closed"], "rrr", "neverclosed", ""),
         (["<think></think>", "b"], "rc", "", "b"),
         (["Say <think>", " aloud"], "cc", "", "Say <think> aloud"),
+        (["The closing tag is `</think>`", ". Done"], "cc", "", "The closing tag is `</think>`. Done"),
+        (["The closing tag is `</think>", "`\nDone"], "cc", "", "The closing tag is `</think>`\nDone"),
+        (["Write </think>", " at the end"], "cc", "", "Write </think> at the end"),
+        (["The tag is", " </think>"], "cc", "", "The tag is </think>"),
+        (["So:\n<think>\na", "\n</think>\nb"], "cc", "", "So:\n<think>\na\n</think>\nb"),
+        (["So:\n```\n", "</think>\n```\nb"], "cc", "", "So:\n```\n</think>\n```\nb"),
     ],
 )
 def test_reasoning_in_tags(texts, kinds, reasoning, text):
@@ -145,12 +156,6 @@ def test_reasoning_in_tags(texts, kinds, reasoning, text):
     assert exchange.events.kinds == f"o{kinds}o"
     assert (exchange.reasoning, exchange.text) == (reasoning, text)
     assert exchange.reasoning_source == ("tags" if "r" in kinds else None)
-
-
-def test_thinking_although_off_is_said():
-    request = msgspec.structs.replace(REQUEST, think=False)
-    exchange = read_chat(request, capture_of(body_of([piece({"reasoning": "hm"}), *words("a"), END])))
-    assert "thinking_despite_off" in exchange.notes
 
 
 def test_usage_may_sit_anywhere_and_choices_may_be_empty_or_hollow():
@@ -314,8 +319,12 @@ def test_failures_of_the_wire_carry_over():
         capture = capture_of(body_of(words("a"), done=False), failure=failure, error="why")
         exchange = read_chat(REQUEST, capture)
         assert (exchange.ending, exchange.error, exchange.text) == (failure, "why", "a")
-        complete = capture_of(body_of([*words("a"), END]), failure=failure, error="why")
-        assert read_chat(REQUEST, complete).ending == "ok"
+        note = {"timeout_gap": "left_open", "error_midstream": "closed_roughly"}[failure]
+        for chunks in ([*words("a"), END], [*words("a"), END, USAGE]):
+            for done in (True, False):
+                complete = capture_of(body_of(chunks, done=done), failure=failure, error="why")
+                exchange = read_chat(REQUEST, complete)
+                assert (exchange.ending, exchange.notes, exchange.text) == ("ok", (note,), "a")
     none = Capture(timeline=Timeline(scheduled_ns=0, started_ns=0), failure="connect_error", error="refused")
     assert read_chat(REQUEST, none).ending == "connect_error"
 
@@ -331,6 +340,8 @@ def test_another_model_is_noticed():
     assert read(chunks, accept=("other",)).ending == "ok"
     assert read(chunks, accept=lambda name: name == "other").ending == "ok"
     assert plainly_another("qwen2.5-7b", "qwen2.5-72b")
+    assert same_letters("qwen2.5:7b", "Qwen/Qwen2.5-7B")
+    assert not same_letters("qwen2.5:7b", "qwen2.5:7b-mini")
     assert not plainly_another("qwen2.5:7b", "Qwen/Qwen2.5-7B")
     assert not plainly_another("x/my-model.gguf", "/models/my-model-Q4_K_M.gguf")
 

@@ -44,6 +44,7 @@ class Number(click.FloatRange):
         return number
 
 
+MOST_FILES = 65_536  # open at once
 ABOVE_ZERO = Number(min=0, min_open=True)
 Command = TypeVar("Command", bound=Callable[..., Any])
 Listener = Callable[[Mapping[str, Json]], None]
@@ -234,9 +235,8 @@ def run_jobs(
             loop_run(conduct(suites, common, (store, tell), preflight))
     except (KeyboardInterrupt, asyncio.CancelledError):
         why = f"the output takes no more ({tell.error.strerror})" if tell.error else "interrupted"
-        raise Interrupted(
-            f"{why}; everything that was answered is kept", "the same command carries on"
-        ) from None
+        again = "the same command without --fresh" if common.fresh else "the same command"
+        raise Interrupted(f"{why}; everything that was answered is kept", f"{again} carries on") from None
     except ServerError:  # the first one; those of later models are told here
         if not common.as_json:
             show_summaries([summary for summary in kept if "error" not in summary])
@@ -286,6 +286,19 @@ async def conduct(
             await server.close()
 
 
+def allow_open_files() -> None:
+    """As many as the system lets us have: each stream is one. POSIX only; Windows has no such limit."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit that it does not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def store_path(common: Common) -> Path | None:
     """The store's file, where a folder was named; None leaves it to the settings."""
     return None if common.data_dir is None else common.data_dir / "tiltyard.sqlite3"
@@ -297,6 +310,7 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
     if sys.platform != "win32":
         import uvloop
 
+        allow_open_files()
         factory = uvloop.new_event_loop
 
     async def heeding() -> T:

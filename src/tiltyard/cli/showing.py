@@ -72,7 +72,7 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
         summary = run.summary or {}
         cells = [
             safe(run.id, 16 if not wide else 40),
-            _STATES[run.state] + (f" {run.state}" if wide else ""),
+            state_of(run, wide),
             safe(run.suite),
             safe(run.model.name, 90),
             f"{counts.get(run.id, 0):,}",
@@ -86,7 +86,16 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
         )
     screen.print(narrowed(table, spare=("started", "suite", "n")))
     if not wide:
-        screen.print("✓ finished  … running  ‖ interrupted  ✗ failed", style="dim")
+        screen.print("✓ finished  ! some failed  ✗ failed  … running  ‖ interrupted", style="dim")
+
+
+def state_of(run: Run, wide: bool) -> str:
+    """A mark, and on a wide terminal the state: a finished run has failed where its requests have."""
+    requests = mapping((run.summary or {}).get("requests")) or {}
+    failed, ok = requests.get("failed") or 0, requests.get("ok") or 0
+    if run.state != "finished" or not failed:
+        return _STATES[run.state] + (f" {run.state}" if wide else "")
+    return ("! " if ok else "✗ ") + f"{failed:,} failed" if wide else "!" if ok else "✗"
 
 
 def score_in_words(summary: Mapping[str, Any]) -> str:

@@ -87,7 +87,10 @@ def speed_table(rows: Sequence[BoardRow], wide: bool) -> Table:
             (str(row.decode_tps.n if row.decode_tps else row.requests_ok or 0), wide),
             (when(row, wide), True),
         ]
-        table.add_row(str(place), named(row), *(cell for cell, shown in cells if shown))
+        measured = row.decode_tps is not None or row.ttft_ms is not None
+        table.add_row(
+            str(place) if measured else NOTHING, named(row), *(cell for cell, shown in cells if shown)
+        )
     return table
 
 
@@ -176,6 +179,8 @@ def in_one_cell(found: Quality, wide: bool) -> str:
 
 def named(row: BoardRow) -> str:
     marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
+    if row.requests_failed and row.quality is None:  # a graded row has them among what does not count
+        marks += f" [red]✗ {row.requests_failed:,} failed[/]"
     return safe(row.model, 90) + marks
 
 

@@ -2,8 +2,8 @@
 
 One timer ticks a few dozen times a second and notes how late it came and how much processor time the event
 loop's thread had used or stood in line for. Where the thread had work nearly all the time, or the loop came
-back late nearly every time, more could not have been asked for or stamped in time. Arrival stamps by the
-kernel stay true even then.
+back late nearly every time or once for long, more could not have been asked for or stamped in time. Arrival
+stamps by the kernel stay true even then.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ BUSY_SHARE = 0.9  # of the time, by the event loop's thread: on a core, or waiti
 WAITED = "/proc/thread-self/schedstat"  # Linux: ns on a core, ns ready but waiting for one, turns
 HALF_BUSY_SHARE, HALF_LATE_MS = 0.5, 5.0  # both: it competes for its core and loses
 LATE_MS = 20.0  # the loop comes back that late in most ticks of a window
+STALL_MS = 200.0  # once is enough: the process was stopped, or something blocked the loop
 BOUND_SHARE = 0.25  # of an attempt's duration
 RUN_SHARE = 0.05  # of a run's attempts
 
@@ -87,7 +88,9 @@ class ClientMeter:
         share = (wanted_ns() - self._window_cpu) / max(now - self._window_began, 1)
         lags = sorted(self._window_lags)
         late = lags[len(lags) // 2] if len(lags) > 2 else 0.0
-        return share >= BUSY_SHARE or late >= (HALF_LATE_MS if share >= HALF_BUSY_SHARE else LATE_MS)
+        stalled = bool(lags) and lags[-1] >= STALL_MS
+        often_late = late >= (HALF_LATE_MS if share >= HALF_BUSY_SHARE else LATE_MS)
+        return share >= BUSY_SHARE or often_late or stalled
 
     def bound_ns(self, t_ns: int) -> int:
         """Time up to `t_ns` during which the client was the bottleneck."""

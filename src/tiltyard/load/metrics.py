@@ -22,7 +22,7 @@ SHORTEST_NS = {"kernel": 400_000, "user": 5_000_000}
 SHORTEST_MS = 0.4  # of a server's own claims, whatever its clock
 VAGUE = 0.02  # a guessed rate with a larger bias gives way to the server's own
 
-RateSource = Literal["client", "server", "client-chunked"]
+RateSource = Literal["client", "server", "client-chunked", "client-estimated"]
 PrefillKind = Literal["cold", "warm", "unknown"]
 
 
@@ -154,6 +154,8 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
         vague = first.chunked and (first.bias or 0.0) > VAGUE
         if first.after > 0 and (server is None or not vague):
             source: RateSource = "client-chunked" if first.chunked else "client"
+            if exchange.usage is not None and exchange.usage.source == "estimate":
+                source = "client-estimated"
             return Decode(first.after / window * 1e9, source, first.bias)
     return Decode(server, None if server is None else "server", None)
 
@@ -171,11 +173,18 @@ def why_no_rate(exchange: Exchange) -> str:
     shortest = SHORTEST_NS[exchange.timeline.clock] / MS
     if payload.chunks < 2:
         return "the whole answer arrived at once"
-    window = exchange.events.t_ns[payload.last] - exchange.events.t_ns[payload.first]
-    long_enough = window >= SHORTEST_NS[exchange.timeline.clock]
-    if long_enough and first_chunk_tokens(exchange.events, payload, tokens).after <= 0:
+    if not too_short(exchange) and first_chunk_tokens(exchange.events, payload, tokens).after <= 0:
         return "nothing tells how many tokens the opening of the tool call held"
     return f"the whole answer arrived within {shortest:g} ms: too short for this clock"
+
+
+def too_short(exchange: Exchange) -> bool:
+    """Did the payload of an answer arrive within less than its clock can tell?"""
+    payload = find_payload(exchange.events)
+    if payload is None:
+        return False
+    window = exchange.events.t_ns[payload.last] - exchange.events.t_ns[payload.first]
+    return window < SHORTEST_NS[exchange.timeline.clock]
 
 
 def itl_ms(decode_tps: float | None) -> float | None:
@@ -210,22 +219,34 @@ def prefill_kind(prompt_tokens: int | None, cached: int | None) -> PrefillKind:
     return "cold" if cached <= max(prompt_tokens * COLD_SHARE, head) else "warm"
 
 
-def prefill(exchange: Exchange, ttft: float | None, prompt_tokens: int | None, cached: int | None) -> Prefill:
+def prefill(
+    exchange: Exchange, ttft: float | None, prompt_tokens: int | None, cached: int | None, alone: bool = True
+) -> Prefill:
     """Prefill rate in tokens/s: the server's processed tokens / its prefill time where it gives them, else
     the client's estimate (prompt - cached) / (TTFT - load), which holds a queue, one decode step and the
     network too.
 
-    `Measures.server_prefill_tps` is set exactly when the figure is the server's. None when all was cached.
+    `Measures.server_prefill_tps` is set exactly when the figure is the server's. None when all was cached, or
+    some may have been (`maybe_cached`) and nobody says how much. Not `alone`, a wait holds other
+    requests: then only the server's figure counts.
     """
     kind = prefill_kind(prompt_tokens, cached)
     server = server_prefill_tps(exchange.timings)
     if server is not None:
         return Prefill(server, kind)
-    if ttft is None or prompt_tokens is None:
+    load = load_ms(exchange.timings)
+    loading = load is None and "cold" in exchange.notes  # nobody says for how long
+    unknown = cached is None and maybe_cached(exchange)
+    if not alone or loading or unknown or ttft is None or prompt_tokens is None:
         return Prefill(None, kind)
     fresh = prompt_tokens - (cached or 0)
-    wait = ttft - (load_ms(exchange.timings) or 0.0)
+    wait = ttft - (load or 0.0)
     return Prefill(fresh / wait * 1000.0 if fresh > 0 and wait > 0 else None, kind)
+
+
+def maybe_cached(exchange: Exchange) -> bool:
+    """Did another request begin with the same words, so that a prefix cache may have known them?"""
+    return exchange.request.prefix_shared or "prefill_may_be_cached" in exchange.notes
 
 
 def load_ms(timings: ServerTimings | None) -> float | None:
@@ -297,7 +318,7 @@ def attribute(exchange: Exchange) -> dict[str, float | None]:
     parts: dict[str, float | None] = {
         "load": load_ms(timings),
         "queue": timings.queue_ms if timings else None,
-        "prefill": timings.prefill_ms if timings else None,
+        "prefill": prefill_claim_ms(timings),
         "decode": timings.decode_ms if timings else None,
     }
     claimed = sum(value for value in parts.values() if value is not None)
@@ -305,6 +326,13 @@ def attribute(exchange: Exchange) -> dict[str, float | None]:
     parts["client"] = None if waited is None else waited - connecting
     parts["total"] = None if waited is None or closed is None else waited + closed
     return parts
+
+
+def prefill_claim_ms(timings: ServerTimings | None) -> float | None:
+    """The server's prefill time; of one that only tells its own time to first token, that (its queue too)."""
+    if timings is None:
+        return None
+    return timings.ttft_ms if timings.prefill_ms is None else timings.prefill_ms
 
 
 def chunk_gaps_ms(exchange: Exchange) -> list[float]:
@@ -323,9 +351,9 @@ def chunk_gaps_ms(exchange: Exchange) -> list[float]:
     return [(b - a) / MS for a, b in pairwise(times) if b != a]
 
 
-def measure(exchange: Exchange) -> Measures:
+def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
     """All of the above for one exchange. Counts are given for every ending, latencies and rates for `ok`
-    alone.
+    only. `alone`: no other request was under way.
     """
     timeline, usage, timings = exchange.timeline, exchange.usage, exchange.timings
     payload = find_payload(exchange.events)
@@ -347,7 +375,7 @@ def measure(exchange: Exchange) -> Measures:
         )
     ttft, e2e, closed = ttft_ms(exchange, payload), e2e_ms(exchange, payload), close_ms(timeline)
     rate = decode(exchange, payload, tokens)
-    filling = prefill(exchange, ttft, prompt, cached)
+    filling = prefill(exchange, ttft, prompt, cached, alone)
     server_total = server_total_ms(timings)
     return Measures(
         queue_ms=queue_ms(timeline),

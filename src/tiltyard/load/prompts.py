@@ -187,12 +187,13 @@ def probe_texts(filler: Filler) -> list[str]:
 
 
 def tells_cached(exchange: Exchange) -> bool:
-    """Does an answer tell how many prompt tokens were processed, or how many were not?"""
+    """Does an answer tell how many prompt tokens were processed, or how many were not?
+
+    Ollama does not: what stands there was inferred, for prompts that are certainly new.
+    """
     usage, timings = exchange.usage, exchange.timings
-    return bool(
-        (usage is not None and usage.cached_tokens is not None)
-        or (timings is not None and timings.prefill_tokens is not None)
-    )
+    processed = None if timings is None or timings.source == "ollama" else timings.prefill_tokens
+    return processed is not None or (usage is not None and usage.cached_tokens is not None)
 
 
 def line(counts: Sequence[int], rung: TokenSource, reports_cache: bool = False) -> Scale:

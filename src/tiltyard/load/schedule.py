@@ -48,7 +48,7 @@ class Load(Record, frozen=True, kw_only=True):
 
     closed    `concurrency` at a time; the next starts when one ends
     constant  every 1 / `rate` seconds
-    poisson   at random (exponential gaps, seeded), `rate` a second on average
+    poisson   at random (exponential gaps, seeded), `rate` a second over the whole of the load
     burst     `burst` at once, every `burst` / `rate` seconds (without a rate: all bursts at once)
     ramp      from `rate` to `rate_to` a second, linearly over `stop.seconds`
     All but `closed` are open: they start on time however many answers are outstanding.
@@ -76,6 +76,11 @@ class Load(Record, frozen=True, kw_only=True):
             raise UsageError("a ramp needs a second rate and a duration")
         if self.kind == "burst" and self.rate is None and self.stop.count is None:
             raise UsageError("a burst without a rate needs a number of requests")
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Is no other request of ours under way, so that a wait for a first token tells of its prompt?"""
+        return self.kind == "closed" and self.concurrency == 1
 
 
 def start_offsets_ns(load: Load) -> Iterator[int] | None:
@@ -114,7 +119,7 @@ def all_offsets_ns(load: Load) -> Iterator[int] | None:
     if load.kind == "constant":
         return constant_offsets(load.rate or 1.0)
     if load.kind == "poisson":
-        return poisson_offsets(load.rate or 1.0, load.seed)
+        return poisson_offsets(load.rate or 1.0, load.seed, arrivals_in(load))
     if load.kind == "burst":
         return burst_offsets(load.burst, load.rate)
     if load.kind == "ramp":
@@ -127,13 +132,29 @@ def constant_offsets(rate: float) -> Iterator[int]:
     return (round(i * SECOND / rate) for i in count())
 
 
-def poisson_offsets(rate: float, seed: int) -> Iterator[int]:
-    """Cumulative sums of Exp(rate) gaps; the first request starts at zero."""
+def arrivals_in(load: Load) -> int:
+    """Requests that the whole of an open load asks for, earlier sittings included; 0: nobody can say."""
+    stop, rate = load.stop, load.rate or 1.0
+    asked = [] if stop.count is None else [stop.count + load.skip]
+    asked += [] if stop.seconds is None else [round(rate * stop.seconds)]
+    return min(asked, default=0)
+
+
+def poisson_offsets(rate: float, seed: int, expected: int = 0) -> Iterator[int]:
+    """Cumulative sums of Exp(rate) gaps; the first request starts at zero.
+
+    The first `expected` gaps are stretched to last `expected / rate`, so that the load asked for is the load
+    delivered: given their number, the moments of a Poisson process are as random as before, while the sum of
+    a few gaps would be off by 20 % easily.
+    """
     gap = random.Random(seed).expovariate
+    drawn = math.fsum(gap(rate) for _ in range(expected))
+    gap = random.Random(seed).expovariate
+    stretch = expected / rate / drawn if drawn else 1.0
     at = 0.0
-    while True:
+    for i in count():
         yield round(at * SECOND)
-        at += gap(rate)
+        at += gap(rate) * (stretch if i < expected else 1.0)
 
 
 def burst_offsets(size: int, rate: float | None) -> Iterator[int]:

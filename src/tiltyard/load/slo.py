@@ -44,6 +44,8 @@ class Slo(Record, frozen=True, kw_only=True):
                 continue
             values = [getattr(attempt.measures, field) for field in fields]
             value = next((v for v in values if v is not None), None)
+            if name == "ttfo" and value is not None:  # from the schedule, as the others
+                value += attempt.measures.queue_ms or 0.0
             if value is None or value > limit:
                 return False
         return True

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tiltyard.load.metrics import attribute, chunk_gaps_ms, why_no_rate
+from tiltyard.load.metrics import attribute, chunk_gaps_ms, maybe_cached, too_short, why_no_rate
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
@@ -35,6 +35,8 @@ WAITS = (
     "prefill_tps",
     "prefill_warm_tps",
 )
+RATES = ("decode_tps", "itl_ms")
+CHOSEN = 0.1  # share of answers too fast for the clock above which the rates of the others mislead
 ERRORS_KEPT, ERRORS_SHOWN = 50, 5  # different reasons of failures
 # always there, null where not measurable
 MAIN = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps")
@@ -73,12 +75,15 @@ class Tally:
         self.prefill = {kind: array("d") for kind in ("cold", "warm", "unknown")}
         self.gaps = array("d")
         self.gap_owner = array("l")
-        self.prompt_tokens = self.output_tokens = self.cached_tokens = 0
+        self.prompt_tokens: int | None = None  # these are None until somebody counts some
+        self.output_tokens: int | None = None
+        self.cached_tokens: int | None = None
         self.token_sources: Counter[str] = Counter()
         self.rate_sources: Counter[str] = Counter()
         self.prefill_sources: Counter[str] = Counter()
         self.rate_bias: float | None = None
         self.total = self.client_bound = 0
+        self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
         self.reasons: dict[str, Counter[str]] = {}  # why a figure lacks a request
         self.parts: dict[str, tuple[float, int]] = {}  # where the time went: sum, and how many said so
 
@@ -99,13 +104,14 @@ class Tally:
         if measures.prefill_tps is not None and (alone or not estimated):
             self.prefill[measures.prefill_kind].append(measures.prefill_tps)
             self.prefill_sources["client" if estimated else "server"] += 1
-        self.prompt_tokens += measures.prompt_tokens or 0
-        self.output_tokens += measures.output_tokens or 0
-        self.cached_tokens += measures.cached_tokens or 0
+        self.prompt_tokens = plus(self.prompt_tokens, measures.prompt_tokens)
+        self.output_tokens = plus(self.output_tokens, measures.output_tokens)
+        self.cached_tokens = plus(self.cached_tokens, measures.cached_tokens)
         self.token_sources[measures.tokens_source or "none"] += 1
         self.rate_sources[measures.rate_source or "none"] += 1
         if measures.rate_bias is not None:
             self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
+        self.too_fast += measures.decode_tps is None and too_short(attempt.exchanges[-1])
         for name, why in missing(attempt, alone):
             self.reasons.setdefault(name, Counter())[why] += 1
         for exchange in attempt.exchanges:
@@ -125,11 +131,18 @@ class Tally:
     def figures(self) -> dict[str, Json]:
         """Every metric as a figure; null where nothing could be measured. To be read when all are in."""
         found = {name: as_json(figure(self.values[name])) for name in MAIN}
+        if self.only_the_late:
+            found |= dict.fromkeys(RATES)
         found["chunk_gap_ms"] = as_json(figure(self.gaps, clusters=self.gap_owner))
         fresh = self.prefill["cold"] + self.prefill["unknown"]
         found["prefill_tps"] = as_json(figure(fresh))
         found["prefill_warm_tps"] = as_json(figure(self.prefill["warm"]))
         return found | {name: as_json(figure(self.values[name])) for name in MORE}
+
+    @property
+    def only_the_late(self) -> bool:
+        """Were so many answers too fast for the clock that those with a rate are a choice of slow ones?"""
+        return self.too_fast > CHOSEN * self.endings["ok"]
 
     def sources(self) -> dict[str, Json]:
         """Who counted and who timed."""
@@ -148,16 +161,26 @@ class Tally:
         if not self.endings["ok"]:
             why = "no request ended well"
             return {name: {"requests": 0, "why": why} for name in (*MAIN, "chunk_gap_ms", "prefill_tps")}
-        return {
+        found: dict[str, Json] = {
             name: {"requests": counted.total(), "why": counted.most_common(1)[0][0]}
             for name, counted in self.reasons.items()
         }
+        ok = self.endings["ok"]
+        if self.only_the_late and self.too_fast < ok:
+            why = f"{self.too_fast} of {ok} answers came too fast for the clock; the others are the late ones"
+            found |= {name: {"requests": ok, "why": why} for name in RATES}
+        return found
 
     def failed(self, attempt: Attempt) -> None:
         """Count the reason, while there are not too many different ones."""
         reason = hide_keys(attempt.exchanges[-1].error or "") if attempt.exchanges else ""
         if reason and (reason in self.errors or len(self.errors) < ERRORS_KEPT):
             self.errors[reason] += 1
+
+
+def plus(total: int | None, more: int | None) -> int | None:
+    """A sum of what is known; None while nothing is."""
+    return total if more is None else (total or 0) + more
 
 
 def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
@@ -173,14 +196,23 @@ def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
     if (measures.chunks or 0) < 2:
         found.append(("chunk_gap_ms", "the answer came in one piece"))
     if measures.prefill_kind == "warm":
-        found.append(("prefill_tps", "the prompt came from a cache: see prefill_warm_tps"))
-    elif measures.prefill_tps is None:
-        unknown = measures.prompt_tokens is None
-        why = "nobody counted the prompt's tokens" if unknown else "the wait was no longer than the load"
-        found.append(("prefill_tps", why))
-    elif measures.server_prefill_tps is None and not alone:
-        found.append(("prefill_tps", "the server does not time it, and the wait held other requests"))
+        found.append(("prefill_tps", "most of the prompt came from a cache: prefill_warm_tps"))
+    elif measures.server_prefill_tps is None and (measures.prefill_tps is None or not alone):
+        found.append(("prefill_tps", why_no_prefill(attempt, alone)))
     return found
+
+
+def why_no_prefill(attempt: Attempt, alone: bool) -> str:
+    """Why there is no prefill rate where the server gives none of its own."""
+    if attempt.measures.prompt_tokens is None:
+        return "nobody counted the prompt's tokens"
+    if "cold" in attempt.exchanges[-1].notes and attempt.measures.load_ms is None:
+        return "the wait held the loading of the model"
+    if attempt.measures.cached_tokens is None and maybe_cached(attempt.exchanges[-1]):
+        return "the prompt was sent before, and the server does not say what of it was cached"
+    if not alone:
+        return "the server does not time it, and the wait held other requests"
+    return "the wait was no longer than the load"
 
 
 def of_endings(endings: Counter[str]) -> dict[str, int]:
@@ -214,9 +246,8 @@ def rate(part: int, whole: int) -> dict[str, Json]:
 def tally(windows: Iterable[Window]) -> Tally:
     counted = Tally()
     for window in windows:
-        alone = window.load.kind == "closed" and window.load.concurrency == 1
         for attempt in window.attempts:
-            counted.add(attempt, alone)
+            counted.add(attempt, window.load.one_at_a_time)
     return counted
 
 
@@ -277,7 +308,6 @@ def waits_of(
 
 def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:
     """Tokens and rates that need a window of time: ok requests only, first start to last end."""
-    known = counted.output_tokens > 0 and wall_s > 0
     return {
         "tokens": {
             "prompt": counted.prompt_tokens,
@@ -286,7 +316,7 @@ def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:
             "source": leading(counted.token_sources),
         },
         "wall_s": wall_s,
-        "output_tps": counted.output_tokens / wall_s if known else None,
+        "output_tps": counted.output_tokens / wall_s if counted.output_tokens and wall_s > 0 else None,
         "request_rate": counted.endings["ok"] / wall_s if wall_s > 0 else None,
     }
 

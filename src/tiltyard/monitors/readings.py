@@ -43,6 +43,8 @@ class Readings(Record, frozen=True):
     baseline_s: float = 0.0
     overhead_cpu_s: float = 0.0
     own_pids: frozenset[int] | None = None  # the server's processes and ours; None: not known
+    failed: int = 0  # readings that could not be taken
+    failure: str = ""  # why the last one could not
     refused: str | None = None  # why nothing was read
 
     @property
@@ -139,6 +141,8 @@ class Readings(Record, frozen=True):
                     f"{name}'s energy counter did not move in {self.duration_s:.2f} s, a window shorter than "
                     "its update; energy is left to integrated power. Measure longer for a better figure."
                 )
+        if self.failed:
+            yield f"{self.failed} readings of this machine failed: {self.failure}."
         if self.idle_w and self.baseline_s < GOOD_BASELINE_S:
             yield f"The idle baseline took {self.baseline_s:.1f} s; 5 s or more make net energy trustworthy."
         for stranger in self._foreign() or ():

@@ -56,6 +56,7 @@ class Watch:
         self._baseline_s = 0.0
         self._cpu_s = 0.0
         self._started_ns = self._ended_ns = 0
+        self._failed, self._failure = 0, ""  # readings that could not be taken, and why the last one
 
     def start(self) -> None:
         """Begin sampling. Does nothing when it runs already or is refused."""
@@ -89,6 +90,8 @@ class Watch:
             baseline_s=self._baseline_s,
             overhead_cpu_s=self._cpu_s,
             own_pids=None if self._pids is None else family({*self._pids, os.getpid()}),
+            failed=self._failed,
+            failure=self._failure,
             refused=self._refused or (None if self._started_ns else "not watched"),
         )
         for provider, _ in self._sources or ():
@@ -153,7 +156,11 @@ class Watch:
             now = time.perf_counter()
             if everything or now >= self._due.get(number, 0.0):
                 self._due[number] = now + provider.min_period_s
-                found += provider.sample()
+                try:
+                    found += provider.sample()
+                except OSError as error:  # such as too many open files: the next reading may work again
+                    self._failed += 1
+                    self._failure = error.strerror or str(error)
         return found
 
     def _status(self) -> dict[str, Status]:

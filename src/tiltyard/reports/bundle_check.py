@@ -1,4 +1,4 @@
-"""What a run from elsewhere must look like before it is taken in: its id, its dates, the shape of its summary.
+"""What a run from elsewhere must look like before it is taken in: id, dates, and the shape of its summary.
 
 A bundle is a file that anybody may have written. What is read everywhere (figures, counts, lists) is checked
 here; of the rest only that it is text, a number, a list or an object as it should be.
@@ -25,7 +25,7 @@ Pair = tuple[float, float] | None
 class _Stage(Record, frozen=True):
     name: str
     requests: Mapping[str, int] = {}
-    load: Object = {}
+    load: Object | None = None
     decode_tps: Figure | None = None
     ttft_ms: Figure | None = None
     prefill_tps: Figure | None = None

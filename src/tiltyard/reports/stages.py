@@ -70,10 +70,9 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
     if (line := drift_of(summary, "decode_tps")) is not None:
         low, high = (f"{100 * c:+.1f}".replace("-", "−") for c in line.change_ci95)
         small = max(map(abs, line.change_ci95)) < NEGLIGIBLE
-        words = (
-            "Decode speed drifted" if line.clear and not small else "No drift of the decode speed is shown"
-        )
-        out.append(f"{words}: {low} to {high} % over the run.")
+        words = "Decode speed drifted" if line.clear else "No drift of the decode speed is shown"
+        trifle = ", which is next to nothing" if line.clear and small else ""
+        out.append(f"{words}: {low} to {high} % over the run{trifle}.")
     return out
 
 

@@ -70,8 +70,11 @@ def _figures(summary: Mapping[str, Json]) -> Narrowing:
         ("ttft_ms", "first token", "ms"),
         ("ttft_scheduled_ms", "since it was due", "ms"),
         ("prefill_tps", "prefill", "tok/s"),
+        ("prefill_warm_tps", "prefill, cached", "tok/s"),
     ):
         if key == "ttft_scheduled_ms" and not came_by_schedule(summary):
+            continue
+        if key == "prefill_warm_tps" and not summary.get(key):
             continue
         figure = summary.get(key)
         if isinstance(figure, Mapping) and figure.get("mean") is not None:

@@ -14,17 +14,19 @@ from tiltyard.servers.chat_body import chat_body
 from tiltyard.servers.chat_claims import (
     llamacpp_timings,
     lmstudio_timings,
-    plainly_another,
     runtime_version,
     usage_of,
 )
 from tiltyard.servers.chat_events import ChatEvents
 from tiltyard.servers.error_text import error_in, error_of_body
+from tiltyard.servers.names import same_model
 from tiltyard.servers.stream import arrival_times, plain_ends, plain_payloads, sse, unterminated
 from tiltyard.servers.thinking import split_tags
 
 __all__ = ["Accept", "chat_body", "read_chat"]
 
+# A connection that breaks or stays open after the finish reason loses nothing of the answer.
+AFTER_THE_END = ("error_midstream", "timeout_gap")
 Accept = Callable[[str], bool] | Collection[str]
 
 
@@ -81,8 +83,6 @@ def _exchange(
     if "f" in kinds:
         notes.append("refusal")
         text = text or _of_kind(kinds, texts, "f")
-    if request.think is False and reasoning.strip():
-        notes.append("thinking_despite_off")
     ending, error = _ending(request, capture, said, accept)
     if ending == "ok" and capture.failure is not None:
         notes.append("left_open" if capture.failure.startswith("timeout") else "closed_roughly")
@@ -125,7 +125,7 @@ def _ending(
     if said.error is not None:
         return "error_midstream", said.error
     finished = said.finish_reason is not None
-    if capture.failure is not None and not (finished and _after_the_end(capture, said)):
+    if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error
     if not said.choices_seen:
         return "empty", "the answer holds no choices"
@@ -136,15 +136,10 @@ def _ending(
     return "ok", None
 
 
-def _after_the_end(capture: Capture, said: ChatEvents) -> bool:
-    """A connection that broke or stayed open after everything was said loses nothing."""
-    return capture.failure in ("error_midstream", "timeout_gap") and said.done_seen
-
-
 def _accepted(asked: str, served: str, accept: Accept) -> bool:
     if callable(accept):
         return accept(served)
-    return not all(plainly_another(name, served) for name in (asked, *accept))
+    return any(same_model(name, served) for name in (asked, *accept))
 
 
 def _timings(said: ChatEvents) -> ServerTimings | None:

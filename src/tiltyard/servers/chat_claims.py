@@ -89,11 +89,16 @@ def runtime_version(runtime: Json) -> str | None:
     return " ".join(word for word in words if isinstance(word, str) and word) or None
 
 
-def plainly_another(asked: str, served: str) -> bool:
-    """Whether a served name cannot stand for the asked one.
+def same_letters(asked: str, served: str) -> bool:
+    """Whether the names differ only in what gateways change: folders, case, and the marks between words."""
+    return _plain_name(asked) == _plain_name(served)
 
-    Paths, file endings, tags and vendor prefixes are forgiven: one normalised name within the other is the
-    same model. An empty served name says nothing.
+
+def plainly_another(asked: str, served: str) -> bool:
+    """Whether a served name cannot stand for the asked one, even behind a gateway.
+
+    One name within the other is not plain: it may be the same model by a longer name, or its next of kin.
+    An empty served name says nothing.
     """
     a, b = _plain_name(asked), _plain_name(served)
     return bool(a) and bool(b) and a not in b and b not in a

@@ -68,7 +68,6 @@ class ChatEvents:
         self.reasoning_field: str | None = None
         self.tool_calls = ToolCalls()
         self.choices_seen = False
-        self.done_seen = False
         self.finish_reason: str | None = None
         self.error: str | None = None
         self.model: str | None = None
@@ -146,9 +145,8 @@ class ChatEvents:
         self._event(end, "p", "")
 
     def add(self, data: bytes, end: int, name: str = "") -> None:
-        """One event's payload. `[DONE]` is noted and is no event."""
+        """One event's payload. `[DONE]` is no event: the finish reason said as much."""
         if data.strip() == b"[DONE]":
-            self.done_seen = True
             return
         try:
             value = _ANY.decode(data)

@@ -10,14 +10,20 @@ from msgspec.structs import replace
 from tiltyard.records import Exchange, Request
 
 FEWEST_WORDS = 48  # below, templates and counting habits blur the comparison
+COLD = "cold"  # note: the server said, right before, that the model is not in memory
+ANSWERED_BY = "answered_by:"  # note: before the name in the answer, which may be another model's
+DUE_SHARE, DUE_LESS = 0.9, 32  # of the tokens that the server's own counts promised
 SHARE = 0.75  # every tokenizer in use gives a word at least one token; a quarter is left for exotic ones
 
 
-def judged(request: Request, exchange: Exchange, *more: str) -> Exchange:
-    """The exchange with the notes that it deserves, `more` included, each once."""
+def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) -> Exchange:
+    """The exchange with the notes that it deserves, `more` included, each once.
+
+    `told`: this server can be told not to think, so the model that thinks does so against a word.
+    """
     found = list(more)
-    if request.think is False and exchange.reasoning:
-        found.append("thinking_despite_off")
+    if request.think is False and exchange.reasoning.strip():
+        found.append("thinking_despite_off" if told else "thinking_not_to_be_off")
     if exchange.ending == "ok" and prompt_was_cut(request, exchange):
         found.append("context_truncated")
     fresh = tuple(note for note in dict.fromkeys(found) if note not in exchange.notes)
@@ -25,14 +31,17 @@ def judged(request: Request, exchange: Exchange, *more: str) -> Exchange:
 
 
 def prompt_was_cut(request: Request, exchange: Exchange) -> bool:
-    """Did the server count fewer prompt tokens than the prompt has words?
+    """Did the server count far fewer prompt tokens than its own counts promised, or than there are words?
 
     A word (a run of characters without a space) is at least one token. Cached tokens are counted in by every
-    dialect that reports a number worth comparing; an absent or zero count proves nothing.
+    dialect that reports a number worth comparing, but older Ollamas leave them out: a prompt whose beginning
+    was sent before is held to its words alone. An absent or zero count proves nothing.
     """
-    reported = exchange.usage.prompt_tokens if exchange.usage else None
+    reported, due = exchange.usage.prompt_tokens if exchange.usage else None, request.prompt_tokens
     if not reported:
         return False
+    if due and not request.prefix_shared and reported < min(due * DUE_SHARE, due - DUE_LESS):
+        return True
     spaces = sum(message.content.count(" ") + message.content.count("\n") for message in request.messages)
     if spaces < FEWEST_WORDS or reported >= spaces * SHARE:
         return False

@@ -8,6 +8,7 @@ in `answer.py`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from typing import TYPE_CHECKING, Final
@@ -289,6 +290,8 @@ def os_error_words(error: OSError) -> str:
         return "the host name is not known"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many open files: `ulimit -n` sets how many there may be"
     words = os.strerror(error.errno) if error.errno else str(error)
     return words[:1].lower() + words[1:] or "network error"
 

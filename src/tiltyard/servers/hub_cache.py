@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from tiltyard import settings
 from tiltyard.records import Model
 from tiltyard.servers.moe import whole
+from tiltyard.servers.names import told
 from tiltyard.servers.replies import table, word
 
 HUB_NAME = re.compile(r"^[\w-][\w.-]*/[\w-][\w.-]*$")
@@ -66,9 +67,10 @@ def _filled(model: Model, place: Place) -> Model:
     size = sum(file.stat().st_size for file in files) or None
     share = used / experts if used and experts and experts > 1 else None
     total, active = (None, None) if quantized else _parameters(files, share)
-    total, active = total or model.parameters, active or model.active_parameters
+    total = total or model.parameters
     if total and (experts or 0) <= 1:
         active = total
+    notes = told(model.notes) if active else model.notes
     found = {
         "digest": place.revision,
         "architecture": word(config.get("model_type")),
@@ -77,12 +79,12 @@ def _filled(model: Model, place: Place) -> Model:
         "context_max": model.context_max or whole(text.get("max_position_embeddings")),
         "size_bytes": size,
         "parameters": total,
-        "active_parameters": active,
+        "active_parameters": active or model.active_parameters,
         "bits_per_weight": size * 8 / total if size and total else None,
         "path": str(place.folder),
     }
     known = {key: value for key, value in found.items() if value is not None}
-    return replace(model, **known, notes=(*model.notes, NOTE))
+    return replace(model, **known, notes=(*notes, NOTE))
 
 
 def _quantization(config: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, llamacpp_router
 from tiltyard.servers.gguf_file import read_gguf
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import quantization, same_model
+from tiltyard.servers.names import match, quantization, same_model, told
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, table, word
 from tiltyard.servers.vllm import thinking_switch
@@ -136,7 +136,7 @@ class LlamaCpp(OpenAI):
             )
             if getattr(model, name) is not None
         }
-        return replace(file, **known, path=model.path, notes=(*file.notes, *model.notes))
+        return replace(file, **known, path=model.path, notes=(*file.notes, *told(model.notes)))
 
     async def describe(self, model: str) -> Model:
         found = await super().describe(model)
@@ -152,9 +152,21 @@ class LlamaCpp(OpenAI):
         return found
 
     def accepts(self, asked: str, served: str) -> bool:
-        return same_model(asked, served) or (not self.router and served in self.names)
+        one = not (self.router or self.several)  # whatever it is called, there is only this model
+        return same_model(asked, served) or (one and served in self.names)
 
     # ------------------------------------------------------------------ what it can
+
+    async def is_away(self, model: str) -> bool:
+        """A router loads a model just in time; the first request waits for that."""
+        if not self.router:
+            return False
+        try:
+            listed = await self.models()
+        except ServerError:  # the request itself will say so
+            return False
+        name = match(model, [each.name for each in listed])
+        return any(each.name == name and each.loaded is False for each in listed)
 
     def extra(self, request: Request) -> dict[str, Any]:
         extra = thinking_switch(request)
@@ -187,6 +199,7 @@ class LlamaCpp(OpenAI):
         if not self.router:
             raise Unsupported(f"{self.where} serves one model from its start", "stop the server")
         await llamacpp_router.unload(self.wire, model)
+        self.warm.discard(model)
 
 
 def looks_like_props(props: Mapping[str, Json]) -> bool:

@@ -16,7 +16,7 @@ from tiltyard.errors import ServerError
 from tiltyard.records import Json, Model, Record
 from tiltyard.servers import Loading
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import active_amount, not_found, quantization
+from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, not_found, quantization
 from tiltyard.servers.replies import done, fetch, rows, table, word
 from tiltyard.servers.wire import Wire
 
@@ -48,6 +48,7 @@ class Entry(Record, frozen=True):
     def model(self) -> Model:
         active = active_amount(self.name)
         asleep = ("asleep: the first request loads the weights again",) if self.status == "sleeping" else ()
+        news = (f"its process ended with code {self.exit_code}",) if self.crashed else asleep
         return Model(
             name=self.name,
             moe=True if active else None,
@@ -56,7 +57,7 @@ class Entry(Record, frozen=True):
             context_loaded=self.context if self.loaded else None,
             loaded=self.loaded,
             path=self.path,
-            notes=(f"its process ended with code {self.exit_code}",) if self.crashed else asleep,
+            notes=(*news, ACTIVE_BY_NAME) if active else news,
         )
 
 

@@ -6,6 +6,7 @@ be served by another that is loaded, and a full context ends as "stop": both are
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,10 +15,11 @@ from tiltyard.errors import ModelNotFound, ServerError, Unsupported
 from tiltyard.records import Capture, Dialect, Exchange, Model, Request, ServerInfo
 from tiltyard.servers import Address, Loading, lmstudio_v1
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import quantization, same_model
+from tiltyard.servers.names import match, quantization, same_model
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, rows, table, word
 
+INSTANCE = re.compile(r":\d+$")
 V0_KEYS = ("state", "compatibility_type", "arch")
 
 
@@ -29,6 +31,7 @@ class LMStudio(OpenAI):
         super().__init__(address)
         self.has_v0 = self.has_v1 = False
         self.contexts: dict[str, int] = {}  # loaded context by name, to notice a full one
+        self.away: frozenset[str] = frozenset()  # models that were not in memory at the last look
 
     async def identify(self) -> ServerInfo:
         known = await self.models()
@@ -49,6 +52,7 @@ class LMStudio(OpenAI):
         for model in v1 or []:
             merged[model.name] = completed(model, merged.get(model.name))
         self.contexts = {each.name: each.context_loaded for each in merged.values() if each.context_loaded}
+        self.away = frozenset(each.name for each in merged.values() if each.loaded is False)
         return [
             replace(each, engine="lmstudio", engine_version=self.info.version) for each in merged.values()
         ]
@@ -82,6 +86,10 @@ class LMStudio(OpenAI):
             await self.look()
         return await super().ask(request, scheduled_ns)
 
+    async def is_away(self, model: str) -> bool:
+        """It is loaded just in time by the first request, which then waits for that."""
+        return match(split_variant(model)[0], list(self.away)) is not None
+
     async def look(self) -> None:
         """Which pages there are, and which contexts are loaded. A dead server is the request's own news."""
         try:
@@ -106,7 +114,9 @@ class LMStudio(OpenAI):
         return (usage.prompt_tokens or 0) + (usage.output_tokens or 0) >= context
 
     def accepts(self, asked: str, served: str) -> bool:
-        return same_model(asked, served)
+        """A model loaded twice answers as `name:2`; one may also be asked for so."""
+        names = {(asked, served), (asked, INSTANCE.sub("", served)), (INSTANCE.sub("", asked), served)}
+        return any(same_model(*pair) for pair in names)
 
     async def load(self, model: str, context: int | None = None) -> Loading:
         await self.need_v1()
@@ -120,6 +130,7 @@ class LMStudio(OpenAI):
         found = await self.describe(model)
         await lmstudio_v1.unload(self.wire, split_variant(found.name)[0])
         self.contexts.pop(found.name, None)
+        self.warm.discard(model)
 
     async def need_v1(self) -> None:
         if not self.has_v1:

@@ -13,7 +13,7 @@ from tiltyard.errors import ServerError
 from tiltyard.records import Json, Model
 from tiltyard.servers import Loading
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import active_amount, amount
+from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount
 from tiltyard.servers.replies import done, fetch, rows, table, word
 from tiltyard.servers.wire import Wire
 
@@ -34,7 +34,8 @@ def model_of(item: Mapping[str, Json]) -> Model:
     name = str(item["key"])
     quant, instances = table(item.get("quantization")), rows(item.get("loaded_instances"))
     size, words = whole(item.get("size_bytes")), item.get("params_string")
-    parameters, active = amount(words), active_amount(words) or active_amount(name)
+    parameters, told = amount(words), active_amount(words)
+    active = told or active_amount(name)
     config = table(instances[0].get("config")) if instances else {}
     bits = quant.get("bits_per_weight")
     effective = size * 8 / parameters if size and parameters else bits
@@ -51,7 +52,7 @@ def model_of(item: Mapping[str, Json]) -> Model:
         size_bytes=size,
         loaded=bool(instances),
         capabilities=capabilities(item),
-        notes=variants(item),
+        notes=(*variants(item), ACTIVE_BY_NAME) if active and not told else variants(item),
     )
 
 

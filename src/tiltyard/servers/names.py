@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tiltyard.errors import ModelNotFound
 
 LONGEST_SHOWN = 80  # characters of a name in a message
-TAG = re.compile(r":[^:/]*$")
-VARIANT = re.compile(r"@[^@/]*$")
-INSTANCE = re.compile(r":\d+$")
+DATE = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")  # of a cloud's snapshot
+A_PATH = re.compile(r"^(?:[/~.]|[A-Za-z]:\\)")
 WEIGHTS = re.compile(r"\.(gguf|safetensors|bin)$", re.IGNORECASE)
 QUANT = re.compile(
     r"(?:^|[-._@:/])((?:UD-|i1-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|BF16|F16|FP16|F32|MXFP4(?:_MOE)?|NVFP4"
@@ -24,6 +24,7 @@ QUANT = re.compile(
 )
 AMOUNT = re.compile(r"^\s*(?:(\d+)\s*[xX]\s*)?(\d+(?:\.\d+)?)\s*([KMBT]?)\s*$", re.IGNORECASE)
 ACTIVE = re.compile(r"(?:^|[-_ ])A(\d+(?:\.\d+)?)([MB])(?=[-_. :@]|$)", re.IGNORECASE)
+ACTIVE_BY_NAME = "active parameters by its name"  # note of a model: nobody told them
 SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 
@@ -74,20 +75,60 @@ def match(name: str, known: Sequence[str]) -> str | None:
 
 
 def same_model(asked: str, served: str | None) -> bool:
-    """May `served`, the name in an answer, be the model asked for? False only where it plainly is not.
+    """Is `served`, the name in an answer, a name of the model asked for? A missing one says nothing.
 
-    Tolerates case, `:latest`, folders, file endings, variants (`@q4_k_m`), instances (`:2`), a publisher
-    before the name and a date after it.
+    The same are: names in another case, with `:latest`, folders, a publisher, or a file ending; a name
+    and its snapshot of a full date; a name that leaves the quantization open and a file or a variant
+    (`@q4_k_m`) that tells it. Any further word or number is another model, and so is another tag.
     """
     if not served or served == asked:
         return True
-    forms = [{f(each) for f in (_fold, _without_latest, _stem, _bare)} for each in (asked, served)]
-    if forms[0] & forms[1]:
-        return True
-    a, b = _bare(asked), _bare(served)
-    return any(
-        long.startswith(short + "-") and long[len(short) + 1 :][:1].isdigit()
-        for short, long in ((a, b), (b, a))
+    a, b = _parts(asked), _parts(served)
+    if (a.base, a.tag) != (b.base, b.tag):
+        return False
+    if a.date and b.date and a.date != b.date:
+        return False
+    left_open = (not a.quant and b.optional) or (not b.quant and a.optional)
+    if a.quant != b.quant and not left_open:
+        return False
+    shorter = min(len(a.folders), len(b.folders))
+    return a.is_path or b.is_path or a.folders[:shorter] == b.folders[:shorter]
+
+
+class _Parts(NamedTuple):
+    """What a name consists of, lower case; what is not in it is the empty string."""
+
+    folders: tuple[str, ...]  # the innermost first
+    base: str
+    tag: str
+    quant: str
+    optional: bool  # the quantization is told by a file's name or a variant: a model's name may leave it out
+    date: str
+    is_path: bool  # of a file or a folder on the server's disk: its folders are no publishers
+
+
+def _parts(name: str) -> _Parts:
+    *folders, last = re.split(r"[/\\]", _fold(name).rstrip("/\\"))
+    is_file = WEIGHTS.search(last) is not None
+    last = WEIGHTS.sub("", last).removesuffix(":latest")
+    dated = DATE.search(last)
+    last = last[: dated.start()] if dated else last.removesuffix("-latest")
+    last, _, variant = last.partition("@")
+    base, _, tag = last.partition(":")
+    quant, base = variant, base.removesuffix("-gguf")
+    if QUANT.fullmatch(tag):
+        quant, tag = tag, ""
+    found = next((each for each in QUANT.finditer(base) if each.end() == len(base)), None)
+    if not quant and found is not None and found.start() > 0:
+        quant, base = found[1], base[: found.start()]
+    return _Parts(
+        folders=tuple(reversed(folders)),
+        base=base,
+        tag=tag,
+        quant=quant,
+        optional=is_file or bool(variant),
+        date="".join(dated.groups()) if dated else "",
+        is_path=is_file or A_PATH.match(name.strip()) is not None,
     )
 
 
@@ -103,10 +144,6 @@ def _stem(name: str) -> str:
     """The last part of a path, without folders and file ending."""
     last = re.split(r"[/\\]", _without_latest(name))[-1]
     return WEIGHTS.sub("", last)
-
-
-def _bare(name: str) -> str:
-    return VARIANT.sub("", INSTANCE.sub("", _stem(name)))
 
 
 def quantization(name: str) -> str | None:
@@ -137,3 +174,8 @@ def active_amount(words: object) -> int | None:
         return None
     found = ACTIVE.search(words)
     return round(float(found[1]) * SCALES[found[2].upper()]) if found else None
+
+
+def told(notes: Iterable[str]) -> tuple[str, ...]:
+    """A model's notes, after its active parameters were told by who knows them."""
+    return tuple(note for note in notes if note != ACTIVE_BY_NAME)

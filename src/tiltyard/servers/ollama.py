@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from tiltyard.errors import ServerError
 from tiltyard.records import Capture, Dialect, Exchange, Json, Message, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, moe
-from tiltyard.servers.claims import judged
+from tiltyard.servers.claims import COLD, judged
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import active_amount, amount, match, not_found
-from tiltyard.servers.ollama_stream import COLD, PREFIX_SEEN, read_ollama
+from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount, match, not_found, told
+from tiltyard.servers.ollama_stream import PREFIX_SEEN, read_ollama
 from tiltyard.servers.replies import base_url, done, fetch, is_local, not_a_model_server, rows, table, word
 from tiltyard.servers.wire import open_wire
 
@@ -47,7 +47,7 @@ class Ollama:
         self.contexts: dict[str, int] = {}  # what each model was loaded with; a change would reload it
         self.resident: dict[str, float] = {}  # model -> when it was last seen in memory
         self.prefixes: dict[int, None] = {}
-        self.looking: asyncio.Task[dict[str, Mapping[str, Json]]] | None = None
+        self.looking: asyncio.Task[dict[str, Mapping[str, Json]] | None] | None = None
 
     # ------------------------------------------------------------------ who it is
 
@@ -59,15 +59,21 @@ class Ollama:
         self.info = replace(self.info, version=version, loaded=tuple(await self.residents()))
         return self.info
 
-    async def residents(self) -> dict[str, Mapping[str, Json]]:
-        """What is in memory, from /api/ps, by name."""
-        listed = rows(table(await fetch(self.wire, "/api/ps")).get("models"))
-        return {name: item for item in listed if (name := name_of(item))}
+    async def memory(self) -> dict[str, Mapping[str, Json]] | None:
+        """What is in memory, from /api/ps, by name; None where there is no such page."""
+        listed = table(await fetch(self.wire, "/api/ps")).get("models")
+        if not isinstance(listed, list):
+            return None
+        return {name: item for item in rows(listed) if (name := name_of(item))}
 
-    async def shared_residents(self) -> dict[str, Mapping[str, Json]]:
-        """The same, asked once for all requests that start together."""
+    async def residents(self) -> dict[str, Mapping[str, Json]]:
+        """What is known to be in memory."""
+        return await self.memory() or {}
+
+    async def shared_memory(self) -> dict[str, Mapping[str, Json]] | None:
+        """What is in memory, asked once for all requests that start together."""
         if self.looking is None or self.looking.done():
-            self.looking = asyncio.create_task(self.residents())
+            self.looking = asyncio.create_task(self.memory())
         return await asyncio.shield(self.looking)
 
     async def models(self) -> list[Model]:
@@ -112,13 +118,13 @@ class Ollama:
         seen = self.resident.get(request.model)
         if seen is None or time.monotonic() - seen > RESIDENT_S:
             try:
-                resident = await self.shared_residents()
+                resident = await self.shared_memory()
             except ServerError:  # the request itself will say so, with its times
                 return notes
-            item = next((v for k, v in resident.items() if match(request.model, [k])), None)
-            if item is None:
+            item = next((v for k, v in (resident or {}).items() if match(request.model, [k])), None)
+            if item is None and resident is not None:
                 notes.append(COLD)
-            else:
+            elif item is not None:
                 context = whole(item.get("context_length"))
                 if context is not None:
                     self.contexts.setdefault(request.model, context)
@@ -293,9 +299,11 @@ def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, 
     """A model from its entries in /api/tags and, where it is in memory, /api/ps."""
     name, details = name_of(item) or "", table(item.get("details"))
     size, parameters = whole(item.get("size")), amount(details.get("parameter_size"))
-    active = active_amount(details.get("parameter_size")) or active_amount(name)
+    known = active_amount(details.get("parameter_size"))
+    active = known or active_amount(name)
     memory = resident or {}
     remote = is_remote(item, name)
+    notes = ("runs in Ollama's cloud",) if remote else ()
     return Model(
         name=name,
         digest=(word(item.get("digest")) or "").removeprefix("sha256:") or None,
@@ -314,7 +322,7 @@ def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, 
         engine="ollama",
         engine_version=version,
         remote=remote,
-        notes=("runs in Ollama's cloud",) if remote else (),
+        notes=(*notes, ACTIVE_BY_NAME) if active and not known else notes,
     )
 
 
@@ -330,7 +338,7 @@ def detailed(model: Model, shown: Mapping[str, Json]) -> Model:
     )
     remote = model.remote or bool(shown.get("remote_host") or shown.get("remote_model"))
     active = counted[1] if counted else model.active_parameters
-    notes = model.notes
+    notes = told(model.notes) if counted else model.notes
     draft = draft_tokens(word(shown.get("parameters")) or "")
     if draft:
         notes = (*notes, f"speculative decoding: draft_num_predict {draft}")

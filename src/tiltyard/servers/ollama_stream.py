@@ -23,6 +23,7 @@ from tiltyard.records import (
     ToolCall,
     Usage,
 )
+from tiltyard.servers.claims import COLD
 from tiltyard.servers.error_text import error_in, error_of_body
 from tiltyard.servers.names import same_model
 from tiltyard.servers.replies import table, word
@@ -31,9 +32,9 @@ from tiltyard.servers.thinking import split_tags
 from tiltyard.servers.token_choices import token_choices
 
 REPEATS = 30  # the server aborts without a word when one piece comes more often than this in a row
-COLD = "cold"  # note: /api/ps did not list the model when we asked
 PREFIX_SEEN = "prefix_seen"  # note: this client sent a prompt with the same beginning before
-BUSY = 503
+UNAVAILABLE = 503
+FULL = ("busy", "queue", "pending", "overload", "too many")  # words of a server with more than it can take
 
 
 class Said(msgspec.Struct):
@@ -227,7 +228,8 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
     """The server's durations, in ms.
 
     `load_duration` is not zero for a warm model (it holds the scheduler's time), so it counts as a load
-    only if the model was seen to be out of memory. `prompt_eval_count` holds cached tokens while the
+    only if the model was seen to be out of memory. What the total has beyond its parts is waiting: for the
+    scheduler, for a slot. `prompt_eval_count` holds cached tokens while the
     duration does not: the tokens really processed are known only when no prompt with the same beginning
     was sent before.
     """
@@ -237,18 +239,22 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
 
     fresh = PREFIX_SEEN not in notes and request.cache_prompt is not True
     prefill_tokens = last.prompt_eval_count if fresh else None
-    prefill_ms, decode_ms = ms(last.prompt_eval_duration), ms(last.eval_duration)
-    load_ms = ms(last.load_duration)
+    prefill_ms, decode_ms, total_ms = map(
+        ms, (last.prompt_eval_duration, last.eval_duration, last.total_duration)
+    )
+    load_ms = ms(last.load_duration) if COLD in notes else None
+    parts_ms = sum(part or 0.0 for part in (load_ms, prefill_ms, decode_ms))
     return ServerTimings(
         source="ollama",
-        load_ms=load_ms if COLD in notes else None,
+        load_ms=load_ms,
+        queue_ms=None if total_ms is None else max(total_ms - parts_ms, 0.0),
         prefill_tokens=prefill_tokens,
         prefill_ms=prefill_ms,
         prefill_tps=prefill_tokens / prefill_ms * 1e3 if prefill_tokens and prefill_ms else None,
         decode_tokens=last.eval_count,
         decode_ms=decode_ms,
         decode_tps=last.eval_count / decode_ms * 1e3 if last.eval_count and decode_ms else None,
-        total_ms=ms(last.total_duration),
+        total_ms=total_ms,
     )
 
 
@@ -256,8 +262,8 @@ def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -
     notes = list(capture.notes)
     if ending == "truncated" and story.repeats_itself:
         notes.append("token_repeat")
-    if capture.status == BUSY:
-        notes.append("server_busy")
+    if capture.status == UNAVAILABLE:
+        notes += unavailable(error_of_body(capture.status, capture.body).casefold())
     if story.last is not None and not story.last.done_reason:
         notes.append("no_done_reason")
     if ending == "ok" and PREFIX_SEEN in capture.notes:
@@ -265,3 +271,10 @@ def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -
     if story.thinking and request.response_format is not None:
         notes.append("usage_misses_thinking")  # two completions, the figures are of the second
     return tuple(notes)
+
+
+def unavailable(said: str) -> list[str]:
+    """Why a server could not answer, where its words tell."""
+    if any(word in said for word in FULL):
+        return ["server_busy"]
+    return ["server_loading"] if "loading" in said else []

@@ -17,11 +17,19 @@ from tiltyard.errors import Unsupported
 from tiltyard.records import Capture, Dialect, Exchange, Json, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading
 from tiltyard.servers.chat import chat_body, read_chat
-from tiltyard.servers.chat_claims import plainly_another
-from tiltyard.servers.claims import judged
+from tiltyard.servers.chat_claims import plainly_another, same_letters
+from tiltyard.servers.claims import ANSWERED_BY, COLD, judged
 from tiltyard.servers.hub_cache import completed
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import active_amount, match, not_found, quantization, same_model
+from tiltyard.servers.names import (
+    ACTIVE_BY_NAME,
+    active_amount,
+    match,
+    not_found,
+    quantization,
+    same_model,
+    shown,
+)
 from tiltyard.servers.replies import (
     base_url,
     fetch,
@@ -51,6 +59,8 @@ class OpenAI:
         self.info = ServerInfo(dialect=self.dialect, url=url, local=is_local(url))
         self.wire = open_wire(replace(address, url=base_url(address.url, login=True)))
         self.prefix = "/v1"
+        self.catalogue: frozenset[str] = frozenset()  # the names in its list
+        self.warm: set[str] = set()  # models that have answered
         self.where = f"{self.dialect} at {self.address.url}"
 
     # ------------------------------------------------------------------ who it is
@@ -69,7 +79,9 @@ class OpenAI:
             items = table(reply.json()).get("data")
             if reply.status == 200 and isinstance(items, list):
                 self.prefix = prefix
-                return [item for item in rows(items) if word(item.get("id"))]
+                found = [item for item in rows(items) if word(item.get("id"))]
+                self.catalogue = frozenset(str(item["id"]) for item in found)
+                return found
         return None
 
     async def models(self) -> list[Model]:
@@ -88,6 +100,7 @@ class OpenAI:
             engine=self.dialect,
             engine_version=self.info.version,
             remote=is_cloud(self.address.url),
+            notes=(ACTIVE_BY_NAME,) if active else (),
         )
 
     async def describe(self, model: str) -> Model:
@@ -115,21 +128,44 @@ class OpenAI:
         await self.wire.open_ahead(count)
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
-        return await self.wire.stream(
+        cold = request.model not in self.warm and await self.is_away(request.model)
+        capture = await self.wire.stream(
             self.chat_path(),
             chat_body(request, extra=self.extra(request)),
             scheduled_ns=scheduled_ns,
             timeouts=request.timeouts,
             request_id=request.request_id,
         )
+        if capture.status == 200:
+            self.warm.add(request.model)
+        return replace(capture, notes=(*capture.notes, COLD)) if cold else capture
+
+    async def is_away(self, model: str) -> bool:
+        """Does the server say that this model is not in memory, so that the next request loads it first?"""
+        return False
 
     def accepts(self, asked: str, served: str) -> bool:
-        """May this name in an answer be the model that was asked for? Gateways have names of their own."""
-        return same_model(asked, served) or not plainly_another(asked, served)
+        """May this name in an answer be the model that was asked for? Gateways have names of their own.
+
+        A local server's list settles it: what stands there by itself is another model. Clouds list a model
+        and its snapshots side by side.
+        """
+        if same_model(asked, served):
+            return True
+        listed_apart = not is_cloud(self.address.url) and {asked, served} <= self.catalogue
+        return not (listed_apart or plainly_another(asked, served))
+
+    def doubts(self, asked: str, served: str) -> bool:
+        """Is an accepted name no proof? Only here, where gateways are; its relatives know their own names."""
+        known = same_model(asked, served) or same_letters(asked, served)
+        return self.dialect == "openai" and not known
 
     def read(self, request: Request, capture: Capture) -> Exchange:
         exchange = read_chat(request, capture, accept=lambda served: self.accepts(request.model, served))
-        return judged(request, exchange)
+        served = exchange.model_served
+        doubtful = exchange.ending == "ok" and served and self.doubts(request.model, served)
+        more = (f"{ANSWERED_BY}{shown(served)}",) if served and doubtful else ()
+        return judged(request, exchange, *more, told="think" in self.can)
 
     async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
         return self.read(request, (await self.ask(request, scheduled_ns)).opened())

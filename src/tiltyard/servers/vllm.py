@@ -12,6 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
+from tiltyard.servers import Address
+from tiltyard.servers.names import same_model
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, table, word
 
@@ -20,6 +22,15 @@ class Vllm(OpenAI):
     dialect: Dialect = "vllm"
     from_folders = True
     can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self.roots: dict[str, Json] = {}  # the weights behind each name: a model may be served under several
+
+    async def listing(self) -> list[Mapping[str, Json]] | None:
+        items = await super().listing()
+        self.roots = {str(item["id"]): item.get("root") for item in items or []}
+        return items
 
     async def identify(self) -> ServerInfo:
         listed = await self.listing()
@@ -45,6 +56,11 @@ class Vllm(OpenAI):
         if request.cache_prompt is False:
             extra["cache_salt"] = secrets.token_hex(16)
         return extra
+
+    def accepts(self, asked: str, served: str) -> bool:
+        """It answers under the first of a model's names, which share their root."""
+        root = word(self.roots.get(asked))
+        return same_model(asked, served) or (root is not None and root == self.roots.get(served, served))
 
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         payload = {"model": model, "prompt": text, "add_special_tokens": False}

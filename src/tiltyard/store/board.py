@@ -154,11 +154,14 @@ _JOINS = " ".join(
     f"LEFT JOIN figures AS {m} ON {m}.run_key = runs.key AND {m}.stage = '' AND {m}.metric = '{m}'"
     for m in METRICS
 )
-# The newest finished run of each fingerprint; a fingerprint holds the model's identity already.
+# The newest finished run of each fingerprint; a fingerprint holds the model's identity already. One in which
+# most requests failed does not take the place of an earlier one that measured something.
+_MEASURED = "requests_ok > 0 AND requests_ok >= requests_failed"
 _SQL = (
     f"SELECT {_COLUMNS}, {_FIGURES} FROM runs JOIN models ON models.id = model_id "
     f"JOIN servers ON servers.id = server_id {_JOINS} "
-    "WHERE runs.key IN (SELECT max(key) FROM runs WHERE state = 'finished' GROUP BY model_id, fingerprint)"
+    f"WHERE runs.key IN (SELECT coalesce(max(CASE WHEN {_MEASURED} THEN key END), max(key)) FROM runs "
+    "WHERE state = 'finished' GROUP BY model_id, fingerprint)"
 )
 
 
@@ -330,9 +333,9 @@ def _value(columns: dict[str, Any], metric: str) -> Value | None:
 
 
 def _newest(rows: list[BoardRow], newest_only: bool) -> list[BoardRow]:
-    """Newest first in, so the first of each key stays."""
+    """Newest first in, so the first of each key stays; those that measured something go before others."""
     kept: dict[tuple[Any, ...], BoardRow] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.requests_ok or 0) < max(row.requests_failed or 0, 1)):
         what = (*_identity(row), row.suite, row.item_set)
         key = what if newest_only else (*what, row.fingerprint)
         kept.setdefault(key, row)

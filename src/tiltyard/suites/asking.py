@@ -219,11 +219,11 @@ class StageAsker:
             repetition=repetition,
             started_at=started.isoformat(timespec="milliseconds"),
             exchanges=(exchange,),
-            measures=measure(exchange),
+            measures=measure(exchange, alone=self.stage.load.one_at_a_time),
             grade=grade,
             try_no=self.sitting.tries.get(key, 0) + answer.tried,
             session=self.sitting.session,
-            client_bound=self.sitting.meter.was_bound(timeline.started_ns, answer.ended_ns),
+            client_bound=self.sitting.meter.was_bound(timeline.scheduled_ns, answer.ended_ns),
         )
         await self.sitting.record(attempt)
         self.sitting.meter.saw(attempt)

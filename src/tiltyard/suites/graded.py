@@ -73,6 +73,7 @@ def request_of(item: Item, messages: Sequence[Message], asking: Asking, bench: B
         seed=asking.seed if asking.temperature == 0 else seed_of(item, asking.seed),
         think=asking.think,
         context=asking.context,
+        prefix_shared=True,  # one template, the same tools, examples ...
         **more,
     )
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from tiltyard.servers.claims import ANSWERED_BY
 from tiltyard.suites import StageResult
 
 WORDS: Mapping[str, str] = {
     "thinking_despite_off": "the model thought although it was told not to",
+    "thinking_not_to_be_off": "the model thought: this server has no way to be told not to",
     "context_truncated": "the server cut the prompt to its context without a word",
     "context_length_reached": "the answer ended at the end of the context",
     "token_repeat": "the server gave up on a model that repeated itself",
@@ -19,6 +21,7 @@ WORDS: Mapping[str, str] = {
     "prefill_may_be_cached": "part of the prompt may have come from a cache",
     "cold": "the model was not in memory: loading is part of the wait",
     "server_busy": "the server's queue was full",
+    "server_loading": "the server was still loading the model",
     "schema_not_sent": "this server takes no schema: it was not sent",
     "not_streamed": "the answer came in one piece: its tokens have no times",
     "unterminated": "the stream's last event was cut off",
@@ -41,9 +44,16 @@ def observed(results: Sequence[StageResult]) -> list[str]:
         total += result.total
         seen.update(result.notes)
     stopped = [gave_up(result) for result in results if result.gave_up]
-    return stopped + [
-        f"{WORDS[note]} ({count} of {total})" for note, count in seen.most_common() if note in WORDS
-    ]
+    said = [(words_for(note), count) for note, count in seen.most_common()]
+    return stopped + [f"{words} ({count} of {total})" for words, count in said if words]
+
+
+def words_for(note: str) -> str | None:
+    """A note in words; None where it concerns no reader."""
+    if note.startswith(ANSWERED_BY):
+        name = note.removeprefix(ANSWERED_BY)
+        return f"answered by {name}, which may be another model than the one asked for"
+    return WORDS.get(note)
 
 
 def gave_up(result: StageResult) -> str:

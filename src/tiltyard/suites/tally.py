@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from tiltyard.load.summary import plus
 from tiltyard.records import Attempt, Grade, Item, Outcome
 from tiltyard.settings import hide_keys
 from tiltyard.suites.stopping import Stopping
@@ -39,7 +40,9 @@ class Tally:
         self.group_names: dict[str, int] = {}
         self.flags: dict[str, array[float]] = {}  # what the judge saw, NaN where it said nothing
         self.speeds = {name: array("f") for name in SPEEDS}
-        self.prompt_tokens = self.output_tokens = self.reasoning_tokens = 0
+        self.prompt_tokens: int | None = None  # these are None until somebody counts some
+        self.output_tokens: int | None = None
+        self.reasoning_tokens: int | None = None
         self.repeats = 1  # how often the settings ask each item
         self.stopping: Stopping | None = None  # takes every grade too, where the run may end early
         self.cut = self.thought = 0  # attempts that hit the limit; that held reasoning
@@ -76,9 +79,9 @@ class Tally:
         self.cut += last.finish_reason == "length" or "context_length_reached" in last.notes
         self.thought += bool(last.reasoning) or "r" in last.events.kinds
         measures = attempt.measures
-        self.prompt_tokens += measures.prompt_tokens or 0
-        self.output_tokens += measures.output_tokens or 0
-        self.reasoning_tokens += measures.reasoning_tokens or 0
+        self.prompt_tokens = plus(self.prompt_tokens, measures.prompt_tokens)
+        self.output_tokens = plus(self.output_tokens, measures.output_tokens)
+        self.reasoning_tokens = plus(self.reasoning_tokens, measures.reasoning_tokens)
         if ending == "ok":
             self.token_sources[measures.tokens_source or "none"] += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.servers.dialects.conftest import ask_for, captured
 from tiltyard.records import Exchange, Usage
@@ -36,3 +37,17 @@ def test_thinking_though_asked_not_to_is_said_once() -> None:
     assert answer(tokens=300, reasoning="hm", notes=("thinking_despite_off",)).notes == (
         "thinking_despite_off",
     )
+
+
+@pytest.mark.parametrize(
+    ("due", "tokens", "shared", "cut"),
+    [(512, 450, False, True), (512, 480, False, False), (60, 40, False, False), (512, 450, True, False)],
+)
+def test_fewer_tokens_than_the_servers_own_counts_promised(
+    due: int, tokens: int, shared: bool, cut: bool
+) -> None:
+    request = replace(ask_for("m", "short words"), prompt_tokens=due, prefix_shared=shared)
+    exchange = Exchange(
+        request=request, timeline=captured(b"").timeline, ending="ok", usage=Usage(prompt_tokens=tokens)
+    )
+    assert ("context_truncated" in judged(request, exchange).notes) is cut

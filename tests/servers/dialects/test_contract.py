@@ -16,6 +16,7 @@ from tiltyard.errors import ModelNotFound, NoServer, NotAModelServer, Unauthoriz
 from tiltyard.records import Timeouts
 from tiltyard.servers import DIALECTS, Address, Server
 from tiltyard.servers.connect import connect, open_server
+from tiltyard.servers.names import ACTIVE_BY_NAME
 from tiltyard.servers.simulator import DIALECT_NAMES, Running, SimConfig, SimModel, running
 
 ALL = [*DIALECT_NAMES, "simulator"]
@@ -140,6 +141,16 @@ def test_experts_and_active_parameters(start: Start, dialect: str) -> None:
     assert model.moe is True
     assert model.parameters == pytest.approx(30e9, rel=0.02)
     assert model.active_parameters == pytest.approx(3e9, rel=0.02)
+    assert ACTIVE_BY_NAME not in model.notes
+
+
+@pytest.mark.parametrize("dialect", ["openai", "vllm", "sglang", "mlx"])
+def test_active_parameters_that_only_the_name_tells_are_said_to_be_so(start: Start, dialect: str) -> None:
+    sim = start(models=(MODELS[1], MODELS[0]))
+    model = using(sim, dialect, lambda server: server.describe("beta:30b-a3b"))
+    assert (model.active_parameters, ACTIVE_BY_NAME in model.notes) == (3_000_000_000, True)
+    plain = using(start(), dialect, lambda server: server.describe("alpha:7b"))
+    assert ACTIVE_BY_NAME not in plain.notes
 
 
 @each
@@ -258,6 +269,17 @@ def test_bad_endings_are_told_apart(start: Start, dialect: str, fault: str, endi
 
 
 @each
+@pytest.mark.parametrize("served", ["alpha:7b-mini", "alpha:7b-2507", "alpha", "alpha:8b"])
+def test_a_near_name_is_another_model_or_said(start: Start, dialect: str, served: str) -> None:
+    request = ask_for("alpha:7b", max_tokens=2)
+    exchange = using(start(f"wrong_model={served}"), dialect, lambda server: server.send(request))
+    if dialect == "openai" and served != "alpha:8b":
+        assert (exchange.ending, exchange.notes) == ("ok", (f"answered_by:{served}",))
+    else:
+        assert exchange.ending == "wrong_model"
+
+
+@each
 @pytest.mark.parametrize("fault", ODD_STREAMS)
 def test_odd_streams_are_read(start: Start, dialect: str, fault: str) -> None:
     request = ask_for("alpha:7b", max_tokens=5, seed=2)
@@ -372,6 +394,16 @@ def test_thinking_on_off_and_anyway(start: Start, dialect: str) -> None:
     assert not ask(False).reasoning
     assert "thinking_despite_off" in ask(False, "think_anyway").notes
     assert "thinking_despite_off" not in ask(True, "think_anyway").notes
+
+
+@pytest.mark.parametrize("dialect", ["openai", "lmstudio"])
+def test_who_cannot_be_told_not_to_think_does_not_disobey(start: Start, dialect: str) -> None:
+    request = ask_for("gamma:4b", think=False, max_tokens=60, seed=1)
+    sim = start("think_anyway", models=THINKERS)
+    exchange = using(sim, dialect, lambda server: server.send(request))
+    assert exchange.reasoning
+    assert "thinking_not_to_be_off" in exchange.notes
+    assert "thinking_despite_off" not in exchange.notes
 
 
 @each

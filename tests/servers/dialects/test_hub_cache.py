@@ -17,6 +17,7 @@ from tiltyard.records import Model
 from tiltyard.servers import Address
 from tiltyard.servers.hub_cache import NOTE, completed
 from tiltyard.servers.mlx import Mlx
+from tiltyard.servers.names import ACTIVE_BY_NAME
 from tiltyard.servers.vllm import Vllm
 
 Serve = Callable[..., Canned]
@@ -108,7 +109,8 @@ def test_other_quantizations_and_dense_weights(hub: Path) -> None:
     keep(hub, "a/b", awq)
     assert completed(Model(name="a/b")).quantization == "AWQ 4bit"
     weights(keep(hub, "a/plain", {"model_type": "llama", "dtype": "float16"}) / "m.safetensors", SHAPES)
-    dense = completed(Model(name="a/plain"))
+    dense = completed(Model(name="a/plain", active_parameters=1, notes=(ACTIVE_BY_NAME,)))
+    assert ACTIVE_BY_NAME not in dense.notes
     assert (dense.quantization, dense.parameters, dense.active_parameters) == ("F16", 5000, 5000)
 
 

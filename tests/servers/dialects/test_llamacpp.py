@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events
 from tiltyard.errors import ModelNotFound, ServerError, Unsupported
 from tiltyard.servers import Address
 from tiltyard.servers.llamacpp import LlamaCpp, capabilities, is_loading
 from tiltyard.servers.llamacpp_router import argument, entries, is_router
+from tiltyard.servers.names import ACTIVE_BY_NAME
 from tiltyard.servers.wire import Reply
 
 Serve = Callable[..., Canned]
@@ -109,6 +111,7 @@ def test_a_gateway_before_several_does_not_give_all_of_them_the_identity_of_one(
         ("qwen", None, None, None),
         ("other-Q8_0", "Q8_0", None, None),
     ]
+    assert not server.accepts("qwen", "other-Q8_0")
 
 
 def test_the_path_may_stand_for_the_name(serve: Serve) -> None:
@@ -122,6 +125,8 @@ def test_the_header_of_a_local_file_completes_the_identity(serve: Serve, tmp_pat
     header = write_gguf(tmp_path / "tiny.gguf")
     _, server = llama(serve, **{"GET /props": {**PROPS, "model_path": str(header)}})
     _, model = run(server, server.identify, lambda: server.describe("qwen"))
+    guessed = replace(model, name="qwen-a3b", notes=(ACTIVE_BY_NAME,))
+    assert ACTIVE_BY_NAME not in server.located(guessed).notes
     assert (model.name, model.architecture, model.moe) == ("qwen", "llama", False)
     assert model.path == str(header)
     assert len(model.digest or "") == 64

@@ -13,6 +13,7 @@ from tiltyard.errors import NotAModelServer, ServerError, Unsupported
 from tiltyard.servers import Address
 from tiltyard.servers.lmstudio import LMStudio, v0_models
 from tiltyard.servers.lmstudio_v1 import listed
+from tiltyard.servers.names import ACTIVE_BY_NAME
 
 Serve = Callable[..., Canned]
 UNKNOWN = Page({"error": "Unexpected endpoint or method. (GET /foo)"})
@@ -72,6 +73,9 @@ def test_identity_from_v1() -> None:
     assert (model.bits_per_weight, model.context_loaded, model.loaded) == (4.8, 4096, True)
     assert model.capabilities == ("completion", "schema", "tools", "thinking")
     assert "2 variants" in model.notes[0]
+    assert ACTIVE_BY_NAME not in model.notes
+    (silent,) = listed({"models": [{**V1_MODEL, "key": "m-30b-a3b", "params_string": None}]}) or []
+    assert (silent.active_parameters, silent.notes[-1]) == (3_000_000_000, ACTIVE_BY_NAME)
 
 
 def test_identity_from_v0() -> None:
@@ -217,6 +221,15 @@ def test_variants_share_an_entry(serve: Serve) -> None:
     )
     assert (other.name, other.quantization, other.size_bytes) == (f"{name}@q8_0", "Q8_0", None)
     assert server.accepts(f"{name}@q8_0", name)
+    assert not server.accepts(f"{name}@q8_0", f"{name}@q4_k_m")
+
+
+def test_a_model_loaded_twice_has_two_names() -> None:
+    server = LMStudio(Address(url="http://127.0.0.1:1"))
+    assert server.accepts("qwen3-8b", "qwen3-8b:2")
+    assert server.accepts("qwen3-8b:2", "qwen3-8b")
+    assert not server.accepts("qwen3-8b:2", "qwen3-8b:3")
+    assert not server.accepts("qwen3", "qwen3-8b:2")
 
 
 def test_loading_by_v1(serve: Serve) -> None:

@@ -69,9 +69,17 @@ def test_not_found_lists_what_there_is_when_nothing_is_near() -> None:
         ("Qwen3-8B", "qwen3-8b"),
         ("qwen/qwen3-8b", "qwen3-8b"),
         ("qwen3-8b@q4_k_m", "qwen3-8b"),
-        ("qwen3-8b", "qwen3-8b:2"),
+        ("QWEN3:8B", "qwen3:8b"),
         ("/models/qwen3.gguf", "qwen3"),
+        ("qwen3", "C:\\models\\Qwen3.gguf"),
+        ("org/qwen3", "/srv/models/qwen3"),
+        ("hf.co/unsloth/Qwen3-4B-GGUF:Q4_K_M", "unsloth/Qwen3-4B-GGUF:q4_k_m"),
+        ("unsloth/Qwen3-4B-GGUF:Q4_K_M", "/models/Qwen3-4B-Q4_K_M.gguf"),
+        ("qwen3-8b", "lmstudio-community/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf"),
+        ("x/my-model.gguf", "/models/my-model-Q4_K_M.gguf"),
         ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("gpt-4o-2024-08-06", "openai/gpt-4o"),
+        ("claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022"),
         ("m", None),
         ("m", ""),
     ],
@@ -81,7 +89,28 @@ def test_names_of_the_same_model(asked: str, served: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "served"), [("qwen3:8b", "qwen3:14b"), ("qwen3-8b", "llama-3.2-3b"), ("a", "b")]
+    ("asked", "served"),
+    [
+        ("qwen3:8b", "qwen3:14b"),
+        ("qwen3-8b", "llama-3.2-3b"),
+        ("a", "b"),
+        ("fast:7b", "fast:7b-mini"),
+        ("fast:7b", "fast:7b-thinking"),
+        ("fast:7b", "fast:7b-2507"),
+        ("fast:7b", "fast"),
+        ("my:1", "my:2"),
+        ("llama", "llama-3.3-70b"),
+        ("qwen2.5", "qwen2.5-72b"),
+        ("qwen3-4b", "qwen3-4b-2507"),
+        ("qwen3-4b-2507", "qwen3-4b"),
+        ("qwen3@q4_k_m", "qwen3@q8_0"),
+        ("/models/qwen3-Q4_K_M.gguf", "/models/qwen3-Q8_0.gguf"),
+        ("qwen3:8b", "qwen3:8b-q8_0"),
+        ("qwen3", "qwen3:q8_0"),
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B-AWQ"),
+        ("gpt-4o-2024-05-13", "gpt-4o-2024-08-06"),
+        ("qwen/qwen3-8b", "somebody/qwen3-8b"),
+    ],
 )
 def test_names_of_another_model(asked: str, served: str) -> None:
     assert not same_model(asked, served)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, lines
+from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page, ask_for, captured, lines
 from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized
 from tiltyard.records import Message, Request, ToolCall
 from tiltyard.servers import Address
+from tiltyard.servers.names import ACTIVE_BY_NAME
 from tiltyard.servers.ollama import (
     CONTEXT,
     Ollama,
@@ -226,6 +227,8 @@ def test_loading_is_no_answer(reason: str) -> None:
             b'{"error":"server busy, please try again.  maximum pending requests exceeded"}',
             ("server_busy",),
         ),
+        (503, b'{"error":"server is loading the model"}', ("server_loading",)),
+        (503, b'{"error":"no backend"}', ()),
         (404, b'{"error":"model \'xyz\' not found"}', ()),
         (400, b'{"error":"the input length exceeds the context length"}', ()),
     ],
@@ -306,6 +309,13 @@ def test_a_model_out_of_memory_gets_our_context_and_is_cold_once(serve: Serve) -
     assert canned.bodies("/api/chat")[0]["options"]["num_ctx"] == CONTEXT
     assert (COLD in first.notes, COLD in second.notes) == (True, False)
     assert first.timings.load_ms == 30.0
+
+
+@pytest.mark.parametrize("page", [Page(b"<h1>It works!</h1>"), {"error": "Unexpected endpoint"}, NOT_FOUND])
+def test_who_does_not_tell_what_is_in_memory_is_not_said_to_be_cold(serve: Serve, page: Any) -> None:
+    _, server = ollama(serve, **{"GET /api/ps": page})
+    (exchange,) = run(server, lambda: server.send(ask_for("m")))
+    assert (exchange.ending, exchange.notes) == ("ok", ())
 
 
 def test_the_same_prompt_twice_is_noticed(serve: Serve) -> None:
@@ -425,7 +435,10 @@ def test_details_come_from_the_tensors() -> None:
         "capabilities": ["completion", "tools", "thinking"],
         "details": {"family": "qwen3", "quantization_level": "Q4_K_M"},
     }
-    model = detailed(listed_model(TAG, None, None), shown)
+    listed = listed_model(TAG | {"name": "m:30b-a3b"}, None, None)
+    assert ACTIVE_BY_NAME in listed.notes
+    model = detailed(listed, shown)
+    assert ACTIVE_BY_NAME not in model.notes
     assert (model.architecture, model.moe, model.parameters, model.active_parameters) == (
         "qwen3moe",
         True,

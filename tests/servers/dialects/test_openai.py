@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events
+from tests.servers.scripted import ScriptedServer, head
+from tests.servers.scripted import chunk as a_chunk
 from tiltyard.errors import ModelNotFound, NotAModelServer, Unauthorized
 from tiltyard.servers import Address
 from tiltyard.servers.mlx import MAX_TOKENS, Mlx
@@ -83,6 +85,36 @@ def test_gateways_have_names_of_their_own() -> None:
     assert not server.accepts("llama-3-8b", "mistral-7b")
 
 
+@pytest.mark.parametrize(
+    ("served", "ending", "notes"),
+    [
+        ("org/Fast-7B", "ok", ()),
+        ("fast:7b-mini", "ok", ("answered_by:fast:7b-mini",)),
+        ("fast", "ok", ("answered_by:fast",)),
+        ("fast:7b-listed", "wrong_model", ()),
+        ("slow:7b", "wrong_model", ()),
+    ],
+)
+def test_a_name_that_may_be_another_models_is_said(
+    serve: Serve, served: str, ending: str, notes: tuple[str, ...]
+) -> None:
+    body = events(chunk(served, content="x"), chunk(served, finish="stop"))
+    listed = {"data": [{"id": "fast:7b"}, {"id": "fast:7b-listed"}]}
+    canned = serve(
+        {"GET /v1/models": listed, "POST /v1/chat/completions": Page(body, kind="text/event-stream")}
+    )
+    server = OpenAI(Address(url=canned.url))
+    _, exchange = run(server, server.models, lambda: server.send(ask_for("fast:7b")))
+    assert (exchange.ending, exchange.notes) == (ending, notes)
+
+
+def test_a_cloud_lists_snapshots_beside_their_model() -> None:
+    server = OpenAI(Address(url="https://api.example.com/v1"))
+    server.catalogue = frozenset({"gpt-4", "gpt-4-0613"})
+    assert server.accepts("gpt-4", "gpt-4-0613")
+    assert server.doubts("gpt-4", "gpt-4-0613")
+
+
 def test_strict_servers_are_sent_nothing_unusual() -> None:
     server = OpenAI(Address(url=NOWHERE))
     assert server.extra(ask_for("m", think=False, ignore_eos=True, cache_prompt=False)) == {}
@@ -100,6 +132,18 @@ def test_an_error_that_became_an_empty_chunk_is_no_success() -> None:
     body = events(chunk("m", content="x"), empty, done=False)
     exchange = OpenAI(Address(url=NOWHERE)).read(ask_for("m"), captured(body))
     assert (exchange.ending, exchange.model_served) == ("truncated", "m")
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_connection_closed_after_the_finish_reason_loses_nothing(counted: bool) -> None:
+    usage = {"model": "m", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+    said = [chunk("m", content="x"), chunk("m", finish="stop"), *([usage] if counted else [])]
+    sent = head(more=b"Transfer-Encoding: chunked\r\n") + a_chunk(events(*said, done=False))
+    with ScriptedServer(lambda _: [sent, "close"]) as broken:
+        server = OpenAI(Address(url=broken.url))
+        (exchange,) = run(server, lambda: server.send(ask_for("m")))
+    assert (exchange.ending, exchange.text, exchange.notes) == ("ok", "x", ("closed_roughly",))
+    assert (exchange.usage is not None) is counted
 
 
 # ------------------------------------------------------------------ vllm
@@ -123,6 +167,17 @@ def test_vllm_role_chunk_is_no_first_token() -> None:
     )
     assert exchange.events.kinds == "oc"
     assert exchange.ending == "truncated"
+
+
+def test_vllm_answers_under_the_first_of_a_models_names(serve: Serve) -> None:
+    named = [("big", "/m/qwen"), ("qwen", "/m/qwen"), ("tuned", "/m/lora")]
+    listed = {"data": [{"id": name, "root": root} for name, root in named]}
+    canned = serve({"GET /v1/models": listed})
+    run(server := Vllm(Address(url=canned.url)), server.identify)
+    assert server.accepts("qwen", "big")
+    assert server.accepts("qwen", "/m/qwen")
+    assert not server.accepts("qwen", "tuned")
+    assert not server.accepts("qwen", "/m/lora")
 
 
 def test_vllm_context_and_version(serve: Serve) -> None:

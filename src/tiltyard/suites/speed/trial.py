@@ -18,6 +18,7 @@ from tiltyard.suites.speed.options import SpeedSettings
 
 PROMPT_TOKENS = 512
 OUTPUT_TOKENS = 128
+ENDED_EARLY = 0.9  # of the tokens asked for, at most
 HOPELESS_AFTER = 8  # failures of one kind, and no success
 
 
@@ -128,7 +129,15 @@ class Trial:
             cache_prompt=(bool(spec.get("cached")) or bool(spec.get("depth")))
             if "cache_off" in server.can
             else None,
+            prompt_tokens=self.tokens_due(spec),
+            prefix_shared="prompt" in spec or bool(spec.get("cached")) or bool(spec.get("reuse")),
         )
+
+    def tokens_due(self, spec: Mapping[str, Any]) -> int | None:
+        """The size that the server will find, where words became tokens by its own count."""
+        if "prompt" in spec or self.prompts is None or self.prompts.scale.rung in ("local", "estimate"):
+            return None
+        return int(spec["prompt_tokens"] + spec.get("depth", 0)) or None
 
     def text(self, spec: Mapping[str, Any]) -> str:
         if "prompt" in spec:
@@ -164,6 +173,28 @@ class Trial:
             "counted": counted,
             "off_target": missed,
         }
+
+    def note_short_answers(self, results: Iterable[StageResult]) -> None:
+        """Say where the model ended its answers well before the length that was asked for."""
+        sizes = [
+            (attempt.measures.output_tokens, answer_tokens(attempt.item_id))
+            for result in results
+            for attempt in result.attempts
+            if attempt.exchanges[-1].ending == "ok" and attempt.measures.output_tokens is not None
+        ]
+        short = [(said, asked) for said, asked in sizes if asked and said < ENDED_EARLY * asked]
+        if short:
+            said, asked = (sum(column) / len(short) for column in zip(*short, strict=True))
+            self.notes.append(
+                f"{len(short)} of {len(sizes)} answers ended early, at {said:.0f} tokens on average "
+                f"instead of {asked:.0f}: this server cannot be told to go on"
+            )
+
+
+def answer_tokens(item_id: str) -> int | None:
+    """The length that an item of this suite asks for, from its id."""
+    size = item_id.rpartition("-tg")[2].partition("-d")[0]
+    return int(size) if size.isdecimal() else None
 
 
 def wanted_tokens(item_id: str) -> int | None:
