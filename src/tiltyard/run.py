@@ -23,7 +23,7 @@ from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
 from tiltyard.servers import Server
-from tiltyard.servers.preflight import prepare
+from tiltyard.servers.preflight import check_context, prepare
 from tiltyard.settings import hide_keys
 from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.store import Claim, Store
@@ -100,8 +100,10 @@ async def run_job(
     state: RunState = "failed"
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
-            if plan.preflight:
-                context = job.settings.get("context")
+            context = job.settings.get("context")
+            if not plan.preflight:
+                check_context(job.server, job.model, context)
+            else:
                 ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, job.cold)
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load

@@ -153,6 +153,11 @@ def test_a_context_larger_than_the_models(tiltyard: Tiltyard) -> None:
         refused(tiltyard(*quick(ollama, "--context", "99999")), 2, "at most 32768", "--context 32768 or less")
         done = tiltyard(*quick(llamacpp, "--context", "20000"))
         refused(done, 2, "was loaded with a context of 8192", "start the server with more")
+        done = tiltyard(*fixed(ollama, "--context", "99999"))
+        refused(done, 2, "at most 32768", "--context 32768 or less")
+    with simulated(dialects=("openai",)) as simulator:
+        done = tiltyard(*fixed(simulator.url("openai"), "--context", "4096"))
+        refused(done, 2, "cannot be told a context", "leave --context out")
 
 
 def test_a_prompt_and_an_answer_larger_than_the_loaded_context(tiltyard: Tiltyard) -> None:

@@ -1,6 +1,8 @@
 """`tiltyard board` over graded and speed runs, as a user runs it: ranks, filters, models side by side."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from msgspec.structs import replace
@@ -133,3 +135,40 @@ def test_runs_and_attempts_show_scores(folder):
     shown = "\n".join(lines(tiltyard(folder, "show", run.id, "5")))
     assert "by rule label" in shown
     assert "letter: B" in shown
+
+
+def test_a_failed_run_takes_no_good_ones_place_and_is_marked(tmp_path):
+    good, bad, half = (made.quick("a:1b", 40, n=12, seed=seed) for seed in ("good", "bad", "half"))
+    other = made.quick("b:1b", 50, n=4)
+    runs = [
+        (good, good.run()),
+        (bad, bad.run(endings={"http_error": 12})),
+        (half, half.run(endings={"ok": 3, "http_error": 27})),
+        (other, other.run(endings={"ok": 30, "timeout_gap": 2})),
+    ]
+    stock(tmp_path, runs)
+    rows = json.loads(tiltyard(tmp_path, "board", "--json").stdout)["rows"]
+    assert {row["model"]: row["run_id"] for row in rows} == {"a:1b": good.id, "b:1b": other.id}
+    said = "\n".join(lines(tiltyard(tmp_path, "board")))
+    assert "2 failed" in said
+    assert "12 failed" not in said
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:  # the same command each time
+        db.execute("UPDATE runs SET fingerprint = 'same' WHERE id IN (?, ?, ?)", (good.id, bad.id, half.id))
+    rows = json.loads(tiltyard(tmp_path, "board", "--all", "--json").stdout)["rows"]
+    assert {row["run_id"] for row in rows} == {good.id, other.id}
+    listed = "\n".join(lines(tiltyard(tmp_path, "runs")))
+    assert "✗ 12 failed" in listed
+    assert "! 27 failed" in listed
+    assert "✓ finished" in listed
+
+
+def test_rows_that_read_alike_say_where_they_are_served(tmp_path):
+    pairs = []
+    for port in (8000, 8001):
+        maker = made.quick("a:1b", port / 200, n=6, seed=str(port))
+        run = maker.run()
+        pairs.append((maker, replace(run, server=replace(run.server, url=f"http://127.0.0.1:{port}"))))
+    stock(tmp_path, pairs)
+    said = "\n".join(lines(tiltyard(tmp_path, "board")))
+    assert "127.0.0.1:8000" in said
+    assert "127.0.0.1:8001" in said

@@ -77,6 +77,7 @@ def test_by_takes_the_newest_two_that_differ(folder):
         (("nonsense",), "no run 'nonsense'"),
         (("latest", "latest"), "the same run"),
         (("--metric", "beauty"), "there is no metric 'beauty'"),
+        (("--by", "quantt"), "no run has anything called 'quantt'"),
         (("--by", "engine_version"), "no two like runs differ in 'engine_version'"),
         (("latest", "previous", "--by", "quant"), "--by chooses both runs"),
     ],

@@ -331,6 +331,21 @@ def test_a_damaged_store_says_so_keeps_the_file_and_is_recovered(tmp_path: Path,
         assert store.claim(make_run("r3")).run.id == "r3"
 
 
+def test_attempts_that_lost_their_run_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with Store.open(path) as store:
+        for name in ("r1", "r2"):
+            store.claim(make_run(name))
+            store.add([make_attempt(name, repetition=number) for number in range(4)])
+            store.finish(name, "finished", {})
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM runs WHERE id = 'r1'")
+    saved = recover(path)
+    assert (saved.runs_lost, saved.attempts_left) == (1, 4)
+    assert (saved.rows["runs"], saved.rows["attempts"]) == (1, 4)
+    assert recover(path).runs_lost == 0
+
+
 def test_what_is_no_store_at_all_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite3"
     path.write_bytes(b"Dear diary, " * 1000)

@@ -5,6 +5,7 @@ Chooses the runs and prints the verdicts; what they mean is in `reports/comparis
 
 from __future__ import annotations
 
+import difflib
 import sys
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,7 @@ def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: s
 def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
     """The newest two finished runs that differ in `key`, alike in suite, model, profile and items."""
     from tiltyard.errors import UsageError
-    from tiltyard.reports.traits import trait
+    from tiltyard.reports.traits import trait, traits
 
     alike = [name for name in ("suite", "model", "profile", "items") if name != key]
     seen: dict[tuple[str | None, ...], Run] = {}
@@ -123,6 +124,13 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
         if trait(later, key) != trait(run, key):
             return run, later
     known = sorted({str(trait(run, key)) for run in newest if trait(run, key) is not None})
+    if newest and not known:
+        names = sorted({name.rpartition(".")[2] for run in newest for name in traits(run)})
+        near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
+        raise UsageError(
+            f"no run has anything called {key!r}",
+            f"did you mean {' or '.join(near)}?" if near else "quant, dialect, engine_version ...",
+        )
     raise UsageError(
         f"no two like runs differ in {key!r}" + (f" (it is {', '.join(known[:5])})" if known else ""),
         "measure the other one, or name both: tiltyard compare A B",

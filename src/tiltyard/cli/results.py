@@ -233,10 +233,17 @@ def recovered(as_json: bool) -> None:
                 "damaged": str(saved.damaged),
                 "rows": saved.rows,
                 "unreadable": saved.unreadable,
+                "runs_lost": saved.runs_lost,
+                "attempts_left": saved.attempts_left,
             }
         )
         return
     click.echo(f"saved {saved.rows['runs']} runs with {saved.rows['attempts']} attempts into {path}")
+    if saved.runs_lost:
+        click.echo(
+            f"left behind: {saved.attempts_left} attempts of {saved.runs_lost} runs whose own lines could "
+            "not be read; the damaged file still holds them"
+        )
     click.echo(f"the damaged file is kept: {saved.damaged}")
     click.echo("next: repeat the commands of interrupted runs; what was lost is asked again")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tiltyard.cli.showing import console, plain_table, safe
 from tiltyard.reports.narrow import narrowed
@@ -89,7 +90,7 @@ def speed_table(rows: Sequence[BoardRow], wide: bool) -> Table:
         ]
         measured = row.decode_tps is not None or row.ttft_ms is not None
         table.add_row(
-            str(place) if measured else NOTHING, named(row), *(cell for cell, shown in cells if shown)
+            str(place) if measured else NOTHING, named(row, rows), *(cell for cell, shown in cells if shown)
         )
     return table
 
@@ -128,7 +129,7 @@ def quality_table(rows: Sequence[BoardRow], wide: bool) -> Table:
             (hints(found), wide),
         ]
         below = "" if wide or not hints(found) else f"\n[dim]{hints(found)}[/]"
-        table.add_row(rank(found), named(row) + below, *(cell for cell, shown in cells if shown))
+        table.add_row(rank(found), named(row, rows) + below, *(cell for cell, shown in cells if shown))
     return table
 
 
@@ -177,10 +178,13 @@ def in_one_cell(found: Quality, wide: bool) -> str:
     return f"[bold]{points(found.score)}[/] #{rank(found)}\n[dim]{bounds(found)}[/]"
 
 
-def named(row: BoardRow) -> str:
+def named(row: BoardRow, rows: Sequence[BoardRow]) -> str:
+    """The model with its marks; with where it is served, where another row of the table reads alike."""
     marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
     if row.requests_failed and row.quality is None:  # a graded row has them among what does not count
         marks += f" [red]✗ {row.requests_failed:,} failed[/]"
+    if sum((other.model, other.quantization) == (row.model, row.quantization) for other in rows) > 1:
+        marks += f" [dim]{safe(row.dialect)} {safe(urlsplit(row.server_url).netloc, 40)}[/]"
     return safe(row.model, 90) + marks
 
 

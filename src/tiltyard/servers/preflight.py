@@ -75,6 +75,11 @@ def check_context(server: Server, model: Model, context: int | None) -> None:
             f"{model.name} has a context of at most {limit} tokens, {context} were asked for",
             f"use --context {limit} or less",
         )
+    if context is not None and loaded is None and "load" not in server.can:
+        raise UsageError(
+            f"{server.info.dialect} servers cannot be told a context, and this one does not tell its own",
+            "leave --context out, and set it where the server is started",
+        )
     if context is not None and loaded is not None and context > loaded and "load" not in server.can:
         raise UsageError(
             f"{model.name} was loaded with a context of {loaded} tokens, {context} were asked for",

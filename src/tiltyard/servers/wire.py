@@ -25,6 +25,7 @@ from tiltyard.servers.pool import Pool
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ACCEPT = "text/event-stream, application/x-ndjson, application/json, */*;q=0.5"
+LONG_KEY = 12  # characters
 _SAFE_IN_PATH = "/?&=%:+,;@!$'()*~-._[]"
 
 
@@ -256,9 +257,12 @@ class Wire:
         )
 
     def _without_key(self, body: bytes, status: int | None) -> bytes:
-        """Some servers quote the key they refuse; it must not reach a store or a log."""
-        if self._key and status is not None and status >= 300:
-            key = self._key.encode()
+        """Some servers quote the key, in errors or as an echo; it must not reach a store or a log.
+
+        In answers only what is long enough to be a key: `lm-studio` and `none` are words too.
+        """
+        key, refused = self._key.encode(), status is not None and status >= 300
+        if key in body and len(key) >= (1 if refused else LONG_KEY):
             return body.replace(key, b"*" * len(key))
         return body
 

@@ -56,10 +56,17 @@ _TIDY = (
 )
 
 
+_ORPHANS = (
+    "SELECT count(DISTINCT run_key), count(*) FROM attempts WHERE run_key NOT IN (SELECT key FROM runs)"
+)
+
+
 class Recovered(Record, frozen=True):
     damaged: Path  # where the damaged file is now
     rows: dict[str, int]  # saved, per table
     unreadable: dict[str, int]  # places that could not be read, per table
+    runs_lost: int = 0  # runs that attempts speak of and whose own line could not be read
+    attempts_left: int = 0  # readable attempts of those: they are in the damaged file only
 
 
 def recover(path: Path) -> Recovered:
@@ -71,7 +78,7 @@ def recover(path: Path) -> Recovered:
         for source, target in _with_log(path, copy):
             shutil.copyfile(source, target)
         with closing(connect(fresh)) as into:
-            saved, unreadable = _save(copy, into, Path(folder))
+            saved, unreadable, left = _save(copy, into, Path(folder))
             into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if not saved["runs"]:
             raise StoreCorrupt(f"nothing could be read from {path}; it was left as it is", "restore a backup")
@@ -80,7 +87,9 @@ def recover(path: Path) -> Recovered:
         for source, target in _with_log(path, kept):
             source.replace(target)
         fresh.replace(path)
-    return Recovered(damaged=kept, rows=saved, unreadable=unreadable)
+    return Recovered(
+        damaged=kept, rows=saved, unreadable=unreadable, runs_lost=left[0], attempts_left=left[1]
+    )
 
 
 def _with_log(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
@@ -92,7 +101,10 @@ def _with_log(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
             yield beside, target.with_name(target.name + ending)
 
 
-def _save(copy: Path, into: sqlite3.Connection, folder: Path) -> tuple[dict[str, int], dict[str, int]]:
+def _save(
+    copy: Path, into: sqlite3.Connection, folder: Path
+) -> tuple[dict[str, int], dict[str, int], tuple[int, int]]:
+    """Rows saved and places unreadable, per table; runs lost and the attempts that lost their run."""
     source = _open_damaged(copy, folder)
     saved, unreadable = {}, {}
     into.execute("PRAGMA foreign_keys = OFF")
@@ -103,6 +115,7 @@ def _save(copy: Path, into: sqlite3.Connection, folder: Path) -> tuple[dict[str,
             insert = f"INSERT OR IGNORE INTO {table} ({', '.join(reader.columns)}) VALUES ({marks})"
             into.executemany(insert, reader.rows())
             unreadable[table] = reader.unreadable
+        left = into.execute(_ORPHANS).fetchone()
         for statement in _TIDY:
             into.execute(statement)
         for key, summary in into.execute(
@@ -111,7 +124,7 @@ def _save(copy: Path, into: sqlite3.Connection, folder: Path) -> tuple[dict[str,
             put_figures(into, key, _object(summary))
         for table in TABLES:
             (saved[table],) = into.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return saved, unreadable
+    return saved, unreadable, left
 
 
 def _object(text: str) -> dict[str, Any]:
