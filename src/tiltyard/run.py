@@ -63,6 +63,8 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     """
     summaries: list[Mapping[str, Json]] = []
     failures: list[ServerError] = []
+    if plan.preflight:
+        await clear(plan.jobs)
     for number, planned in enumerate(plan.jobs):
         job = with_opponent(planned, store)
         place = {"number": number + 1, "jobs": len(plan.jobs)}
@@ -85,6 +87,16 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     if failures:
         raise failures[0]
     return summaries
+
+
+async def clear(jobs: Sequence[Job]) -> None:
+    """Take the models whose turn comes later out of memory; what else is there is noted, and left alone."""
+    first = jobs[0]
+    later = {job.model.name for job in jobs if job.server is first.server} - {first.model.name}
+    if "unload" in first.server.can:
+        for name in later & set(first.server.info.loaded):
+            with suppress(ServerError):
+                await first.server.unload(name)
 
 
 async def run_job(

@@ -325,7 +325,8 @@ def of_load(load: Load) -> dict[str, Json]:
     """How requests arrived. `burst` and `rate_to` only where they
     mean something.
     """
-    found: dict[str, Json] = {"kind": load.kind, "concurrency": load.concurrency, "rate": load.rate}
+    streams = load.concurrency if load.kind == "closed" else None
+    found: dict[str, Json] = {"kind": load.kind, "concurrency": streams, "rate": load.rate}
     if load.kind == "burst":
         found["burst"] = load.burst
     if load.kind == "ramp":

@@ -34,7 +34,7 @@ class _Stage(Record, frozen=True):
 
 
 class _Summary(Record, frozen=True):
-    """The fields that tables, reports and exports read without looking; see docs/summary.md."""
+    """The fields that tables, reports and exports read without looking; see docs/metrics.md."""
 
     requests: Mapping[str, int] = {}
     endings: Mapping[str, int] = {}

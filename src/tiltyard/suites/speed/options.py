@@ -175,7 +175,7 @@ def numbers(name: str, value: Numbers | None) -> list[float]:
         text = str(part).lower()
         scale = THOUSANDS.get(text[-1:], 1)
         try:
-            found.append(float(text.rstrip("km")) * scale)
+            found.append(float(text[:-1] if scale > 1 else text) * scale)
         except ValueError:
             raise UsageError(f"cannot read {part!r} in {name}", "such as 1,2,4 or 0,4k,16k") from None
     return found
