@@ -109,7 +109,7 @@ def test_a_ramp_grows_over_its_seconds() -> None:
     assert stage["name"] == "ramp 10 to 50/s"
     assert stage["load"] == {
         "kind": "ramp",
-        "concurrency": 1,
+        "concurrency": None,
         "rate": 10,
         "rate_to": 50,
         "seconds": 1.0,
