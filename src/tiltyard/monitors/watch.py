@@ -18,7 +18,7 @@ from tiltyard.monitors.providers import find_providers
 from tiltyard.monitors.readings import Readings, energy_of
 from tiltyard.records import Sample
 
-ELSEWHERE = "refused: the server is on another machine"
+ELSEWHERE = "refused: by its address the server may be on another machine"
 Sources = Sequence[tuple[Provider, list[Device]]]
 
 
