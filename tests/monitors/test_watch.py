@@ -66,7 +66,9 @@ def test_refuses_a_server_elsewhere() -> None:
     watch = Watch(server_local=False, find=lambda: pytest.fail("looked at the wrong machine"))
     assert asyncio.run(watch.baseline(1)) == {}
     watch.start()
-    assert watch.stop().summary() == {"telemetry": "refused: by its address the server may be on another machine"}
+    assert watch.stop().summary() == {
+        "telemetry": "refused: by its address the server may be on another machine"
+    }
 
 
 def test_stop_without_start_is_safe() -> None:

@@ -24,7 +24,7 @@ def config() -> None:
 @config.command(epilog="Example: tiltyard config show --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(*, as_json: bool) -> None:
-    """Each setting, its value and its origin: default, file or environment (a flag of a run outweighs them)."""
+    """Each setting, its value and its origin: default, file or environment. A run's flags outweigh them."""
     import msgspec
 
     from tiltyard.cli.harness_settings import shown
