@@ -159,6 +159,13 @@ def test_the_parts_of_a_request_add_up() -> None:
     assert measure(exchange).transport_ms == pytest.approx(50)
 
 
+def test_a_server_that_tells_only_its_own_first_token_has_that_as_its_prefill() -> None:
+    told = ServerTimings(source="lmstudio-v0", ttft_ms=250.0, decode_ms=760.0)
+    parts = attribute(make_exchange(steady(20), timings=told))
+    assert (parts["prefill"], parts["decode"]) == (250.0, 760.0)
+    assert parts["transport"] == pytest.approx(1060 + 2 - 1010)
+
+
 def test_attribution_of_a_request_that_was_never_sent() -> None:
     exchange = make_exchange([], ending="connect_error")
     timeline = type(exchange.timeline)(scheduled_ns=0, started_ns=5)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.servers.dialects.conftest import ask_for
 from tiltyard.errors import ModelNotFound, NoServer, NotAModelServer, Unauthorized, Unsupported
+from tiltyard.load.metrics import measure
 from tiltyard.records import Timeouts
 from tiltyard.servers import DIALECTS, Address, Server
 from tiltyard.servers.connect import connect, open_server
@@ -324,6 +325,23 @@ def test_in_and_out_of_memory(dialect: str) -> None:
     assert (first.was_loaded, again.was_loaded) == (False, True)
     assert first.load_ms >= 55
     assert (there.loaded, gone.loaded) == (True, False)
+
+
+@pytest.mark.parametrize("dialect", ["ollama", "lmstudio", "llamacpp"])
+def test_a_request_that_waits_for_the_load_is_cold_and_has_no_prefill_rate(dialect: str) -> None:
+    async def use(server: Server) -> Any:
+        warm = await server.send(ask_for("alpha:7b", max_tokens=4))
+        first = await server.send(ask_for("beta:30b-a3b", "another text", max_tokens=4))
+        again = await server.send(ask_for("beta:30b-a3b", "something else", max_tokens=4))
+        return warm, first, again
+
+    with slow_router() as started:
+        warm, first, again = using(started, dialect, use)
+    assert ["cold" in exchange.notes for exchange in (warm, first, again)] == [False, True, False]
+    found = measure(first)
+    if dialect == "lmstudio":  # neither how long it loaded nor how long it read is told
+        assert found.prefill_tps is None
+    assert measure(again).prefill_tps is not None
 
 
 def slow_router() -> Any:

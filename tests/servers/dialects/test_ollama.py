@@ -116,6 +116,7 @@ def test_durations_are_nanoseconds() -> None:
     assert (timings.prefill_ms, timings.prefill_tokens, timings.prefill_tps) == (50.0, 100, 2000.0)
     assert (timings.decode_ms, timings.decode_tokens, timings.decode_tps) == (400.0, 20, 50.0)
     assert timings.total_ms == 1000.0
+    assert timings.queue_ms == 1000.0 - 50.0 - 400.0  # what its parts do not account for is waiting
 
 
 def test_a_load_counts_only_when_the_model_was_seen_to_be_out() -> None:
