@@ -102,6 +102,7 @@ def test_goodput_counts_from_the_schedule_and_failures_against() -> None:
             make_exchange(steady(20, first=290), usage=USAGE, ending="truncated"),
         ]
     )
+    assert goodput(parse_slo("ttfo=305ms"), tried, 2.0)["good"] == 2  # the first visible token counts so too
     found = goodput(slo, tried, 2.0)
     assert (found["good"], found["total"], found["requests_per_s"], found["share"]) == (1, 4, 0.5, 0.25)
 

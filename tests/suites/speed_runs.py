@@ -9,6 +9,7 @@ from tiltyard.load.lag import ClientMeter
 from tiltyard.records import Attempt
 from tiltyard.servers import DIALECTS, Address, Server
 from tiltyard.servers.llamacpp import LlamaCpp
+from tiltyard.servers.ollama import Ollama
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.suites import Bench, StageResult
@@ -39,7 +40,8 @@ async def conduct(
     url: str, dialect: str, settings: dict[str, Any]
 ) -> tuple[list[StageResult], dict[str, Any]]:
     assert dialect in DIALECTS
-    server: Server = {"llamacpp": LlamaCpp, "openai": OpenAI}[dialect](Address(url=url))
+    kinds = {"llamacpp": LlamaCpp, "openai": OpenAI, "ollama": Ollama}
+    server: Server = kinds[dialect](Address(url=url))
     try:
         await server.identify()
         bench = Bench(server=server, model=await server.describe("m"), settings=settings)

@@ -172,6 +172,36 @@ def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
 
 
 @pytest.mark.slow
+def test_depth_of_a_server_that_never_says_what_it_reused_is_measured_by_difference() -> None:
+    settings = {"profile": "depth", "depths": "0,1k,2k", "output_tokens": 8, "requests": 3, "context": 16_384}
+    ran = run_speed(settings, replace(FAST, prefill_tps=8_000), "ollama")
+    rows = ran.summary["findings"]["depths"]
+    assert [row["prefill_method"] for row in rows] == ["direct", "difference", "difference"]
+    assert all(row["prefill_tps"] is not None for row in rows)
+
+
+@pytest.mark.parametrize(("stops_at", "notes"), [(7, 1), (None, 0)])
+def test_answers_shorter_than_asked_are_said(stops_at: int | None, notes: int) -> None:
+    settings = {"profile": "fixed", "requests": 3, "output_tokens": 40, "prompt_tokens": 32}
+    ran = run_speed(settings, replace(FAST, stops_at=stops_at), "openai")
+    found = [note for note in ran.summary["findings"]["notes"] if "ended early" in note]
+    assert len(found) == notes
+    if notes:
+        assert "3 of 3 answers ended early, at 7 tokens on average instead of 40" in found[0]
+
+
+def test_a_prompt_that_is_sent_again_has_no_prefill_rate() -> None:
+    """Unless the server tells what it reused."""
+    settings = {"profile": "fixed", "requests": 3, "output_tokens": 4, "prompt": "the same words " * 50}
+    silent = run_speed(settings, replace(FAST, prefill_tps=1_000), "ollama").summary
+    assert (silent["prefill_tps"]["n"], silent["unmeasured"]["prefill_tps"]["requests"]) == (1, 2)
+    assert silent["prefill_tps"]["mean"] == pytest.approx(1_000, rel=0.25)  # of the first alone
+    assert "does not say what of it was cached" in silent["unmeasured"]["prefill_tps"]["why"]
+    told = run_speed(settings, replace(FAST, prefill_tps=1_000), "llamacpp").summary
+    assert told["prefill_tps"]["mean"] == pytest.approx(1_000, rel=0.25)
+
+
+@pytest.mark.slow
 @best_of()
 def test_concurrency_finds_the_knee() -> None:
     model = replace(FAST, decode_tps=800, knee=4.0)
