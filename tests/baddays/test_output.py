@@ -148,3 +148,24 @@ def test_stopped_while_a_server_does_not_answer(
     assert b"the same command carries on" in err
     runs = json.loads(tiltyard("runs", "--json").out)["runs"]
     assert {each["state"] for each in runs} == {"interrupted"}
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+from tiltyard.__main__ import main
+main()
+"""
+
+
+@posix_only
+def test_ctrl_c_before_anything_is_imported_ends_it_without_a_word() -> None:
+    command = [sys.executable, "-c", INTERRUPTED_IMPORT, "board"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

@@ -86,7 +86,7 @@ def app() -> None:
 
 
 def main() -> None:
-    """The console entry point: our errors become one line, a remedy and an exit code."""
+    """The command line: our errors become one line, a remedy and an exit code."""
     if sys.stdout is None:  # closed by whoever called; the number must not go to a file of ours
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     for stream in (sys.stdout, sys.stderr):

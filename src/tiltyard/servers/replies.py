@@ -51,7 +51,18 @@ def base_url(text: str, *, login: bool = False) -> str:
 def is_local(url: str) -> bool:
     """Is it this machine, so that its telemetry is ours to read?"""
     host = urlsplit(url).hostname or ""
-    return settings.is_local(host) or host.casefold() == socket.gethostname().casefold()
+    return settings.is_local(host) or host.casefold() == socket.gethostname().casefold() or _is_ours(host)
+
+
+def _is_ours(address: str) -> bool:
+    """Does a network interface of this machine have this address? Nobody else can listen on one."""
+    try:
+        family = socket.AF_INET if ipaddress.ip_address(address).version == 4 else socket.AF_INET6
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def is_cloud(url: str) -> bool:

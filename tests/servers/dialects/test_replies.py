@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+
+import psutil
 import pytest
 
 from tiltyard.errors import ServerError, Unauthorized, UsageError
@@ -39,11 +42,20 @@ def test_what_is_no_address(written: str) -> None:
 def test_where_a_server_is() -> None:
     assert is_local("http://127.0.0.1:1")
     assert is_local("http://[::1]:1")
-    assert not is_local("http://192.168.1.2:1")
+    assert not is_local("http://192.0.2.1:1")  # for documentation: nobody has it
     assert is_cloud("https://api.example.com")
     assert not is_cloud("http://192.168.1.2:1")
     assert not is_cloud("https://box.local")
     assert not is_cloud("https://192.168.1.2")
+
+
+def test_a_server_on_an_address_of_this_machine_is_here() -> None:
+    interfaces = [each for addresses in psutil.net_if_addrs().values() for each in addresses]
+    own = [each.address for each in interfaces if each.family == socket.AF_INET]
+    outward = [address for address in own if not address.startswith("127.")]
+    if not outward:
+        pytest.skip("this machine has no address but the loopback's")
+    assert is_local(f"http://{outward[0]}:1")
 
 
 def test_refusals_say_which() -> None:
