@@ -249,3 +249,26 @@ def test_a_dotenv_that_cannot_be_meant_is_named() -> None:
     Path(".env").write_bytes(b"A=\xff\xfe\xfa\n")
     with pytest.raises(UsageError, match="not UTF-8"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("A=1\n=sk-hidden\nB=2\n", 2),
+        ("A=1\n\n# note\nKEY='sk-hidden\n", 4),
+        ('KEY="sk-hidden" and more\n', 1),
+        ("A=1\r\nif sk-hidden; then\r\n", 2),
+    ],
+)
+def test_a_broken_line_of_a_dotenv_is_named_and_not_shown(
+    text: str, line: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(".env").write_bytes(b"TILTYARD_GAP_TIMEOUT_S=7\n" + text.encode())
+    assert load_settings().gap_timeout_s == 7.0
+    assert f"{Path.cwd() / '.env'}, line {line + 1} is left out: " in caplog.text
+    assert "hidden" not in caplog.text
+
+
+def test_a_dotenv_of_another_tool_is_read() -> None:
+    write("# theirs\nexport A=1\nB\nC = 'two\nlines'\nD=$A-$NONE\n\nTILTYARD_GAP_TIMEOUT_S=${A}5", ".env")
+    assert load_settings().gap_timeout_s == 15.0

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import logging
 import os
 import re
 import tomllib
 from collections import ChainMap
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -26,6 +28,7 @@ from tiltyard.records import Record
 
 FILE = "tiltyard.toml"
 PREFIX = "TILTYARD_"
+log = logging.getLogger(__name__)
 OLLAMA_URL = "http://127.0.0.1:11434"
 Words = msgspec.Meta
 
@@ -197,13 +200,23 @@ def _dotenv(path: Path, size: int, mtime_ns: int) -> dict[str, str]:
     if not path.is_file():
         return {}  # some tools keep a folder of that name
     from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
-        found = dotenv_values(path, encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check its rights") from error
+    good = []
+    for entry in parse_stream(StringIO(text)):
+        if entry.error:  # it may be another tool's file, and its text a key: not refused, and not shown
+            log.warning(
+                "%s, line %d is left out: neither NAME=value nor a comment", path, entry.original.line
+            )
+        else:
+            good.append(entry.original.string)
+    found = dotenv_values(stream=StringIO("".join(good)))
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -268,27 +281,38 @@ def connectable(text: str, default_port: int | None) -> str:
     scheme, found, rest = text.partition("://")
     if not found:
         scheme, rest = "http", text
-        if rest.count(":") > 1 and not rest.startswith("["):
-            rest = f"[{rest}]"  # a bare IPv6 address
-    else:
+    if "@" in rest.partition("/")[0]:
+        raise UsageError(
+            f"the address {without_login(text)} holds a user name or password",
+            "use an API key: docs/settings.md",
+        )
+    if found:
         default_port = None
+    elif rest.count(":") > 1 and not rest.startswith("["):
+        rest = f"[{rest}]"  # a bare IPv6 address
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         host, port = parts.hostname or "127.0.0.1", parts.port
-    except ValueError as error:
+    except ValueError:
         raise UsageError(
-            f"{text!r} is no address: {error}", "write it like http://127.0.0.1:11434"
-        ) from error
+            f"{without_login(text)!r} is no address: its host or port cannot be read",
+            "write it like http://127.0.0.1:11434",
+        ) from None
     if scheme not in ("http", "https") or any(char.isspace() for char in host):
-        raise UsageError(f"{text!r} is no http address", "write it like http://127.0.0.1:11434")
-    if parts.username or parts.password:
         raise UsageError(
-            f"the address of {host} holds a user name or password", "use an API key: docs/settings.md"
+            f"{without_login(text)!r} is no http address", "write it like http://127.0.0.1:11434"
         )
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     port = port if port is not None else default_port
     return f"{scheme}://{shown}" + (f":{port}" if port is not None else "") + parts.path.rstrip("/")
+
+
+def without_login(text: str) -> str:
+    """An address as it may be shown: what stands before an @ can be a password."""
+    before, at, rest = text.rpartition("@")
+    scheme, found, _ = before.partition("://")
+    return f"{scheme if found else ''}{found}***@{rest}" if at else text
 
 
 # ------------------------------------------------------------------ API keys

@@ -308,3 +308,20 @@ def test_a_taken_port_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2
+
+
+def test_nothing_is_said_to_go_on_where_the_port_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("Question?,one,two,three,four,B\n")
+    asked = ["run", "mcq", "set.csv", "--server", "http://127.0.0.1:9", "--model", "m"]
+    with serving() as (_, url):
+        port = url.split("/")[2].rpartition(":")[2]
+        for words in (asked, ["serve"]):
+            command = [sys.executable, "-m", "tiltyard", *words, "--metrics-port", port]
+            command += ["--data-dir", str(tmp_path)]
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+            )
+            assert (done.returncode, done.stdout) == (2, "")
+            said, remedy = done.stderr.strip().splitlines()
+            assert said.startswith(f"error: /metrics cannot listen on 127.0.0.1:{port}")
+            assert "--metrics-port" in remedy

@@ -14,7 +14,8 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -211,13 +212,20 @@ def run_suites(
     also: Sequence[Listener] = (),
 ) -> None:
     """Run several suites, by name with their settings, over the chosen models: models outermost."""
+    with serving(common) as heard:
+        run_jobs(suites, common, preflight, (*also, *heard))
+
+
+@contextmanager
+def serving(common: Common) -> Iterator[Sequence[Listener]]:
+    """With `--metrics-port`, serve what the listeners hear. Raises UsageError before the block begins."""
     if common.metrics_port is None:
-        run_jobs(suites, common, preflight, also)
+        yield ()
         return
     from tiltyard.cli.serve import serving_run
 
     with serving_run(common.metrics_host, common.metrics_port) as listener:
-        run_jobs(suites, common, preflight, (*also, listener))
+        yield (listener,)
 
 
 def run_jobs(

@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import queue
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from tiltyard.settings import data_dir, hide_keys
 MAX_BYTES = 10 * 1024 * 1024
 KEPT = 5
 LOOK_S = 0.1
+LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # JSON allows them as they are; readers of lines do not
 ROOT = "tiltyard"
 log = logging.getLogger(f"{ROOT}.run")
 
@@ -46,7 +48,8 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        return hide_keys(json.dumps(entry, ensure_ascii=False, default=str))
+        line = hide_keys(json.dumps(entry, ensure_ascii=False, default=str))
+        return LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 class AnswerLines(logging.Handler):
@@ -103,7 +106,13 @@ def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = new_file(folder, time.strftime("test_run_%Y%m%d_%H%M%S"))
-        file = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", delay=False)
+        file = RotatingFileHandler(
+            path,
+            maxBytes=MAX_BYTES,
+            backupCount=KEPT,
+            encoding="utf-8",
+            errors="backslashreplace",  # half a character becomes what JSON itself writes for it
+        )
     except OSError as error:
         raise UsageError(
             f"no log can be written to {folder}: {error.strerror}", "choose a folder with --output-dir"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from tiltyard.cli.run import Common, Number, run_suite
+from tiltyard.cli.run import Common, Number, run_jobs, serving
 from tiltyard.cli.run_graded import graded_options, split_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
@@ -68,9 +68,10 @@ def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     settings = {**renamed(own), **settings}
     settings |= content(paths, own, settings)
     checked(settings)
-    with logging_to(log_folder(own["output_dir"], common.data_dir), bool(own["verbose"])) as path:
+    folder = log_folder(own["output_dir"], common.data_dir)
+    with logging_to(folder, bool(own["verbose"])) as path, serving(common) as heard:
         click.echo(f"log: {path}", err=True)
-        run_suite("mcq", settings, common, also=[log_event])
+        run_jobs({"mcq": settings}, common, True, [log_event, *heard])
 
 
 OWN = (

@@ -73,8 +73,13 @@ async def connect(
     if url is None:
         raise UsageError("neither the address nor the dialect of a server is known", "give --server URL")
     if dialect != "embedded":
-        key = api_key or settings.api_key(base_url(url), dialect)
-        address = Address(url=base_url(url, login=True), api_key=key)
+        shown, with_login = base_url(url), base_url(url, login=True)
+        if api_key and with_login != shown:
+            raise UsageError(
+                f"two ways to log in at {shown}: a user name in its address, and an API key",
+                "give one of them: a request carries no more",
+            )
+        address = Address(url=with_login, api_key=api_key or settings.api_key(shown, dialect))
     else:
         address = Address(url=url)
     if like is not None:

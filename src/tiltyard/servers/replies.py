@@ -30,14 +30,14 @@ def base_url(text: str, *, login: bool = False) -> str:
     the connection: what is shown and stored must not have them. Raises UsageError.
     """
     written = text.strip()
-    parts = urlsplit(written if SCHEME.match(written) else f"http://{written}")
     try:
+        parts = urlsplit(written if SCHEME.match(written) else f"http://{written}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        host = port = None
-        written = ""
-    if parts.scheme not in ("http", "https") or not host or not written or any(c.isspace() for c in host):
-        raise UsageError(f"{text!r} is not the address of a server", "write it like http://127.0.0.1:11434")
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in host):
+        shown = settings.without_login(text)
+        raise UsageError(f"{shown!r} is not the address of a server", "write it like http://127.0.0.1:11434")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     origin = f"[{host}]" if ":" in host else host
     if port is not None:

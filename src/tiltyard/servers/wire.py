@@ -87,12 +87,15 @@ class Wire:
 
     def __init__(self, address: Address, *, headers: Mapping[str, str] = {}) -> None:
         self.origin = parse_origin(address.url)
-        self._key = (address.api_key or "").strip()
         self._headers = {"User-Agent": "tiltyard", **headers}
-        if self._key:
-            self._headers["Authorization"] = f"Bearer {self._key}"
-        elif self.origin.basic:
-            self._headers.setdefault("Authorization", self.origin.basic)
+        key = (address.api_key or "").strip()
+        self._secrets: tuple[str, ...] = (key,) if key else ()
+        if self.origin.basic:  # written into the address: nearer than a key that lies about
+            self._headers["Authorization"] = self.origin.basic
+            password = unquote(urlsplit(address.url).password or "")
+            self._secrets += (password, self.origin.basic.removeprefix("Basic "))
+        elif key:
+            self._headers["Authorization"] = f"Bearer {key}"
         self._pool: Pool | None = None
 
     async def stream(
@@ -261,9 +264,10 @@ class Wire:
 
         In answers only what is long enough to be a key: `lm-studio` and `none` are words too.
         """
-        key, refused = self._key.encode(), status is not None and status >= 300
-        if key in body and len(key) >= (1 if refused else LONG_KEY):
-            return body.replace(key, b"*" * len(key))
+        shortest = 1 if status is not None and status >= 300 else LONG_KEY
+        for key in (secret.encode() for secret in self._secrets):
+            if len(key) >= shortest:
+                body = body.replace(key, b"*" * len(key))
         return body
 
 

@@ -5,6 +5,7 @@ The text itself is made by `prometheus_client`, in the form that the scraper ask
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 LABELS = ("suite", "model", "run")
+TEXTS = ("text/plain", "application/openmetrics-text", "text/*")
+JSONS = ("application/json", "application/*", "*/*")
+QUALITY = re.compile(r"q=([01](?:\.\d{0,3})?)")
 # name, help, the value of a run or None
 GAUGES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] = (
     ("tiltyard_run_active", "1 while the run goes on, else 0.", lambda r: float(r.state == "running")),
@@ -52,8 +56,26 @@ def seconds(run: RunFigures, name: str) -> float | None:
 
 
 def wants_exposition(accept: str) -> bool:
-    """Does an Accept header come from a scraper? Everybody else gets JSON."""
-    return "text/plain" in accept or "application/openmetrics-text" in accept
+    """Does an Accept header ask for the exposition rather than for JSON?
+
+    By quality, then by how closely it is named, then by order. `*/*` means JSON: only a scraper names text.
+    """
+    text = json = (0.0, 0, 0)  # quality, closeness, place
+    for place, (quality, name, _) in enumerate(media_ranges(accept)):
+        rank = (quality, -name.count("*"), -place)
+        if name in TEXTS:
+            text = max(text, rank)
+        elif name in JSONS:
+            json = max(json, rank)
+    return text[0] > 0 and text > json
+
+
+def media_ranges(accept: str) -> Iterator[tuple[float, str, str]]:
+    """Quality, name and full words of each entry; a quality that cannot be read is 1, as one left out."""
+    for words in accept.split(","):
+        name, *more = (part.strip().lower() for part in words.split(";"))
+        found = next((match for part in more if (match := QUALITY.fullmatch(part))), None)
+        yield float(found[1]) if found else 1.0, name, words.strip()
 
 
 def exposition(runs: Iterable[RunFigures], accept: str) -> tuple[bytes, str]:
@@ -63,7 +85,11 @@ def exposition(runs: Iterable[RunFigures], accept: str) -> tuple[bytes, str]:
 
     registry = CollectorRegistry()
     registry.register(Collector(list(runs)))
-    encode, content_type = choose_encoder(accept)
+    ranges = sorted(media_ranges(accept), key=lambda entry: -entry[0])
+    try:
+        encode, content_type = choose_encoder(",".join(words for quality, _, words in ranges if quality))
+    except (TypeError, ValueError):  # a version that is none
+        encode, content_type = choose_encoder("")
     return encode(registry), content_type
 
 

@@ -70,7 +70,7 @@ class Bounded(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 32
+    request_queue_size = 512  # a burst of connections must not make a scraper wait for its turn
     source: Source
 
     def __init__(self, *words: Any) -> None:
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/healthz":
             self.reply(200, b'{"status": "ok"}\n', "application/json")
         elif path == "/metrics":
-            accept = self.headers.get("Accept", "")
+            accept = ",".join(self.headers.get_all("Accept", ()))
             runs = list(self.server.source())
             if wants_exposition(accept):
                 self.reply(200, *exposition(runs, accept))

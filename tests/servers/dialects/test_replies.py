@@ -33,7 +33,9 @@ def test_a_login_is_kept_for_the_connection_only() -> None:
     assert base_url("http://me:secret@h:1", login=True) == "http://me:secret@h:1"
 
 
-@pytest.mark.parametrize("written", ["", "ftp://h", "http://", "http://h:99999", "http://a b/"])
+@pytest.mark.parametrize(
+    "written", ["", "ftp://h", "http://", "http://h:99999", "http://a b/", "http://[::1"]
+)
 def test_what_is_no_address(written: str) -> None:
     with pytest.raises(UsageError):
         base_url(written)

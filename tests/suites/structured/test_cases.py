@@ -125,7 +125,7 @@ def test_a_users_own_folder(tmp_path: Path) -> None:
             "nothing in the expected value is at /b",
         ),
         ({"schema": True, "prompt": "x", "level": 9}, "no such level: 9"),
-        ({"schema": {"type": "object"}}, "neither a schema nor a case"),
+        ({"schema": {"type": "object"}}, "has a `schema` without a `prompt`"),
         ({"name": "left-pad", "version": "1.0.0"}, "neither a schema nor a case"),
         ({"$schema": "https://example.org/mine", "type": "object"}, r"/\$schema: 'https://example.org/mine'"),
         ('{"schema": true, "prompt": "\\ud800"}', "half a character"),
@@ -162,7 +162,7 @@ def test_an_empty_folder_and_a_file_that_is_no_text(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no \*\.json file"):
         case_set(str(tmp_path), None)
     (tmp_path / "latin.json").write_bytes(b'{"title": "caf\xe9"}')
-    with pytest.raises(UsageError, match=r"latin\.json cannot be read"):
+    with pytest.raises(UsageError, match=r"latin\.json is not UTF-8"):
         case_set(str(tmp_path), None)
 
 

@@ -144,8 +144,12 @@ def read_file(path: Path) -> RawCase:
         if size > LARGEST:
             raise UsageError(f"{path} has {size} bytes", f"schemas of up to {LARGEST} bytes are read")
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}", "write it as JSON in UTF-8") from None
+    except UnicodeDecodeError as error:
+        words = f"{path} is not UTF-8: byte {error.start + 1} is none of a character"
+        raise UsageError(words, "save it as UTF-8") from None
+    except OSError as error:
+        words = f"{path} cannot be read: {error.strerror}"
+        raise UsageError(words, "check its rights, or move it elsewhere") from None
     value = parsed(text)
     if value is NOTHING:
         raise UsageError(f"{path} holds no JSON object: {why_broken(text)}", "mend it at that place")
@@ -153,7 +157,12 @@ def read_file(path: Path) -> RawCase:
         raise UsageError(f"{path} holds no JSON object", "a schema, or a case: docs/json.md")
     if not isinstance(value, Mapping) or is_schema(value):
         return RawCase(id=path.stem, schema=value, prompt=BARE)
-    if not ("schema" in value and "prompt" in value):
+    if "schema" in value and "prompt" not in value:
+        raise UsageError(
+            f"{path} has a `schema` without a `prompt`",
+            "add the `prompt`, or leave only the schema itself in the file: docs/json.md",
+        )
+    if "schema" not in value:
         raise UsageError(
             f"{path} is neither a schema nor a case: no key of it is a keyword of JSON Schema, and a case "
             "has `schema` and `prompt`",

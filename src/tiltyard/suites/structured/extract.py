@@ -12,18 +12,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tiltyard.records import Json
+from tiltyard.suites.structured.values import leaves
 
 SPACE = " \t\r\n"  # JSON's own idea of it
 FENCE = re.compile(r"```[ \t]{0,8}([A-Za-z0-9_+.-]{0,20})[^\n`]{0,80}\n(.*?)(?:```|\Z)", re.DOTALL)
 LABELS = frozenset(("json", "json5", "jsonc"))
-LEFT_OVER = "</think>"  # of reasoning whose beginning the server cut off
+LEFT_OVER = re.compile(r"</think(?:ing)?>|\[/THINK\]|</reasoning>")  # reasoning whose beginning was cut off
 SEARCHED = 2_000_000  # characters at the end of a reply in which a value is looked for
 STARTS = 200_000  # brackets that are looked at
 REPAIRED, BRACKETS = 10_000, 250  # characters and brackets that a repair may have to look at
 OPENING = re.compile(r"[\[{]")
 BEGUN = re.compile(  # what is meant as JSON, well made or not, unlike brackets among words
     r"""\{\s{0,99}(?:"[^"\n]{0,200}"\s{0,9}:|'[^'\n]{0,200}'\s{0,9}:|\w{1,60}\s{0,9}:|\})"""
-    r"""|\[\s{0,99}(?:[\[{"\]\d]|-\d|true\b|false\b|null\b)"""
+    r"""|\{\s{0,9}\{\s{0,99}"[^"\n]{0,200}"\s{0,9}:"""  # braces doubled, as in a template
+    r"""|\{\s{0,99}[“”„‘’«]|[\[{]\s{0,99}(?://|/\*|\#\s)"""  # typeset quotes, a comment
+    r"""|\[\s{0,99}(?:[\[{"'“”„‘’«\]\d]|-\d|true\b|false\b|null\b)"""
 )
 PART = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # possessive: strings are walked once
 NOTHING = object()
@@ -51,7 +54,7 @@ def read_value(text: str, kinds: frozenset[str]) -> Reading:
     value = parsed(text)
     if value is not NOTHING:
         return Reading(value, "whole", repaired=True)
-    text = text.rpartition(LEFT_OVER)[2]
+    text = LEFT_OVER.split(text)[-1]
     end = text[-SEARCHED:]
     block = fenced(end)
     if block.value is not NOTHING:
@@ -82,20 +85,24 @@ def fenced(text: str) -> Block:
     """The last block marked as JSON decides; without any, the last block that is a value.
 
     A marked block that is broken is not replaced by an earlier one, which may be an example: what stands from
-    there on is looked through instead (its text may hold a fence of its own).
+    there on is looked through instead (its text may hold a fence of its own). A schema that is repeated is
+    no answer where there is another block.
     """
-    plain = NOTHING
-    marked: re.Match[str] | None = None
+    marked: list[re.Match[str]] = []
+    plain: list[Any] = []
     for block in FENCE.finditer(text):
         if block[1].lower() in LABELS:
-            marked = block
-        elif marked is None:
-            value = parsed(block[2])
-            plain = value if isinstance(value, dict | list) else plain
-    if marked is None:
-        return Block(plain)
-    value = parsed(marked[2])
-    return Block(value, marked.start(2), value is NOTHING and marked.end(2) == len(text))
+            marked.append(block)
+        elif not marked and isinstance(value := parsed(block[2]), dict | list):
+            plain.append(value)
+    if not marked:
+        return Block(answers(plain)[-1] if plain else NOTHING)
+    last = marked[-1]
+    value = parsed(last[2])
+    if is_schema(value) and len(marked) > 1:
+        before = parsed(marked[-2][2])
+        value = value if before is NOTHING else before
+    return Block(value, last.start(2), value is NOTHING and last.end(2) == len(text))
 
 
 class Found(NamedTuple):
@@ -104,16 +111,52 @@ class Found(NamedTuple):
 
 
 def among(text: str, kinds: frozenset[str]) -> Found:
-    """The last object or array at top level, one of the wanted kinds before others."""
-    best: Any = NOTHING
-    fits = False
+    """The value among words that is meant as the answer, by its form alone; never by what is right."""
+    values: list[Any] = []
     for value in top_level(text):
         if value is NOTHING:
-            return Found(best, open=True)
-        suits = not kinds or ("object" if isinstance(value, dict) else "array") in kinds
-        if suits or not fits:
-            best, fits = value, fits or suits
-    return Found(best, open=False)
+            return Found(chosen(values, kinds), open=True)
+        values.append(value)
+    return Found(chosen(values, kinds), open=False)
+
+
+def chosen(values: list[Any], kinds: frozenset[str]) -> Any:
+    """The last one, of a wanted kind before others, that holds at least half as many fields as the fullest.
+
+    What holds nothing, a footnote such as [1] and a repeated schema count only where there is nothing else.
+    """
+    wanted = [value for value in values if not kinds or kind_of(value) in kinds]
+    holding = [value for value in wanted or values if not is_mark(value)]
+    pool = answers(holding or wanted[:1])
+    if len(pool) < 2:
+        return pool[0] if pool else NOTHING
+    sizes = [sum(1 for _ in leaves(value, "")) for value in pool]
+    enough = max(sizes) / 2
+    return [value for value, size in zip(pool, sizes, strict=True) if size >= enough][-1]
+
+
+def kind_of(value: Json) -> str:
+    """Of an object or array."""
+    return "object" if isinstance(value, dict) else "array"
+
+
+def is_mark(value: Json) -> bool:
+    """An empty value, or one number in brackets: seldom the answer, often a footnote or a piece of code."""
+    return not value or (isinstance(value, list) and len(value) == 1 and type(value[0]) is int)
+
+
+def is_schema(value: Json) -> bool:
+    """Does it look like the schema that was asked with?"""
+    return (
+        isinstance(value, dict)
+        and value.get("type") == "object"
+        and isinstance(value.get("properties"), dict)
+    )
+
+
+def answers(values: list[Any]) -> list[Any]:
+    """Without repeated schemas, where anything else is left."""
+    return [value for value in values if not is_schema(value)] or values
 
 
 def top_level(text: str) -> Iterator[Any]:
@@ -165,7 +208,7 @@ def repairable(text: str, kinds: frozenset[str]) -> bool:
         return False
     if not value or not isinstance(value, dict | list):
         return False
-    return not kinds or ("object" if isinstance(value, dict) else "array") in kinds
+    return not kinds or kind_of(value) in kinds
 
 
 def why_nothing(text: str) -> str:

@@ -1,0 +1,55 @@
+"""The structured log of a run: it rotates, each line is one JSON object, and no key is in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tiltyard.cli.run_log import KEPT, MAX_BYTES, logging_to
+
+KEY = "sk-a-key-that-nobody-may-read"
+ODD = 'two\nlines\r, "quotes", \u2028\u2029\x85\x1b[2J, half a character \ud800, \x00 and 🦊'
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    """Every line as its own object; what is not one fails the test."""
+    assert path.read_bytes().endswith(b"\n")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_it_rotates_and_keeps_so_many(tmp_path: Path) -> None:
+    filler, log = "x" * 500_000, logging.getLogger("tiltyard.run")
+    count = (KEPT + 2) * MAX_BYTES // len(filler)
+    with logging_to(tmp_path, verbose=False) as path:
+        for number in range(count):
+            log.info("answer", extra={"fields": {"number": number, "text": filler}})
+    older = [tmp_path / f"{path.name}.{number}" for number in range(1, KEPT + 1)]
+    assert sorted(tmp_path.iterdir()) == sorted([path, *older])
+    found = []
+    for each in [*reversed(older), path]:
+        assert 0 < each.stat().st_size <= MAX_BYTES
+        found += [entry["number"] for entry in lines(each)]
+    assert found == list(range(count - len(found), count))  # the newest, in order, each once
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_each_line_is_one_object_and_holds_no_key(
+    tmp_path: Path, verbose: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", KEY)
+    log = logging.getLogger("tiltyard.run")
+    with logging_to(tmp_path, verbose) as path:
+        log.info("asked with %s", KEY, extra={"fields": {"item": ODD, "headers": {"Authorization": KEY}}})
+        log.debug("only for --verbose")
+        log.warning(ODD, extra={"fields": {"error": f"Bearer {KEY} is wrong"}})
+    entries = lines(path)
+    assert len(entries) == (3 if verbose else 2)
+    for entry in entries:
+        assert {"asctime", "levelname", "filename", "lineno", "message"} <= entry.keys()
+    assert entries[0]["item"] == entries[-1]["message"] == ODD
+    shown = capsys.readouterr()
+    assert KEY not in path.read_text(encoding="utf-8") + shown.err + shown.out
+    assert "Traceback" not in shown.err
