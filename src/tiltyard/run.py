@@ -108,7 +108,7 @@ async def run_job(
     teller = Teller(tell, {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name})
     watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
     results: list[StageResult] = []
-    facts: dict[str, Json] = {"notes": list(job.model.notes), "load": None}
+    facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(job, store)], "load": None}
     state: RunState = "failed"
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
@@ -153,10 +153,24 @@ async def run_job(
             facts |= {"client": meter.summary()}
             facts |= {"machine": readings.summary(meter.output_tokens)}
             summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
-            store.finish(claim.run.id, state, summary, tuple(facts["notes"]))
+            keep(store, claim, summary)
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
+
+
+def keep(store: Store, claim: Claim, summary: Mapping[str, Json]) -> None:
+    """End the sitting in the store.
+
+    A finished run whose failures were asked again stays finished, as it was, where that was broken off: the
+    same command asks what still fails once more.
+    """
+    run_id, earlier = claim.run.id, claim.run.summary or {}
+    broken_off = summary["state"] != "finished" and earlier.get("state") == "finished"
+    if broken_off and store.has_failures(run_id):
+        store.put_back(run_id)
+    else:
+        store.finish(run_id, summary["state"], summary, tuple(summary["notes"]))
 
 
 def whose(job: Job) -> tuple[str, str]:
@@ -179,8 +193,8 @@ def bench_of(job: Job, claim: Claim, store: Store) -> Bench:
 def with_opponent(job: Job, store: Store) -> Job:
     """The job with the run that `decided` is about in its settings, and so in its fingerprint.
 
-    It is the one that `against` names, else the best finished run over the same items by another model, else
-    none: then nothing can be decided.
+    It is the one that `against` names, else the best finished run over the same items by another model
+    (`Store.opponent`), else none: then nothing can be decided.
     """
     settings = job.settings
     if settings.get("stop_when") != "decided":
@@ -192,6 +206,16 @@ def with_opponent(job: Job, store: Store) -> Job:
     else:
         named = store.opponent(job.suite, str(settings.get("items")), job.model.name)
     return replace(job, settings={**settings, "against": named})
+
+
+def opponents_limits(job: Job, store: Store) -> tuple[str, ...]:
+    """A note where the opponent's run ended early itself: what it was not asked decides nothing."""
+    named = job.settings.get("against")
+    scores = store.scores(str(named)) if named else None
+    stopping = (store.run(str(named)).summary or {}).get("stopping") if named else None
+    if scores is None or not stopping or not stopping["decided"]:
+        return ()
+    return (f"run {named} ended early: only the {len(scores)} items that it answered can decide",)
 
 
 def describe_job(job: Job, suite: Suite) -> dict[str, Json]:

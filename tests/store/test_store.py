@@ -130,6 +130,7 @@ def test_the_newest_try_counts(store: Store) -> None:
     assert len(store.attempts("r1", all_tries=True)) == 2
     assert store.done("r1") == {("tg128", "decode", 0): again}
     assert store.tries("r1") == {("tg128", "decode", 0): 2}
+    assert store.counts(["r1"]) == {"r1": 1}
 
 
 def test_finished_runs_are_handed_back_and_others_resumed(store: Store) -> None:

@@ -121,6 +121,18 @@ def test_the_opponent_is_the_best_other_model_over_the_same_items(store: Store) 
     assert store.opponent("json", "set1", "mine") is None
 
 
+def test_a_run_that_ended_early_is_no_opponent_where_another_asked_everything(store: Store) -> None:
+    """Items that only one of two runs was asked decide nothing between them."""
+    many: list[Answer] = [(f"q{number}", "correct", 1.0) for number in range(40)]
+    graded(store, "early", "best", many[:12], score=1.0, ci95=[0.7, 1.0])
+    graded(store, "longer", "fair", many[:15], score=0.8, ci95=[0.5, 0.9])
+    assert store.opponent("mcq", "set1", "mine") == "longer"  # of these two
+    failed: list[Answer] = [(name, "error", 0.0) for name, *_ in many[37:]]
+    graded(store, "whole", "good", [*many[:37], *failed], score=0.6, ci95=[0.4, 0.7])
+    graded(store, "every", "poor", many, score=0.4, ci95=[0.2, 0.6])
+    assert store.opponent("mcq", "set1", "mine") == "whole"  # a few errors are no early end
+
+
 def test_scores_travel_and_survive_rescue(store: Store, tmp_path: Path) -> None:
     graded(store, "r1", "m", THREE)
     bundle = Bundle(run=store.run("r1"), attempts=tuple(store.attempts("r1", with_exchanges=True)))

@@ -96,7 +96,7 @@ def run_doubles(
 
 
 async def sitting(
-    path: Path, settings: dict[str, Any], url: str
+    path: Path, settings: dict[str, Any], url: str, preflight: bool = False
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     events: list[dict[str, Any]] = []
     server: Server = OpenAI(Address(url=url))
@@ -105,7 +105,7 @@ async def sitting(
         with Store.open(path) as store:
             model = replace(await server.describe("m"), digest="d")  # the same wherever it is served
             job = Job(server=server, model=model, suite="doubles", settings=settings)
-            plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=False)
+            plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=preflight)
             claim = store.claim(new_run(plan, job, suite))
             summary = await run_job(
                 plan, job, suite, claim, (store, lambda event: events.append(dict(event)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tiltyard.load.lag import ClientMeter
@@ -29,15 +30,20 @@ class Ran(NamedTuple):
 
 
 def run_speed(
-    settings: dict[str, Any], model: SimModel = FAST, dialect: str = "llamacpp", **more: Any
+    settings: dict[str, Any],
+    model: SimModel = FAST,
+    dialect: str = "llamacpp",
+    known: Sequence[Attempt] = (),
+    **more: Any,
 ) -> Ran:
+    """`known`: the attempts of an earlier sitting, which this one carries on."""
     with running(SimConfig(models=(model,), dialects=(dialect,), **more)) as sim:  # type: ignore[arg-type]
-        results, summary = asyncio.run(conduct(sim.url(dialect), dialect, settings))
+        results, summary = asyncio.run(conduct(sim.url(dialect), dialect, settings, known))
         return Ran(results, summary, sim.truth())
 
 
 async def conduct(
-    url: str, dialect: str, settings: dict[str, Any]
+    url: str, dialect: str, settings: dict[str, Any], known: Sequence[Attempt] = ()
 ) -> tuple[list[StageResult], dict[str, Any]]:
     assert dialect in DIALECTS
     kinds = {"llamacpp": LlamaCpp, "openai": OpenAI, "ollama": Ollama}
@@ -46,20 +52,24 @@ async def conduct(
         await server.identify()
         bench = Bench(server=server, model=await server.describe("m"), settings=settings)
         async with ClientMeter() as meter:
-            return await ask_all(bench, meter)
+            return await ask_all(bench, meter, known)
     finally:
         await server.close()
 
 
-async def ask_all(bench: Bench, meter: ClientMeter) -> tuple[list[StageResult], dict[str, Any]]:
+async def ask_all(
+    bench: Bench, meter: ClientMeter, known: Sequence[Attempt] = ()
+) -> tuple[list[StageResult], dict[str, Any]]:
     async def record(attempt: Attempt) -> None:
         return None
 
+    earlier = {(a.stage, a.item_id, a.repetition): a for a in known}
     sitting = Sitting(
         run_id="r",
-        session=1,
+        session=2 if known else 1,
         record=record,
-        done={},
+        done={key: a for key, a in earlier.items() if a.exchanges[-1].ending == "ok"},
+        failed={key: a for key, a in earlier.items() if a.exchanges[-1].ending != "ok"},
         tries={},
         meter=meter,
         teller=Teller(lambda event: None, {}),

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.store.conftest import make_attempt, make_run
 from tests.suites.graded_runs import QUESTIONS, Doubles, clever, run_doubles
 from tiltyard.errors import UsageError
-from tiltyard.records import Attempt, Grade, Item, Model, Outcome
+from tiltyard.records import Attempt, Grade, Item, Model, Outcome, content_hash
 from tiltyard.reports.terminal_graded import repeats_line, stopping_line
 from tiltyard.run import Job, Plan, new_run, run_job, with_opponent
 from tiltyard.servers import Address, Server
@@ -144,10 +144,10 @@ def test_decided_against_the_best_other_model_of_the_store(tmp_path: Path) -> No
         assert [row.quality.rank for row in store.board() if row.quality] == [(1, 1), (2, 2)]
 
 
-async def one(path: Path, url: str, name: str) -> dict[str, Any]:
+async def one(path: Path, url: str, name: str, count: int = MANY) -> dict[str, Any]:
     """One run as the plan makes it; its stored summary where it was made before."""
     server: Server = OpenAI(Address(url=url))
-    settings = {"count": MANY, "concurrency": 4, "stop_when": "decided", "items": "doubles"}
+    settings = {"count": count, "concurrency": 4, "stop_when": "decided", "items": "doubles"}
     suite = Doubles()
     try:
         with Store.open(path) as store:
@@ -178,6 +178,37 @@ def test_a_run_is_named_to_decide_against(tmp_path: Path) -> None:
             with_opponent(replace(job, settings={**job.settings, "against": "speedy"}), store)
         plain = replace(job, settings={"stop_when": "width=0.1"})
         assert with_opponent(plain, store) == plain
+
+
+def test_what_an_opponent_was_not_asked_decides_nothing() -> None:
+    opponent = Scores.of([(item_key("s", f"q{number}", "h"), 0.0) for number in range(4)])
+    stopping = Stopping(rule_of("decided"), 1, opponent, "r0")
+    for number in range(4):
+        stopping.take(item(number), graded(f"q{number}", 1.0))
+    before = stopping.summary()
+    for number in range(4, 200):
+        stopping.take(item(number), graded(f"q{number}", 1.0))
+        assert not stopping.decided()
+    assert {**before, "items": 200} == stopping.summary()
+
+
+@pytest.mark.parametrize("ended_early", [True, False])
+def test_an_opponent_that_ended_early_itself_is_noted(tmp_path: Path, ended_early: bool) -> None:
+    path = tmp_path / "s.sqlite3"
+    with Store.open(path) as store:
+        run = make_run("early", suite="doubles", model=Model(name="other"), settings={"items": "doubles"})
+        store.claim(run, fresh=True)
+        grade = Grade(outcome="wrong", score=0.0)
+        for number in range(5):
+            asked = {"stage": "doubles", "item_id": f"q{number}", "item_hash": content_hash(number)}
+            store.add([make_attempt("early", grade=grade, **asked)])
+        outcomes: dict[str, Any] = {"outcomes": {"wrong": 5}, "score": 0.0, "ci95": [0.0, 0.4]}
+        store.finish("early", "finished", {**outcomes, "stopping": {"decided": ended_early}})
+    with running(SimConfig(models=(able(0.9, "good"),), dialects=("openai",))) as sim:
+        summary = asyncio.run(one(path, sim.url("openai"), "good", count=40))
+    assert summary["stopping"]["against"] == "early"
+    assert (summary["stopping"]["pairs"], summary["n"]) == (5, 40)
+    assert sum("only the 5 items" in note for note in summary["notes"]) == int(ended_early)
 
 
 def test_an_item_may_say_how_often_it_is_asked() -> None:

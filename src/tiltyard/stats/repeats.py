@@ -1,7 +1,6 @@
 """What asking the same item several times shows: luck, reliability, and the noise of a server.
 
-Leaves out intervals of the mean score, which need to know that repetitions of an item hang together
-(`bootstrap.py`).
+Items are the units of every interval here. The mean score has its own (`suites/scoring.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from tiltyard.records import Json
-from tiltyard.stats.figures import mean_interval
-from tiltyard.stats.proportions import wilson
+from tiltyard.stats.proportions import wilson, wilson_clustered
 
 
 def pass_at(k: int, tries: int, right: int) -> float:
@@ -39,8 +37,9 @@ def _check(k: int, tries: int, right: int) -> None:
 def repeats_of(items: Sequence[int], scores: Sequence[float], k: int) -> dict[str, Json]:
     """Figures over the items that were answered k times or more; a try is right when its score is 1.
 
-    pass_at, pass_every  means over items for 1 and k (and powers of two between), each with the t interval of
-                         the items' values
+    pass_at, pass_every  means over items for 1 and k (and powers of two between), each with Wilson's interval
+                         for the items' values (`wilson_clustered`): where they are all alike it says what so
+                         few items can say, and is no point
     flips                share of items whose tries were not all of one score, with Wilson's interval: at
                          temperature 0 the noise floor of server and engine, else the model's own variety
     flip_chance          chance that two tries of one item differ in score, mean over items
@@ -53,6 +52,7 @@ def repeats_of(items: Sequence[int], scores: Sequence[float], k: int) -> dict[st
     counts = [(len(values), sum(value >= 1.0 for value in values)) for values in full]
     flipped = sum(len(set(values)) > 1 for values in full)
     share = wilson(flipped, len(full))
+    differing = [_differ(values) for values in full]
     return {
         "k": k,
         "items": len(full),
@@ -63,14 +63,16 @@ def repeats_of(items: Sequence[int], scores: Sequence[float], k: int) -> dict[st
             "ci95": None if share is None else [share.low, share.high],
             "n": len(full),
         },
-        "flip_chance": _mean([_differ(values) for values in full])["value"],
+        "flip_chance": math.fsum(differing) / len(full) if full else None,
     }
 
 
 def _mean(values: Sequence[float]) -> Mapping[str, Json]:
-    found = mean_interval(values)
-    bounds = None if found is None else [max(found.low, 0.0), min(found.high, 1.0)]
-    return {"value": math.fsum(values) / len(values) if values else None, "ci95": bounds}
+    found = wilson_clustered(values)
+    return {
+        "value": math.fsum(values) / len(values) if values else None,
+        "ci95": None if found is None else [found.low, found.high],
+    }
 
 
 def _differ(values: Sequence[float]) -> float:

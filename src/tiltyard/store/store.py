@@ -267,6 +267,15 @@ class Store:
             )
             put_figures(db, key, summary or {})
 
+    def put_back(self, run_id: str) -> None:
+        """End a sitting that was broken off: the run is finished, with the summary that it had before."""
+        with self.writing() as db:
+            db.execute(
+                "UPDATE runs SET state = 'finished', ended_at = ?, owner_pid = NULL, owner_started = NULL, "
+                "owner_host = NULL WHERE key = ?",
+                (utc_now(), self._key(db, run_id)),
+            )
+
     def _key(self, db: sqlite3.Connection, run_id: str) -> int:
         known = self._keys.get(run_id)
         if known is None:
@@ -461,11 +470,11 @@ class Store:
             return attempts_matching(db, text, limit)
 
     def counts(self, run_ids: Sequence[str]) -> dict[str, int]:
-        """Attempts stored for each run."""
+        """Attempts of each run as its summary counts them: one for all the tries of one repetition."""
         found = {}
         with self.reading() as db:
             for run_id in run_ids:
-                sql = "SELECT count(*) FROM attempts WHERE run_key = ?"
+                sql = "SELECT count(*) FROM attempts WHERE run_key = ? AND try_no = 1"
                 found[run_id] = db.execute(sql, (self._key(db, run_id),)).fetchone()[0]
         return found
 

@@ -30,6 +30,8 @@ CREATE TABLE verdicts (             -- what they scored in one run
 )
 NO_LONGER_NEEDED = "DELETE FROM item_sets WHERE hash NOT IN (SELECT items FROM verdicts)"
 
+_ABOUT_ALL = 0.9  # of the items: a few of a run that asked them all have no score, for errors
+
 # The newest try of each repetition; errors and what a server cannot do have no score.
 _GRADED = (
     "SELECT stage, item_id, item_hash, score, max(try_no) AS newest, outcome FROM attempts "
@@ -88,13 +90,16 @@ def scores_of(db: sqlite3.Connection, run_key: int) -> Scores | None:
 def opponent(db: sqlite3.Connection, suite: str, item_set: str, but: str) -> str | None:
     """The best finished run of the same suite and items by any other model than `but`: its id.
 
-    Best is the highest lower end of the score's interval, so that a lucky handful of answers is not; the
-    newest one of equals.
+    Only runs that answered about as many items as any of them are looked at, since items that the opponent
+    was not asked decide nothing. Best is the highest lower end of the score's interval, so that a lucky
+    handful of answers is not; the newest one of equals.
     """
     found = db.execute(
-        "SELECT runs.id FROM runs JOIN models ON models.id = model_id JOIN verdicts ON run_key = runs.key "
-        "WHERE suite = ? AND item_set = ? AND state = 'finished' AND models.name <> ? AND score IS NOT NULL "
-        "ORDER BY score_low DESC, runs.key DESC LIMIT 1",
-        (suite, item_set, but),
+        "WITH others AS (SELECT runs.id, runs.key, score_low, n FROM runs "
+        "JOIN models ON models.id = model_id JOIN verdicts ON run_key = runs.key "
+        "WHERE suite = ? AND item_set = ? AND state = 'finished' AND models.name <> ? AND score IS NOT NULL) "
+        "SELECT id FROM others WHERE n >= ? * (SELECT max(n) FROM others) "
+        "ORDER BY score_low DESC, key DESC LIMIT 1",
+        (suite, item_set, but, _ABOUT_ALL),
     ).fetchone()
     return None if found is None else str(found[0])

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from itertools import chain, islice
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -36,10 +35,9 @@ from tiltyard.stats.figures import figure, width
 from tiltyard.suites import HOPELESS_TIMEOUTS, Bench, Stage, StageResult, Suite
 from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.patience import Batches, failed_on_the_way
+from tiltyard.suites.resuming import Key, Remaining
 from tiltyard.suites.spans import Spans
 from tiltyard.suites.telling import Teller
-
-Key = tuple[str, str, int]  # stage, item id, repetition
 
 NARROW_LOOKS = 2  # one narrow interval may be luck
 REFUSED_FROM = 400  # HTTP status
@@ -83,7 +81,7 @@ class Sitting(Record, frozen=True):
     meter: ClientMeter
     teller: Teller
     timeouts: Timeouts | None = None
-    failed: Mapping[Key, Attempt] = {}  # what failed in an earlier sitting: asked again while there is time
+    failed: Mapping[Key, Attempt] = {}  # failed in an earlier sitting: asked again while there is time
 
 
 class StageAsker:
@@ -91,8 +89,6 @@ class StageAsker:
 
     def __init__(self, stage: Stage, suite: Suite, bench: Bench, sitting: Sitting) -> None:
         self.stage, self.suite, self.bench, self.sitting = stage, suite, bench, sitting
-        self.items: Iterator[Item] = iter(stage.items)
-        self.seen: Counter[str] = Counter()
         self.unread: deque[Answer] = deque()
         self.unread_bytes = 0
         self.arrived = asyncio.Event()
@@ -106,12 +102,7 @@ class StageAsker:
         self.alike: tuple[str, int] = ("", 0)  # the ending of the newest attempts, and how many it has been
         self.refused: tuple[object, int] = (None, 0)  # the same of answers that need not be read to see it
         self.promising = False  # has one come that must be read?
-        self.already = sum(key[0] == stage.name for key in sitting.done)
-        if stage.tally is None:
-            for key, attempt in sitting.done.items():
-                if key[0] == stage.name:
-                    self.take(None, attempt)
-        self.lost = 0
+        self.left = Remaining(stage, sitting.done, sitting.failed, self.count)
         self.batches = Batches(stage.load.concurrency, stage.patience.pause_s)
         self.narrow_at = 0  # number of attempts at which the width was last looked at
         self.narrow_looks = 0
@@ -124,27 +115,15 @@ class StageAsker:
         """Make one more request ahead of time; False when there are enough, or nothing is left to ask."""
         if len(self.ready) >= self.ahead:
             return False
-        for item in self.items:
-            repetition = self.repetition(item)
-            earlier = self.sitting.done.get((self.stage.name, item.id, repetition))
-            if earlier is not None:
-                if self.stage.tally is not None:
-                    self.take(item, earlier)
-                continue
-            self.made += 1
-            name = f"{self.sitting.run_id}-{self.sitting.session}-{self.stage.name}-{self.made}"
-            request = self.suite.request(item, self.bench)
-            request = replace(request, request_id=name, timeouts=self.sitting.timeouts)
-            self.ready.append(Question(item, repetition, request))
-            return True
-        return False
-
-    def repetition(self, item: Item) -> int:
-        """How often the item came before in this stage, where it does not say so itself."""
-        if item.repetition is not None:
-            return item.repetition
-        self.seen[item.id] += 1
-        return self.seen[item.id] - 1
+        found = self.left.next()
+        if found is None:
+            return False
+        self.made += 1
+        name = f"{self.sitting.run_id}-{self.sitting.session}-{self.stage.name}-{self.made}"
+        request = self.suite.request(found[0], self.bench)
+        request = replace(request, request_id=name, timeouts=self.sitting.timeouts)
+        self.ready.append(Question(*found, request))
+        return True
 
     async def fire(self, ticket: Ticket) -> bool:
         """Ask one item, again where its request fails on the way; False when nothing is left to ask."""
@@ -183,17 +162,19 @@ class StageAsker:
         self.arrived.set()
 
     def take(self, item: Item | None, attempt: Attempt) -> None:
+        """Count an attempt of this sitting, and what it says of the chance of the next ones."""
+        self.left.asked(attempt)
+        self.lost = self.lost + 1 if nothing_known(attempt) else 0
+        ending = attempt.exchanges[-1].ending
+        self.alike = (ending, self.alike[1] + 1 if ending == self.alike[0] else 1)
+        self.count(item, attempt)
+
+    def count(self, item: Item | None, attempt: Attempt) -> None:
         """Count an attempt, and keep it or hand it to the stage's tally."""
         self.total += 1
         self.notes.update({note for exchange in attempt.exchanges for note in exchange.notes})
         self.spans.add(attempt)
-        failed = attempt.exchanges[-1].ending != "ok" and (
-            attempt.grade is None or attempt.grade.outcome == "error"
-        )
-        self.lost = self.lost + 1 if failed else 0
-        self.hopeful = self.hopeful or not failed
-        ending = attempt.exchanges[-1].ending
-        self.alike = (ending, self.alike[1] + 1 if ending == self.alike[0] else 1)
+        self.hopeful = self.hopeful or not nothing_known(attempt)
         if self.stage.tally is None:
             self.attempts.append(without_words(attempt))
         elif item is not None:
@@ -278,6 +259,14 @@ class StageAsker:
             return age < BACKLOG_NS and self.unread_bytes < BACKLOG_BYTES
         return age < THICK_NS and now - self.unread[-1].ended_ns < QUIET_NS
 
+    def settle(self) -> None:
+        """Count what earlier sittings know of the items that this one did not come to."""
+        for item, attempt in self.left.settle():
+            if self.stage.tally is None:
+                self.take(None, attempt)
+            else:
+                self.count(item, attempt)
+
     def result(self) -> StageResult:
         return StageResult(
             stage=self.stage,
@@ -295,9 +284,7 @@ class StageAsker:
 
     async def warm_up(self) -> None:
         """Ask the first items without recording them, so that measurement starts on a warm server."""
-        first = list(islice(self.items, self.stage.warmup))
-        self.items = chain(first, self.items)
-        for item in first:
+        for item in self.left.first(self.stage.warmup):
             request = replace(self.suite.request(item, self.bench), timeouts=self.sitting.timeouts)
             await self.bench.server.ask(request)
 
@@ -314,19 +301,12 @@ class StageAsker:
         late = ending.startswith("timeout") and times >= HOPELESS_TIMEOUTS
         return late or max(times, refused) >= patience.hopeless_after
 
-    def left(self) -> Load | None:
-        """What is left of the stage's load after earlier sittings; None: nothing. Of a stage whose time is
-        over, what failed has failed.
-        """
-        failed = [attempt for key, attempt in self.sitting.failed.items() if key[0] == self.stage.name]
+    def load(self) -> Load | None:
+        """What is left of the stage's load after earlier sittings; None: nothing."""
         spans = Spans()
-        for attempt in (*self.attempts, *failed):
+        for attempt in (*self.attempts, *self.left.failed.values()):
             spans.add(attempt)
-        load = left_of(self.stage.load, self.already, spans.wall_s)
-        if load is None and self.stage.tally is None:
-            for attempt in failed:
-                self.take(None, attempt)
-        return load
+        return left_of(self.stage.load, self.left.already, spans.wall_s)
 
     def should_stop(self) -> bool:
         """Has the stage decided, given up, or is the interval of the watched figure as narrow as the load's
@@ -346,6 +326,13 @@ class StageAsker:
         self.narrow_looks = self.narrow_looks + 1 if enough else 0
         self.narrow = self.narrow_looks >= NARROW_LOOKS
         return self.narrow
+
+
+def nothing_known(attempt: Attempt) -> bool:
+    """Did it fail without a verdict on what the model would have said?"""
+    return attempt.exchanges[-1].ending != "ok" and (
+        attempt.grade is None or attempt.grade.outcome == "error"
+    )
 
 
 async def put_through(suite: Suite, bench: Bench, sitting: Sitting, results: list[StageResult]) -> None:
@@ -369,8 +356,8 @@ async def ask_stage(
     The result is appended to `results` even when the stage is interrupted or fails.
     """
     asker = StageAsker(stage, suite, bench, sitting)
-    load = asker.left()
-    sitting.teller.start(stage, already=asker.already, spent_s=load.spent_s if load else 0.0)
+    load = asker.load()
+    sitting.teller.start(stage, already=asker.left.already, spent_s=load.spent_s if load else 0.0)
     try:
         if load is not None and not (asker.attempts and asker.should_stop()):
             await asker.warm_up()
@@ -391,5 +378,6 @@ async def ask_stage(
                 asker.end()
                 await finisher
     finally:
+        asker.settle()
         results.append(asker.result())
     return results[-1]

@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from tiltyard.load.summary import as_json, leading, of_endings, rate
+from tiltyard.load.summary import as_json, leading, of_endings
 from tiltyard.records import Json, Outcome
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
@@ -32,6 +32,8 @@ def summarise_graded(
     requests, endings and tokens are of all.
     """
     chosen = array("l", filter(keep, range(tally.total)))
+    whole, everything = array("l", (p for p, cut in enumerate(tally.cut) if cut >= 0)), range(tally.total)
+    failed = array("b", (OUTCOMES[verdict] == "error" for verdict in tally.verdicts))
     endings, wall_s = tally.endings, sum(result.wall_s for result in results)
     requests = of_endings(endings)
     return {
@@ -39,12 +41,12 @@ def summarise_graded(
         "ci_method": ci_method(tally, chosen),
         "groups": by_group(tally, chosen),
         "rules": dict(tally.rules.most_common()),
-        "cap_hit": rate(tally.cut, endings["ok"]),
-        "thought": rate(tally.thought, endings["ok"]),
+        "cap_hit": share(tally, array("b", (tally.cut[p] for p in whole)), whole),
+        "thought": share(tally, array("b", (tally.thought[p] for p in whole)), whole),
         "requests": requests,
         "endings": dict(endings),
         "errors": dict(tally.errors.most_common(ERRORS_SHOWN)),
-        "error_rate": rate(tally.outcomes["error"], tally.total),
+        "error_rate": share(tally, failed, everything),
         "retries": tally.retries,
         "gave_up": any(result.gave_up for result in results),
         "tokens": {
@@ -146,21 +148,27 @@ def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:
 
 
 def flag_rate(tally: Tally, name: str, chosen: Sequence[int]) -> Mapping[str, Json]:
-    """The mean of a flag (or of a share) in the grades' details, over the attempts that have it.
+    """The mean of a flag (or of a share) in the grades' details, over the attempts that have it."""
+    values = tally.flags.get(name)
+    if values is None:
+        return share(tally, (), ())
+    places = array("l", (place for place in chosen if not math.isnan(values[place])))
+    return share(tally, array("d", (values[place] for place in places)), places)
+
+
+def share(tally: Tally, values: Sequence[float], places: Sequence[int]) -> dict[str, Json]:
+    """The mean of values in 0..1, one for each of these attempts.
 
     The interval is Wilson's, with items as the independent units where one comes more than once.
     """
-    values = tally.flags.get(name)
-    places = [] if values is None else [place for place in chosen if not math.isnan(values[place])]
-    known = [] if values is None else [values[place] for place in places]
     items = tally.clusters(places)
     alone = items is None or len(set(items)) == len(items)
-    if alone and all(value in (0.0, 1.0) for value in known):
-        found = wilson(round(math.fsum(known)), len(known))
+    if alone and all(value in (0.0, 1.0) for value in values):
+        found = wilson(round(math.fsum(values)), len(values))
     else:
-        found = wilson_clustered(known, items)
+        found = wilson_clustered(values, items)
     return {
-        "value": math.fsum(known) / len(known) if known else None,
+        "value": math.fsum(values) / len(values) if values else None,
         "ci95": None if found is None else [found.low, found.high],
-        "n": len(known),
+        "n": len(values),
     }

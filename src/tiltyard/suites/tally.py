@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from tiltyard.load.summary import plus
-from tiltyard.records import Attempt, Grade, Item, Outcome
+from tiltyard.records import Attempt, Exchange, Grade, Item, Outcome
 from tiltyard.settings import hide_keys
 from tiltyard.suites.stopping import Stopping
 
@@ -45,7 +45,7 @@ class Tally:
         self.reasoning_tokens: int | None = None
         self.repeats = 1  # how often the settings ask each item
         self.stopping: Stopping | None = None  # takes every grade too, where the run may end early
-        self.cut = self.thought = 0  # attempts that hit the limit; that held reasoning
+        self.cut, self.thought = array("b"), array("b")  # hit the limit? held reasoning? -1: did not end well
         self.retries = 0  # tries before those that count, of this sitting and earlier ones
 
     @property
@@ -69,6 +69,7 @@ class Tally:
             self.stopping.take(item, attempt)
         ending = last.ending if last is not None else "cancelled"
         self.endings[ending] += 1
+        self.add_length(last if ending == "ok" else None)
         for name, values in self.speeds.items():
             value = getattr(attempt.measures, name) if ending == "ok" else None
             values.append(NAN if value is None else value)
@@ -76,14 +77,21 @@ class Tally:
             return
         if grade.outcome == "error":
             self.failed(last.error or last.ending if grade.rule != "grader_failed" else grade.reasons[-1])
-        self.cut += last.finish_reason == "length" or "context_length_reached" in last.notes
-        self.thought += bool(last.reasoning) or "r" in last.events.kinds
         measures = attempt.measures
         self.prompt_tokens = plus(self.prompt_tokens, measures.prompt_tokens)
         self.output_tokens = plus(self.output_tokens, measures.output_tokens)
         self.reasoning_tokens = plus(self.reasoning_tokens, measures.reasoning_tokens)
         if ending == "ok":
             self.token_sources[measures.tokens_source or "none"] += 1
+
+    def add_length(self, answer: Exchange | None) -> None:
+        """Did the answer hit the limit, and did it hold reasoning? None: there is no whole answer."""
+        if answer is None:
+            self.cut.append(-1)
+            self.thought.append(-1)
+            return
+        self.cut.append(answer.finish_reason == "length" or "context_length_reached" in answer.notes)
+        self.thought.append(bool(answer.reasoning) or "r" in answer.events.kinds)
 
     def add_item(self, number: int) -> None:
         """Count the item of this number."""

@@ -13,10 +13,9 @@ from typing import Any
 
 from tiltyard.load.summary import rate
 from tiltyard.records import Json
-from tiltyard.stats.proportions import wilson_clustered
 from tiltyard.suites.mcq.calibration import calibration_of
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.scoring import scored
+from tiltyard.suites.scoring import scored, share
 from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
 
 Shape = tuple[tuple[int, ...], tuple[int, ...]]
@@ -36,8 +35,8 @@ def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
     places = array("l", (p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     passed = tally.outcomes["correct"]
     letters, bias = by_letter(tally, places)
-    rates = {name: share(tally, places, (name,)) for name in ("unparsed", "truncated", "refused")}
-    rates = {"answered": share(tally, places, ("correct", "wrong")), **rates}
+    rates = {name: ended_in(tally, places, (name,)) for name in ("unparsed", "truncated", "refused")}
+    rates = {"answered": ended_in(tally, places, ("correct", "wrong")), **rates}
     if turned:
         rates |= over_rotations(tally, places)
     rates["position_bias"] = bias
@@ -54,18 +53,9 @@ def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
     }
 
 
-def share(tally: Tally, places: Sequence[int], outcomes: Sequence[str]) -> dict[str, Json]:
-    """How often an attempt ended in one of these outcomes; clusters are items where they repeat."""
-    hits = array("b", (OUTCOMES[tally.verdicts[p]] in outcomes for p in places))
-    items = tally.clusters(places)
-    if items is None or len(set(items)) == len(items):
-        return {**rate(sum(hits), len(hits)), "n": len(hits)}
-    interval = wilson_clustered(hits, items)
-    return {
-        "value": sum(hits) / len(hits),
-        "ci95": None if interval is None else [interval.low, interval.high],
-        "n": len(hits),
-    }
+def ended_in(tally: Tally, places: Sequence[int], outcomes: Sequence[str]) -> dict[str, Json]:
+    """How often an attempt ended in one of these outcomes."""
+    return share(tally, array("b", (OUTCOMES[tally.verdicts[p]] in outcomes for p in places)), places)
 
 
 def mean_seconds(tally: Tally, places: Sequence[int]) -> float | None:
@@ -97,20 +87,17 @@ def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]
     if gold is None:
         return [], TOO_FEW
     at: dict[int, array[int]] = {}
-    chosen: dict[int, int] = {}
-    answers = 0
     for place in places:
         at.setdefault(int(gold[place]), array("l")).append(place)
-        if given is not None and not math.isnan(given[place]):
-            chosen[int(given[place])] = chosen.get(int(given[place]), 0) + 1
-            answers += 1
-    rows = []
+    said = array("l") if given is None else array("l", (p for p in places if not math.isnan(given[p])))
+    chosen = array("b", () if given is None else (int(given[p]) for p in said))
+    rows: list[dict[str, Json]] = []
     for letter in sorted({*at, *chosen}):
         mine = at.get(letter, ())
-        recall = share(tally, mine, ("correct",)) if mine else {"value": None, "ci95": None, "n": 0}
-        row = {"letter": LETTERS[letter], "recall": recall, "given": rate(chosen.get(letter, 0), answers)}
-        rows.append({**row, "n": len(mine)})
-    if not answers:
+        this = share(tally, array("b", (other == letter for other in chosen)), said)
+        recall = ended_in(tally, mine, ("correct",))
+        rows.append({"letter": LETTERS[letter], "recall": recall, "given": this, "n": len(mine)})
+    if not said:
         return rows, {**TOO_FEW, "why": "no letter was given"}
     return rows, bias_of(tally, {k: v for k, v in at.items() if len(v) >= ENOUGH})
 

@@ -1,0 +1,92 @@
+"""What is left to ask of a stage, and what earlier sittings of its run know of it already.
+
+Nothing that was found out is ever lost from the count: an item that this sitting does not come to counts with
+its earlier answer, or with its earlier failure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice
+
+from tiltyard.records import Attempt, Item
+from tiltyard.suites import Stage
+
+Key = tuple[str, str, int]  # stage, item id, repetition
+Turn = tuple[Item, int]  # an item and its repetition
+
+
+class Remaining:
+    """Hands out a stage's items in order; `count` takes what earlier sittings know of those on the way.
+
+    A stage without a tally has its earlier answers counted before it begins, and may have endless items.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        done: Mapping[Key, Attempt],
+        failed: Mapping[Key, Attempt],
+        count: Callable[[Item | None, Attempt], None],
+    ) -> None:
+        self.stage, self.done, self.count = stage, done, count
+        self.items: Iterator[Item] = iter(stage.items)
+        self.seen: Counter[str] = Counter()
+        self.already = sum(key[0] == stage.name for key in done)
+        self.failed = {key: attempt for key, attempt in failed.items() if key[0] == stage.name}
+        self.failed_items: dict[Key, Item] = {}
+        self.put_off: deque[Turn] = deque()
+        self.unmet = self.already + len(self.failed)  # not met yet among the items
+        if stage.tally is None:
+            for key, attempt in done.items():
+                if key[0] == stage.name:
+                    count(None, attempt)
+
+    def first(self, number: int) -> list[Item]:
+        """The first items, which stay to be asked."""
+        found = list(islice(self.items, number))
+        self.items = chain(found, self.items)
+        return found
+
+    def next(self) -> Turn | None:
+        """The next one to ask; None when nothing is left.
+
+        With a tally, what failed in an earlier sitting comes last: the same failures again must not keep the
+        rest from being asked.
+        """
+        return self.unasked() or (self.put_off.popleft() if self.put_off else None)
+
+    def unasked(self) -> Turn | None:
+        """The next item that no earlier sitting asked; of a stage without a tally also one that failed."""
+        for item in self.items:
+            repetition = self.repetition(item)
+            key = (self.stage.name, item.id, repetition)
+            earlier = self.done.get(key)
+            self.unmet -= earlier is not None or key in self.failed
+            if earlier is not None:
+                if self.stage.tally is not None:
+                    self.count(item, earlier)
+            elif self.stage.tally is not None and key in self.failed:
+                self.failed_items[key] = item
+                self.put_off.append((item, repetition))
+            else:
+                return item, repetition
+        return None
+
+    def repetition(self, item: Item) -> int:
+        """How often the item came before in this stage, where it does not say so itself."""
+        if item.repetition is not None:
+            return item.repetition
+        self.seen[item.id] += 1
+        return self.seen[item.id] - 1
+
+    def asked(self, attempt: Attempt) -> None:
+        """An item has been asked in this sitting: what an earlier one knew of it no longer counts."""
+        self.failed.pop((attempt.stage, attempt.item_id, attempt.repetition), None)
+
+    def settle(self) -> list[tuple[Item | None, Attempt]]:
+        """Nothing more is asked: count the answers not met yet; returns the failures not asked again."""
+        while self.stage.tally is not None and self.unmet > 0 and self.unasked():
+            pass
+        return [(self.failed_items.get(key), attempt) for key, attempt in self.failed.items()]

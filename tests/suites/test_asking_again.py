@@ -1,0 +1,147 @@
+"""A run's later sittings: what failed is asked again, and nothing found out is lost from the count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.suites.graded_runs import clever, run_doubles, sitting
+from tests.suites.speed_runs import FAST, run_speed
+from tiltyard.errors import ServerError
+from tiltyard.servers.simulator import SimConfig, running
+from tiltyard.servers.simulator.config import Say
+from tiltyard.store.store import Store
+
+COUNT = 60
+ONE_BY_ONE = {"retries": 0, "concurrency": 1, "count": COUNT}
+FOURTHS = ("error_500@/4",)  # 15 of the 60: three times as many as it takes to give up
+DEAD = tuple(f"error_500@{number}" for number in range(4, COUNT))  # after three answers
+EVERY = ("error_500",)
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """One sitting of the same run, with these faults."""
+    script = tuple(Say(when=f"<{n}>", say=str(2 * n)) for n in range(COUNT))
+
+    def again(faults: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+        settings = {**ONE_BY_ONE, **more}
+        return run_doubles(tmp_path / "s.sqlite3", settings, faults=faults, model=clever(script=script))[0]
+
+    return again
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    names = ("run_id", "state", "n", "outcomes", "score", "bounds", "ci95", "error_rate", "gave_up")
+    return {name: one[name] for name in names} == {name: other[name] for name in names}
+
+
+def test_a_sitting_in_which_all_fails_again_changes_nothing(run: Run, tmp_path: Path) -> None:
+    first = run(FOURTHS)
+    assert (first["n"], first["outcomes"]["error"], first["state"]) == (COUNT, 15, "finished")
+    assert first["bounds"] == pytest.approx([0.75, 1.0])
+    for _ in range(2):
+        assert same(run(EVERY), first)
+    with Store.open(tmp_path / "s.sqlite3") as store:
+        assert [each.state for each in store.runs()] == ["finished"]
+        tries = [attempt.try_no for attempt in store.attempts(first["run_id"])]
+        assert store.counts([first["run_id"]]) == {first["run_id"]: COUNT}
+    assert max(tries) > 2  # it did ask again
+
+
+def test_a_server_that_dies_in_the_second_sitting(run: Run) -> None:
+    """Seven of the fifteen are answered, five fail, three are left as they were: eight errors."""
+    run(FOURTHS)
+    second = run(tuple(f"error_500@{number}" for number in range(8, 40)))
+    assert (second["n"], second["outcomes"]["error"], second["outcomes"]["correct"]) == (COUNT, 8, COUNT - 8)
+    assert second["state"] == "finished"
+    third = run()
+    assert (third["n"], third["outcomes"]["error"], third["score"]) == (COUNT, 0, 1.0)
+
+
+def test_the_same_failures_again_do_not_keep_the_rest_from_being_asked(run: Run) -> None:
+    first = run(DEAD)
+    errors = first["outcomes"]["error"]
+    assert errors >= 5
+    assert (first["n"], first["state"]) == (3 + errors, "failed")
+    second = run(tuple(f"error_500@{number}" for number in range(COUNT - first["n"] + 1, COUNT)))
+    outcomes = second["outcomes"]
+    assert (second["n"], outcomes["error"], outcomes["correct"]) == (COUNT, errors, COUNT - errors)
+    assert second["state"] == "finished"
+
+
+def test_a_run_that_gave_up_counts_its_errors_also_where_the_next_sitting_gives_up(run: Run) -> None:
+    first = run(DEAD)
+    second = run(EVERY)
+    assert second["state"] == "failed"
+    assert second["outcomes"]["error"] >= first["outcomes"]["error"] + 5
+    assert second["n"] == 3 + second["outcomes"]["error"]
+
+
+def test_answers_of_a_run_that_ended_early_stay_counted(run: Run) -> None:
+    """By `--stop-when`: what came in is known, also behind the place where a later sitting would stop."""
+    settings = {"stop_when": "width=0.5"}
+    first = run(("error_500@/3",), **settings)
+    assert first["outcomes"]["error"]
+    assert first["n"] < COUNT
+    second = run(EVERY, **settings)
+    assert second["n"] >= first["n"]
+    assert second["outcomes"]["correct"] == first["outcomes"]["correct"]
+
+
+def test_a_sitting_that_is_interrupted_leaves_a_finished_run_as_it_was(run: Run, tmp_path: Path) -> None:
+    first = run(FOURTHS)
+    config = SimConfig(models=(clever(),), dialects=("openai",), faults=("stall_first=60000",))
+
+    async def interrupted(url: str) -> None:
+        await asyncio.wait_for(sitting(tmp_path / "s.sqlite3", ONE_BY_ONE, url), 1.0)
+
+    with running(config) as sim, pytest.raises(TimeoutError):
+        asyncio.run(interrupted(sim.url("openai")))
+    with Store.open(tmp_path / "s.sqlite3") as store:
+        (kept,) = store.runs()
+    assert same(dict(kept.summary or {}), first)
+    assert run()["outcomes"]["error"] == 0
+
+
+@pytest.mark.parametrize("faults", [("model_404",), EVERY])
+def test_a_sitting_that_does_not_begin_leaves_a_finished_run_as_it_was(
+    run: Run, tmp_path: Path, faults: tuple[str, ...]
+) -> None:
+    first = run(FOURTHS)
+    path = tmp_path / "s.sqlite3"
+    config = SimConfig(models=(clever(),), dialects=("openai",), faults=faults)
+    with running(config) as sim, pytest.raises(ServerError):
+        asyncio.run(sitting(path, ONE_BY_ONE, sim.url("openai"), preflight=True))
+    with Store.open(path) as store:
+        (kept,) = store.runs()
+        board = store.board()
+    assert kept.state == "finished"
+    assert kept.summary is not None
+    assert same(dict(kept.summary), first)
+    assert [row.quality.n for row in board if row.quality] == [COUNT]
+    assert same(run(EVERY), first)
+
+
+def test_a_speed_run_counts_what_failed_and_was_not_asked_again() -> None:
+    """Its second sitting asks one of the failed ones, and the interval is narrow then."""
+    settings = {"profile": "fixed", "width": 0.9, "output_tokens": 8, "concurrency": 1}
+    faults = tuple(f"error_500@{number}" for number in range(2, 5))
+    model = replace(FAST, decode_tps=200)
+    first = run_speed(settings, model, faults=faults).results[0]
+    endings = [attempt.exchanges[-1].ending for attempt in first.attempts]
+    assert endings.count("ok") >= 5
+    assert len(endings) - endings.count("ok") == 3
+    second = run_speed(settings, model, known=first.attempts).results[0]
+    asked = sum(attempt.session == 2 for attempt in second.attempts)
+    assert asked < 3
+    assert second.total == first.total
+    endings = [attempt.exchanges[-1].ending for attempt in second.attempts]
+    assert len(endings) - endings.count("ok") == 3 - asked

@@ -1,0 +1,94 @@
+"""The shares of a graded run's summary: over what, and how sure where items come more than once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.store.conftest import make_attempt, make_exchange
+from tiltyard.records import Attempt, Grade, Item, Outcome
+from tiltyard.stats.proportions import wilson, wilson_clustered
+from tiltyard.suites.mcq.figures import own_figures
+from tiltyard.suites.scoring import summarise_graded
+from tiltyard.suites.tally import Tally
+
+ITEMS, TRIES = 20, 5
+
+
+def attempt(outcome: Outcome = "correct", ending: str = "ok", given: int = 0, **answer: Any) -> Attempt:
+    exchange = make_exchange(2, **{"ending": ending, "finish_reason": "stop", **answer})
+    details = {} if ending != "ok" else {"given": given, "gold": 0}
+    grade = Grade(outcome=outcome, score=float(outcome == "correct"), details=details)
+    return make_attempt(exchanges=(exchange,), grade=grade)
+
+
+def tally_of(attempts: list[Attempt], tries: int) -> Tally:
+    """So many tries of each item, one item after the other."""
+    tally = Tally()
+    tally.repeats = tries
+    for place, each in enumerate(attempts):
+        number = place // tries
+        tally.add(Item(id=f"q{number}", content_hash="h", spec={"number": number}), each)
+    return tally
+
+
+def mixed(number: int) -> Attempt:
+    """Every fourth item fails, is cut, thinks or gets another letter: in all of its tries."""
+    kinds: list[dict[str, Any]] = [
+        {"outcome": "error", "ending": "http_error"},
+        {"outcome": "truncated", "finish_reason": "length"},
+        {"reasoning": "Let me see."},
+        {"given": 1, "outcome": "wrong"},
+    ]
+    return attempt(**kinds[number % 4])
+
+
+def test_tries_of_one_item_are_one_witness_for_every_share() -> None:
+    repeated = tally_of([mixed(place // TRIES) for place in range(ITEMS * TRIES)], TRIES)
+    once = tally_of([mixed(number) for number in range(ITEMS)], 1)
+    many, few = (
+        {**summarise_graded(tally, []), **own_figures(tally, turned=False)} for tally in (repeated, once)
+    )
+    for name, value in (("error_rate", 1 / 4), ("cap_hit", 1 / 3), ("thought", 1 / 3)):
+        assert many[name]["value"] == few[name]["value"] == pytest.approx(value)
+        assert many[name]["n"] == TRIES * few[name]["n"]
+        assert width(many[name]) >= 0.95 * width(few[name])
+    letters = [figures["letters"] for figures in (many, few)]
+    for other, alone in zip(*letters, strict=True):
+        assert other["given"]["value"] == alone["given"]["value"]
+        assert width(other["given"]) >= 0.95 * width(alone["given"])
+        assert width(other["recall"]) >= 0.95 * width(alone["recall"]) if alone["n"] else True
+
+
+def width(share: dict[str, Any]) -> float:
+    low, high = share["ci95"]
+    return float(high - low)
+
+
+def test_items_asked_once_have_wilsons_interval() -> None:
+    found = summarise_graded(tally_of([mixed(number) for number in range(ITEMS)], 1), [])
+    for name, part, of in (("error_rate", 5, 20), ("cap_hit", 5, 15), ("thought", 5, 15)):
+        assert found[name]["ci95"] == pytest.approx(wilson(part, of))
+
+
+def test_answers_that_did_not_end_are_no_part_of_what_was_cut_or_thought() -> None:
+    """More of them than of whole answers, and each had begun to think."""
+    broken = attempt("error", "timeout_gap", reasoning="Let me see", finish_reason=None)
+    found = summarise_graded(tally_of([broken] * 9 + [attempt()], 1), [])
+    assert (found["thought"]["value"], found["thought"]["n"]) == (0.0, 1)
+    assert (found["cap_hit"]["value"], found["error_rate"]["value"]) == (0.0, 0.9)
+    nothing = summarise_graded(tally_of([broken], 1), [])
+    assert nothing["cap_hit"] == {"value": None, "ci95": None, "n": 0}
+
+
+def test_letters_over_rotations_are_clustered_by_question() -> None:
+    """Always the letter A, whatever stands there: ten questions are ten witnesses, not forty."""
+    given = [attempt(given=place % 4 if place < 20 else 0) for place in range(40)]
+    tally = tally_of([replace(each) for each in given], 4)
+    letters = own_figures(tally, turned=False)["letters"]
+    values = [float(place >= 20 or place % 4 == 0) for place in range(40)]
+    expected = wilson_clustered(values, [place // 4 for place in range(40)])
+    assert letters[0]["given"]["ci95"] == pytest.approx(expected)
+    assert letters[0]["given"]["n"] == 40
