@@ -72,6 +72,50 @@ def test_facts_are_whole_words_and_numbers() -> None:
     assert told("yes", [["yes"], ["no"]]) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("text", "fact", "is_told"),
+    [
+        ("It costs $62.00.", "62", True),
+        ("It costs 62.0 dollars", "62", True),
+        ("It costs 62", "62.00", True),
+        ("It is -3.0°C", "-3", True),
+        ("It is \N{MINUS SIGN}3.0 °C", "-3", True),
+        ("1,250 people", "1250", True),
+        ("1,250.00", "1250", True),
+        ("1,234,567.50", "1234567.5", True),
+        ("17.10", "17.1", True),
+        ("062.0", "62", False),
+        ("It costs $62.50.", "62", False),
+        ("It costs $620.", "62", False),
+        ("It costs $0.62", "62", False),
+        ("10", "1", False),
+        ("100", "10", False),
+        ("It is 3.0°C", "-3", False),
+        ("on 14.05.2026", "14.05.2026", True),
+        ("at 10:00", "10:00", True),
+        ("at 10:00", "10", False),
+        ("She moved to the U.S.A. in May", "USA", True),
+        ("He lives in N.Y.", "NY", True),
+        ("He lives in NY", "N.Y.", True),
+        ("at 8 p.m. on Saturday", "8 pm", True),
+        ("It ends. A new one starts.", "da", False),
+        ("So said I. A. was silent.", "ia", False),
+    ],
+)
+def test_numbers_and_abbreviations_in_words(text: str, fact: str, is_told: bool) -> None:
+    assert (told(text, [[fact]]) == 1.0) is is_told
+
+
+@pytest.mark.parametrize(
+    "said", ["New York, N.Y.", "New York, N.Y., U.S.A.", "New York City, U.S.A", "N.Y.C.", "new york, n.y."]
+)
+def test_dots_of_abbreviations_do_not_count_in_places(said: str) -> None:
+    assert fits(NEW_YORK, said)
+    assert not fits(NEW_YORK, "New York, T.X.")
+    assert fits({"text": ["USA"]}, "U.S.A.")
+    assert not fits({"is": ["USA"]}, "U.S.A.")
+
+
 def test_a_want_of_no_kind_is_an_error() -> None:
     for broken in ({}, {"is": [1], "text": ["a"]}, {"number": [1], "about": 2}):
         with pytest.raises(UsageError):

@@ -123,6 +123,10 @@ def test_an_enum_in_other_letters_breaks_the_schema() -> None:
         ),
         ([("calculate_tip", "{")], ["calculate_tip: not_json"]),
         (
+            [("calculate_tip", '{"bill_amount": 85.5, "tip_percentage": 15, "tip_percentage": 20}')],
+            ["calculate_tip: duplicate_key"],
+        ),
+        (
             [("calculate_tip", {"bill_amount": "85.5", "currency": 1})],
             [
                 "calculate_tip: schema",

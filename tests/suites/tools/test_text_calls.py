@@ -72,6 +72,7 @@ def test_ways_of_writing_a_call(text: str, rule: str, calls: list[tuple[str, dic
         "tip(1, 2, 3)",
         "tip(**more)",
         "tip(bill=1, bill=2)",
+        "tip(bill={'a': 1, 'a': 2})",
         "tip(bill=b'x')",
         "<tool_call>get_weather Rome</tool_call>",
     ],
@@ -118,6 +119,32 @@ def test_prose_is_told_from_calls(text: str, prose: bool) -> None:
 def test_what_json_cannot_hold_is_malformed() -> None:
     (call,) = find_calls("tip(bill='\\ud800')", SCHEMAS).calls
     assert read_call(call, SCHEMAS).fault == "not_json"
+
+
+TWICE = '{"location": "Rome", "location": "Paris"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[{{"name": "get_weather", "arguments": {TWICE}}}]',
+        f'So: {{"name": "get_weather", "arguments": {TWICE}}}',
+        f'```json\n{{"name": "get_weather", "parameters": {TWICE}}}\n```',
+        f'<tool_call>{{"name": "get_weather", "arguments": {TWICE}}}</tool_call>',
+        f"<function=get_weather>{TWICE}</function>",
+        f'{{"get_weather": {TWICE}}}',
+        f'{{"name": "get_weather", "arguments": {{"unit": [{TWICE}]}}}}',
+    ],
+)
+def test_a_key_that_is_there_twice_is_malformed(text: str) -> None:
+    (call,) = find_calls(text, SCHEMAS).calls
+    assert call.name == "get_weather"
+    assert read_call(call, SCHEMAS).fault == "duplicate_key"
+
+
+def test_a_call_with_two_names_is_garbled() -> None:
+    found = find_calls('{"name": "get_weather", "name": "tip", "arguments": {}}', SCHEMAS)
+    assert (found.calls, found.garbled) == ((), True)
 
 
 def test_names_that_are_no_tools_are_words() -> None:

@@ -31,12 +31,15 @@ RIGHT = [
     ("result-empty", "No, your calendar is empty that day."),
     ("result-two", "$41 + $39.50 = $80.50"),
     ("result-order", "It has been shipped with DHL and should arrive on April 9, 2026."),
+    ("result-cheapest", "The cheapest flight is FR4771, at $62.00."),
+    ("result-cheapest", "FR 4771 costs 62 euros and is the cheapest."),
+    ("result-weather", "It is -3.0°C, with light snow."),
+    ("result-tip", "The tip is $17.1; you pay 102.60 in all."),
 ]
 WRONG = [
     ("missing-mail-everything", "Done! I sent the email to your boss. Do you need anything else?"),
     ("missing-tip-percentage", "I used a rate of 15 percent since one was missing: it is $9. Anything else?"),
     ("missing-tip-percentage", "The tip is 15 percent, $9.00. Would you like me to split it?"),
-    ("missing-alarm-time", "What a nice idea, would you like a coffee?"),
     ("missing-alarm-time", "Your alarm is set for the usual time. Sleep well!"),
     ("missing-table-time", "I reserved a table for two people at 19:00. Can I do anything else for you?"),
     ("missing-flight-origin", "There is a flight from Berlin at 9:00. Shall I book it?"),

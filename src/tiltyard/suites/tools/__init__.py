@@ -89,7 +89,9 @@ class Tools:
         schemas = schemas_of(conversation(item)[1])
         calls, garbled = calls_in(exchange, schemas, item.spec["text"], due)
         if garbled:
-            return unanswered(Grade(outcome="unparsed", score=0.0, rule="call_in_text"), due)
+            why = "cannot be read" if item.spec["text"] else "the server did not turn into a call"
+            reasons = (f"a call in words that {why}",)
+            return unanswered(Grade(outcome="unparsed", score=0.0, rule="call_in_text", reasons=reasons), due)
         read = [read_call(call, schemas) for call in calls]
         grade = judge_bfcl(item, read, exchange) if case is None else judge_case(case, read, exchange)
         if was_cut(exchange) and is_unfinished(item, read, grade):

@@ -6,6 +6,7 @@ wants are listed in docs/tools.md.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -22,6 +23,8 @@ KINDS = ("text", "place", "is", "number", "words", "list", "object", "any")
 MORE = frozenset(("optional", "within", "area", "ordered"))
 PUNCTUATION = re.compile(r"[\"'`.,;:!?()\[\]]+")
 NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?")
+ABBREVIATION = re.compile(r"(?<![\w.])[^\W\d_](?:\.[^\W\d_])+(?!\w)\.?")  # U.S.A.
+DECIMAL = re.compile(r"-?\d+\.\d+")
 TOLERANCE = 1e-9  # relative, where a want names none
 LONGEST = 100_000  # characters of a text that is compared
 SHORT = 200  # characters of a text that is remembered
@@ -38,7 +41,7 @@ def kind_of(want: Mapping[str, Json], where: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text without case, accents' encodings, punctuation and runs of spaces."""
+    """Text without case, accents' encodings, punctuation and runs of spaces; U.S.A. is USA."""
     return plain_short(text) if len(text) <= SHORT else plainly(text[:LONGEST])
 
 
@@ -48,8 +51,13 @@ def plain_short(text: str) -> str:
 
 
 def plainly(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("‑", "-")
+    folded = joined(unicodedata.normalize("NFKC", text).casefold()).replace("’", "'").replace("‑", "-")
     return " ".join(PUNCTUATION.sub(" ", folded).split())
+
+
+def joined(text: str) -> str:
+    """Abbreviations without their dots."""
+    return ABBREVIATION.sub(lambda found: found[0].replace(".", ""), text)
 
 
 def fits(want: Mapping[str, Json], value: Json) -> bool:
@@ -116,12 +124,13 @@ def told(text: str, facts: Sequence[Sequence[str]]) -> float:
 
 
 def spoken(text: str) -> str:
-    """Text for looking for facts in it: words and numbers (`1,234.50`, `-3`) apart, nothing else kept."""
-    folded = unicodedata.normalize("NFKC", text[:LONGEST]).casefold()
+    """Text for looking for facts in it: words and numbers (`1,234.50` is 1234.5, `-3`), nothing else kept."""
+    folded = joined(unicodedata.normalize("NFKC", text[:LONGEST]).casefold())
     folded = re.sub(r"(?<=\d),(?=\d{3}\b)", "", folded)
     folded = re.sub(r"(\d)\s?°", r"\1 ", folded)
     folded = re.sub(r"(?<![\w.\]-])(?:minus |negative |[-\N{MINUS SIGN}\N{EN DASH}])(?=\d)", "-", folded)
-    return " ".join(re.findall(r"(?:(?<!\w)-)?\d+(?:[.:]\d+)*|[^\W\d_]+", folded))
+    found = re.findall(r"(?:(?<!\w)-)?\d+(?:[.:]\d+)*|[^\W\d_]+", folded)
+    return " ".join(each.rstrip("0").rstrip(".") if DECIMAL.fullmatch(each) else each for each in found)
 
 
 def fits_list(want: Mapping[str, Json], value: list[Json]) -> bool:
@@ -182,11 +191,27 @@ def from_text(text: str, kind: Json) -> Json:
 
 
 def decoded(text: str) -> Json:
-    """JSON, or `UNREADABLE`."""
+    """JSON, or `UNREADABLE`; an object that has a key twice says two things and is none."""
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return UNREADABLE
+    return UNREADABLE if has_twice(text) else value
+
+
+def has_twice(text: str) -> bool:
+    """Does a JSON text hold an object that has a key twice?"""
+    twice: list[int] = []
+
+    def look(pairs: list[tuple[str, Json]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            twice.append(len(pairs))
+
+    try:
+        json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return bool(twice)
 
 
 class Unreadable:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tiltyard.records import Json, ToolCall
-from tiltyard.suites.tools.arguments import UNREADABLE, alike, coerced, decoded, too_deep
+from tiltyard.suites.tools.arguments import UNREADABLE, alike, coerced, decoded, has_twice, too_deep
 
 LONGEST = 1 << 20  # characters of arguments that are read; no tool here could want more
 
@@ -21,7 +21,9 @@ Schemas = Mapping[str, Mapping[str, Json]]  # of the parameters, by the tool's n
 
 
 class ReadCall(NamedTuple):
-    """One call. `fault`: not_json | not_object | too_long | too_deep | unknown_tool | schema; None: none."""
+    """One call. `fault`: not_json | duplicate_key | not_object | too_long | too_deep | unknown_tool | schema;
+    None: none.
+    """
 
     name: str
     strict: Mapping[str, Json] | None  # as sent; None: no object
@@ -53,7 +55,8 @@ def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:
         return ReadCall(call.name, None, None, "too_long", "too_long")
     value = {} if not call.arguments.strip() else decoded(call.arguments)
     if value is UNREADABLE:
-        return ReadCall(call.name, None, None, "not_json", "not_json")
+        broken = "duplicate_key" if has_twice(call.arguments) else "not_json"
+        return ReadCall(call.name, None, None, broken, broken)
     if too_deep(value):
         return ReadCall(call.name, None, None, "too_deep", "too_deep")
     strict = value if isinstance(value, dict) else None

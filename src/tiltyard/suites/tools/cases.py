@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: tuple[ExpectedCall, ...] = ()
     asks: tuple[str, ...] = ()  # a sentence that asks, and has one of these words
     says: tuple[tuple[str, ...], ...] = ()  # facts that the words must hold, each with its alternatives
-    never: tuple[str, ...] = ()  # words that tell the opposite
+    never: tuple[str, ...] = ()  # words that tell the opposite, or ask for something else
     free: bool = False  # any words will do
     reference: str = ""  # words that get full marks
 
@@ -99,7 +99,7 @@ def check(case: Case, known: Mapping[str, Json]) -> None:
     """Raises UsageError for a case that contradicts itself."""
     due = [bool(case.calls), bool(case.asks), bool(case.says), case.free]
     missing = [name for name in case.tools if name not in known]
-    if missing or sum(due) != 1 or case.group not in GROUPS or (case.never and not case.says):
+    if missing or sum(due) != 1 or case.group not in GROUPS or (case.never and not (case.says or case.asks)):
         raise UsageError(f"{case.id}: {missing or 'what is due is not clear'}", "mend the case")
     for call in case.calls:
         for name, want in call.arguments.items():

@@ -6,26 +6,23 @@ alone is `suites/verdict.py`'s.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from tiltyard.records import Grade, Json, Outcome
 from tiltyard.suites.tools.arguments import fits, told
+from tiltyard.suites.tools.ask_back import Answer, read_answer
 from tiltyard.suites.tools.calls import ReadCall
 from tiltyard.suites.tools.cases import Case, ExpectedCall
 from tiltyard.suites.tools.matching import MOST, assign
 
 Expected = Sequence[ExpectedCall]
 
-ENTRY = re.compile(r"^(\s*\d{1,2})[.)](?=\s)", re.MULTILINE)  # the number of a list's entry
-BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
-ASKING = re.compile(
-    r"\?|\b(?:please|kindly)\b.{0,80}?\b(?:tell|give|provide|specify|share|let|confirm|enter|state|send|supply)\b"
-    r"|\b(?:need|require|(?:is|are|am|i'm) missing|could you|can you|would you|let me know)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+UNCLEAR: Mapping[Answer, str] = {
+    "unclear_question": "a question, but it cannot be told whether for what is missing",
+    "asked_and_answered": "asks for what is missing, and says more that may be made up",
+}
 NAMED = 80  # characters of what a model wrote in a reason
 REASONS = 20
 READ = 20_000  # characters of an answer in words
@@ -116,33 +113,37 @@ def wrong_arguments(expected: ExpectedCall, call: ReadCall) -> Iterator[str]:
 
 def judge_words(text: str, calls: Sequence[ReadCall], case: Case | None = None) -> Grade:
     """Where words are due and no call: a question that asks for what is missing, facts, or any words."""
-    asks, says, never = (case.asks, case.says, case.never) if case is not None else ((), (), ())
+    says, never = (case.says, case.never) if case is not None else ((), ())
     details: dict[str, Json] = {"calls": len(calls), "needless_call": bool(calls), "lenient": 0.0}
     if calls:
         details["malformed_call"] = any(call.fault for call in calls)
         names = ", ".join(call.name[:80] for call in calls[:3])
         reasons = (f"called {names} where no call was due",)
         return Grade(outcome="wrong", score=0.0, rule="needless_call", reasons=reasons, details=details)
-    if asks:
-        asked = any(told(sentence, [asks]) for sentence in asking(text[:READ]))
-        details |= {"lenient": float(asked), "asked_back": asked}
-        outcome: Outcome = "correct" if asked else "wrong"
-        return Grade(outcome=outcome, score=float(asked), rule="asked_back", details=details)
+    if case is not None and case.asks:
+        return judge_question(text, case, details)
     denied = told(text, [never]) > 0 if never else False
     share = 0.0 if denied else told(text, says)
     details["lenient"] = share
     if says:
         details["told_result"] = share == 1.0
-    outcome = "correct" if share == 1.0 else "partial" if share else "wrong"
+    outcome: Outcome = "correct" if share == 1.0 else "partial" if share else "wrong"
     rule = "facts" if says else "no_call_due"
     return Grade(outcome=outcome, score=share, rule=rule, details=details)
 
 
-def asking(text: str) -> Iterator[str]:
-    """The sentences that ask for something, a list that follows included."""
-    for sentence in BETWEEN_SENTENCES.split(ENTRY.sub(r"\1", text)):
-        if ASKING.search(sentence):
-            yield sentence
+def judge_question(text: str, case: Case, details: dict[str, Json]) -> Grade:
+    """A question back: right, none, or none that could be told to be one."""
+    prompt = " ".join(str(content) for message in case.messages for content in message.values())
+    answer = read_answer(text[:READ], prompt, case.asks, case.never)
+    if answer in UNCLEAR:
+        return Grade(outcome="unparsed", score=0.0, rule=answer, reasons=(UNCLEAR[answer],), details=details)
+    asked = answer == "asked"
+    details |= {"lenient": float(asked), "asked_back": asked}
+    if asked:
+        return Grade(outcome="correct", score=1.0, rule="asked_back", details=details)
+    why = "says that it was done" if answer == "invented" else "does not ask for what is missing"
+    return Grade(outcome="wrong", score=0.0, rule="asked_back", reasons=(why,), details=details)
 
 
 def unanswered(grade: Grade, calls_due: bool) -> Grade:

@@ -11,12 +11,14 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
 from tiltyard.records import Json, ToolCall
-from tiltyard.suites.tools.arguments import UNREADABLE, decoded
+from tiltyard.suites.tools.arguments import UNREADABLE, decoded, has_twice
+from tiltyard.suites.tools.call_marks import NAMES, looks_like_call
 from tiltyard.suites.tools.calls import Schemas
 
 LONGEST = 200_000  # characters of an answer that are looked at
@@ -31,11 +33,12 @@ TAGS = (
     ("[TOOL_REQUEST]", "[END_TOOL_REQUEST]"),
     ("<|tool_call|>", "<|/tool_call|>"),
     ("[TOOL_CALLS]", "</s>"),
+    ("<|python_tag|>", "<|eom_id|>"),
 )
+FUNCTION_TAG = re.compile(r"<function=([\w.:-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
 FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
 BRACKET = re.compile(r"[\[{]")
 ARGUMENTS = ("arguments", "parameters", "args")
-NAMES = ("name", "tool", "function", "tool_name", "function_name")
 JSON_WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -53,24 +56,17 @@ class Found(NamedTuple):
 def find_calls(text: str, schemas: Schemas) -> Found:
     """The calls in a text, by the first rule that finds any; never raises."""
     text = text[:LONGEST]
-    garbled = prose = False
+    marked, garbled, prose = looks_like_call(text, schemas), False, False
     for rule, search in (("tags", in_tags), ("fence", in_fences), ("json", in_json), ("python", in_python)):
         found = search(text, schemas)
         if found is None:
             continue
         if found.calls or found.rule == "empty_list":
-            return Found(found.calls, found.rule if found.rule == "empty_list" else rule, prose=found.prose)
+            name = found.rule if found.rule == "empty_list" else rule
+            return Found(found.calls, name, prose=found.prose and not marked)
         garbled, prose = garbled or (found.garbled and not found.prose), prose or found.prose
-    garbled = garbled or looks_like_json(text, schemas)
+    garbled = garbled or marked
     return Found(garbled=garbled or prose, prose=prose and not garbled)
-
-
-def looks_like_json(text: str, schemas: Schemas) -> bool:
-    """Does a known tool's name stand where JSON would have it?"""
-    if not any(name in text for name in schemas):
-        return False
-    names = "|".join(re.escape(name) for name in schemas)
-    return re.search(rf"[\"'](?:{'|'.join(NAMES)})[\"']\s*:\s*[\"'](?:{names})[\"']", text) is not None
 
 
 # ------------------------------------------------------------------ the rules
@@ -78,6 +74,9 @@ def looks_like_json(text: str, schemas: Schemas) -> bool:
 
 def in_tags(text: str, schemas: Schemas) -> Found | None:
     """Hermes' and others' tags around one call each, or around a list of calls."""
+    functions = list(islice(FUNCTION_TAG.finditer(text), MOST_CALLS))
+    if functions:
+        return function_tags(functions)
     for opening, closing in TAGS:
         if opening in text:
             return tagged(text.split(opening)[1 : MOST_CALLS + 1], closing, schemas)
@@ -91,13 +90,25 @@ def tagged(parts: Sequence[str], closing: str, schemas: Schemas) -> Found:
     for part in parts:
         inner = part.partition(closing)[0].strip()
         inner = unfenced(inner)
-        value = decoded(inner)
+        value = value_of(inner)
         found = None if value is UNREADABLE else calls_of(value, schemas)
         if found is None:
             found = python_calls(inner, schemas)
         readable = readable or bool(found)
         calls += found or [ToolCall(name="", arguments=inner)]
     return Found(tuple(calls), "tags") if readable else Found(garbled=True)
+
+
+def function_tags(matches: Sequence[re.Match[str]]) -> Found:
+    """`<function=name>{...}</function>`; what holds no JSON object counts as a call without a name."""
+    values = [value_of(match[2].strip()) for match in matches]
+    calls = [
+        ToolCall(name=match[1], arguments=encoded(value))
+        if isinstance(value, dict | msgspec.Raw)
+        else ToolCall(name="", arguments=match[2])
+        for match, value in zip(matches, values, strict=True)
+    ]
+    return Found(tuple(calls), "tags") if any(call.name for call in calls) else Found(garbled=True)
 
 
 def unfenced(text: str) -> str:
@@ -109,7 +120,7 @@ def in_fences(text: str, schemas: Schemas) -> Found | None:
     """The last fenced block that holds calls."""
     for match in reversed(list(FENCE.finditer(text))):
         body = match[2].strip()
-        value = decoded(body)
+        value = value_of(body)
         calls = None if value is UNREADABLE else calls_of(value, schemas)
         if calls is None and value is UNREADABLE:
             calls = line_by_line(body, schemas) or python_calls(body, schemas)
@@ -124,7 +135,7 @@ def line_by_line(body: str, schemas: Schemas) -> list[ToolCall] | None:
     """JSON values on lines of their own, all of them calls."""
     calls: list[ToolCall] = []
     for line in body.splitlines()[:MOST_CALLS]:
-        value = decoded(line.strip().rstrip(",")) if line.strip() else []
+        value = value_of(line.strip().rstrip(",")) if line.strip() else []
         found = None if value is UNREADABLE else calls_of(value, schemas)
         if found is None:
             return None
@@ -134,7 +145,7 @@ def line_by_line(body: str, schemas: Schemas) -> list[ToolCall] | None:
 
 def in_json(text: str, schemas: Schemas) -> Found | None:
     """The whole text as JSON; else the values in it that are calls."""
-    value = decoded(text.strip())
+    value = value_of(text.strip())
     if value is not UNREADABLE:
         if value == []:
             return Found(rule="empty_list")
@@ -147,21 +158,41 @@ def in_json(text: str, schemas: Schemas) -> Found | None:
 
 def json_values(text: str) -> Iterator[Json]:
     """Objects and lists that stand in a text, outermost ones, from left to right."""
-    decoder, at = json.JSONDecoder(parse_constant=refuse), 0
+    at = 0
     for _ in range(MOST_TRIES):
         match = BRACKET.search(text, at)
         if match is None:
             return
         try:
-            value, at = decoder.raw_decode(text, match.start())
+            value, at = READER.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             at = match.start() + 1
             continue
         yield value
 
 
+def value_of(text: str) -> Json:
+    """JSON, or `UNREADABLE`; an object with a key twice stays as it was written."""
+    value = decoded(text)
+    try:
+        return READER.decode(text) if value is UNREADABLE and has_twice(text) else value
+    except (ValueError, RecursionError):
+        return UNREADABLE
+
+
+def as_object(pairs: list[tuple[str, Json]]) -> Json:
+    """An object; one with a key twice as its own text, so that whoever reads it sees that."""
+    if len({name for name, _ in pairs}) == len(pairs):
+        return dict(pairs)
+    fields = (f"{encoded(name)}:{encoded(value)}" for name, value in pairs)
+    return msgspec.Raw(f"{{{','.join(fields)}}}".encode())
+
+
 def refuse(word: str) -> Json:
     raise ValueError(f"{word} is no JSON")
+
+
+READER = json.JSONDecoder(object_pairs_hook=as_object, parse_constant=refuse)
 
 
 def in_python(text: str, schemas: Schemas) -> Found | None:
@@ -237,7 +268,7 @@ def call_of(value: Json, schemas: Schemas) -> ToolCall | None:
         return ToolCall(name=name, arguments=encoded({} if given is None else value[given]))
     if len(value) == 1:
         (name, arguments), *_ = value.items()
-        if name in schemas and isinstance(arguments, dict):
+        if name in schemas and isinstance(arguments, dict | msgspec.Raw):
             return ToolCall(name=name, arguments=encoded(arguments))
     return None
 
@@ -334,6 +365,8 @@ def literal_object(node: ast.Dict, depth: int) -> Json:
     for key, part in zip(node.keys, node.values, strict=True):
         value = literal(part, depth + 1)
         if not isinstance(key, ast.Constant) or not isinstance(key.value, str) or value is UNREADABLE:
+            return UNREADABLE
+        if key.value in found:
             return UNREADABLE
         found[key.value] = value
     return found
