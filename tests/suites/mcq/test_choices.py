@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tiltyard.suites.mcq.choices import arrangement, movable, rotations_of
+from tiltyard.suites.mcq.questions import Choosing, items_of
+from tiltyard.suites.mcq.reading import QuestionSet
 
 FOUR = ("red", "green", "blue", "black")
 
@@ -40,6 +44,7 @@ def test_rotations_put_each_movable_option_once_into_each_place() -> None:
         "Both of the above",
         "All the above",
         "None of the other options",
+        "All of these are correct",
     ],
 )
 def test_what_speaks_of_the_others_stays_in_place(option: str) -> None:
@@ -48,7 +53,27 @@ def test_what_speaks_of_the_others_stays_in_place(option: str) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["A and C", "Both A and B", "A or B only", "B, C", "Only A", "Neither A nor B", "(A) and (B)", "A only"],
+    [
+        "A and C",
+        "Both A and B",
+        "A or B only",
+        "B, C",
+        "Only A",
+        "Neither A nor B",
+        "(A) and (B)",
+        "A only",
+        "A, B and C only",
+        "options A and B",
+        "Both A and B are correct.",
+        "A & C",
+        "A+B",
+        "a and c",
+        "A but not B",
+        "All of A, B, and C",
+        "Both A and B are signs of it",
+        "None of A, B or C",
+        "A is true",
+    ],
 )
 def test_options_that_name_letters_keep_the_question_as_it_is(option: str) -> None:
     assert movable(("x", "y", "z", option)) == ()
@@ -66,7 +91,79 @@ def test_options_that_name_letters_keep_the_question_as_it_is(option: str) -> No
         "a choice a man makes",
         "All men are mortal",
         "Plan B",
+        "vitamins A, D and K",
+        "Vitamins A, B, C",
+        "Hepatitis A and B",
+        "blood types A and B",
+        "blood group A only",
+        "A",
+        "X and Y",  # no letters of this question
+        "Both A and R are true",
+        "a/b",
+        "a + b",
+        "Grade A or B",
+        "None",
+        "NA",
+        "none",
     ],
 )
 def test_ordinary_options_move(option: str) -> None:
     assert movable(("x", "y", "z", option)) == (0, 1, 2, 3)
+
+
+def right_places(options: tuple[str, ...], rows: int = 400) -> Counter[int]:
+    """Where the right option, the first of the file, comes to stand in so many rows."""
+    return Counter(arrangement(options, f"{n}", shuffle=False, drawn=True).index(0) for n in range(rows))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        FOUR,
+        ("None", "one", "two", "three"),
+        ("vitamins A, D and K", "vitamins B and C", "A and B", "only A"),
+        ("A and C", "B", "A", "both A and B"),
+    ],
+)
+def test_without_an_order_of_the_file_the_right_option_comes_to_every_place(options: tuple[str, ...]) -> None:
+    places = right_places(options)
+    assert all(70 <= places[place] <= 130 for place in range(4)), places
+
+
+def test_without_an_order_of_the_file_all_of_the_above_comes_last() -> None:
+    assert right_places(("All of the above", "x", "y", "z")) == {3: 400}
+    places = right_places(("x", "y", "None of the above", "z"))
+    assert all(100 <= places[place] <= 167 for place in range(3)), places
+    places = right_places(("All of the above", "x", "None of the above", "z"))
+    assert places[2] + places[3] == 400
+    assert 160 <= places[2] <= 240
+
+
+def test_rotations_of_a_drawn_order_put_each_movable_option_once_into_each_of_their_places() -> None:
+    options = ("None of the above", "red", "A and B", "blue", "black")
+    assert rotations_of(options, drawn=True) == 4
+    orders = [arrangement(options, "s", turn, drawn=True) for turn in range(4)]
+    assert {order[4] for order in orders} == {0}
+    for place in range(4):
+        assert sorted(order[place] for order in orders) == [1, 2, 3, 4]
+
+
+def test_a_file_in_gpqas_layout_has_its_right_options_everywhere(tmp_path: Path) -> None:
+    kinds = [
+        ("None", "One", "Two", "NA"),
+        ("vitamins A, D and K", "vitamin C", "A and B", "iron"),
+        ("x", "y", "z", "v"),
+    ]
+    path = tmp_path / "gpqa.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Question", "Correct Answer", *(f"Incorrect Answer {n}" for n in (1, 2, 3))])
+        writer.writerows([f"Question {n}?", *kinds[n % 3]] for n in range(600))
+    questions = QuestionSet([path])
+    for settings in (Choosing(), Choosing(shuffle=False)):
+        items = list(items_of(questions, range(600), settings))
+        places = Counter(item.spec["right"] for item in items)
+        assert all(110 <= places[place] <= 190 for place in range(4)), places
+    turned = Choosing(rotations=True)
+    places = Counter(item.spec["right"] for item in items_of(questions, range(600), turned))
+    assert set(places.values()) == {600}

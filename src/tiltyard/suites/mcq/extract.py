@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tiltyard.suites.mcq.doubt import CORRECTED, DOUBTFUL, LEADS_TO, denies, doubted, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.names import Names, folded, forms_of, without_article
+from tiltyard.suites.mcq.letters import asked, begins_with, denied_at, is_letter, lists, several
+from tiltyard.suites.mcq.names import Names, folded, forms_of, text_at, without_article
 from tiltyard.suites.mcq.plain import plain, without_thought
 from tiltyard.suites.mcq.words import (
     ANSWER_AT,
@@ -23,20 +25,21 @@ from tiltyard.suites.mcq.words import (
     DECLARED,
     DECLARED_ALIEN,
     DENIED_AFTER,
-    DOUBTED_BEFORE,
-    FUNCTION_WORD,
+    ELSEWHERE,
+    ENGLISH,
     IT_IS,
     LABELS,
     NEXT_QUESTION,
+    NOT_BUT,
     QUESTION_AND_A,
     REVISED,
-    SEVERAL,
     STATED,
     UNKNOWING,
 )
 
 LONGEST = 16_000  # characters that are read at once
-STRONG = frozenset(("labelled", "boxed", "stated"))
+STRONG = frozenset(("labelled", "boxed", "stated", "corrected"))
+DOUBTED = "doubted"  # no rule: a label that the words before it take back
 DEFINITE = frozenset(("labelled", "boxed"))  # rules that also hold for a reply that was cut off
 
 
@@ -92,13 +95,18 @@ def _ladder(raw: str, options: Sequence[str]) -> Found:
     whole = names.exactly(raw.strip())
     if whole is not None:
         return Found(whole, "option_text")
-    claims = sorted(_claims(raw, flat, names), key=lambda claim: claim.start)
+    every = sorted(_claims(raw, flat, names), key=lambda claim: claim.start)
+    claims = [claim for claim in every if claim.rule != DOUBTED]
     if claims:
-        return _of_claims(claims, flat)
+        return _of_claims(claims, flat, names)
+    for claim in every:  # what is said to be no answer is not looked at again
+        begin, end = (claim.at, claim.at + 1) if claim.at >= 0 else (claim.start, claim.end)
+        hidden = re.sub(r"[^\n]", "·", flat[begin:end])
+        flat, raw = flat[:begin] + hidden + flat[end:], raw[:begin] + hidden + raw[end:]
     for rung in (_letter_lines, _leading, _last_sentence, _bold, _with_its_text):
         found = rung(raw, flat, names)
         if found is not None:
-            return found
+            return _standing(found, found.at + 1, flat, names)
     return _option_text(flat, names) or NOTHING
 
 
@@ -109,22 +117,27 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     for match in BOXED.finditer(raw):
         claim = _value((match[1], plain(match[1])), 0, names, ("boxed", match.start(1)))
         if claim is not None:
-            yield claim._replace(start=match.start(), end=match.end())
-    for pattern in LABELS:
+            rule = DOUBTED if doubted(raw, flat, match.start(), match.start()) else "boxed"
+            yield claim._replace(rule=rule, start=match.start(), end=match.end())
+    for number, pattern in enumerate(LABELS):
         rule = "stated" if pattern is STATED else "labelled"
         for match in pattern.finditer(flat):
-            if _doubted(flat, match.start()):
-                continue
             claim = _value((raw, flat), match.end(), names, (rule, 0))
+            if claim is not None and doubted(raw, flat, match.start(), match.end(), number < ENGLISH):
+                claim = claim._replace(rule=DOUBTED)
             if claim is not None:
                 yield claim._replace(start=match.start())
+    for match in CORRECTED.finditer(flat):
+        yield _letter(match["letter"], len(names.folded), "corrected", match)
     for match in QUESTION_AND_A.finditer(flat):
         yield _letter(match[1], len(names.folded), "labelled", match)
     for match in CHOSEN.finditer(flat):
         letter = match.group("letter")
-        if (letter.isupper() or match.group("wrapped")) and not _doubted(flat, match.start()):
+        if (letter.isupper() or match.group("wrapped")) and not doubted(
+            raw, flat, match.start(), match.end()
+        ):
             yield _letter(letter, len(names.folded), "chosen", match)
-    for pattern in (DECLARED, DECLARED_ALIEN, IT_IS):
+    for pattern in (DECLARED, DECLARED_ALIEN, IT_IS, NOT_BUT):
         for match in pattern.finditer(flat):
             if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
                 continue
@@ -134,7 +147,9 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
                 and not CLAUSE_BEFORE.search(flat[max(0, match.start() - 40) : match.start()])
             ):
                 continue  # "vitamin C is the best source"
-            if not CONDITION.match(flat, match.end()) and not _doubted(flat, match.start()):
+            if "would" in match[0] and ELSEWHERE.match(flat, match.end()):
+                continue
+            if not CONDITION.match(flat, match.end()) and not doubted(raw, flat, match.start(), match.end()):
                 yield _letter(match["letter"], len(names.folded), "declared", match)
 
 
@@ -151,90 +166,34 @@ def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]
     """
     (raw, flat), (rule, shift) = text, how
     match = ANSWER_AT.match(flat, start)
-    index, end = _text_at(raw, flat, start, names)
-    if index is not None and (match is None or not names.is_letter(index)) and not _asked(flat, end):
+    index, end = text_at(raw, flat, start, names)
+    if index is not None and (match is None or not names.is_letter(index)) and not asked(flat, end):
         same = match is not None and LETTERS.index(match[1].upper()) == index
         behind = re.match(r"\s*[(\[](?:option )?([A-Z])[)\]]", flat[end : end + 20])
         if behind is not None and LETTERS.index(behind[1]) != index:
             return Claim(None, rule, -1, start, end)
         return Claim(index, rule, match.start(1) + shift if same and match else -1, start, end)
-    if match is None or not _is_letter(flat, match):
+    if match is None or not is_letter(flat, match, names):
         return None
-    if _asked(flat, match.end()) or CONDITION.match(flat, match.end()) or _lists(flat, match):
+    if asked(flat, match.end()) or CONDITION.match(flat, match.end()) or lists(flat, match):
         return None
     letter = LETTERS.index(match[1].upper())
     mark = re.compile(r"[ \t]*[.:,)\]-]+[ \t]*").match(flat, match.end(1))
-    named = _text_at(raw, flat, mark.end(), names)[0] if mark is not None else None
+    named = text_at(raw, flat, mark.end(), names)[0] if mark is not None else None
     denied = named is not None and named != letter and not names.is_letter(named)
-    single = letter < len(names.folded) and not _several(flat, match) and not denied
+    single = letter < len(names.folded) and not several(flat, match) and not denied
     return Claim(letter if single else None, rule, match.start(1) + shift, start, match.end())
 
 
-def _doubted(flat: str, start: int) -> bool:
-    """Do the words before a claim take it back, as in "I don't think that"?"""
-    return DOUBTED_BEFORE.search(flat[max(0, start - 120) : start]) is not None
-
-
-def _is_letter(flat: str, match: re.Match[str]) -> bool:
-    """Is it a letter, or the word "a" (or "I") before others?"""
-    letter, rest = match[1], flat[match.end(1) : match.end(1) + 40]
-    if re.match(r"[+#*^=]", rest):  # C++, C#, a*b
-        return False
-    follows = re.match(r"[ \t]+([^\W\d_]+)", rest)
-    if follows is None or letter not in "aAI":
-        return not re.match(r"-\w", rest)
-    return letter != "a" and FUNCTION_WORD.fullmatch(follows[1]) is not None
-
-
-def _asked(flat: str, end: int) -> bool:
-    return re.match(r"[ \t)\]]*\?", flat[end : end + 10]) is not None
-
-
-def _several(flat: str, match: re.Match[str]) -> bool:
-    """Does another letter follow at once, as in "A or B"?"""
-    more = SEVERAL.match(flat, match.end())
-    return more is not None and more[1].upper() != match[1].upper()
-
-
-def _lists(flat: str, match: re.Match[str]) -> bool:
-    """Is it the first of a list of options that is only repeated?"""
-    if "\n" not in flat[match.start() : match.start(1)] and "\n" not in flat[match.end() : match.end() + 400]:
-        return False
-    following = chr(ord(match[1].upper()) + 1)
-    rest = flat[match.end() : match.end() + 1000].split("\n")
-    lines = [line for line in rest[1:] if line.strip()]
-    return bool(lines) and re.match(rf"\s*[(\[]?{following}[)\].:]", lines[0], re.IGNORECASE) is not None
-
-
-def _text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, int]:
-    """The option whose text stands there, up to the end of its line or sentence, and where it ends."""
-    begin = start
-    while begin < len(flat) and flat[begin] in " \t\n:,(" and raw[begin] in " \t\n:,(*`\"'":
-        begin += 1
-    stop = raw.find("\n", begin)
-    longest = max(map(len, names.options)) + 80
-    limit = stop if 0 <= stop < begin + longest else begin + longest
-    line, said = flat[begin:limit], raw[begin:limit]
-    for end in (len(line), *_ends(line)):
-        index = names.exactly(said[:end])
-        if index is None:
-            index = names.loosely(line[:end])
-        if index is not None:
-            return index, begin + end
-    return None, start
-
-
-def _ends(line: str) -> list[int]:
-    """Where what is named may end before its line does, the longest first; never inside of a formula."""
-    pattern = r"[.!;](?=\s)|[,;(](?!\d)|\s[-–—(](?=[^\n]*[^\W\d_]{2})|\s(?:because|since|as|which|for)\b"
-    return [match.start() for match in re.finditer(pattern, line)][::-1][:20]
-
-
-def _of_claims(claims: Sequence[Claim], flat: str) -> Found:
+def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
     """The last claim of the strongest kind, unless something later speaks against it."""
     strong = [claim for claim in claims if claim.rule in STRONG]
     if strong:
         last = strong[-1]
+        before = strong[-2] if len(strong) > 1 else last
+        both = before.rule == last.rule == "boxed" and before.option != last.option
+        if both and _OR.fullmatch(flat[before.end : last.start]):
+            return Found(None, "contradiction", why="several letters are given")
         later = [c for c in claims if c.start > last.end and c.rule not in STRONG and c.option != last.option]
         if later and not REVISED.search(flat[last.end : later[-1].start]):
             return Found(None, "contradiction", why="two different letters are called the answer")
@@ -247,7 +206,23 @@ def _of_claims(claims: Sequence[Claim], flat: str) -> Found:
                 return Found(None, "contradiction", why="two different letters are chosen")
     if last.option is None:
         return Found(None, "no_such_letter", why="no single letter of this question")
-    return Found(last.option, last.rule, last.at)
+    found = Found(last.option, last.rule, last.at)
+    return _standing(found, max(claim.end for claim in claims), flat, names)
+
+
+_OR = re.compile(r"[\s.]*(?:or|and|,|/)?[\s.]*", re.IGNORECASE)
+
+
+def _standing(found: Found, end: int, flat: str, names: Names) -> Found:
+    """What was found, unless what follows it takes it back, or is another letter on a line of its own."""
+    if found.option is None or found.at < 0:
+        return found
+    if taken_back(flat, end, names.options[found.option]):
+        return Found(None, "contradiction", why="the answer is taken back")
+    said = {LETTERS.index(letter.upper()) for letter, _ in _alone(flat, end)} - {found.option}
+    if any(index < len(names.folded) for index in said):
+        return Found(None, "contradiction", why="several letters are given")
+    return found
 
 
 # ------------------------------------------------------------------ hardly more than a letter
@@ -256,7 +231,9 @@ _ALONE = re.compile(
     r"^[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
     r"|probably|likely|i think|i guess)[ \t]+)?"
     r"(?:the[ \t]{1,3})?(?:option|choice|letter|answer)?[ \t]{0,6}[(\[<]?"
-    r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?[^\w\n?]{0,24}$",
+    r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?"
+    r"(?:,[ \t](?:definitely|certainly|clearly|surely|obviously|probably|of course|i think|i guess))?"
+    r"[^\w\n?]{0,24}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LED = re.compile(
@@ -274,15 +251,26 @@ _BOLD = re.compile(
 _MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
 _REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
 _BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE)
-_LAST = re.compile(r"(?:[.!;:?)]\s{1,9}|\n[ \t]{0,20})[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
+_LAST = re.compile(r"[.!;:?)][^\S\n]{1,9}[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
 
 
 def _letter_lines(raw: str, flat: str, names: Names) -> Found | None:
     """Lines that are one letter and nothing else; all of them the same."""
-    found = list(_ALONE.finditer(flat))
-    if not found:
-        return None
-    return _agreed([(match[1], match.start(1)) for match in found], names, "letter")
+    found = list(_alone(flat, 0))
+    return _agreed(found, names, "letter") if found else None
+
+
+def _alone(flat: str, start: int) -> Iterator[tuple[str, int]]:
+    """Letters on a line of their own and their places, but for those under "Incorrect answers:"."""
+    denied = False
+    for match in _ALONE.finditer(flat, start):
+        between = flat[max(start, match.start() - 200) : match.start()].split("\n")
+        headers = [line.strip() for line in between if line.strip(" \t·")]
+        if headers:
+            denied = headers[-1].endswith(":") and DOUBTFUL.search(headers[-1]) is not None
+        start = match.end()
+        if not denied:
+            yield match[1], match.start(1)
 
 
 def _leading(raw: str, flat: str, names: Names) -> Found | None:
@@ -295,7 +283,7 @@ def _leading(raw: str, flat: str, names: Names) -> Found | None:
         reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
         if others:  # a list in one line
             found += [(match[2], match.start(2)), *((letter, 0) for letter in others)]
-        elif bracketed or reasoned or _begins_with(match[4], match[2], names):
+        elif bracketed or reasoned or begins_with(match[4], match[2], names):
             found.append((match[2], match.start(2)))
     found += [(match[1], match.start(1)) for match in _BECAUSE.finditer(flat)]
     if not found:
@@ -304,31 +292,17 @@ def _leading(raw: str, flat: str, names: Names) -> Found | None:
     edges = "\n".join((lines[0], lines[-1]))
     if len(found) == 1 and not (_LED.search(edges) or _BECAUSE.search(edges)):
         return None
-    if any(
-        DENIED_AFTER.search(flat[at : flat.find("\n", at) if "\n" in flat[at:] else len(flat)][:200])
-        for _, at in found
-    ):
+    if any(denied_at(flat, letter, at, names) for letter, at in found):
         return None
     return _agreed(found, names, "leading")
-
-
-def _begins_with(rest: str, letter: str, names: Names) -> bool:
-    """Does the text after a letter begin as that letter's option does?"""
-    index = LETTERS.index(letter.upper())
-    if index >= len(names.folded):
-        return False
-    if not names.folded[index]:
-        return names.exactly(rest.strip()) == index
-    name = without_article(names.folded[index])[:24]
-    return any(
-        bool(said) and without_article(said).startswith(name)
-        for said in (folded(rest), folded(rest.lstrip("( ")))
-    )
 
 
 def _last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     """A reply whose last sentence is one letter."""
     match = _LAST.search(flat)
+    if match is not None and flat[match.start()] == ":":
+        line = flat[flat.rfind("\n", 0, match.start()) + 1 : match.start()]
+        match = match if LEADS_TO.search(line) and not DOUBTFUL.search(line) else None  # "Grade: A"
     return None if match is None else _agreed([(match[1], match.start(1))], names, "last_sentence")
 
 
@@ -337,8 +311,9 @@ def _bold(raw: str, flat: str, names: Names) -> Found | None:
     found = []
     for match in _BOLD.finditer(raw):
         alone = not match[2].strip()
-        denied = DENIED_AFTER.match(raw[match.end() : match.end() + 40].lstrip(" ,:-–—"))
-        if (alone or _begins_with(plain(match[2]), match[1], names)) and not denied:
+        denied = None is not DENIED_AFTER.match(raw[match.end() : match.end() + 40].lstrip(" ,:-–—"))
+        denied = denied or doubted(raw, flat, match.start(), match.start())
+        if (alone or begins_with(plain(match[2]), match[1], names)) and not denied:
             found.append((match[1], match.start(1)))
     return _agreed(found, names, "bold") if found else None
 
@@ -376,13 +351,6 @@ def _with_its_text(raw: str, flat: str, names: Names) -> Found | None:
 # ------------------------------------------------------------------ the text of an option
 
 _IS = r"(?:\bis|\bare|\bwas|\bwere|\bbe|['’]s|=|:|\bist|\best|\bes|\bsind)"
-_DENIALS = re.compile(
-    r"\b(?:not|no|never|neither|nor|wrong|incorrect|false|except|cannot)\b|n['’]t\b", re.IGNORECASE
-)
-
-
-def denies(text: str) -> bool:
-    return _DENIALS.search(text) is not None
 
 
 def _option_text(flat: str, names: Names) -> Found | None:
@@ -400,7 +368,8 @@ def _option_text(flat: str, names: Names) -> Found | None:
     index = mentioned.pop()
     name = names.unique[index]
     others = said.replace(name, " ")
-    if denies(others) or "?" in flat:
+    place = said.find(name)
+    if denies(others) or "?" in flat or doubted(said, said, place, place):
         return None
     quoted = re.escape(name)
     begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)

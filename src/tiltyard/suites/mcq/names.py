@@ -1,6 +1,6 @@
 """The options of an item in the forms by which a reply may name them: to the letter, or but for case.
 
-Options that only differ in case, signs or markup are told apart by the letter; two that would be alike in a
+Options that only differ in case, signs or markup are told apart to the letter; two that would be alike in a
 form are named by neither in that form. Where in a reply to look is `extract.py`'s.
 """
 
@@ -61,3 +61,27 @@ def folded(text: str) -> str:
 
 def without_article(name: str) -> str:
     return re.sub(r"^(?:the|a|an|der|die|das|le|la|el) ", "", name)
+
+
+def text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, int]:
+    """The option whose text stands there, up to the end of its line or sentence, and where it ends."""
+    begin = start
+    while begin < len(flat) and flat[begin] in " \t\n:,(" and raw[begin] in " \t\n:,(*`\"'":
+        begin += 1
+    stop = raw.find("\n", begin)
+    longest = max(map(len, names.options)) + 80
+    limit = stop if 0 <= stop < begin + longest else begin + longest
+    line, said = flat[begin:limit], raw[begin:limit]
+    for end in (len(line), *_ends(line)):
+        index = names.exactly(said[:end])
+        if index is None:
+            index = names.loosely(line[:end])
+        if index is not None:
+            return index, begin + end
+    return None, start
+
+
+def _ends(line: str) -> list[int]:
+    """Where what is named may end before its line does, the longest first; never inside of a formula."""
+    pattern = r"[.!;](?=\s)|[,;(](?!\d)|\s[-–—(](?=[^\n]*[^\W\d_]{2})|\s(?:because|since|as|which|for)\b"
+    return [match.start() for match in re.finditer(pattern, line)][::-1][:20]

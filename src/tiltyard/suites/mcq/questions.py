@@ -119,7 +119,7 @@ def tested(questions: QuestionSet, shots: Shots | None, settings: Choosing) -> a
 
 def turns_of(row: Row, settings: Choosing) -> int:
     """In how many orders of its options a question is asked."""
-    return rotations_of(row.options) if settings.rotations else 1
+    return rotations_of(row.options, row.drawn) if settings.rotations else 1
 
 
 def items_of(questions: QuestionSet, order: Sequence[int], settings: Choosing) -> Iterator[Item]:
@@ -155,4 +155,4 @@ def item_of(row: Row, place: tuple[int, int], settings: Choosing, turn: tuple[in
 
 def shown(row: Row, rotation: int, shuffle: bool) -> tuple[int, ...]:
     """For each shown place the index of its option. What a file gives without an order is always drawn."""
-    return arrangement(row.options, row.content_hash, rotation, shuffle or row.drawn)
+    return arrangement(row.options, row.content_hash, rotation, shuffle, row.drawn)

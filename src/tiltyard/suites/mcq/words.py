@@ -34,7 +34,8 @@ _COPULA = (
 )
 
 _FOREIGN = (
-    r"antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ|відповідь|antwoord"
+    r"richtig(?=\s+ist)|opci[oó]n(?=\s+correcta)|opção(?=\s+correta)|opzione(?=\s+corretta)"
+    r"|antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ|відповідь|antwoord"
     r"|svar|svaret|odpowiedź"
     r"|odpověď|odpoveď|cevap|yanıt|الإجابة|الجواب|उत्तर|जवाब|đáp án|trả lời|jawaban|vastaus|válasz"
     r"|răspuns(?:ul)?|απάντηση|คำตอบ|תשובה|پاسخ"
@@ -51,7 +52,7 @@ _FOREIGN_COPULA = (
 # The correct answer (to this question) is (B)
 STATED = re.compile(
     rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best)\s+one)"
-    rf"(?:\s+(?!is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
+    rf"(?:\s+(?!{_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
     rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
 )
@@ -74,6 +75,7 @@ LABELS = (
         r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|답)(?:은|는)?\s*[:=]?"
     ),
 )
+ENGLISH = 3  # so many of them, the first
 QUESTION_AND_A = re.compile(
     rf"^[ \t]{{0,20}}Q\s?:[^\n]*\n[ \t]{{0,20}}A\s?[:.]\s{{0,4}}[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$",
     re.MULTILINE,
@@ -116,15 +118,22 @@ CLAUSE_BEFORE = re.compile(
     r"|however|then|conclude|means|while|which|sure|yes|no|case|and|dass|denn|da|que))[\s(\[]*$",
     re.IGNORECASE,
 )
+NOT_BUT = re.compile(
+    r"(?:(?i:\b(?:not|nicht|pas|no\s+es|non\s+è|não\s+é))\s+|不是\s*)(?:option\s+)?[(\[]?[A-Z][)\]]?\s*,?\s*"
+    r"(?:\b(?:but|sondern|mais|sino|ma|mas)\s+|而是\s*)(?:rather\s+)?(?:option\s+)?[(\[]?(?P<letter>[A-Z])"
+    rf"{_NOT_WORD}[)\]]?{_CLAUSE_END}(?!\s*[,/]?\s*(?:and|or)\s+[A-Z](?![^\W_]))"
+)
 IT_IS = re.compile(rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?!\s+not)")
 
 CONDITION = re.compile(
-    r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if|when|unless|assuming|provided|wenn|falls|si|если|only)\b",
+    r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if(?!\s+i\b)|when|unless|assuming|provided|wenn|falls|si|если"
+    r"|only|(?:answer\s+)?(?:to|for|in)\s+(?:another|other|a\s+different))\b",
     re.IGNORECASE,
 )
+ELSEWHERE = re.compile(r"\s+(?:for|in|under|at|to)\b", re.IGNORECASE)  # behind "B would be correct"
 SEVERAL = re.compile(
-    r"\s*(?:[,/&+;]|,?\s*\b(?:and|or|und|oder|y|o|e|ou|et|и|или|nor)\b|和|或|、)\s*(?:and\s+"
-    r"|or\s+)?(?:option\s+)?[(\[]?([A-HJ-Za-hj-z])"
+    r"\s*(?:[,/&+;→]|[-=]>|,?\s*\b(?:and|or|und|oder|y|o|e|ou|et|и|или|nor)\b|和|或|、)\s*(?:and\s+"
+    r"|or\s+)?(?:maybe\s+|perhaps\s+|possibly\s+)?(?:option\s+)?[(\[]?([A-HJ-Za-hj-z])"
     r"(?![A-Za-zÀ-ɏ0-9_]|['’]|\s+[a-z])[)\]]?",
     re.IGNORECASE,
 )
@@ -133,13 +142,14 @@ FUNCTION_WORD = re.compile(
     r"|according|therefore|here|not|rather|by|so|from|the|it|i|we",
     re.IGNORECASE,
 )
-DOUBTED_BEFORE = re.compile(
-    r"(?:\b(?:i|we|one|you|some|people|many|they)\s+(?:might\s+|may\s+|could\s+|would\s+|first\s+"
-    r"|initially\s+|originally\s+|had\s+)*"
-    r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+glance"
-    r"|\bwhether|\bsuppose|\bonly\s+if|\bcould\s+the|\bis\s+the"
-    r"|\bnot\s+clear|n['’]t\s+(?:think|believe|say)|\bnot\s+(?:think|believe)|\bif\s+(?:the|my"
-    r"|your))(?:(?!\bbut\b)[^.!?\n])*$",
+GOES_ON = re.compile(  # words that follow a letter which is an answer; "B vitamins" and "C major" are none
+    rf"(?:{FUNCTION_WORD.pattern}|although|though|however|once|where|while|whereas|whose|who|can|could|has|have|had"
+    r"|would|will|must|should|may|might|does|do|did|are|were|be|being|to|of|on|at|than|then|thus|hence|these|those"
+    r"|this|there|they|their|its|he|she|you|my|our|per|without|unlike|instead|yes|no|over|under|after|before|like|let"
+    r"|please|hope|correct|right|wrong|incorrect|also|both|nor|either|neither|an?|option|choice|answer|indeed|clearly"
+    r"|definitely|most|more|all|any|each|describes?|states?|says?|represents?|refers?|corresponds?|matches"
+    r"|weil|da|denn|und|oder|ist|porque|ya|y|es|parce|car|et|est|perché|poiché|e|pois|want|omdat|für|mit|das|der|die|le|les|los|las|el"
+    r"|de|en|que|qui|che|karena|puisque|eftersom|fordi|koska|mert|bo|deoarece|explanation|reason|reasoning|note)",
     re.IGNORECASE,
 )
 DENIED_AFTER = re.compile(

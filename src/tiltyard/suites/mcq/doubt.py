@@ -1,0 +1,217 @@
+"""When words around a letter say that it is not the answer: doubt before it, and taking it back behind it.
+
+All run on text from `plain.py`. `extract.py` asks before it counts a claim, and once more at the end.
+"""
+
+from __future__ import annotations
+
+import re
+
+BEFORE = 120  # characters before a claim that are looked at, of its own sentence
+
+_SENTENCE_END = re.compile(r"[.!?](?![A-Za-z0-9])|\n")
+_JOINING = r"(?!(?:so|therefore|thus|hence|then|since|because|as|which|but|however|yet|and|or)\b)"
+_CONTENT = r"(?!(?:is|are|was|the)\b)"
+
+_DOUBTFUL = (
+    r"(?:incorrect|wrong|false|bad|worst|weakest|least|naive|naïve|obvious|intuitive|tempting|trap|popular"
+    r"|common|typical|frequent|eliminated|excluded|rejected|discarded|dismissed|unlikely|improbable|implausible"
+    r"|previous|first|initial|original|earlier|former|old|(?<!only )(?<!best )possible|potential|alternative"
+    r"|hypothetical|sample|example|another|distractors?|students?['’]?s?|candidate['’]?s?|user['’]?s?"
+    r"|falsche?[rsn]?|mauvaise|fausse|incorrectes?|incorrectas?|equivocada|sbagliata|errata|errada|keine)"
+)
+_ALIEN = r"(?:错误|錯誤|不正确|不正確|干扰|誤った|間違った|неправильный|неверный|틀린|오답)"
+LEADS_TO = re.compile(  # before a colon and a letter
+    r"(?:^|\b(?:answers?|ans|choice|option|letter|response|solution|selection|verdict|conclusion|result|final|pick|guess"
+    r"|is|be|with|so|thus|therefore|hence|choose|select|say|output|correct|right|best|yes|correction|edit|this|that|one)"
+    r"|[^\x00-\x7f])\s*$",
+    re.IGNORECASE,
+)
+DOUBTFUL = re.compile(rf"\b{_DOUBTFUL}(?!\w)|{_ALIEN}|\b(?:not|never)\b|n['’]t\b|\bruled\b", re.IGNORECASE)
+
+# "the most common wrong answer", "a tempting choice", "Student's answer", "not the answer"
+_ADJECTIVE = re.compile(
+    rf"(?:\b{_DOUBTFUL}(?:[ \t_-]+{_JOINING}{_CONTENT}[^\W\d_]+){{0,2}}"
+    rf"|(?:\bnot|\bnever|\bcannot|n['’]t|\bnicht)(?:[ \t]+{_JOINING}(?!(?:know|sure)\b)[^\W\d_]+){{0,2}}"
+    rf"|{_ALIEN}[ \t]*的?|[不没沒非别別勿]|排除"
+    r"|\b(?:his|her|their|(?!(?:here|there|it|that|what|let|question|problem|today)['’])[^\W\d_]+['’]s)"
+    r"(?:[ \t]+[^\W\d_]+)?)[ \t_]*$",
+    re.IGNORECASE,
+)
+# What may stand right before "answer"; of other words, as in "the lazy answer", it is not known what they do
+_PLAIN = re.compile(
+    r"the|an?|this|that|our|my|your|its|it|one|only|single|sole|unique|correct|right|best|true|actual|real|valid"
+    r"|proper|final|full|short|quick|direct|exact|precise|accurate|appropriate|suitable|fitting|ideal|optimal"
+    r"|preferred|logical|reasonable|sensible|good|better|likely|probable|closest|nearest|intended|expected|required"
+    r"|requested|desired|recommended|suggested|proposed|predicted|estimated|computed|resulting|chosen|selected|safest"
+    r"|strongest|overall|main|official|consistent|remaining|supported|possible|most|multiple|multiple-choice|choice"
+    r"|answer|option|letter|question|quiz|mcq|model|assistant|ai|json|here|so|then|thus|hence|therefore|and|but|or"
+    r"|because|since|as|with|for|by|of|to|in|is|are|be|was|means|mean|think|believe|say|know|conclude|conclusion"
+    r"|choose|chose|select|pick|picked|give|gives|provide|output|write|which|where|when|if|finally|also|now|ok|okay"
+    r"|sure|yes|no|not|hello|hi|well|certainly|step|definitely|clearly|obviously|probably|ground|truth|gold|standard"
+    r"|key|revised|corrected|updated|new|corresponding|matching|following|above|definitive|definite|concise|brief"
+    r"|simple|straightforward|clear|accepted|verified|from|at|on|about|than|after|whose|per",
+    re.IGNORECASE,
+)
+_WORD_BEFORE = re.compile(r"([A-Za-z'’]+(?:-[A-Za-z'’]+)*)(?:[ \t_]+|-)$")
+_SAY = (
+    r"(?:say|think|believe|claim|assume|argue|suggest|answer|choose|pick|select|guess|state|insist|conclude"
+    r"|says|thinks|believes|claims|assumes|argues|suggests|answers|chooses|picks|selects|states|insists"
+    r"|said|thought|believed|claimed|assumed|chose|picked|selected|told|give|gives)\b"
+)
+_THEY = (
+    r"(?:people|persons?|students?|beginners?|others|pupils?|learners?|teachers?|professors?|(?:text)?books?"
+    r"|sources?|everybody|everyone|someone|somebody|anyone|experts?|critics|users?|friends?|websites?"
+    r"|they|he|she)"
+)
+_WOULD = r"(?:(?:would|might|may|could|will|often|sometimes|usually|tend\s+to|first|wrongly|mistakenly)\s+)"
+_OTHERS = re.compile(
+    rf"(?:\b{_THEY}\b(?:[ \t]+{_JOINING}{_CONTENT}[\w'’-]+){{0,5}}"
+    rf"|\b(?:some|many|most|few|one|you)\s+(?:{_WOULD}{{0,2}}{_SAY}|{_WOULD}{{1,2}})"
+    r"|\b(?:misconception|myth|fallacy|(?:common|frequent|easy|typical)\s+(?:mistake|error|trap))\b[^:;,]{0,30}"
+    r"|\b(?:mistake|wrong|incorrect|tempting)\s+to\s+\w+"
+    r"|\b(?:i|we)\s+(?:doubt|disagree|deny|(?:refuse|used)\s+to\s+\w+)|\bdoubtful|(?:\bnot|n['’]t)\s+(?:true|correct)"
+    r"|\b(?:false|untrue|wrong)\s+that|\bno\s+(?:way|chance)|\bno\s+(?:reason|evidence|need)\s+to\s+\w+"
+    r"|\b(?:says|thinks|believes|claims|insists|argues|told\s+\w+)"
+    r"|\bit\s+is\s+(?:\w+\s+)?(?:claimed|believed|assumed|thought|said|argued|held)"
+    rf"|\b{_THEY}\b(?:(?!\b(?:i|we|so|therefore|thus|but|however)\b).){{0,60}}\b{_SAY}"
+    r"|(?<!\bi\s)(?<!\bwe\s)(?<!\bthis\s)(?<!\bwhich\s)(?<!\bthat\s)\b(?:would|will)|\b(?:might|may|could)|\byou['’]d\s+\w+"
+    r"|\bit\s+(?:may|might|would|could)\s+(?:seem|appear|look)(?:\s+like|\s+as\s+if)?"
+    r"|\baccording\s+to\s+(?:some|many|most|others|people)\b[^:;]{0,40})"
+    rf"(?:\s+{_SAY}\s*[,:]?)?(?:\s+that)?(?:\s+(?:the|it(?:\s+is|['’]s)?))?\s*$",
+    re.IGNORECASE,
+)
+_TURN = r"(?:(?!\b(?:but|however|aber|mais|pero|ma|mas)\b|但).)*"  # up to where the sentence turns round
+_SUPPOSED = re.compile(
+    r"(?:\b(?:if|wenn|falls|si)\b(?!\s+(?:i|we|you)\s+\w+\s+to\b|\s+(?:\w+\s+)?(?:forced|asked)\s+to|\s+you\s+ask)"
+    rf"{_TURN}\b(?:were|was|had|asked|asks|would|wäre|hätte|était|avait|fuera|fuese)\b"
+    r"|^[\s,]*(?:were|had)\s+(?:it|the|this|that|they|you|we|i)\b"
+    r"|\bunless\b|\blet(?:['’]s|\s+us)\s+(?:say|assume|suppose|imagine|pretend)\b"
+    r"|\b(?:i|we|one|you|some|people|many|they)\s+(?:(?:might|may|could|would|first|initially|originally|had)\s+)*"
+    r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+(?:glance|sight|blush)"
+    r"|\bon\s+the\s+surface|\b(?:naively|intuitively|superficially|seemingly|supposedly|allegedly)\b"
+    r"|\bwhether|\bsuppose|\bonly\s+if|^\s*(?:so\s+)?(?:could|is)\s+the|\bnot\s+clear"
+    rf"|n['’]t\s+(?:think|believe|say)|\bnot\s+(?:think|believe)|\bif\s+(?:the|my|your)){_TURN}$",
+    re.IGNORECASE,
+)
+_FOREIGN = re.compile(
+    r"(?:\b(?:viele|manche|einige|beaucoup|certains|muchos|algunos|molti|alcuni|muitos|alguns)\b[^:;]{0,40}"
+    r"\b(?:sagen|denken|glauben|meinen|pensent|disent|croient|piensan|dicen|creen|pensano|dicono|pensam|dizem)\b"
+    rf"|人[^,;:]{{0,8}}(?:认为|認為|说|說|觉得|覺得|以为|以為|选|選)|(?:如果|假如|若是|要是)){_TURN}$",
+    re.IGNORECASE,
+)
+_IN_A_CASE = re.compile(
+    rf"\b(?:in\s+(?:that|this|such\s+a|which)\s+case|otherwise|if(?!\s+(?:i|we|you|forced|asked)\b))\b{_TURN}$"
+    rf"|^\s*(?:for|in)\s+(?!this|the|your|our|my|these|conclusion|summary|short|general|fact|order)\w+\b{_TURN}$",
+    re.IGNORECASE,
+)
+_EXAMPLE = re.compile(
+    r"\b(?:example|instance|e\.g\.|such[ \t]+as)[^\w\n]{0,6}$|^\W*(?:\w+ ){0,2}format(?: is)?\s*:\s*$",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(
+    r"\b(?:write|writing|format|template|form|style|like|says?|said|reads?)[^\w\n]{0,4}$", re.IGNORECASE
+)
+_GRANTED = re.compile(  # "Although many believe that it is A, the answer is"
+    r"^\W*(?:(?:even\s+)?though|although|while|whereas|despite|contrary\s+to)\b[^,]*,", re.IGNORECASE
+)
+_QUOTES = "\"“”'‘’„«"
+_ASIDE = re.compile(  # among the words between "the answer" and "is"
+    rf"\b(?:wrong|incorrect|false|often|commonly|usually|mind|textbook|book|edition|used)\b|\b(?:people|students)\s+(?:\w+\s+){{0,2}}?{_SAY}",
+    re.IGNORECASE,
+)
+
+
+def doubted(raw: str, flat: str, start: int, end: int, label: bool = False) -> bool:
+    """Do the words before a claim, or inside it, take it back? As in "the naive answer", "students say".
+
+    `label`: the claim begins with the word "answer" or its like.
+    """
+    if _ASIDE.search(flat, start, end):
+        return True
+    before = _SENTENCE_END.split(flat[max(0, start - BEFORE) : start])[-1]
+    before = _GRANTED.sub("", before)
+    if not before.strip():
+        return False
+    word = _WORD_BEFORE.search(before) if label else None
+    if word is not None and not _PLAIN.fullmatch(word[1]):
+        return True
+    if raw[start - 1] in _QUOTES and _QUOTED.search(before):
+        return True
+    if "would" in flat[start:end].casefold() and _IN_A_CASE.search(before):
+        return True
+    return any(pattern.search(before) for pattern in (_ADJECTIVE, _SUPPOSED, _OTHERS, _EXAMPLE, _FOREIGN))
+
+
+_DENIALS = re.compile(
+    r"\b(?:not|no|never|neither|nor|wrong|incorrect|false|except|cannot)\b|n['’]t\b", re.IGNORECASE
+)
+
+
+def denies(text: str) -> bool:
+    return _DENIALS.search(text) is not None
+
+
+# ------------------------------------------------------------------ afterwards
+
+_GAP = r"[^\S\n]*[,.:;!…·–—-]{0,4}[^\S\n]*"
+_MARK = (
+    r"(?:no[ ,]+wait|wait|no|nope|actually|correction|edit|edited|corrected|oops|ups|sorry|hold\s+on|rather"
+    r"|hmm*|scratch\s+that|strike\s+that|my\s+(?:mistake|bad)|on\s+(?:second|further)\s+(?:thought|reflection)"
+    r"|on\s+reflection|nein|non|não|nee|korrektur|warte|moment|espera|corrección|correzione|attends|attendez"
+    r"|i\s+apologi[sz]e|apologies|better|i\s+mean(?:t)?|make\s+that|(?:i(?:['’]ve)?\s+)?changed\s+my\s+mind"
+    r"|thinking\s+(?:again|(?:about\s+it\s+)?more)|let\s+me\s+correct\s+(?:that|this|myself|it)"
+    r"|(?:that|this)(?:['’]s|\s+(?:is|was))\s+(?:wrong|incorrect|not\s+(?:right|correct))|however|or\s+rather"
+    r"|不对|不對|等等|更正|错了|錯了|нет|いや)"
+)
+_FILL = (
+    r"(?:i\s+mean(?:t)?|it(?:['’]s|\s+(?:is|must\s+be|should\s+be))|that\s+should\s+be|should\s+be|make\s+(?:that|it)"
+    r"|(?:i['’]?(?:ll|d)?\s+)?(?:let\s+me\s+|let['’]s\s+)?(?:go\s+with|choose|pick|say)|es\s+ist|c['’]est|es"
+    r"|(?:the\s+)?(?:correct\s+|right\s+)?answer\s+(?:is|should\s+be)|应该是|應該是|应该选|应选|是|选|選)"
+)
+# "No wait, B.", "Correction: B", "on reflection, B is better"
+CORRECTED = re.compile(
+    rf"(?!\Ano\s)(?:^|[.!?。！？…,;:()–—\n-])\s{{0,9}}(?i:(?:(?:and|but|oh|ah|ok)\b{_GAP})?(?:{_MARK}(?![a-z]){_GAP}){{1,4}}"
+    rf"(?:{_FILL}{_GAP})?(?:the\s+)?(?:option|choice|answer|letter)?)[^\S\n]*[(\[]?(?P<letter>[A-Z])(?![^\W_]|['’])"
+    r"(?:[)\].!,;。！]{0,4}[^\S\n]*$"
+    r"|[)\]]?\s+(?:is\s+(?:clearly\s+|the\s+|a\s+)?(?:better|right|correct|best|answer|more)|fits|because|since|due)\b)",
+    re.MULTILINE,
+)
+_WRONG = r"(?:wrong|incorrect|false|mistaken|not\s+(?:right|correct|true|it)|a\s+mistake|an\s+error)"
+_INTERJECTION = (
+    r"(?:(?:but|and|hm+|oh|ah|no|nope|actually|wait|sorry|ok|well|however|note|nein|non)\b"
+    r"[\s,.!:…–—-]{1,4}){0,4}"
+)
+_OF_IT = re.compile(  # the very next sentence: "That is wrong."
+    rf"[^\w]*{_INTERJECTION}(?:(?:that|this|it|which)(?:['’]s|\s+(?:is|was|seems|must\s+be))\s+(?:clearly\s+"
+    rf"|actually\s+|probably\s+|definitely\s+)?{_WRONG}(?:\s+though)?\s*(?:[.!?,;)]|$)"
+    r"|(?:that|this|it)\s+(?:can['’]?t|cannot|can\s+not|isn['’]t|wasn['’]t|is\s+not)\s+(?:be\s+)?(?:right|correct|true)\b"
+    r"|(?:this|that|my|the\s+above)\s+answer\s+is\s+(?:wrong|incorrect|not)\b|or\s+[^.!?\n]{0,20}\b[A-Z](?![^\W_])"
+    r"|(?:no|nope|nah|nein|non|false|not\s+really)\s*(?:[.!]|$)|(?:or\s+)?is\s+it\s*\?|(?:it\s+|that\s+)?(?:is\s+not|isn['’]t)\s*(?:[.!,;]|$)|(?:is|was)\s+(?:\w+\s+)?(?:wrong|incorrect)\b|(?:wrong|incorrect|not\s+correct)\s*(?:[).!,;]|$)"
+    r"|not\s*[.!]|das\s+(?:ist|stimmt)\s+(?:falsch|nicht)|c['’]est\s+faux|eso\s+es\s+incorrecto)",
+    re.IGNORECASE,
+)
+_CROSSED = re.compile(r"[\s).\]:]{0,6}[❌✗✘🚫]")
+_TAKEN_BACK = re.compile(  # at the start of a sentence, wherever
+    rf"(?:^|[.!?。！？…,;()–—\n])\s{{0,9}}{_INTERJECTION}(?:i\s+(?:take\s+(?:that|it|this)\s+back|made\s+an?\s+(?:\w+\s+)?"
+    r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)|misread|misspoke|misunderstood|need\s+to\s+correct|must\s+correct"
+    r"|meant|retract|apologi[sz]e|was\s+joking|changed\s+my\s+mind)\b|forget\s+(?:that|it)\b|apologies\b|i['’]m\s+(?:wrong|mistaken)\b|(?:scratch|strike|disregard|ignore)\s+that(?=\s*(?:[.!,:;]|$))|(?:just\s+)?kidding\b|never\s*mind\b"
+    r"|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b"
+    r"|let\s+me\s+(?:re(?:consider|think|check|calculate|do|evaluate|visit|examine|assess)|re-\w+|try\s+again|correct"
+    r"|think\s+again)\b|on\s+(?:second|further)\s+(?:thought|reflection)\b|on\s+reflection\b"
+    r"|wait(?=\s*(?:[,.!:…–—-]|$)|\s+(?:no|that|this|i|let|actually|maybe|is)\b)|hmm+\b"
+    r"|(?:korrektur|moment|warte|nein)\b(?=\s*[,.!:])|(?:不对|不對|等等|更正|错了|錯了))",
+    re.IGNORECASE,
+)
+
+
+def taken_back(flat: str, end: int, option: str) -> bool:
+    """Does what follows a claim that ends there take it back without another one?
+
+    `option`: what the claim was for, as it may stand between.
+    """
+    rest = flat[end:]
+    behind = rest.lstrip(" \t\n).],:;(-–—")
+    if option and behind.casefold().startswith(option.casefold()):
+        rest = behind[len(option) :]
+    return any(pattern.match(rest) for pattern in (_OF_IT, _CROSSED)) or _TAKEN_BACK.search(rest) is not None
