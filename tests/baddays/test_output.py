@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,9 +154,11 @@ def test_stopped_while_a_server_does_not_answer(
 INTERRUPTED_IMPORT = """
 import os, signal, sys
 
+awaited = sys.argv.pop(1)
+
 class Impatient:
     def find_spec(self, name, path=None, target=None):
-        if name == "click":
+        if name == awaited:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Impatient())
@@ -164,8 +167,23 @@ main()
 """
 
 
+def interrupted_at_import(name: str, *args: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """The command line `args`, with a Ctrl+C when it imports `name`."""
+    command = [sys.executable, "-c", INTERRUPTED_IMPORT, name, *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **more)
+
+
 @posix_only
 def test_ctrl_c_before_anything_is_imported_ends_it_without_a_word() -> None:
-    command = [sys.executable, "-c", INTERRUPTED_IMPORT, "board"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+    done = interrupted_at_import("click", "board")
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["uvloop", "tiltyard.cli.choosing", "tiltyard.servers.connect"])
+def test_ctrl_c_while_a_run_starts_says_what_any_ctrl_c_does(
+    clean_env: dict[str, str], tmp_path: Path, healthy: str, name: str
+) -> None:
+    done = interrupted_at_import(name, *fixed(healthy), env=clean_env, cwd=tmp_path)
+    assert done.returncode == 130, done.stderr
+    assert [line[:8] for line in done.stderr.splitlines()] == ["error: i", "   try: "]

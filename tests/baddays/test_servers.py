@@ -86,6 +86,18 @@ def test_a_web_server_that_is_no_model_server(tiltyard: Tiltyard, shop: str) -> 
     refused(tiltyard(*fixed(shop, "--dialect", "openai")), 1, "only 0 of 3 requests succeeded")
 
 
+@pytest.mark.parametrize("dialect", ["openai", "llamacpp", "ollama"])
+def test_a_web_page_in_place_of_answers(tiltyard: Tiltyard, shop: str, dialect: str) -> None:
+    says = "a web page answered, not a model server"
+    refused(
+        tiltyard(*quick(shop, "--dialect", dialect)), 3, says, "(Shoes)", "check the address and the port"
+    )
+    done = tiltyard(*fixed(shop, "--dialect", dialect, "--json"))
+    refused(done, 1, "only 0 of 3 requests succeeded", says)
+    assert done.summary()["endings"] == {"http_error": 3}
+    assert not any("cut off" in note for note in done.summary()["notes"])
+
+
 def test_a_model_that_is_not_there(tiltyard: Tiltyard) -> None:
     models = tuple(SimModel(name=name, loaded=True) for name in ("qwen3:8b", "llama3:8b", "gemma3:12b"))
     with simulated(models=models) as simulator:
@@ -177,6 +189,27 @@ def test_a_server_that_hangs_before_the_first_byte(tiltyard: Tiltyard) -> None:
         done = tiltyard(*fixed(url, "--first-byte-timeout", "0.3", "--concurrency", "3", "--json"))
         refused(done, 1, "0 of 3 requests succeeded (3 timeout_first_byte)", "no answer within 0.3 s")
         assert done.summary()["endings"] == {"timeout_first_byte": 3}
+
+
+@pytest.mark.parametrize("dialect", [(), ("--dialect", "llamacpp")])
+def test_a_server_that_never_ends_loading_its_model(tiltyard: Tiltyard, dialect: tuple[str, ...]) -> None:
+    with simulated("loading_503", dialects=("llamacpp",)) as simulator:
+        url = simulator.url("llamacpp")
+        done = tiltyard(*quick(url, *dialect, "--first-byte-timeout", "0.3", "--json"))
+        refused(done, 3, "still loading its model after 0.3 s", "--first-byte-timeout")
+        assert done.lines()[0] == {"event": "say", "text": f"llamacpp at {url} is loading its model"}
+        done = tiltyard(*quick(url, *dialect), env={"TILTYARD_FIRST_BYTE_TIMEOUT_S": "0.3"})
+        refused(done, 3, "still loading its model after 0.3 s")
+        assert done.err.startswith(f"  llamacpp at {url} is loading its model\n")
+
+
+@pytest.mark.slow
+def test_a_long_wait_for_a_model_is_told_of_again_and_again(tiltyard: Tiltyard) -> None:
+    with simulated("loading_503", dialects=("llamacpp",)) as simulator:
+        done = tiltyard(*quick(simulator.url("llamacpp"), "--first-byte-timeout", "5.5", "--json"))
+    said = [line["text"] for line in done.lines()]
+    assert len(said) == 2
+    assert said[1].startswith(f"{said[0]}, ")
 
 
 def test_a_server_that_hangs_between_tokens(tiltyard: Tiltyard) -> None:

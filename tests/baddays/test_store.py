@@ -23,13 +23,13 @@ Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 500 kB; needs the right to mount one."""
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of 500 kB, or of as many as the test says; needs the right to mount one."""
     folder = tmp_path / "small"
     folder.mkdir()
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
-    size = ["-t", "tmpfs", "-o", "size=500k", "tiltyard-test"]
+    size = ["-t", "tmpfs", "-o", f"size={getattr(request, 'param', 500)}k", "tiltyard-test"]
     if subprocess.run(["mount", *size, str(folder)], check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount")
     yield folder
@@ -61,6 +61,23 @@ def test_a_full_disk_ends_the_run_soon_keeps_what_was_acknowledged_and_it_carrie
     assert again.code == 0, again.err
     assert again.summary()["requests"]["ok"] == 1500
     assert stored(small_disk / FILE) == (1500, "ok")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("small_disk", [40, 100, 180, 240, 300, 340, 420], indirect=True)
+def test_a_disk_that_is_full_at_any_moment_is_said_in_one_line(
+    tiltyard: Tiltyard, healthy: str, small_disk: Path
+) -> None:
+    env = {"TILTYARD_DATA_DIR": str(small_disk)}
+    command = fixed(healthy, "--requests", "600", "--concurrency", "16", "--prompt-tokens", "900")
+    done = tiltyard(*command, env=env)
+    refused(done, 4, "no room left", "free some space and repeat the command")
+    assert "Exception" not in done.err
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    again = tiltyard(*command, "--json", env=env)
+    assert again.code == 0, again.err
+    assert again.summary()["requests"]["ok"] == 600
+    assert stored(small_disk / FILE) == (600, "ok")
 
 
 HOLD = """

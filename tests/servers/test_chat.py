@@ -329,6 +329,30 @@ def test_failures_of_the_wire_carry_over():
     assert read_chat(REQUEST, none).ending == "connect_error"
 
 
+PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html><html><head><title>Shoes\n&amp; more</title></head><p>Welcome"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(PAGE, "text/html; charset=utf-8"), (PAGE, "text/plain"), (b"<HTML>\n\n</HTML>", ""),
+     (b"<!-- by our shop --><html><title>Shoes</title>", "Text/HTML")],
+)  # fmt: skip
+def test_a_web_page_is_called_one(body: bytes, kind: str):
+    exchange = read_chat(REQUEST, capture_of(body, kind=kind))
+    assert exchange.ending == "http_error"
+    assert exchange.error is not None
+    assert exchange.error.startswith("a web page answered, not a model server")
+    assert ("Shoes" in exchange.error) == (b"Shoes" in body)
+    assert "\n" not in exchange.error
+    assert exchange.notes == ()
+    assert exchange.raw == body
+
+
+def test_a_stream_that_calls_itself_a_web_page_is_read_all_the_same():
+    body = body_of([*words("<html>"), END])
+    assert read_chat(REQUEST, capture_of(body, kind="text/html; charset=utf-8")).text == "<html>"
+
+
 def test_another_model_is_noticed():
     chunks = [*words("a"), END]
     assert read(chunks, accept=()).ending == "ok"

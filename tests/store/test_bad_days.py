@@ -178,6 +178,76 @@ def test_a_full_disk_loses_nothing_and_carries_on_when_there_is_room(store: Stor
     assert len(store.attempts("r1", with_exchanges=True)) == kept + 1
 
 
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from tests.store.conftest import make_attempt, make_run
+from tiltyard.errors import StoreError
+from tiltyard.store.store import Store
+
+NONE = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+
+def files_up_to(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, NONE))
+
+folder = Path(sys.argv[1])
+if sys.argv[2] == "made":
+    for size in range(4096, 200_000, 12_288):
+        files_up_to(size)
+        path = folder / f"{size}.sqlite3"
+        try:
+            Store.open(path).close()
+        except StoreError as error:
+            print("failed", error)
+        files_up_to(NONE)
+        Store.open(path).close()
+else:
+    with Store.open(folder / "s.sqlite3") as store:
+        store.claim(make_run())
+        files_up_to((folder / "s.sqlite3-wal").stat().st_size)
+        try:
+            store.add([make_attempt()])
+        except StoreError as error:
+            print("failed", error)
+        files_up_to(NONE)
+        print(store.add([make_attempt()]))
+"""
+
+
+def limited(folder: Path, how: str) -> list[str]:
+    """What a process says that may not write files beyond a size, which fails as late as a full disk does."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(folder), how],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_what_a_failed_commit_took_back_is_not_taken_for_there(tmp_path: Path) -> None:
+    said = limited(tmp_path, "filled")
+    assert len(said) == 2
+    assert said[0].startswith("failed reading or writing the store")
+    assert said[1] == "1"
+    assert check_whole(tmp_path / "s.sqlite3", "r1") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_a_store_that_does_not_fit_while_it_is_made_is_made_later(tmp_path: Path) -> None:
+    said = limited(tmp_path, "made")
+    assert len(said) > 5
+    assert all(line.startswith("failed reading or writing the store") for line in said)
+    for path in tmp_path.glob("*.sqlite3"):
+        with Store.open(path) as store:
+            store.claim(make_run())
+        assert check_whole(path, "r1") == 0
+
+
 def test_the_writer_tries_a_failed_batch_again(store: Store) -> None:
     store.claim(make_run())
     limit_pages(store, 0)

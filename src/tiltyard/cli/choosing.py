@@ -22,10 +22,13 @@ from tiltyard.servers.discover import Found
 LISTED = 8  # names in an error message
 
 
-async def chosen_jobs(suites: Mapping[str, Mapping[str, Json]], common: Common) -> list[Job]:
-    """One job per model and suite, models outermost. Every model is described before the first is asked."""
+async def chosen_jobs(suites: Mapping[str, Mapping[str, Json]], common: Common, like: Address) -> list[Job]:
+    """One job per model and suite, models outermost. Every model is described before the first is asked.
+
+    `like` holds what every server's address has besides where it is and the key.
+    """
     first, *others = suites
-    found = await jobs_of(first, suites[first], common)
+    found = await jobs_of(first, suites[first], common, like)
     return [
         each
         for job in found
@@ -33,13 +36,12 @@ async def chosen_jobs(suites: Mapping[str, Mapping[str, Json]], common: Common) 
     ]
 
 
-async def jobs_of(suite: str, settings: Mapping[str, Json], common: Common) -> list[Job]:
+async def jobs_of(suite: str, settings: Mapping[str, Json], common: Common, like: Address) -> list[Job]:
     """One job per model."""
     url = common.server or configuration.load_settings().server
     key = (
         configuration.api_key(url, common.dialect, common.api_key_env) if url and common.api_key_env else None
     )
-    like = Address(url="", context=common.context, slots=common.slots)
     jobs: list[Job] = []
     try:
         if url is None:

@@ -265,6 +265,7 @@ async def conduct(
     from tiltyard.cli.choosing import chosen_jobs
     from tiltyard.records import Timeouts
     from tiltyard.run import Plan, execute
+    from tiltyard.servers import Address
     from tiltyard.settings import load_settings
 
     store, tell = ends
@@ -274,7 +275,14 @@ async def conduct(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell.main.cancel)
     flags = {"first_byte_timeout_s": common.first_byte_timeout, "gap_timeout_s": common.gap_timeout}
     known = load_settings(flags)
-    jobs = await chosen_jobs(suites, common)
+    like = Address(
+        url="",
+        context=common.context,
+        slots=common.slots,
+        loading_s=known.first_byte_timeout_s,
+        say=lambda text: tell({"event": "say", "text": text}),
+    )
+    jobs = await chosen_jobs(suites, common, like)
     plan = Plan(
         jobs=jobs,
         command=LOGIN.sub("", shlex.join(["tiltyard", *sys.argv[1:]])),
@@ -314,12 +322,6 @@ def store_path(common: Common) -> Path | None:
 
 def loop_run(main: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up first."""
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if sys.platform != "win32":
-        import uvloop
-
-        allow_open_files()
-        factory = uvloop.new_event_loop
 
     async def heeding() -> T:
         """A Ctrl+C that came while something was tidied up, and was swallowed there, still counts."""
@@ -329,8 +331,19 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
             raise asyncio.CancelledError
         return found
 
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(heeding())
+    heeded = heeding()
+    try:
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+        if sys.platform != "win32":
+            import uvloop
+
+            allow_open_files()
+            factory = uvloop.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(heeded)
+    finally:  # a Ctrl+C may come before either has begun; Python complains of what is never begun
+        heeded.close()
+        main.close()
 
 
 def show_summaries(summaries: Sequence[Mapping[str, Json]]) -> None:

@@ -6,7 +6,7 @@ A dialect is one file and one line in `DIALECTS`; third parties add theirs by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from tiltyard.records import Capture, Dialect, Exchange, Model, Record, Request, ServerInfo, Usage
@@ -32,6 +32,8 @@ class Address(Record, frozen=True):
     api_key: str | None = None
     context: int | None = None  # context to load with, where the server can be told
     slots: int | None = None  # parallel requests, where we start the server ourselves
+    loading_s: float = 600.0  # how long a server may be loading its model before it says who it is
+    say: Callable[[str], None] | None = None  # hears of that wait, at once and every few seconds
 
     def __repr__(self) -> str:
         return f"Address(url={self.url!r}, api_key={'***' if self.api_key else None})"

@@ -18,7 +18,7 @@ from tiltyard.servers.chat_claims import (
     usage_of,
 )
 from tiltyard.servers.chat_events import ChatEvents
-from tiltyard.servers.error_text import error_in, error_of_body
+from tiltyard.servers.error_text import error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.stream import arrival_times, plain_ends, plain_payloads, sse, unterminated
 from tiltyard.servers.thinking import split_tags
@@ -39,6 +39,9 @@ def read_chat(request: Request, capture: Capture, *, accept: Accept | None = Non
     body = capture.body
     if capture.status is None or capture.status >= 300:
         return _without_stream(request, capture)
+    page = web_page(capture.headers.get("content-type", ""), body)
+    if page is not None:
+        return _failed(request, capture, "http_error", page)
     events = ChatEvents()
     notes = list(capture.notes)
     whole = _whole_json(capture)

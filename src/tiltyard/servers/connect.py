@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
+from msgspec.structs import replace
+
 from tiltyard import settings
 from tiltyard.errors import NoServer, UsageError
 from tiltyard.servers import DIALECTS, Address, Server
@@ -65,8 +67,8 @@ async def connect(
     """A client for an address, identified; the dialect is found out when it is None.
 
     Without an address the dialect's own default is used. The key is looked up in the settings when it is
-    None. `like` brings the context and the slots to start with. Raises NoServer, NotAModelServer,
-    Unauthorized, UsageError.
+    None. `like` brings everything else of an address, such as the context to start with. Raises NoServer,
+    NotAModelServer, Unauthorized, UsageError.
     """
     if url is None:
         url = settings.load_settings().ollama_url if dialect == "ollama" else HOMES.get(dialect or "")
@@ -83,7 +85,7 @@ async def connect(
     else:
         address = Address(url=url)
     if like is not None:
-        address = Address(url=address.url, api_key=address.api_key, context=like.context, slots=like.slots)
+        address = replace(like, url=address.url, api_key=address.api_key)
     server = open_server(dialect or await find_dialect(address), address)
     try:
         await server.identify()

@@ -13,6 +13,7 @@ import msgspec
 from tiltyard.records import Json
 
 MAX_ERROR_CHARS = 300
+WEB_PAGE = "a web page answered, not a model server"
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -60,6 +61,20 @@ def error_of_body(status: int | None, body: bytes) -> str:
     head = f"HTTP {status}" if status is not None else "error"
     said = _said(body)
     return f"{head}: {said}" if said else head
+
+
+def web_page(content_type: str, body: bytes) -> str | None:
+    """One line about an answer that is a web page, with its title; None for any other answer.
+
+    Never by the content type alone: small servers call every answer of theirs HTML.
+    """
+    start = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    named = "html" in content_type.casefold() and start.startswith(b"<")
+    if not named and not start.startswith((b"<!doctype html", b"<html")):
+        return None
+    title = _TITLE.search(body[:65536].decode("utf-8", "replace"))
+    said = one_line(title.group(1)) if title else ""
+    return f"{WEB_PAGE} ({said})" if said else WEB_PAGE
 
 
 def _said(body: bytes) -> str:

@@ -25,8 +25,8 @@ from tiltyard.servers.replies import not_a_model_server, table, word
 from tiltyard.servers.vllm import thinking_switch
 from tiltyard.servers.wire import Reply
 
-LOADING_WAIT_S = 300.0  # a large model from a slow disk
 POLL_S = 0.1
+SAY_EVERY_S = 5.0
 
 
 class LlamaCpp(OpenAI):
@@ -44,8 +44,8 @@ class LlamaCpp(OpenAI):
     # ------------------------------------------------------------------ who it is
 
     async def identify(self) -> ServerInfo:
-        """Waits while a model loads (503), up to five minutes; raises ServerError after that."""
-        await self.wait_until_ready(LOADING_WAIT_S)
+        """Waits while a model loads (503), as long as the address allows; raises ServerError after that."""
+        await self.wait_until_ready()
         self.props = table(await self.get("/props"))
         listed = table(await self.get("/models")).get("data")
         self.router = llamacpp_router.is_router(self.props, listed)
@@ -67,14 +67,19 @@ class LlamaCpp(OpenAI):
         )
         return self.info
 
-    async def wait_until_ready(self, limit_s: float) -> None:
+    async def wait_until_ready(self) -> None:
         """Until /health is no longer the 503 of a model being loaded."""
-        end = time.monotonic() + limit_s
+        limit_s, say = self.address.loading_s, self.address.say
+        began, due_s = time.monotonic(), 0.0
         while is_loading(await self.wire.call("GET", "/health")):
-            if time.monotonic() > end:
+            waited_s = time.monotonic() - began
+            if say is not None and waited_s >= due_s:
+                say(f"{self.where} is loading its model" + (f", {waited_s:.0f} s" if due_s else ""))
+                due_s += SAY_EVERY_S
+            if waited_s > limit_s:
                 raise ServerError(
-                    f"{self.where} is still loading its model after {limit_s:.0f} s",
-                    "wait, or look at its log",
+                    f"{self.where} is still loading its model after {limit_s:g} s",
+                    "look at its log; where it is only slow, --first-byte-timeout SECONDS gives it longer",
                 )
             await asyncio.sleep(POLL_S)
 

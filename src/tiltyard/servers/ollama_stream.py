@@ -24,7 +24,7 @@ from tiltyard.records import (
     Usage,
 )
 from tiltyard.servers.claims import COLD
-from tiltyard.servers.error_text import error_in, error_of_body
+from tiltyard.servers.error_text import error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.replies import table, word
 from tiltyard.servers.stream import arrival_times, ndjson
@@ -213,6 +213,9 @@ def ending_of(request: Request, capture: Capture, story: Story) -> tuple[Ending,
     if capture.failure is not None:
         return capture.failure, capture.error
     if not story.objects:
+        page = web_page(capture.headers.get("content-type", ""), capture.body)
+        if page is not None:
+            return "http_error", page
         return "empty", capture.error or "a 200 answer without a single line of JSON"
     return "truncated", "the stream ended without done: true"
 

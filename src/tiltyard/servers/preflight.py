@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
 from tiltyard.records import Ending, Exchange, Json, Message, Model, Record, Request, Timeouts
 from tiltyard.servers import Loading, Server
+from tiltyard.servers.error_text import WEB_PAGE
 
 PROBE = "Reply with one word."
 
@@ -28,6 +29,7 @@ REMEDIES = (
         ("out of memory", "not enough memory", "requires more system memory"),
         "take a smaller model or context",
     ),
+    ((WEB_PAGE,), "check the address and the port: `tiltyard servers` lists the model servers that run here"),
     (("overloaded", "too many requests", "queue is full"), "wait until the server is less busy"),
     (("does not support chat", "does not support generate"), "take a model that chats: `tiltyard models`"),
 )

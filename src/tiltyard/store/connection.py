@@ -100,15 +100,10 @@ def _backup(db: sqlite3.Connection, path: Path, version: int) -> None:
 
 def _migrate(db: sqlite3.Connection, migrations: Migrations) -> None:
     for number, migration in enumerate(migrations, start=1):
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             if _version(db) < number:  # another process may have been faster
                 migration(db)
                 db.execute(f"PRAGMA user_version = {number}")
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
 
 
 @contextmanager
@@ -164,6 +159,7 @@ def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
         )
     if code == sqlite3.SQLITE_IOERR:
         return StoreError(
-            f"reading or writing the store {path} failed ({error})", "check the disk and its free space"
+            f"reading or writing the store {path} failed ({error})",
+            "check the disk, its free space and your quota, and repeat the command: it carries on",
         )
     return None

@@ -128,7 +128,6 @@ class Store:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """The connection inside one transaction."""
         with self._lock, translated(self.path):
-            done = False
             try:
                 with transaction(self._db):
                     (version,) = self._db.execute("PRAGMA data_version").fetchone()
@@ -136,10 +135,9 @@ class Store:
                         self._data_version = version
                         self._forget()
                     yield self._db
-                    done = True
-            finally:
-                if not done:
-                    self._forget()
+            except BaseException:  # also where the commit itself fails
+                self._forget()
+                raise
 
     def _forget(self) -> None:
         """Drop what is remembered of the tables: it may not be so any more."""

@@ -77,9 +77,20 @@ def test_it_is_waited_for_while_the_model_loads(serve: Serve) -> None:
 
 
 def test_waiting_has_an_end(serve: Serve) -> None:
-    _, server = llama(serve, **{"GET /health": LOADING})
-    with pytest.raises(ServerError, match="still loading"):
-        run(server, lambda: server.wait_until_ready(0.05))
+    canned, _ = llama(serve, **{"GET /health": LOADING})
+    said: list[str] = []
+    server = LlamaCpp(Address(url=canned.url, loading_s=0.05, say=said.append))
+    with pytest.raises(ServerError, match=r"still loading its model after 0\.05 s") as caught:
+        run(server, server.identify)
+    assert "--first-byte-timeout" in caught.value.remedy
+    assert said[0] == f"llamacpp at {canned.url} is loading its model"
+
+
+def test_a_server_that_is_ready_is_not_waited_for(serve: Serve) -> None:
+    canned, _ = llama(serve)
+    said: list[str] = []
+    run(server := LlamaCpp(Address(url=canned.url, loading_s=0.05, say=said.append)), server.identify)
+    assert said == []
 
 
 def test_only_the_503_of_loading_is_waited_for() -> None:
