@@ -130,6 +130,31 @@ def test_the_servers_prefill_goes_first() -> None:
     assert (m.cached_tokens, m.prefill_kind) == (400, "warm")
 
 
+def test_a_prompt_that_was_cut_has_no_prefill_rate() -> None:
+    """The cut may have left what a cache knows: whatever is counted then, it was not processed."""
+    native = ServerTimings(source="ollama", prefill_tokens=300, prefill_ms=2.0)
+    cut = make_exchange(steady(5), usage=usage(5, 300), timings=native, notes=("context_truncated",))
+    m = measure(cut)
+    assert (m.prefill_tps, m.server_prefill_tps, m.prefill_kind) == (None, None, "unknown")
+    assert m.cached_tokens is None
+    told = measure(replace(cut, usage=usage(5, 300, cached_tokens=280), timings=None))
+    assert (told.prefill_tps, told.prefill_kind, told.cached_tokens) == (None, "unknown", 280)
+    maybe = replace(cut, notes=("prompt_maybe_cut",))
+    assert (measure(maybe).prefill_tps, measure(maybe).cached_tokens) == (None, None)
+    reused = replace(maybe, usage=usage(5, 300, cached_tokens=280), timings=None)
+    assert (measure(reused).prefill_kind, measure(reused).cached_tokens) == ("warm", 280)
+
+
+@pytest.mark.parametrize("note", ["cold", "load_untold"])
+def test_a_wait_that_may_hold_a_load_is_no_prefill_unless_the_server_times_either(note: str) -> None:
+    exchange = make_exchange(steady(5, first=500), usage=usage(5, 500), notes=(note,))
+    assert measure(exchange).prefill_tps is None
+    loaded = replace(exchange, timings=ServerTimings(source="x", load_ms=250.0))
+    assert measure(loaded).prefill_tps == 2000.0
+    timed = replace(exchange, timings=ServerTimings(source="x", prefill_tokens=500, prefill_ms=100.0))
+    assert measure(timed).prefill_tps == 5000.0
+
+
 @pytest.mark.parametrize(
     ("prompt", "cached", "kind"),
     [

@@ -194,3 +194,38 @@ def test_counts_that_nobody_gave_are_null() -> None:
     assert found["tokens"] == {"prompt": None, "output": 20, "cached": None, "source": "estimate"}
     assert found["rate_source"] == "client-estimated"
     assert summarise([window(make_exchange([]))])["tokens"]["output"] is None
+
+
+def test_a_sum_is_of_all_requests_or_of_none() -> None:
+    untold = make_exchange(steady(20), usage=Usage(prompt_tokens=100, output_tokens=20))
+    uncounted = make_exchange(steady(20), usage=Usage(output_tokens=20))
+    told = make_exchange(steady(20), usage=USAGE)
+    found = summarise([window(told, untold, told)])["tokens"]
+    assert found == {"prompt": 300, "output": 60, "cached": None, "source": "server"}
+    assert summarise([window(uncounted, told)])["tokens"]["prompt"] is None
+    assert summarise([window(told, told)])["tokens"]["cached"] == 0
+
+
+def test_estimated_tokens_have_no_interval() -> None:
+    silent = make_exchange(steady(20), usage=Usage(output_tokens=18, source="estimate"))
+    other = make_exchange(steady(20), usage=Usage(output_tokens=19, source="estimate"))
+    found = summarise([window(silent, other, silent)])
+    for name in ("decode_tps", "itl_ms", "e2e_tps", "tokens_per_chunk"):
+        assert (found[name]["ci95"], found[name]["why"]) == (None, "token counts are estimates"), name
+    assert found["ttft_ms"]["ci95"] is not None
+    assert found["stages"][0]["decode_tps"]["ci95"] is None
+    counted = summarise([window(*[make_exchange(steady(20), usage=USAGE)] * 2)])
+    assert counted["decode_tps"]["ci95"] is not None
+
+
+def test_a_cut_prompt_and_an_untold_load_are_named() -> None:
+    request = Request(model="m", messages=())
+    cut = make_exchange(steady(20), usage=USAGE, request=request, notes=("context_truncated",))
+    found = summarise([window(cut)])
+    assert found["prefill_tps"] is None
+    assert found["prefill_kinds"] == {"cold": 0, "warm": 0, "unknown": 0}
+    why = "the server cut the prompt"
+    assert found["unmeasured"]["prefill_tps"] == {"requests": 1, "why": why}
+    first = replace(cut, notes=("load_untold",))
+    why = summarise([window(first)])["unmeasured"]["prefill_tps"]["why"]
+    assert why == "the first answer may have waited for the model to load: the server does not say"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.conftest import Finished
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 
+ESTIMATED = "token counts are estimates"
 THINKER = ("completion", "thinking")
 
 
@@ -35,3 +37,20 @@ def test_what_was_seen_is_said(
             *("--requests", "3", "--prompt-tokens", "400", "--output-tokens", "40", "--no-think", "--json"),
         )
     assert words in done.summary()["notes"], done.summary()["notes"]
+
+
+def test_a_rate_of_estimated_tokens_has_no_interval_on_any_screen(tiltyard: Callable[..., Finished]) -> None:
+    model = SimModel(name="m", prefill_tps=50_000.0, decode_tps=1_000.0, loaded=True)
+    with running(SimConfig(models=(model,), dialects=("openai",), faults=("usage=none",))) as simulator:
+        done = tiltyard(
+            *("run", "speed", "--profile", "fixed", "--server", simulator.url("openai"), "--model", "m"),
+            *("--requests", "4", "--prompt-tokens", "64", "--output-tokens", "64"),
+        )
+    decode = next(line for line in done.out.splitlines() if line.startswith("decode"))
+    assert "≈" in decode
+    assert "±" not in decode
+    assert ESTIMATED in " ".join(done.out.split())
+    rows = json.loads(tiltyard("board", "--json").out)["rows"]
+    assert [row["decode_tps"]["ci95"] for row in rows] == [None]
+    board = tiltyard("board").out
+    assert "≈ no interval: too few requests, or their tokens were estimated" in board

@@ -180,6 +180,34 @@ def test_depth_of_a_server_that_never_says_what_it_reused_is_measured_by_differe
     assert all(row["prefill_tps"] is not None for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "context", "why"),
+    [
+        ("openai", None, "4096 are assumed, since the server does not tell: --depths asks for it anyway"),
+        ("llamacpp", None, "4000 are loaded"),
+        ("ollama", 2048, "2048 were asked for"),
+    ],
+)
+def test_a_depth_that_is_left_out_says_whose_limit_that_is(
+    dialect: str, context: int | None, why: str
+) -> None:
+    settings = {"profile": "depth", "output_tokens": 8, "requests": 1, "prompt_tokens": 32}
+    settings |= {} if context is None else {"context": context}
+    ran = run_speed(settings, replace(FAST, context=4000), dialect)
+    left = ran.summary["findings"]["notes"][0]
+    assert left.startswith("d4096 left out") or context
+    assert left.endswith(why)
+
+
+def test_depths_asked_for_by_name_are_tried_where_nobody_says_what_fits() -> None:
+    settings = {"profile": "depth", "depths": "5k", "output_tokens": 8, "requests": 1, "prompt_tokens": 32}
+    ran = run_speed(settings, FAST, "openai")
+    assert [row["depth"] for row in ran.summary["findings"]["depths"]] == [5120]
+    assert not [note for note in ran.summary["findings"]["notes"] if "left out" in note]
+    told = run_speed(settings, replace(FAST, context=4096), "llamacpp")
+    assert "4096 are loaded" in told.summary["findings"]["notes"][0]
+
+
 @pytest.mark.parametrize(("stops_at", "notes"), [(7, 1), (None, 0)])
 def test_answers_shorter_than_asked_are_said(stops_at: int | None, notes: int) -> None:
     settings = {"profile": "fixed", "requests": 3, "output_tokens": 40, "prompt_tokens": 32}
@@ -187,6 +215,7 @@ def test_answers_shorter_than_asked_are_said(stops_at: int | None, notes: int) -
     found = [note for note in ran.summary["findings"]["notes"] if "ended early" in note]
     assert len(found) == notes
     if notes:
+        assert found[0].endswith("this server cannot be told to go on")
         assert "3 of 3 answers ended early, at 7 tokens on average instead of 40" in found[0]
 
 
@@ -199,6 +228,59 @@ def test_a_prompt_that_is_sent_again_has_no_prefill_rate() -> None:
     assert "does not say what of it was cached" in silent["unmeasured"]["prefill_tps"]["why"]
     told = run_speed(settings, replace(FAST, prefill_tps=1_000), "llamacpp").summary
     assert told["prefill_tps"]["mean"] == pytest.approx(1_000, rel=0.25)
+    assert (silent["tokens"]["cached"], told["tokens"]["cached"] is None) == (None, False)
+
+
+@pytest.mark.parametrize("dialect", ["ollama", "openai", "llamacpp"])
+def test_a_cut_prompt_has_no_prefill_rate(dialect: str) -> None:
+    """On Ollama the cut takes the words away that no cache knew, and the rest is counted as processed."""
+    settings = {"requests": 3, "output_tokens": 4}
+    ran = run_speed(settings, replace(FAST, prefix_cache=True), dialect, faults=("truncate_context=300",))
+    assert any("cut the prompt" in note for note in observed(ran.results))
+    assert (ran.summary["prefill_tps"], ran.summary["prefill_warm_tps"]) == (None, None)
+    assert "the server cut the prompt" in ran.summary["unmeasured"]["prefill_tps"]["why"]
+    assert {a.measures.prefill_kind for result in ran.results for a in result.attempts} == {"unknown"}
+
+
+def test_a_prompt_that_may_be_cut_has_no_prefill_rate_either() -> None:
+    """A little less than was due: it may be the counting."""
+    model = replace(FAST, prefix_cache=True)
+    settings = {"requests": 3, "output_tokens": 4}
+    ran = run_speed(settings, model, "ollama", faults=("truncate_context=490",))
+    assert "the server may have cut the prompt (3 of 3)" in observed(ran.results)
+    assert (ran.summary["prefill_tps"], ran.summary["tokens"]["cached"]) == (None, None)
+    assert ran.summary["unmeasured"]["prefill_tps"]["why"] == "the server may have cut the prompt"
+
+
+@pytest.mark.parametrize("dialect", ["openai", "ollama", "llamacpp"])
+def test_answers_whose_tokens_nobody_counted_are_not_called_short(dialect: str) -> None:
+    settings = {"profile": "fixed", "requests": 3, "output_tokens": 128, "prompt_tokens": 32}
+    faults = ("zero_metrics",) if dialect == "ollama" else ("usage=none",)
+    ran = run_speed(settings, FAST, dialect, faults=faults)
+    assert ran.summary["requests"]["ok"] == 3
+    assert not [note for note in ran.summary["findings"]["notes"] if "ended early" in note]
+
+
+def test_a_silent_first_load_is_in_no_prefill_rate() -> None:
+    """Who was never asked before may load first, and this server does not say."""
+    settings = {"profile": "fixed", "requests": 4, "output_tokens": 4, "prompt_tokens": 400}
+    ran = run_speed(settings, replace(FAST, prefill_tps=5_000), "openai", faults=("jit_load=700@1",))
+    found = ran.summary["prefill_tps"]
+    assert (found["n"], ran.summary["unmeasured"]["prefill_tps"]["requests"]) == (3, 1)
+    assert "may have waited for the model to load" in ran.summary["unmeasured"]["prefill_tps"]["why"]
+    assert found["min"] > 2_000
+    timed = run_speed(settings, replace(FAST, prefill_tps=5_000), "llamacpp").summary
+    assert timed["prefill_tps"]["n"] == 4
+
+
+@pytest.mark.parametrize(
+    "fault", ["html_error", "model_404", "error_500", "busy_503", "drop", "error_midstream=1"]
+)
+def test_a_request_that_failed_held_no_load(fault: str) -> None:
+    settings = {"profile": "fixed", "requests": 2, "output_tokens": 4, "prompt_tokens": 32}
+    broken = run_speed(settings, replace(FAST, loaded=False), "ollama", faults=(fault,))
+    assert broken.summary["requests"]["failed"] == 2
+    assert not [note for note in observed(broken.results) if "not in memory" in note]
 
 
 @pytest.mark.slow

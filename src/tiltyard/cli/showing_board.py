@@ -5,7 +5,8 @@ Ranks are ranges where models cannot be told apart. Narrow terminals get fewer c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,14 +15,17 @@ from tiltyard.reports.narrow import narrowed
 from tiltyard.reports.words import NOTHING, milliseconds, number, percent, size, with_interval
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from tiltyard.store.board import BoardRow, ModelRow, Quality, Value
 
+Names = Set[tuple[str, str | None]]  # model and quantization
+
 _WIDE = 110
 _ROWS = 25  # of a table, where no limit was asked for
 # what a narrow terminal goes without, the first one first
-SPARE = ("when", "not counted, cut", "load", "n", "quant", "size", "total tok/s", "TTFT p50")
+SPARE = ("when", "no verdict, cut", "load", "n", "quant", "size", "total tok/s", "TTFT p50")
 _HINTS = ("unsupported", "error", "refused", "unparsed")
 
 
@@ -41,23 +45,27 @@ def show_board(
             asked = f"  [dim]{safe(items[place])}[/]" if any(items[place : place + 1]) else ""
             screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{asked}")
         shown = table[: limit or _ROWS]
-        made = quality_table(shown, wide) if first.quality is not None else speed_table(shown, wide)
+        of_kind = quality_table if first.quality is not None else speed_table
+        made = of_kind(shown, wide, alike(table))
         screen.print(narrowed(made, spare=SPARE))
         if len(shown) < len(table):
             screen.print(f"{len(table) - len(shown)} more: --limit {len(table)}", style="dim")
     if any(row.client_bound for row in rows):
         screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
+    explain_lone(screen, [row.decode_tps for row in rows if wide or row.quality is None])
     ranks = [row.quality.rank for row in rows if row.quality is not None and row.quality.rank is not None]
     tied = next((found for found in ranks if found[0] != found[1]), None)
     if tied is not None:
         words = f"rank {tied[0]}-{tied[1]}: cannot be told apart from others in these places"
         screen.print(f"{words} (docs/statistics.md)", style="dim")
+    if any(row.quality.outcomes.get(name) for row in rows if row.quality is not None for name in _HINTS):
+        screen.print("error, unsupported: left out of the score; refused, unparsed: count as 0", style="dim")
     if ranks:
         screen.print("one more table: tiltyard board --by-model", style="dim")
     screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
 
 
-def speed_table(rows: Sequence[BoardRow], wide: bool) -> Table:
+def speed_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
     """By decode rate or whatever it was sorted by."""
     table = plain_table()
     table.add_column("#", justify="right")
@@ -90,13 +98,13 @@ def speed_table(rows: Sequence[BoardRow], wide: bool) -> Table:
         ]
         measured = row.decode_tps is not None or row.ttft_ms is not None
         table.add_row(
-            str(place) if measured else NOTHING, named(row, rows), *(cell for cell, shown in cells if shown)
+            str(place) if measured else NOTHING, named(row, twice), *(cell for cell, shown in cells if shown)
         )
     return table
 
 
-def quality_table(rows: Sequence[BoardRow], wide: bool) -> Table:
-    """Rank, score with its interval and what did not count, beside the speed of the same requests."""
+def quality_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
+    """Rank, score with its interval and what has no verdict, beside the speed of the same requests."""
     table = plain_table()
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("model", overflow="fold", min_width=16)
@@ -109,11 +117,11 @@ def quality_table(rows: Sequence[BoardRow], wide: bool) -> Table:
         ("decode tok/s", "right", True),
         ("TTFT p50", "right", True),
         ("when", "left", wide),
-        ("not counted, cut", "left", wide),
+        ("no verdict, cut", "left", wide),
     ]
     for name, justify, shown in columns:
         if shown:
-            table.add_column(name, justify=justify, no_wrap=name != "not counted, cut")  # type: ignore[arg-type]
+            table.add_column(name, justify=justify, no_wrap=name != "no verdict, cut")  # type: ignore[arg-type]
     for row in rows:
         found = row.quality
         assert found is not None
@@ -129,8 +137,14 @@ def quality_table(rows: Sequence[BoardRow], wide: bool) -> Table:
             (hints(found), wide),
         ]
         below = "" if wide or not hints(found) else f"\n[dim]{hints(found)}[/]"
-        table.add_row(rank(found), named(row, rows) + below, *(cell for cell, shown in cells if shown))
+        table.add_row(rank(found), named(row, twice) + below, *(cell for cell, shown in cells if shown))
     return table
+
+
+def explain_lone(screen: Console, shown: Sequence[Value | None]) -> None:
+    """Say what `≈` is, where it stands before one of the rates that are shown."""
+    if any(value is not None and value.low is None for value in shown):
+        screen.print("≈ no interval: too few requests, or their tokens were estimated", style="dim")
 
 
 def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
@@ -147,12 +161,13 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
         table.add_column(f"{safe(suite)}, rank", justify="right", no_wrap=wide)
     table.add_column("decode tok/s", justify="right", no_wrap=True)
     table.add_column("TTFT p50", justify="right", no_wrap=True)
+    twice = alike(models)  # before the cut: a name that is shown once may still be another's too
     for model in models[: limit or _ROWS]:
         cells = [(safe(model.quantization or NOTHING, 12), wide), (size(model.size_bytes), wide)]
         scores = [model.scores[suite].quality if suite in model.scores else None for suite in suites]
         speed = model.speed
         table.add_row(
-            safe(model.model, 90) + (" ☁" if model.remote else ""),
+            safe(model.model, 90) + (" ☁" if model.remote else "") + served(model, twice),
             *(cell for cell, shown in cells if shown),
             *(NOTHING if found is None else in_one_cell(found, wide) for found in scores),
             NOTHING if speed is None else interval(speed.decode_tps),
@@ -165,6 +180,7 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
         others = sum(suite in model.elsewhere for model in models)
         said = f"{safe(suite)}: {others} more {'was' if others == 1 else 'were'} asked other items"
         screen.print(f"{said}: tiltyard board --suite {safe(suite)}", style="dim")
+    explain_lone(screen, [model.speed.decode_tps for model in models if model.speed is not None])
     screen.print(
         "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "
         "speed: of the newest speed run, else of the graded one",
@@ -178,14 +194,25 @@ def in_one_cell(found: Quality, wide: bool) -> str:
     return f"[bold]{points(found.score)}[/] #{rank(found)}\n[dim]{bounds(found)}[/]"
 
 
-def named(row: BoardRow, rows: Sequence[BoardRow]) -> str:
+def alike(rows: Sequence[BoardRow | ModelRow]) -> Names:
+    """The names that several rows have: these also say where they are served."""
+    counts = Counter((row.model, row.quantization) for row in rows)
+    return {name for name, n in counts.items() if n > 1}
+
+
+def served(row: BoardRow | ModelRow, twice: Names) -> str:
+    """Where the model is served, if others of the table have its name; else empty."""
+    if (row.model, row.quantization) not in twice:
+        return ""
+    return f" [dim]{safe(row.dialect)} {safe(urlsplit(row.server_url).netloc, 40)}[/]"
+
+
+def named(row: BoardRow, twice: Names) -> str:
     """The model with its marks; with where it is served, where another row of the table reads alike."""
     marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
     if row.requests_failed and row.quality is None:  # a graded row has them among what does not count
         marks += f" [red]✗ {row.requests_failed:,} failed[/]"
-    if sum((other.model, other.quantization) == (row.model, row.quantization) for other in rows) > 1:
-        marks += f" [dim]{safe(row.dialect)} {safe(urlsplit(row.server_url).netloc, 40)}[/]"
-    return safe(row.model, 90) + marks
+    return safe(row.model, 90) + marks + served(row, twice)
 
 
 def when(row: BoardRow, wide: bool) -> str:

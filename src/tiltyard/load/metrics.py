@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from tiltyard.load.payload import Payload, counted_tokens, find_payload, first_chunk_tokens, payload_times
 from tiltyard.records import Exchange, Measures, ServerTimings, Timeline, TokenSource
+from tiltyard.servers.claims import COLD, CUT, LOAD_UNTOLD, MAYBE_CUT
 
 MS = 1e6  # nanoseconds
 TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt
@@ -200,10 +201,14 @@ def e2e_tps(tokens: int | None, e2e: float | None) -> float | None:
 
 
 def cached_tokens(exchange: Exchange, prompt_tokens: int | None) -> int | None:
-    """Prompt tokens that the server did not process again: its own word, else prompt - processed."""
+    """Prompt tokens that the server did not process again: its own word, else prompt - processed. Of a prompt
+    that was cut nobody but the server knows what was new.
+    """
     usage, timings = exchange.usage, exchange.timings
     if usage is not None and usage.cached_tokens is not None:
         return usage.cached_tokens
+    if was_cut(exchange):
+        return None
     if timings is not None and timings.prefill_tokens is not None and prompt_tokens is not None:
         return max(prompt_tokens - timings.prefill_tokens, 0)
     return None
@@ -228,25 +233,38 @@ def prefill(
 
     `Measures.server_prefill_tps` is set exactly when the figure is the server's. None when all was cached, or
     some may have been (`maybe_cached`) and nobody says how much. Not `alone`, a wait holds other
-    requests: then only the server's figure counts.
+    requests: then only the server's figure counts. A prompt that was cut has none at all.
     """
+    if was_cut(exchange):
+        return Prefill(None, "unknown")
     kind = prefill_kind(prompt_tokens, cached)
     server = server_prefill_tps(exchange.timings)
     if server is not None:
         return Prefill(server, kind)
     load = load_ms(exchange.timings)
-    loading = load is None and "cold" in exchange.notes  # nobody says for how long
     unknown = cached is None and maybe_cached(exchange)
-    if not alone or loading or unknown or ttft is None or prompt_tokens is None:
+    if not alone or maybe_loaded(exchange) or unknown or ttft is None or prompt_tokens is None:
         return Prefill(None, kind)
     fresh = prompt_tokens - (cached or 0)
     wait = ttft - (load or 0.0)
     return Prefill(fresh / wait * 1000.0 if fresh > 0 and wait > 0 else None, kind)
 
 
+def was_cut(exchange: Exchange) -> bool:
+    """Was the prompt cut, or may it have been, where nobody says what of the rest came from a cache?"""
+    told = exchange.usage is not None and exchange.usage.cached_tokens is not None
+    return CUT in exchange.notes or (MAYBE_CUT in exchange.notes and not told)
+
+
 def maybe_cached(exchange: Exchange) -> bool:
     """Did another request begin with the same words, so that a prefix cache may have known them?"""
     return exchange.request.prefix_shared or "prefill_may_be_cached" in exchange.notes
+
+
+def maybe_loaded(exchange: Exchange) -> bool:
+    """Did the wait hold a load, as far as anybody can tell, and nobody says for how long?"""
+    notes = exchange.notes
+    return load_ms(exchange.timings) is None and (COLD in notes or LOAD_UNTOLD in notes)
 
 
 def load_ms(timings: ServerTimings | None) -> float | None:
@@ -404,7 +422,7 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
         tokens_source=source,
         rate_source=rate.source,
         rate_bias=rate.bias,
-        server_prefill_tps=server_prefill_tps(timings),
+        server_prefill_tps=None if was_cut(exchange) else server_prefill_tps(timings),
         server_decode_tps=server_decode_tps(timings),
         server_ttft_ms=None if timings is None else timings.ttft_ms,
         server_total_ms=server_total,

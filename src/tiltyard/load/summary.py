@@ -15,11 +15,21 @@ from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from tiltyard.load.metrics import attribute, chunk_gaps_ms, maybe_cached, too_short, why_no_rate
+from tiltyard.load.metrics import (
+    attribute,
+    chunk_gaps_ms,
+    maybe_cached,
+    maybe_loaded,
+    too_short,
+    was_cut,
+    why_no_rate,
+)
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
+from tiltyard.servers.claims import COLD, CUT
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
@@ -36,6 +46,7 @@ WAITS = (
     "prefill_warm_tps",
 )
 RATES = ("decode_tps", "itl_ms")
+COUNTED = ("e2e_tps", "tokens_per_chunk")  # of token counts, whoever counted
 CHOSEN = 0.1  # share of answers too fast for the clock above which the rates of the others mislead
 ERRORS_KEPT, ERRORS_SHOWN = 50, 5  # different reasons of failures
 # always there, null where not measurable
@@ -75,9 +86,9 @@ class Tally:
         self.prefill = {kind: array("d") for kind in ("cold", "warm", "unknown")}
         self.gaps = array("d")
         self.gap_owner = array("l")
-        self.prompt_tokens: int | None = None  # these are None until somebody counts some
-        self.output_tokens: int | None = None
-        self.cached_tokens: int | None = None
+        self.prompt_tokens: int | None = 0  # None once a request is in whose tokens nobody told
+        self.cached_tokens: int | None = 0
+        self.output_tokens: int | None = None  # uncounted are answers without a text
         self.token_sources: Counter[str] = Counter()
         self.rate_sources: Counter[str] = Counter()
         self.prefill_sources: Counter[str] = Counter()
@@ -104,9 +115,9 @@ class Tally:
         if measures.prefill_tps is not None and (alone or not estimated):
             self.prefill[measures.prefill_kind].append(measures.prefill_tps)
             self.prefill_sources["client" if estimated else "server"] += 1
-        self.prompt_tokens = plus(self.prompt_tokens, measures.prompt_tokens)
+        self.prompt_tokens = all_of(self.prompt_tokens, measures.prompt_tokens)
         self.output_tokens = plus(self.output_tokens, measures.output_tokens)
-        self.cached_tokens = plus(self.cached_tokens, measures.cached_tokens)
+        self.cached_tokens = all_of(self.cached_tokens, measures.cached_tokens)
         self.token_sources[measures.tokens_source or "none"] += 1
         self.rate_sources[measures.rate_source or "none"] += 1
         if measures.rate_bias is not None:
@@ -130,14 +141,19 @@ class Tally:
     @cached_property
     def figures(self) -> dict[str, Json]:
         """Every metric as a figure; null where nothing could be measured. To be read when all are in."""
-        found = {name: as_json(figure(self.values[name])) for name in MAIN}
+        found = {name: as_json(self.figure_of(name)) for name in (*MAIN, *MORE)}
         if self.only_the_late:
             found |= dict.fromkeys(RATES)
         found["chunk_gap_ms"] = as_json(figure(self.gaps, clusters=self.gap_owner))
         fresh = self.prefill["cold"] + self.prefill["unknown"]
         found["prefill_tps"] = as_json(figure(fresh))
         found["prefill_warm_tps"] = as_json(figure(self.prefill["warm"]))
-        return found | {name: as_json(figure(self.values[name])) for name in MORE}
+        return found
+
+    def figure_of(self, name: str) -> Figure:
+        found = figure(self.values[name])
+        estimated = self.rate_sources["client-estimated"] if name in RATES else self.token_sources["estimate"]
+        return guessed(found) if estimated and name in (*RATES, *COUNTED) else found
 
     @property
     def only_the_late(self) -> bool:
@@ -183,6 +199,18 @@ def plus(total: int | None, more: int | None) -> int | None:
     return total if more is None else (total or 0) + more
 
 
+def all_of(total: int | None, more: int | None) -> int | None:
+    """A sum, None where a part of it is unknown."""
+    return None if total is None or more is None else total + more
+
+
+def guessed(found: Figure) -> Figure:
+    """A figure of estimated tokens, without its interval: that would leave out how wrong the estimate is,
+    which is more than the requests differ.
+    """
+    return replace(found, ci95=None, why="token counts are estimates")
+
+
 def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
     """Main figures that an attempt which ended well does not have, each with the reason."""
     measures, found = attempt.measures, list[tuple[str, str]]()
@@ -206,9 +234,14 @@ def why_no_prefill(attempt: Attempt, alone: bool) -> str:
     """Why there is no prefill rate where the server gives none of its own."""
     if attempt.measures.prompt_tokens is None:
         return "nobody counted the prompt's tokens"
-    if "cold" in attempt.exchanges[-1].notes and attempt.measures.load_ms is None:
-        return "the wait held the loading of the model"
-    if attempt.measures.cached_tokens is None and maybe_cached(attempt.exchanges[-1]):
+    exchange = attempt.exchanges[-1]
+    if was_cut(exchange):
+        return f"the server {'cut' if CUT in exchange.notes else 'may have cut'} the prompt"
+    if maybe_loaded(exchange):
+        if COLD in exchange.notes:
+            return "the wait held the loading of the model"
+        return "the first answer may have waited for the model to load: the server does not say"
+    if attempt.measures.cached_tokens is None and maybe_cached(exchange):
         return "the prompt was sent before, and the server does not say what of it was cached"
     if not alone:
         return "the server does not time it, and the wait held other requests"
@@ -310,9 +343,9 @@ def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:
     """Tokens and rates that need a window of time: ok requests only, first start to last end."""
     return {
         "tokens": {
-            "prompt": counted.prompt_tokens,
+            "prompt": counted.prompt_tokens if counted.endings["ok"] else None,
             "output": counted.output_tokens,
-            "cached": counted.cached_tokens,
+            "cached": counted.cached_tokens if counted.endings["ok"] else None,
             "source": leading(counted.token_sources),
         },
         "wall_s": wall_s,

@@ -11,7 +11,11 @@ from tiltyard.records import Exchange, Request
 
 FEWEST_WORDS = 48  # below, templates and counting habits blur the comparison
 COLD = "cold"  # note: the server said, right before, that the model is not in memory
+LOAD_UNTOLD = "load_untold"  # note: the model had not answered before, and nobody says if it is in memory
+CUT = "context_truncated"  # note: the prompt was cut
+MAYBE_CUT = "prompt_maybe_cut"  # note: so few tokens less than were due that it may be the counting, too
 ANSWERED_BY = "answered_by:"  # note: before the name in the answer, which may be another model's
+SUSPECT_SHARE, SUSPECT_LESS = 0.98, 16  # likewise; the words that only one prompt has are as many tokens
 DUE_SHARE, DUE_LESS = 0.9, 32  # of the tokens that the server's own counts promised
 SHARE = 0.75  # every tokenizer in use gives a word at least one token; a quarter is left for exotic ones
 
@@ -21,11 +25,17 @@ def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) 
 
     `told`: this server can be told not to think, so the model that thinks does so against a word.
     """
+    ok = exchange.ending == "ok"
+    if not ok:  # no wait was measured, so no load is part of it
+        kept = tuple(note for note in exchange.notes if note not in (COLD, LOAD_UNTOLD))
+        exchange = exchange if kept == exchange.notes else replace(exchange, notes=kept)
     found = list(more)
     if request.think is False and exchange.reasoning.strip():
         found.append("thinking_despite_off" if told else "thinking_not_to_be_off")
-    if exchange.ending == "ok" and prompt_was_cut(request, exchange):
-        found.append("context_truncated")
+    if ok and prompt_was_cut(request, exchange):
+        found.append(CUT)
+    elif ok and prompt_is_short(request, exchange):
+        found.append(MAYBE_CUT)
     fresh = tuple(note for note in dict.fromkeys(found) if note not in exchange.notes)
     return replace(exchange, notes=(*exchange.notes, *fresh)) if fresh else exchange
 
@@ -47,3 +57,11 @@ def prompt_was_cut(request: Request, exchange: Exchange) -> bool:
         return False
     words = sum(len(message.content.split()) for message in request.messages)
     return words >= FEWEST_WORDS and reported < words * SHARE
+
+
+def prompt_is_short(request: Request, exchange: Exchange) -> bool:
+    """Did the server count some tokens less than its own counts promised? The beginning may be cut."""
+    reported, due = exchange.usage.prompt_tokens if exchange.usage else None, request.prompt_tokens
+    if not reported or not due or request.prefix_shared:
+        return False
+    return reported < min(due * SUSPECT_SHARE, due - SUSPECT_LESS)

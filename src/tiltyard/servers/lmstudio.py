@@ -86,8 +86,10 @@ class LMStudio(OpenAI):
             await self.look()
         return await super().ask(request, scheduled_ns)
 
-    async def is_away(self, model: str) -> bool:
+    async def is_away(self, model: str) -> bool | None:
         """It is loaded just in time by the first request, which then waits for that."""
+        if not (self.has_v0 or self.has_v1):
+            return None
         return match(split_variant(model)[0], list(self.away)) is not None
 
     async def look(self) -> None:

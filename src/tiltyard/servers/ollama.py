@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tiltyard.errors import ServerError
 from tiltyard.records import Capture, Dialect, Exchange, Json, Message, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, moe
-from tiltyard.servers.claims import COLD, judged
+from tiltyard.servers.claims import COLD, CUT, LOAD_UNTOLD, MAYBE_CUT, judged
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount, match, not_found, told
 from tiltyard.servers.ollama_stream import PREFIX_SEEN, read_ollama
@@ -120,11 +120,11 @@ class Ollama:
             try:
                 resident = await self.shared_memory()
             except ServerError:  # the request itself will say so, with its times
-                return notes
+                return [LOAD_UNTOLD]
             item = next((v for k, v in (resident or {}).items() if match(request.model, [k])), None)
-            if item is None and resident is not None:
-                notes.append(COLD)
-            elif item is not None:
+            if item is None:
+                notes.append(LOAD_UNTOLD if resident is None else COLD)
+            else:
                 context = whole(item.get("context_length"))
                 if context is not None:
                     self.contexts.setdefault(request.model, context)
@@ -137,7 +137,17 @@ class Ollama:
 
     def read(self, request: Request, capture: Capture) -> Exchange:
         told = request if request.think is not None else replace(request, think=False)
-        return judged(told, read_ollama(request, capture))
+        exchange = judged(told, read_ollama(request, capture))
+        full = exchange.ending == "ok" and self.filled(request, exchange)
+        if not full or CUT in exchange.notes or MAYBE_CUT in exchange.notes:
+            return exchange
+        return replace(exchange, notes=(*exchange.notes, MAYBE_CUT))
+
+    def filled(self, request: Request, exchange: Exchange) -> bool:
+        """Did the prompt take all of the context? Older versions cut it to just that."""
+        context = request.context or self.contexts.get(request.model)
+        counted = exchange.usage.prompt_tokens if exchange.usage else None
+        return context is not None and counted is not None and counted >= context
 
     async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
         return self.read(request, (await self.ask(request, scheduled_ns)).opened())

@@ -18,7 +18,7 @@ from tiltyard.records import Capture, Dialect, Exchange, Json, Model, Request, S
 from tiltyard.servers import Address, Loading
 from tiltyard.servers.chat import chat_body, read_chat
 from tiltyard.servers.chat_claims import plainly_another, same_letters
-from tiltyard.servers.claims import ANSWERED_BY, COLD, judged
+from tiltyard.servers.claims import ANSWERED_BY, COLD, LOAD_UNTOLD, judged
 from tiltyard.servers.hub_cache import completed
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import (
@@ -128,7 +128,7 @@ class OpenAI:
         await self.wire.open_ahead(count)
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
-        cold = request.model not in self.warm and await self.is_away(request.model)
+        away = False if request.model in self.warm else await self.is_away(request.model)
         capture = await self.wire.stream(
             self.chat_path(),
             chat_body(request, extra=self.extra(request)),
@@ -138,11 +138,15 @@ class OpenAI:
         )
         if capture.status == 200:
             self.warm.add(request.model)
-        return replace(capture, notes=(*capture.notes, COLD)) if cold else capture
+        if away is False:
+            return capture
+        return replace(capture, notes=(*capture.notes, COLD if away else LOAD_UNTOLD))
 
-    async def is_away(self, model: str) -> bool:
-        """Does the server say that this model is not in memory, so that the next request loads it first?"""
-        return False
+    async def is_away(self, model: str) -> bool | None:
+        """Does the server say that this model is not in memory, so that the next request loads it first?
+        None: it says nothing.
+        """
+        return None
 
     def accepts(self, asked: str, served: str) -> bool:
         """May this name in an answer be the model that was asked for? Gateways have names of their own.

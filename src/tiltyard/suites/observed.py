@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tiltyard.servers.claims import ANSWERED_BY
+from tiltyard.servers.claims import ANSWERED_BY, COLD, CUT, MAYBE_CUT
 from tiltyard.suites import StageResult
 
 WORDS: Mapping[str, str] = {
     "thinking_despite_off": "the model thought although it was told not to",
     "thinking_not_to_be_off": "the model thought: this server has no way to be told not to",
-    "context_truncated": "the server cut the prompt to its context without a word",
+    CUT: "the server cut the prompt to its context without a word",
+    MAYBE_CUT: "the server may have cut the prompt",
     "context_length_reached": "the answer ended at the end of the context",
     "token_repeat": "the server gave up on a model that repeated itself",
     "usage_misses_thinking": "the server's token count leaves the thinking out",
     "prefill_may_be_cached": "part of the prompt may have come from a cache",
-    "cold": "the model was not in memory: loading is part of the wait",
+    COLD: "the model was not in memory: loading is part of the wait",
     "server_busy": "the server's queue was full",
     "server_loading": "the server was still loading the model",
     "schema_not_sent": "this server takes no schema: it was not sent",

@@ -13,6 +13,7 @@ from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page, ask_for, ca
 from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized
 from tiltyard.records import Message, Request, ToolCall
 from tiltyard.servers import Address
+from tiltyard.servers.claims import COLD, LOAD_UNTOLD, MAYBE_CUT
 from tiltyard.servers.names import ACTIVE_BY_NAME
 from tiltyard.servers.ollama import (
     CONTEXT,
@@ -23,7 +24,7 @@ from tiltyard.servers.ollama import (
     draft_tokens,
     listed_model,
 )
-from tiltyard.servers.ollama_stream import COLD, PREFIX_SEEN, decode, read_ollama
+from tiltyard.servers.ollama_stream import PREFIX_SEEN, decode, read_ollama
 
 Serve = Callable[..., Canned]
 MS = 1_000_000
@@ -316,7 +317,14 @@ def test_a_model_out_of_memory_gets_our_context_and_is_cold_once(serve: Serve) -
 def test_who_does_not_tell_what_is_in_memory_is_not_said_to_be_cold(serve: Serve, page: Any) -> None:
     _, server = ollama(serve, **{"GET /api/ps": page})
     (exchange,) = run(server, lambda: server.send(ask_for("m")))
-    assert (exchange.ending, exchange.notes) == ("ok", ())
+    assert (exchange.ending, exchange.notes) == ("ok", (LOAD_UNTOLD,))
+
+
+@pytest.mark.parametrize(("context", "notes"), [(100, (MAYBE_CUT,)), (101, ())])
+def test_a_prompt_that_takes_all_of_the_context_may_be_cut(context: int, notes: tuple[str, ...]) -> None:
+    server = Ollama(Address(url="http://127.0.0.1:1"))
+    exchange = server.read(ask_for("m", context=context), captured(lines(said("x"), LAST)))
+    assert (exchange.usage.prompt_tokens, exchange.notes) == (100, notes)
 
 
 def test_the_same_prompt_twice_is_noticed(serve: Serve) -> None:

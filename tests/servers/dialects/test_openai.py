@@ -13,6 +13,7 @@ from tests.servers.scripted import ScriptedServer, head
 from tests.servers.scripted import chunk as a_chunk
 from tiltyard.errors import ModelNotFound, NotAModelServer, Unauthorized
 from tiltyard.servers import Address
+from tiltyard.servers.claims import LOAD_UNTOLD
 from tiltyard.servers.mlx import MAX_TOKENS, Mlx
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.sglang import SGLang
@@ -88,9 +89,9 @@ def test_gateways_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("served", "ending", "notes"),
     [
-        ("org/Fast-7B", "ok", ()),
-        ("fast:7b-mini", "ok", ("answered_by:fast:7b-mini",)),
-        ("fast", "ok", ("answered_by:fast",)),
+        ("org/Fast-7B", "ok", (LOAD_UNTOLD,)),
+        ("fast:7b-mini", "ok", (LOAD_UNTOLD, "answered_by:fast:7b-mini")),
+        ("fast", "ok", (LOAD_UNTOLD, "answered_by:fast")),
         ("fast:7b-listed", "wrong_model", ()),
         ("slow:7b", "wrong_model", ()),
     ],
@@ -106,6 +107,14 @@ def test_a_name_that_may_be_another_models_is_said(
     server = OpenAI(Address(url=canned.url))
     _, exchange = run(server, server.models, lambda: server.send(ask_for("fast:7b")))
     assert (exchange.ending, exchange.notes) == (ending, notes)
+
+
+def test_the_first_answer_may_have_waited_for_a_load(serve: Serve) -> None:
+    body = events(chunk("m", content="x"), chunk("m", finish="stop"))
+    canned = serve({"POST /v1/chat/completions": Page(body, kind="text/event-stream")})
+    server = OpenAI(Address(url=canned.url))
+    first, second = run(server, *[lambda: server.send(ask_for("m"))] * 2)
+    assert (first.notes, second.notes) == ((LOAD_UNTOLD,), ())
 
 
 def test_a_cloud_lists_snapshots_beside_their_model() -> None:
@@ -142,7 +151,7 @@ def test_a_connection_closed_after_the_finish_reason_loses_nothing(counted: bool
     with ScriptedServer(lambda _: [sent, "close"]) as broken:
         server = OpenAI(Address(url=broken.url))
         (exchange,) = run(server, lambda: server.send(ask_for("m")))
-    assert (exchange.ending, exchange.text, exchange.notes) == ("ok", "x", ("closed_roughly",))
+    assert (exchange.ending, exchange.text, exchange.notes[1:]) == ("ok", "x", ("closed_roughly",))
     assert (exchange.usage is not None) is counted
 
 

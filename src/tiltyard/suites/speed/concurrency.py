@@ -14,6 +14,7 @@ import msgspec
 from tiltyard.load.schedule import Load, Stop, doubling
 from tiltyard.load.slo import Slo
 from tiltyard.load.steady import steady_output_tps
+from tiltyard.load.summary import as_json, guessed
 from tiltyard.records import Figure, Json
 from tiltyard.stats.trends import LoadPoint, knee
 from tiltyard.suites import Stage, StageResult
@@ -56,6 +57,13 @@ def total_rate(result: StageResult) -> Figure:
     return steady_output_tps(result.attempts, result.stage.load.concurrency)
 
 
+def row_of(result: StageResult, found: Figure) -> Json:
+    """A level of the curve. Levels compare even where tokens are estimates: all are by the same one."""
+    estimated = any(a.measures.tokens_source == "estimate" for a in result.attempts)
+    rate = as_json(guessed(found) if estimated else found)
+    return {"streams": result.stage.load.concurrency, "output_tps": rate}
+
+
 def grew(before: Figure, now: Figure) -> bool:
     """Is the new level at least 5 % faster, as far as can be told?"""
     if before.mean is None or now.mean is None:
@@ -74,7 +82,7 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     for result in results:
         found = total_rate(result)
         streams = result.stage.load.concurrency
-        curve.append({"streams": streams, "output_tps": msgspec.to_builtins(found) if found.n else None})
+        curve.append(row_of(result, found))
         if found.mean is not None:
             points.append(LoadPoint(load=streams, rate=found.mean, ci95=found.ci95))
     bend = knee(points)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
+from tiltyard.load.metrics import was_cut
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
-from tiltyard.load.summary import as_json
-from tiltyard.records import Attempt, Json
+from tiltyard.load.summary import as_json, guessed
+from tiltyard.records import Attempt, Figure, Json
 from tiltyard.stats.figures import figure, t_quantile
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
@@ -36,10 +37,10 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     reuse = trial.prompts is not None and trial.prompts.scale.reports_cache
     for depth in trial.settings.depth_list() or DEPTHS:
         needed = depth + trial.prompt_tokens + trial.output_tokens + ROOM
-        if needed > room(trial):
-            trial.notes.append(
-                f"d{depth} left out: it needs a context of {needed} tokens, {room(trial)} are loaded"
-            )
+        size = room(trial)
+        if size is not None and needed > size:
+            why = why_no_more(trial, size)
+            trial.notes.append(f"d{depth} left out: it needs a context of {needed} tokens, {why}")
             continue
         for fresh, output in ((trial.prompt_tokens, 1), (0, trial.output_tokens)):
             item = trial.item(prompt_tokens=fresh, output_tokens=output, depth=depth, reuse=reuse)
@@ -66,11 +67,32 @@ def stage_name(fresh: int, output: int, depth: int) -> str:
     return f"{test} @ d{depth}" if depth else test
 
 
-def room(trial: Trial) -> int:
-    """Tokens of context that can be counted on."""
-    model = trial.bench.model
-    asked = trial.settings.context or model.context_loaded or DEFAULT_CONTEXT
+def room(trial: Trial) -> int | None:
+    """Tokens of context that can be counted on. None: depths were asked for by name, and neither the user nor
+    the server has said what fits, so the server's answer will.
+    """
+    model, named = trial.bench.model, trial.settings.depth_list()
+    asked = trial.settings.context or model.context_loaded
+    if asked is None and named and not can_be_told(trial):
+        return model.context_max
+    asked = asked or DEFAULT_CONTEXT
     return min(asked, model.context_max or asked)
+
+
+def can_be_told(trial: Trial) -> bool:
+    """Does this server load its model with the context that it is told?"""
+    return "load" in trial.bench.server.can
+
+
+def why_no_more(trial: Trial, size: int) -> str:
+    """Where the limit of `room` comes from, and the remedy where it is our own assumption."""
+    model, asked = trial.bench.model, trial.settings.context or trial.bench.model.context_loaded
+    if model.context_max == size and size != asked:
+        return f"the model has {size}"
+    if asked:
+        return f"{asked} were asked for" if trial.settings.context else f"{asked} are loaded"
+    remedy = "say how many with --context" if can_be_told(trial) else "--depths asks for it anyway"
+    return f"{size} are assumed, since the server does not tell: {remedy}"
 
 
 def limits(trial: Trial) -> Slo | None:
@@ -95,7 +117,7 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
                 "prefill_tps": rate,
                 "prefill_method": method,
                 "ttft_ms": as_json(figure([a.measures.ttft_ms for a in filling])),
-                "decode_tps": as_json(figure([a.measures.decode_tps for a in decoding])),
+                "decode_tps": as_json(decode_figure(decoding)),
                 "counted_tokens": as_json(figure([a.measures.prompt_tokens for a in decoding])),
             }
         )
@@ -105,6 +127,12 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
         "headline": next((name for name in named if name.startswith("tg")), first),
         "waits_from": first,
     }
+
+
+def decode_figure(attempts: Sequence[Attempt]) -> Figure:
+    found = figure([a.measures.decode_tps for a in attempts])
+    estimated = any(a.measures.rate_source == "client-estimated" for a in attempts)
+    return guessed(found) if estimated else found
 
 
 def ended_well(attempt: Attempt) -> bool:
@@ -174,7 +202,7 @@ def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
 
 def size_and_wait(attempt: Attempt) -> tuple[float, float] | None:
     measures = attempt.measures
-    if measures.prompt_tokens is None or measures.ttft_ms is None:
+    if was_cut(attempt.exchanges[-1]) or measures.prompt_tokens is None or measures.ttft_ms is None:
         return None
     return float(measures.prompt_tokens), measures.ttft_ms
 

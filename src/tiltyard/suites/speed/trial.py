@@ -175,19 +175,25 @@ class Trial:
         }
 
     def note_short_answers(self, results: Iterable[StageResult]) -> None:
-        """Say where the model ended its answers well before the length that was asked for."""
+        """Say where the model ended its answers well before the length that was asked for, as far as somebody
+        counted: an estimate may be a fifth too low.
+        """
         sizes = [
             (attempt.measures.output_tokens, answer_tokens(attempt.item_id))
             for result in results
             for attempt in result.attempts
-            if attempt.exchanges[-1].ending == "ok" and attempt.measures.output_tokens is not None
+            if attempt.exchanges[-1].ending == "ok"
+            and attempt.measures.output_tokens is not None
+            and attempt.measures.tokens_source != "estimate"
         ]
         short = [(said, asked) for said, asked in sizes if asked and said < ENDED_EARLY * asked]
         if short:
             said, asked = (sum(column) / len(short) for column in zip(*short, strict=True))
+            can = "ignore_eos" in self.bench.server.can
+            why = "although it was told to go on" if can else "this server cannot be told to go on"
             self.notes.append(
                 f"{len(short)} of {len(sizes)} answers ended early, at {said:.0f} tokens on average "
-                f"instead of {asked:.0f}: this server cannot be told to go on"
+                f"instead of {asked:.0f}: {why}"
             )
 
 
