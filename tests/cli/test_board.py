@@ -172,3 +172,35 @@ def test_rows_that_read_alike_say_where_they_are_served(tmp_path):
     said = "\n".join(lines(tiltyard(tmp_path, "board")))
     assert "127.0.0.1:8000" in said
     assert "127.0.0.1:8001" in said
+
+
+def test_answers_without_a_verdict_are_not_said_to_be_left_out(tmp_path):
+    maker = Graded("a:1b", 30).answers(60, 0.9, errors=2)
+    for place in range(60, 70):
+        maker.add(place, "unparsed", 0.0, "mcq")
+    run = maker.run()
+    assert run.summary["score"] == pytest.approx(run.summary["outcomes"]["correct"] / 68)
+    stock(tmp_path, [(maker, run)])
+    said = lines(tiltyard(tmp_path, "board"))
+    assert "no verdict, cut" in said[0]
+    assert "2 error, 10 unparsed" in said[1]
+    assert "error, unsupported: left out of the score; refused, unparsed: count as 0" in said
+    table = tiltyard(tmp_path, "export", "--format", "md").stdout
+    assert "| n | no verdict, cut |" in table
+    assert "| 70 | 2 error, 10 unparsed |" in table
+    page = (tmp_path / "page.html").absolute()
+    assert tiltyard(tmp_path, "report", "--output", str(page)).returncode == 0
+    assert "No verdict, cut" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [(), ("--limit", "1"), ("--by-model",), ("--by-model", "--limit", "1")])
+def test_a_cut_board_still_says_which_of_several_it_shows(tmp_path, words):
+    pairs = []
+    for port, decode in ((8000, 40), (8001, 50)):
+        maker = made.quick("lab", decode, n=6, seed=str(port))
+        run = maker.run()
+        pairs.append((maker, replace(run, server=replace(run.server, url=f"http://127.0.0.1:{port}"))))
+    stock(tmp_path, pairs)
+    said = "\n".join(lines(tiltyard(tmp_path, "board", "--sort", "decode", *words)))
+    assert "127.0.0.1:8001" in said
+    assert ("127.0.0.1:8000" in said) == ("--limit" not in words)

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cli.stocked import stock, tiltyard
 from tests.reports import made
 from tests.reports.graded import graded
+from tiltyard.servers.simulator import SimConfig, SimModel, running
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,10 @@ def test_by_takes_the_newest_two_that_differ(folder):
         (("latest", "latest"), "the same run"),
         (("--metric", "beauty"), "there is no metric 'beauty'"),
         (("--by", "quantt"), "no run has anything called 'quantt'"),
-        (("--by", "engine_version"), "no two like runs differ in 'engine_version'"),
+        (
+            ("--by", "engine_version"),
+            "no two runs of the same suite, model and load differ in 'engine_version'",
+        ),
         (("latest", "previous", "--by", "quant"), "--by chooses both runs"),
     ],
 )
@@ -135,3 +140,92 @@ def test_runs_over_other_items_are_not_alike(tmp_path):
     stock(tmp_path, [(maker, maker.run(items=items)) for maker, items in makers])
     found = json.loads(tiltyard(tmp_path, "compare", "--by", "quant", "--json").stdout)
     assert (found["a"], found["b"]) == (makers[0][0].id, makers[1][0].id)
+
+
+@pytest.fixture(scope="module")
+def equals(tmp_path_factory):
+    """Runs of three servers that are equally fast: one times its prefill, one counts nothing."""
+    path = tmp_path_factory.mktemp("equals")
+    model = SimModel(name="lab", loaded=True, prefill_tps=5_000, decode_tps=200)
+    found = {}
+    for name, dialect, faults in (
+        ("native", "ollama", ()),
+        ("vllm", "vllm", ()),
+        ("uncounted", "openai", ("usage=none",)),
+    ):
+        with running(SimConfig(models=(model,), dialects=(dialect,), faults=faults)) as sim:
+            words = ("--server", sim.url(dialect), "-m", "lab", "--budget", "2", "--output-tokens", "32")
+            done = tiltyard(path, "run", "speed", *words)
+        assert done.returncode == 0, done.stderr
+        found[name] = json.loads(tiltyard(path, "runs", "--json").stdout)["runs"][0]["id"]
+    return path, found
+
+
+def test_prefill_by_the_server_and_by_the_client_are_not_compared(equals):
+    path, found = equals
+    for a, b, who in (
+        ("native", "vllm", "A's is the server's own"),
+        ("vllm", "native", "A's is prompt tokens"),
+    ):
+        said = json.loads(tiltyard(path, "compare", found[a], found[b], "--json").stdout)
+        rows = {row["metric"]: row for row in said["rows"]}
+        assert rows["prefill_tps"]["verdict"] == "none"
+        assert rows["prefill_tps"]["not_comparable"].startswith(who)
+        assert rows["decode_tps"]["not_comparable"] is None
+    shown = tiltyard(path, "compare", found["native"], found["vllm"]).stdout
+    assert "careful: prefill speed: not comparable, since A's is the server's own timing" in shown
+
+
+def test_counted_and_estimated_tokens_are_not_compared(equals):
+    path, found = equals
+    for pair in (("vllm", "uncounted"), ("uncounted", "native")):
+        said = json.loads(tiltyard(path, "compare", *(found[name] for name in pair), "--json").stdout)
+        rows = {row["metric"]: row for row in said["rows"]}
+        assert {"decode_tps", "ttft_ms", "e2e_ms", "output_tps"} <= set(rows)
+        assert {row["words"] for row in said["rows"]} == {"not comparable"}
+        assert "estimated from the text" in rows["decode_tps"]["not_comparable"]
+        assert "nobody counted the tokens" in rows["ttft_ms"]["not_comparable"]
+        assert sum("not comparable" in line for line in said["warnings"]) == 3
+
+
+def test_previous_is_of_the_same_suite_and_its_lack_says_which(tmp_path):
+    only, others = graded("m", 0.9, 40, seed=9), [made.quick("m", 40, n=8, seed=seed) for seed in (1, 2)]
+    stock(tmp_path, [*((maker, maker.run()) for maker in others), (only, only.run())])
+    done = tiltyard(tmp_path, "compare", "latest", "previous")
+    assert done.returncode == 2
+    assert f"there is no other `mcq` run to compare {only.id} with" in done.stderr
+    assert "tiltyard runs --suite mcq" in done.stderr
+    found = json.loads(tiltyard(tmp_path, "compare", others[1].id, "previous", "--json").stdout)
+    assert (found["a"], found["b"]) == (others[1].id, others[0].id)
+
+
+def versioned(maker, version, **words):
+    run = maker.run(**words)
+    return maker, replace(run, server=replace(run.server, version=version))
+
+
+def test_by_takes_runs_that_share_a_stage_and_its_load(tmp_path):
+    quick = [made.quick("m", 40, n=8, seed=seed) for seed in (1, 2)]
+    soak = made.Maker("m", 40, seed=3).stage("soak with 1 stream", n=8)
+    more = made.Maker("m", 40, seed=4).stage("soak with 2 streams", n=8, concurrency=2)
+    wide = made.Maker("m", 40, seed=5).stage("pp512 + tg128", n=8, concurrency=4)
+    pairs = [versioned(quick[0], "1"), versioned(quick[1], "2"), versioned(soak, "1", profile="soak")]
+    pairs += [versioned(more, "2", profile="soak"), versioned(wide, "3")]
+    stock(tmp_path, pairs)
+    found = json.loads(tiltyard(tmp_path, "compare", "--by", "engine_version", "--json").stdout)
+    assert (found["a"], found["b"]) == (quick[0].id, quick[1].id)
+    assert found["rows"][0]["ratio"] is not None
+
+
+def test_by_without_a_pair_of_one_load_is_an_error(tmp_path):
+    soak = made.Maker("m", 40, seed=3).stage("soak with 1 stream", n=8)
+    more = made.Maker("m", 40, seed=4).stage("soak with 2 streams", n=8, concurrency=2)
+    stock(tmp_path, [versioned(soak, "1", profile="soak"), versioned(more, "2", profile="soak")])
+    done = tiltyard(tmp_path, "compare", "--by", "engine_version")
+    assert done.returncode == 2
+    assert (
+        "no two runs of the same suite, model and load differ in 'engine_version' (it is 1, 2)" in done.stderr
+    )
+    named = tiltyard(tmp_path, "compare", soak.id, more.id)
+    assert named.returncode == 2
+    assert "have no stage in common" in named.stderr

@@ -8,9 +8,9 @@ import pytest
 from tests.reports import made
 from tiltyard.reports import charts, svg
 from tiltyard.reports.charts import Curve
-from tiltyard.reports.comparison import Side
 from tiltyard.reports.svg import Axis, Point, Scale
 from tiltyard.reports.views import model_view, ranks
+from tiltyard.reports.ways import Side
 from tiltyard.stats.figures import figure
 
 

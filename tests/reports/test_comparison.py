@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from tests.reports import made
 from tiltyard.errors import UsageError
-from tiltyard.reports.comparison import Side, compare_runs, in_words
+from tiltyard.reports.comparison import compare_runs, in_words
 from tiltyard.reports.traits import flat, trait
+from tiltyard.reports.ways import Side
 from tiltyard.stats.contrast import Ratio
 
 
@@ -32,6 +33,8 @@ def ratio(low, high, paired=True, n=10):
         ("ttft_ms", "lower", (0.91, 0.94), "B takes 6 to 9 % less time"),
         ("e2e_ms", "higher", (1.06, 1.09), "B takes 6 to 9 % more time"),
         ("ttft_ms", "lower", (0.4, 0.5), "A takes 2.0 to 2.5 times as long"),
+        ("output_tokens", "higher", (1.06, 1.09), "B's is 6 to 9 % larger"),
+        ("chunks", "lower", (0.4, 0.5), "A's is 2.0 to 2.5 times as large"),
         ("ttft_ms", "same", (0.99, 1.01), "no difference above 2 %"),
     ],
 )
@@ -74,9 +77,15 @@ def test_what_to_be_careful_about():
     moved = b.run(state="interrupted")
     moved = replace(moved, machine={**moved.machine, "cpu": "Apple M4"})
     words = " ".join(compare_runs(bound, Side(run=moved, attempts=b.attempts)).warnings)
-    assert "in A the client was the bottleneck" in words
+    assert "in A the client was the bottleneck in 14 of 14 requests" in words
     assert "B is interrupted" in words
     assert "the machines differ: cpu" in words
+    runs = [a.run(client={"clock": "kernel"}), b.run(client={"clock": "user"})]
+    runs[1] = replace(runs[1], settings={**runs[1].settings, "concurrency": 4})
+    sides = [Side(run=run, attempts=maker.attempts) for run, maker in zip(runs, (a, b), strict=True)]
+    words = " ".join(compare_runs(*sides).warnings)
+    assert "different clocks" in words
+    assert "the loads differ: concurrency" in words
 
 
 def test_nothing_is_pooled():

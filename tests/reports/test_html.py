@@ -97,7 +97,7 @@ def test_a_thousand_models_stay_under_the_bound_and_it_says_what_is_missing():
         pairs.append((maker, maker.run()))
     text = page_of(pairs)
     assert len(text.encode()) < MAX_BYTES
-    assert "700 slower models are left out here" in text
+    assert "700 rows from the end of the board are left out here" in text
     assert "have no section of their own" in text
     assert "1000 models" in text
 
@@ -127,7 +127,22 @@ def test_headlines_are_honest():
     assert "less than 2 %" in title(made.quick("a", 100, n=80), made.quick("b", 100, n=80)).replace(
         "\u00a0", " "
     )
+    assert "a decodes" in title(made.quick("a", 100), made.depth("b"))
     assert "under another load" in title(made.quick("a", 100), made.depth("b"))
+
+
+def test_a_headline_tells_models_of_one_name_apart():
+    quants = [made.quick("a", 100, quantization="Q4_0"), made.quick("a", 80, seed=2, quantization="Q8_0")]
+    text = page_of([(maker, maker.run()) for maker in quants]).replace("\u00a0", " ")
+    assert "a (Q4_0) is the fastest" in text
+    assert "faster than a (Q8_0)" in text
+
+
+def test_a_headline_may_be_told_otherwise_by_all_stages():
+    first, second = made.quick("a", 100), made.quick("b", 120)
+    shown = {"mean": 90.0, "ci95": [89.0, 91.0], "n": 14}  # of the stage that the summary is about
+    text = page_of([(first, first.run()), (second, second.run(decode_tps=shown))])
+    assert "Over all stages that both have b is the faster of the two" in text
 
 
 def test_figures_of_another_stage_say_so():
@@ -141,3 +156,20 @@ def test_figures_of_another_stage_say_so():
     assert "· pp512" in page
     assert re.search(r"Time to first token\s*<[^>]*>\s*ms · pp512", page)
     assert re.search(r"Decode speed\s*<[^>]*>\s*tok/s · tg128", page)
+
+
+def test_the_headline_claims_nothing_of_figures_that_were_measured_in_different_ways():
+    a, b = made.quick("a", 100), made.quick("b", 80)
+    for maker, source in ((a, "client-estimated"), (b, "client")):
+        maker.attempts = [
+            replace(x, measures=replace(x.measures, rate_source=source)) for x in maker.attempts
+        ]
+    text = (
+        page_of([(a, a.run(rate_source="client-estimated")), (b, b.run())])
+        .replace("\u00a0", " ")
+        .replace("&#39;", "'")
+    )
+    assert "<h1>a decodes" in text
+    assert "cannot be compared: b's is timed by the client, a's is of tokens estimated" in text
+    assert "fastest" not in text
+    assert ">tokens estimated<" in text

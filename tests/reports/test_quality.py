@@ -22,6 +22,8 @@ def test_ranks_are_of_the_same_items():
     assert {row.name: row.rank for row in board.rows} == {"a": "1-2", "b": "1-2", "c": "3"}
     assert f"mcq: {board.rows[0].name} with" in quality_headline([board])
     assert "not to be told from 1 other" in quality_headline([board])
+    runs = [maker.run() for maker in makers]
+    assert "best" not in quality_headline(quality_boards(runs, {}, {}))  # nobody has compared them
     one, other = graded("a", 0.9), graded("b", 0.4)
     apart = quality_boards([one.run(items="x"), other.run(items="y")], {}, {})
     assert [board.title for board in apart] == ["mcq: shipped, items x", "mcq: shipped, items y"]

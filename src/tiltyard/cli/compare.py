@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from tiltyard.reports.comparison import Comparison
     from tiltyard.store.store import Store
 
+Work = frozenset[tuple[str, ...]]  # stages with their loads
+
 _LOOK_BACK = 500  # runs that `--by` searches, newest first
+_ALIKE = (
+    "suite",
+    "model",
+    *(f"settings.{n}" for n in ("profile", "items", "prompt_tokens", "output_tokens", "prompt", "cached")),
+    *(f"settings.{n}" for n in ("think", "temperature", "max_tokens")),
+)
 _MARKS = {"higher": "▲", "lower": "▼", "same": "=", "unclear": "?", "none": "–"}
 
 EPILOG = """\b
@@ -61,7 +69,9 @@ def compare(
     A, B, ... are beginnings of run ids, `latest` or `previous`; further runs are compared with the first.
     Paired where items match; ties are called ties.
     """
-    from tiltyard.reports.comparison import Side, compare_many
+    from tiltyard.errors import UsageError
+    from tiltyard.reports.comparison import compare_many
+    from tiltyard.reports.ways import Side
     from tiltyard.store.store import Store
 
     with Store.open() as store:
@@ -69,6 +79,11 @@ def compare(
         chosen += [store.run(name) for name in runs[2:]]
         sides = [Side(run=run, attempts=store.attempts(run.id)) for run in chosen]
     found = compare_many(sides, metrics, margin / 100, stages)
+    if not metrics and not any(shared(each) for each in found):
+        raise UsageError(
+            f"{' and '.join(run.id for run in chosen)} have no stage in common with figures of both",
+            "compare runs of the same profile and load; `tiltyard runs` lists them",
+        )
     if as_json:
         import msgspec
 
@@ -77,6 +92,11 @@ def compare(
     else:
         for each, run in zip(found, chosen[1:], strict=True):
             show(each, chosen[0], run)
+
+
+def shared(found: Comparison) -> bool:
+    """Is there anything that both measured?"""
+    return bool(found.scores) or any(row.ratio is not None for row in found.rows)
 
 
 def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: str | None) -> tuple[Run, Run]:
@@ -92,14 +112,19 @@ def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: s
     names = (a or "previous", b or "latest")
     found = [store.run(name) if name not in ("latest", "previous") else None for name in names]
     if None in found:
-        newest = store.runs(RunFilter(model=model, limit=_LOOK_BACK))
+        newest = store.runs(RunFilter(model=model, limit=1))
         if not newest:
             raise UsageError("no runs to compare", "measure something: tiltyard run speed")
         latest = newest[0]
         other = next((run for run in found if run is not None), latest)
-        before = next((run for run in newest if run.id != latest.id and run.suite == other.suite), None)
+        same = store.runs(RunFilter(suite=other.suite, model=model, limit=3))
+        before = next((run for run in same if run.id not in (latest.id, other.id)), None)
         if "previous" in names and before is None:
-            raise UsageError("there is only one run", "measure another: tiltyard run speed --fresh")
+            of_model = f" of a model with {model!r} in its name" if model else ""
+            raise UsageError(
+                f"there is no other `{other.suite}` run{of_model} to compare {other.id} with",
+                f"repeat its command with --fresh, or name two runs: tiltyard runs --suite {other.suite}",
+            )
         found = [
             run or (latest if name == "latest" else before) for run, name in zip(found, names, strict=True)
         ]
@@ -110,19 +135,22 @@ def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: s
 
 
 def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
-    """The newest two finished runs that differ in `key`, alike in suite, model, profile and items."""
+    """The newest two finished runs that differ in `key`, alike in suite, model, what was asked, and load."""
     from tiltyard.errors import UsageError
     from tiltyard.reports.traits import trait, traits
 
-    alike = [name for name in ("suite", "model", "profile", "items") if name != key]
-    seen: dict[tuple[str | None, ...], Run] = {}
+    seen: dict[tuple[str | None, ...], list[tuple[str, Work, Run]]] = {}
     for run in newest:
-        if run.state != "finished" or trait(run, key) is None:
+        value = trait(run, key)
+        if run.state != "finished" or value is None:
             continue
-        kind = tuple(trait(run, name) for name in alike)
-        later = seen.setdefault(kind, run)
-        if trait(later, key) != trait(run, key):
-            return run, later
+        own, work = traits(run), work_of(run, key)
+        kind = tuple(own.get(name) for name in _ALIKE if name.rpartition(".")[2] != key)
+        later = seen.setdefault(kind, [])
+        for other_value, other_work, other in later:
+            if other_value != value and (work == other_work or work & other_work):
+                return run, other
+        later.append((value, work, run))
     known = sorted({str(trait(run, key)) for run in newest if trait(run, key) is not None})
     if newest and not known:
         names = sorted({name.rpartition(".")[2] for run in newest for name in traits(run)})
@@ -132,8 +160,20 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
             f"did you mean {' or '.join(near)}?" if near else "quant, dialect, engine_version ...",
         )
     raise UsageError(
-        f"no two like runs differ in {key!r}" + (f" (it is {', '.join(known[:5])})" if known else ""),
-        "measure the other one, or name both: tiltyard compare A B",
+        f"no two runs of the same suite, model and load differ in {key!r}"
+        + (f" (it is {', '.join(known[:5])})" if known else ""),
+        "measure the other one by the same command, or name both: tiltyard compare A B",
+    )
+
+
+def work_of(run: Run, key: str) -> Work:
+    """Its stages with their loads, `key` aside; none where a graded run has only its items."""
+    return frozenset(
+        (
+            str(stage.get("name")),
+            *(f"{name}={value}" for name, value in sorted((stage.get("load") or {}).items()) if name != key),
+        )
+        for stage in (run.summary or {}).get("stages") or ()
     )
 
 
@@ -156,7 +196,7 @@ def show(found: Comparison, a: Run, b: Run) -> None:
     console.print()
     if not found.differences:
         console.print(
-            "Nothing differs between the two but the time: same model, engine, settings and machine."
+            "Nothing differs between the two as far as is known: same model, engine, settings and machine."
         )
     for d in found.differences:
         console.print(
@@ -209,7 +249,7 @@ def speed_table(found: Comparison) -> Table:
 
     table = plain_table("", "metric", "B / A", "95 % interval", "pairs, or n", "B against A")
     for row in found.rows:
-        name = METRICS.get(row.metric, (row.metric, True))[0]
+        name = METRICS.get(row.metric, row.metric)
         ratio = row.ratio
         table.add_row(
             _MARKS[row.verdict],

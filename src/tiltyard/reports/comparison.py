@@ -6,28 +6,38 @@ are refused. The statistics are in `stats/contrast.py`, scores in `scores.py`; p
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
-from tiltyard.records import Attempt, Measures, Record, Run
+from tiltyard.records import Measures, Record, Run
 from tiltyard.reports import traits
 from tiltyard.reports.scores import ScoreRow, difference, ended_early, matching, score_row, scores_in
 from tiltyard.reports.traits import differences
-from tiltyard.stats.contrast import Ratio, Values, Verdict, holm, log_ratio, more_needed, verdict
+from tiltyard.reports.ways import Side, guessed, main_way, other_items, samples, unlike
+from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 
-# metric -> (what it is called, larger is better)
-METRICS: Mapping[str, tuple[str, bool]] = {
-    "decode_tps": ("decode speed", True),
-    "prefill_tps": ("prefill speed", True),
-    "ttft_ms": ("time to first token", False),
-    "e2e_ms": ("whole request", False),
-    "output_tps": ("total output rate", True),
+METRICS: Mapping[str, str] = {
+    "decode_tps": "decode speed",
+    "prefill_tps": "prefill speed",
+    "ttft_ms": "time to first token",
+    "e2e_ms": "whole request",
+    "output_tps": "total output rate",
 }
 SCORE = "score"
 _OUT_OF_REACH = 20_000  # "about n more" beyond this says only that it is out of reach
 
 
+_LOADS = (
+    "concurrency",
+    "rate",
+    "poisson",
+    "burst",
+    "ramp_to",
+    "cached",
+)  # settings of what was asked at once
 _HARDWARE = tuple(
     f"machine.{part}" for part in ("cpu", "cores", "ram", "gpus", "threads", "usable", "arch", "virt")
 )
@@ -43,6 +53,7 @@ class Row(Record, frozen=True):
     ratio: Ratio | None = None
     p_adjusted: float | None = None
     more: int | None = None
+    not_comparable: str | None = None  # why no claim is made: measured in different ways, or of other work
 
 
 class Comparison(Record, frozen=True):
@@ -55,22 +66,25 @@ class Comparison(Record, frozen=True):
     warnings: tuple[str, ...]
 
 
-class Side(Record, frozen=True):
-    """A run with its attempts."""
+class _Contrast(Record, frozen=True):
+    """One metric, over all shared stages or in one, before the verdict."""
 
-    run: Run
-    attempts: Sequence[Attempt]
+    metric: str
+    stage: str | None
+    ratio: Ratio | None
+    guess: tuple[float, float] = (0.0, 0.0)  # the largest relative error of a guess in A and in B
+    unlike: str | None = None
 
 
 class _Measured(Record, frozen=True):
     """What two runs show before p values are corrected for how many there are."""
 
     scores: Sequence[tuple[str | None, Difference | None]]  # stage
-    ratios: Sequence[tuple[str, str | None, Ratio | None]]  # metric, stage
+    ratios: Sequence[_Contrast]
 
     def p_values(self) -> list[float | None]:
         scores = [None if found is None else found.p_value for _, found in self.scores]
-        return scores + [None if ratio is None else ratio.p_value for _, _, ratio in self.ratios]
+        return scores + [None if each.ratio is None else each.ratio.p_value for each in self.ratios]
 
 
 def compare_runs(
@@ -96,15 +110,17 @@ def compare_many(
     for b, each in zip(others, measured, strict=True):
         early = ended_early(a.run) or ended_early(b.run)
         whole = each.scores[0][1] if each.scores else None
+        scores = tuple(score_row(d, stage, next(adjusted), margin) for stage, d in each.scores)
+        rows = tuple(_row(row, next(adjusted), margin) for row in each.ratios)
         found.append(
             Comparison(
                 a=a.run.id,
                 b=b.run.id,
                 margin=margin,
-                scores=tuple(score_row(d, stage, next(adjusted), margin) for stage, d in each.scores),
-                rows=tuple(_row(*row, next(adjusted), margin) for row in each.ratios),
+                scores=scores,
+                rows=rows,
                 differences=tuple(differences(a.run, b.run)),
-                warnings=(*matching(whole, early), *_warnings(a, b)),
+                warnings=(*_why_not(rows), *matching(whole, early), *_warnings(a, b)),
             )
         )
     return found
@@ -114,16 +130,30 @@ def _measured(a: Side, b: Side, metrics: Sequence[str], by_stage: bool) -> _Meas
     scores: list[tuple[str | None, Difference | None]] = []
     if not metrics or SCORE in metrics:
         scores = _scores(a, b, by_stage)
-    rows: list[tuple[str, str | None, Ratio | None]] = []
+    rows: list[_Contrast] = []
     for metric in [name for name in metrics if name != SCORE] if metrics else METRICS:
-        of_a, of_b = samples(a, metric), samples(b, metric)
-        rows.append((metric, None, log_ratio(of_a, of_b)))
-        if by_stage:
-            shared = [s for s in of_a if s in of_b]
-            rows += [(metric, s, log_ratio({s: of_a[s]}, {s: of_b[s]})) for s in shared if len(shared) > 1]
+        rows += _contrasts(a, b, metric, by_stage)
     if not metrics:  # what neither run measured is no finding; what was asked for by name is answered
-        rows = [row for row in rows if row[2] is not None] or ([] if scores else rows[:1])
+        rows = [row for row in rows if row.ratio is not None] or ([] if scores else rows[:1])
     return _Measured(scores=scores, ratios=rows)
+
+
+def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]:
+    """The metric over all shared stages, then in each. Without an interval where the two are not alike."""
+    of_a, of_b = (samples(side, metric, main_way(side, metric)) for side in (a, b))
+    others = other_items(a, b)
+    shared = [stage for stage in of_a if stage in of_b and stage not in others]
+    why, guess = unlike(a, b, metric), (guessed(a, metric), guessed(b, metric))
+    rows = []
+    for stage in (None, *(shared if by_stage and len(shared) > 1 else ())):
+        stages = shared if stage is None else [stage]
+        ratio = log_ratio({s: of_a[s] for s in stages}, {s: of_b[s] for s in stages})
+        if ratio is not None and why is not None:
+            ratio = replace(ratio, low=None, high=None, p_value=None)
+        rows.append(
+            _Contrast(metric=metric, stage=stage, ratio=ratio, guess=guess, unlike=why if ratio else None)
+        )
+    return rows
 
 
 def _scores(a: Side, b: Side, by_stage: bool) -> list[tuple[str | None, Difference | None]]:
@@ -153,53 +183,58 @@ def _refuse(a: Run, b: Run, metrics: Sequence[str]) -> None:
             raise UsageError(f"there is no metric {metric!r}", f"one of: {', '.join((SCORE, *METRICS))}")
 
 
-def samples(side: Side, metric: str) -> dict[str, Values]:
-    """The metric's values by stage, then by (item, repetition).
+def _row(of: _Contrast, p: float | None, margin: float) -> Row:
+    row = Row(metric=of.metric, stage=of.stage, verdict="none", words="no stage in which both measured it")
+    if of.ratio is None:
+        return row
+    if of.unlike is not None:
+        return replace(row, words="not comparable", ratio=of.ratio, not_comparable=of.unlike)
+    ratio = _widened(of.ratio, of.guess)
+    found, more = verdict(ratio, p, margin), None
+    words = in_words(of.metric, ratio, found, None, margin)
+    if found == "unclear":
+        if verdict(of.ratio, p, margin) != found:
+            words = f"cannot tell: a guess in the figures may be off by {100 * max(of.guess):.2g} %"
+        else:
+            more = more_needed(of.ratio, margin)
+            words = in_words(of.metric, of.ratio, found, more, margin)
+    return replace(row, verdict=found, words=words, ratio=ratio, p_adjusted=p, more=more)
 
-    A stage's total rate is one value a stage. Prefill of cached prompts is left out.
-    """
-    if metric == "output_tps":
-        stages = (side.run.summary or {}).get("stages") or [{"name": "run", **(side.run.summary or {})}]
-        return {str(s.get("name")): {0: s[metric]} for s in stages if isinstance(s.get(metric), (int, float))}
-    found: dict[str, dict[Hashable, float]] = {}
-    for attempt in side.attempts:
-        value = getattr(attempt.measures, metric)
-        if metric == "prefill_tps" and attempt.measures.prefill_kind == "warm":
-            continue  # what a cache skipped was not prefilled
-        if isinstance(value, (int, float)):
-            found.setdefault(attempt.stage, {})[attempt.item_id, attempt.repetition] = value
-    return dict(found)
 
-
-def _row(metric: str, stage: str | None, ratio: Ratio | None, p: float | None, margin: float) -> Row:
-    if ratio is None:
-        return Row(metric=metric, stage=stage, verdict="none", words="no stage in which both measured it")
-    found = verdict(ratio, p, margin)
-    more = more_needed(ratio, margin) if found == "unclear" else None
-    words = in_words(metric, ratio, found, more, margin)
-    return Row(metric=metric, stage=stage, verdict=found, words=words, ratio=ratio, p_adjusted=p, more=more)
+def _widened(ratio: Ratio, guess: tuple[float, float]) -> Ratio:
+    """With the errors that guesses can make added to its interval."""
+    if ratio.low is None or ratio.high is None or not any(guess):
+        return ratio
+    of_a, of_b = (min(error, 0.99) for error in guess)
+    low, high = ratio.low * (1 - of_b) / (1 + of_a), ratio.high * (1 + of_b) / (1 - of_a)
+    return replace(ratio, low=low, high=high)
 
 
 def in_words(metric: str, ratio: Ratio, found: Verdict, more: int | None, margin: float) -> str:
     """`B is 6 to 9 % faster`, `no difference above 2 %`, or `cannot tell, about 40 more`."""
     if found == "none":
-        return "one value each: no interval, so no verdict"
+        return "too few values for an interval: no verdict"
     assert ratio.low is not None
     assert ratio.high is not None
     if found == "same":
         return f"no difference above {100 * margin:g} %"
     if found == "unclear":
         return _unclear(ratio.paired, more)
-    rate = METRICS.get(metric, ("", not metric.endswith("_ms")))[1]
+    verb, measure, more_words, less_words = _words_of(metric)
     if ratio.low >= 2 or ratio.high <= 0.5:
         low, high = (ratio.low, ratio.high) if ratio.low >= 2 else (1 / ratio.high, 1 / ratio.low)
-        winner = "B" if found == "higher" else "A"
-        verb, measure = ("is", "fast") if rate else ("takes", "long")
-        return f"{winner} {verb} {_between(low, high)} times as {measure}"
+        return f"{'B' if found == 'higher' else 'A'}{verb} {_between(low, high)} times as {measure}"
     low, high = sorted((abs(ratio.low - 1) * 100, abs(ratio.high - 1) * 100))
-    more_words, less_words = ("faster", "slower") if rate else ("more time", "less time")
-    words = more_words if found == "higher" else less_words
-    return f"B {'is' if rate else 'takes'} {_between(low, high)} % {words}"
+    return f"B{verb} {_between(low, high)} % {more_words if found == 'higher' else less_words}"
+
+
+def _words_of(metric: str) -> tuple[str, str, str, str]:
+    """How a rate, a time and anything else are compared: the verb, `times as ...`, more, less."""
+    if metric.endswith("_tps"):
+        return " is", "fast", "faster", "slower"
+    if metric.endswith("_ms"):
+        return " takes", "long", "more time", "less time"
+    return "'s is", "large", "larger", "smaller"
 
 
 def _unclear(paired: bool, more: int | None) -> str:
@@ -221,20 +256,39 @@ def _between(low: float, high: float) -> str:
     return ends[0]
 
 
+def _why_not(rows: Sequence[Row]) -> list[str]:
+    """A line for each reason why something may not be compared."""
+    reasons: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.not_comparable is not None:
+            name = METRICS.get(row.metric, row.metric)
+            reasons.setdefault(row.not_comparable, {})[name] = None
+    return [f"{', '.join(names)}: not comparable, since {why}" for why, names in reasons.items()]
+
+
 def _warnings(a: Side, b: Side) -> list[str]:
-    out = []
+    out = [
+        f"the stage `{stage}` is left out: A asked {of_a} there and B {of_b}"
+        for stage, (of_a, of_b) in other_items(a, b).items()
+    ]
     for name, side in (("A", a), ("B", b)):
         bound = sum(attempt.client_bound for attempt in side.attempts)
         client = (side.run.summary or {}).get("client") or {}
         if bound or client.get("bottleneck"):
-            out.append(
-                f"in {name} the client was the bottleneck: its figures are a lower bound of the server's"
-            )
+            where = f" in {bound} of {len(side.attempts)} requests" if bound else ""
+            out.append(f"in {name} the client was the bottleneck{where}: the server may be faster than shown")
         if side.run.state != "finished":
             out.append(f"{name} is {side.run.state}: what it lacks may not be like what it has")
+    clocks = {((side.run.summary or {}).get("client") or {}).get("clock") for side in (a, b)}
+    if len(clocks - {None}) > 1:
+        out.append(
+            "arrivals were stamped by different clocks, the kernel's and the client's: waits differ by it"
+        )
     changed = {d.name for d in differences(a.run, b.run)}
     if hardware := sorted(name for name in changed if name.startswith(_HARDWARE)):
         out.append(f"the machines differ: {', '.join(n.removeprefix('machine.') for n in hardware[:4])}")
+    if loads := [name for name in _LOADS if f"settings.{name}" in changed]:
+        out.append(f"the loads differ: {', '.join(loads)}")
     if "tiltyard" in changed or "suite_version" in changed:
         out.append("measured by different versions of Tiltyard or of the suite")
     return out

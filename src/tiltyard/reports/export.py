@@ -60,7 +60,7 @@ _HEADS = (
     "score",
     "95 %",
     "n",
-    "not counted",
+    "no verdict, cut",
     "decode tok/s",
     "TTFT p50",
     "prefill tok/s",

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from tiltyard import __version__
 from tiltyard.records import Attempt, Run
-from tiltyard.reports.comparison import Side
 from tiltyard.reports.quality import is_graded, quality_boards, quality_headline, score_of
 from tiltyard.reports.views import ModelView, board, decode_mean, headline, model_view
+from tiltyard.reports.ways import Side
 from tiltyard.reports.words import clean, unbroken
 
 if TYPE_CHECKING:

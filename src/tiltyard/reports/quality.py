@@ -14,7 +14,7 @@ from tiltyard.reports.scores import ended_early, scores_in
 from tiltyard.reports.traits import fig, identity, items_name
 from tiltyard.reports.words import clean, milliseconds, percent, with_interval
 from tiltyard.stats.pairing import Scores
-from tiltyard.stats.ranks import Entrant, bits_at, ranks
+from tiltyard.stats.ranks import Entrant, placed, ranks
 
 OUTCOMES = ("correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error")
 
@@ -101,21 +101,11 @@ def rank_words(runs: Sequence[Run], attempts: Mapping[str, Sequence[Attempt]]) -
 
 def entrants(runs: Sequence[Run], scores: Sequence[Scores]) -> list[Entrant]:
     """The same items in the same places for all."""
-    places = {key: place for place, key in enumerate(sorted({key for own in scores for key in own.keys}))}
-    found = []
-    for run, own in zip(runs, scores, strict=True):
-        asked = bits_at([places[key] for key in own.keys])
-        right = bits_at(
-            [places[key] for key, value in zip(own.keys, own.values, strict=True) if value == 1.0]
-        )
-        partial: list[float] | None = None
-        if any(value not in (0.0, 1.0) for value in own.values):
-            partial = [0.0] * len(places)
-            for key, value in zip(own.keys, own.values, strict=True):
-                partial[places[key]] = value
+    bare = []
+    for run in runs:
         low, high = (run.summary or {}).get("ci95") or (0.0, 1.0)
-        found.append(Entrant(score_of(run), (high - low) / 3.92, asked, right, partial, ended_early(run)))
-    return found
+        bare.append(Entrant(score_of(run), (high - low) / 3.92, 0, 0, None, ended_early(run)))
+    return placed(bare, scores)
 
 
 def _row(run: Run, rank: str, anchor: str | None) -> QualityRow:
@@ -237,6 +227,6 @@ def quality_headline(boards: Sequence[QualityBoard]) -> str:
         first = scored[0]
         others = len([row for row in scored if row.rank.startswith("1-")]) - 1
         tied = f", not to be told from {others} other{'s' if others > 1 else ''}" if others > 0 else ""
-        best = "best is " if len(scored) > 1 and not tied else ""
+        best = "best is " if len(scored) > 1 and first.rank == "1" else ""
         said.append(f"{board.title}: {best}{clean(first.name, 60)} with {first.score} of 100{tied}.")
     return " ".join(said)

@@ -12,12 +12,12 @@ from typing import NamedTuple
 from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
-from tiltyard.reports.comparison import Side, samples
+from tiltyard.reports.comparison import Row, compare_runs
 from tiltyard.reports.quality import QualityView, quality_view
 from tiltyard.reports.stages import drift_of, findings_of, in_words, load_charts
 from tiltyard.reports.traits import fig, flat, identity, summary_of
+from tiltyard.reports.ways import Side, samples, unlike
 from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
-from tiltyard.stats.contrast import Ratio, log_ratio, verdict
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
 
@@ -155,6 +155,8 @@ def marks(run: Run) -> list[str]:
     out = []
     if (summary_of(run).get("client") or {}).get("bottleneck"):
         out.append("client-bound")
+    if summary_of(run).get("rate_source") == "client-estimated":
+        out.append("tokens estimated")
     if run.state != "finished":
         out.append(run.state)
     if run.model.remote or not run.server.local:
@@ -172,30 +174,50 @@ def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
     if len(ordered) == 1:
         return f"{first.model.name} decodes {speed}", f"95 % interval {span(fig(first, 'decode_tps'))}."
     second = ordered[1]
-    ratio = _ratio_of_the_first_two(sides)
-    if ratio is None:  # other stages, other loads: only their intervals can be laid side by side
-        title = f"{first.model.name} leads, at {speed}"
-        behind = with_interval(fig(second, "decode_tps"))
-        return title, f"{second.model.name} follows with {behind}, under another load."
-    found = verdict(ratio, ratio.p_value)
+    one, other = _told_apart(first, second)
+    behind = f"{other} has {with_interval(fig(second, 'decode_tps'))}"
+    row = _first_two(sides)
+    if row is None or row.ratio is None:  # other stages, other loads: only their intervals lie side by side
+        return f"{one} decodes {speed}", f"{behind}, under another load."
+    if row.not_comparable is not None:
+        why = unlike(sides[1], sides[0], "decode_tps", (other, one))
+        return f"{one} decodes {speed}", f"{behind}, but the two cannot be compared: {why}."
+    found, ratio = row.verdict, row.ratio
     if found == "higher" and ratio.low is not None and ratio.high is not None:
         lead = f"{number(100 * (ratio.low - 1), 2)} to {number(100 * (ratio.high - 1), 2)} % faster than"
         if ratio.low >= 2:
             lead = f"{number(ratio.low, 2)} to {number(ratio.high, 2)} times as fast as"
         return (
-            f"{first.model.name} is the fastest, at {speed}",
-            f"It is {lead} {second.model.name}, the next.",
+            f"{one} is the fastest, at {speed}",
+            f"It is {lead} {other}, the next.",
         )
-    title = f"{first.model.name} and {second.model.name} lead"
+    title = f"{one} and {other} lead"
+    if found == "lower":
+        faster = f"Over all stages that both have {other} is the faster of the two"
+        return title, f"{faster}; in the stage that is shown {one} is, at {speed}."
     if found == "same":
         return title, f"Their decode speeds differ by less than 2 %, near {speed}."
-    return title, f"These runs cannot tell which of the two is faster; {first.model.name} decodes {speed}."
+    return title, f"These runs cannot tell which of the two is faster; {one} decodes {speed}."
 
 
-def _ratio_of_the_first_two(sides: Sequence[Side]) -> Ratio | None:
-    if len(sides) < 2:
+def _told_apart(a: Run, b: Run) -> tuple[str, str]:
+    """Their models' names, with what tells the two apart where the names are the same."""
+    names = a.model.name, b.model.name
+    if names[0] != names[1]:
+        return names
+    of_a, of_b = (
+        (run.model.quantization or "unknown quantization", run.server.dialect, run.server.url)
+        for run in (a, b)
+    )
+    more = next((pair for pair in zip(of_a, of_b, strict=True) if pair[0] != pair[1]), None)
+    return names if more is None else (f"{names[0]} ({more[0]})", f"{names[1]} ({more[1]})")
+
+
+def _first_two(sides: Sequence[Side]) -> Row | None:
+    """The decode speed of the first against that of the second, as `tiltyard compare` sees it."""
+    if len(sides) < 2 or sides[0].run.suite != sides[1].run.suite or sides[0].run.id == sides[1].run.id:
         return None
-    return log_ratio(samples(sides[1], "decode_tps"), samples(sides[0], "decode_tps"))
+    return compare_runs(sides[1], sides[0], ("decode_tps",)).rows[0]
 
 
 def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:

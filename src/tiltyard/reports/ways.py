@@ -1,0 +1,174 @@
+"""What of two runs may be compared: a metric's values by stage, and whether both measured it alike.
+
+A ratio of figures that were counted or timed in different ways, or of unlike work, says nothing about which
+server is faster. `unlike` says so in words; then the ratio is shown, and no claim is made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from statistics import fmean, median
+
+from tiltyard.records import Attempt, Json, Record, Run
+from tiltyard.stats.contrast import Values
+
+_COUNTED, _ESTIMATED = "of counted tokens", "of tokens estimated from the text"
+_SERVERS = "the server's own timing"
+_DECODE = {
+    "client": "timed by the client",
+    "client-chunked": "timed by the client",  # with a bias that widens the interval
+    "client-estimated": _ESTIMATED,
+    "server": _SERVERS,
+}
+_OF_TOKENS = frozenset(("e2e_tps", "output_tps", "output_tokens", "tokens_per_chunk"))
+_BY_DEFINITION = frozenset(("load_ms", "transport_ms"))  # and all that begins with `server_`
+_WHOLE = frozenset(("e2e_ms", "e2e_scheduled_ms", "e2e_tps", "close_ms"))  # hold the prompt and the answer
+_OF_PROMPT = _WHOLE | {"ttft_ms", "ttfo_ms", "ttft_scheduled_ms", "ttfb_ms", "first_event_ms"}
+_MOST = 2 / 3  # of a side's values have to be measured in one way; the others are left out
+_NEAR, _NEAR_TOKENS = 0.02, 4  # sizes that count as the same
+
+
+class Side(Record, frozen=True):
+    """A run with its attempts."""
+
+    run: Run
+    attempts: Sequence[Attempt]
+
+
+def samples(side: Side, metric: str, measured: str | None = None) -> dict[str, Values]:
+    """The metric's values by stage, then by (item, repetition); with `measured` only those of that way.
+
+    A stage's total rate is one value a stage. Prefill of cached prompts is left out.
+    """
+    if metric == "output_tps":
+        stages = (side.run.summary or {}).get("stages") or [{"name": "run", **(side.run.summary or {})}]
+        return {str(s.get("name")): {0: s[metric]} for s in stages if isinstance(s.get(metric), (int, float))}
+    found: dict[str, dict[Hashable, float]] = {}
+    for attempt in side.attempts:
+        value = getattr(attempt.measures, metric)
+        if metric == "prefill_tps" and attempt.measures.prefill_kind == "warm":
+            continue  # what a cache skipped was not prefilled
+        if isinstance(value, (int, float)) and measured in (None, way(side.run, attempt, metric)):
+            found.setdefault(attempt.stage, {})[attempt.item_id, attempt.repetition] = value
+    return dict(found)
+
+
+def way(run: Run, attempt: Attempt, metric: str) -> str:
+    """How an attempt's figure was measured, in words; empty where there is but one way, or it is unknown."""
+    measures = attempt.measures
+    if metric == "prefill_tps":
+        if measures.server_prefill_tps is not None:
+            return _SERVERS
+        return "prompt tokens / time to first token, by the client"
+    if metric in ("decode_tps", "itl_ms"):
+        return _DECODE.get(measures.rate_source or "", "")
+    if metric in _OF_TOKENS:
+        return _ESTIMATED if measures.tokens_source == "estimate" else _COUNTED
+    if metric in _BY_DEFINITION or metric.startswith("server_"):
+        return f"as {run.server.dialect} defines it"
+    return ""
+
+
+def main_way(side: Side, metric: str) -> str | None:
+    """The way of at least two thirds of the values; None where there is no such way."""
+    name = "output_tokens" if metric == "output_tps" else metric
+    counts = Counter(
+        way(side.run, attempt, metric)
+        for attempt in side.attempts
+        if getattr(attempt.measures, name) is not None
+    )
+    if not counts:
+        return ""
+    [(found, n)] = counts.most_common(1)
+    return found if n >= _MOST * counts.total() else None
+
+
+def guessed(side: Side, metric: str) -> float:
+    """The most by which guesses of the first chunk's tokens can shift the mean of a stage; 0 without any."""
+    if metric not in ("decode_tps", "itl_ms"):
+        return 0.0
+    found: dict[str, list[float]] = {}
+    for attempt in side.attempts:
+        if attempt.measures.decode_tps is not None:
+            found.setdefault(attempt.stage, []).append(attempt.measures.rate_bias or 0.0)
+    return max(map(fmean, found.values()), default=0.0)
+
+
+def unlike(a: Side, b: Side, metric: str, names: tuple[str, str] = ("A", "B")) -> str | None:
+    """Why the metric of these two may not be compared, in words; None where it may."""
+    ways = main_way(a, metric), main_way(b, metric)
+    for name, found in zip(names, ways, strict=True):
+        if found is None:
+            return f"{name}'s was measured in several ways"
+    if ways[0] != ways[1]:
+        said = [
+            f"{name}'s is {found or 'of unknown origin'}" for name, found in zip(names, ways, strict=True)
+        ]
+        return ", ".join(said)
+    if metric in _OF_PROMPT and (why := _other_prompts(a, b, names)):
+        return why
+    return _other_answers(a, b, names) if metric in _WHOLE else None
+
+
+def _other_prompts(a: Side, b: Side, names: tuple[str, str]) -> str | None:
+    """Prompts that were made to a size have to be of one size; given ones are the same text."""
+    rungs = [_summary(side.run, "prompt").get("rung") for side in (a, b)]
+    if rungs == [None, None]:
+        return None
+    sizes = _sizes(a, "prompt_tokens"), _sizes(b, "prompt_tokens")
+    if apart := _apart(*sizes):
+        return f"{names[0]}'s prompts have {apart[0]:,.0f} tokens, {names[1]}'s {apart[1]:,.0f}"
+    unknown = [name for name, size in zip(names, sizes, strict=True) if not size]
+    if unknown and rungs[0] != rungs[1]:
+        return f"nobody counted the tokens of {' and '.join(unknown)}'s prompts: their sizes may differ"
+    return None
+
+
+def _other_answers(a: Side, b: Side, names: tuple[str, str]) -> str | None:
+    """Answers that were to have a size have to be of one size; those to questions are as long as they are."""
+    if any("outcomes" in (side.run.summary or {}) for side in (a, b)):
+        return None
+    ways = main_way(a, "output_tokens"), main_way(b, "output_tokens")
+    unknown = [name for name, found in zip(names, ways, strict=True) if found != _COUNTED]
+    if unknown and ways[0] != ways[1]:
+        return f"nobody counted the tokens of {' and '.join(unknown)}'s answers: their lengths may differ"
+    apart = _apart(_sizes(a, "output_tokens"), _sizes(b, "output_tokens"))
+    if apart is None:
+        return None
+    return f"{names[0]}'s answers have {apart[0]:,.0f} tokens, {names[1]}'s {apart[1]:,.0f}"
+
+
+def _sizes(side: Side, name: str) -> dict[str, float]:
+    """The median size by stage, where somebody counted."""
+    found: dict[str, list[int]] = {}
+    for attempt in side.attempts:
+        size = getattr(attempt.measures, name)
+        if size is not None and attempt.measures.e2e_ms is not None:
+            found.setdefault(attempt.stage, []).append(size)
+    return {stage: median(sizes) for stage, sizes in found.items()}
+
+
+def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[float, float] | None:
+    """The sizes in the first stage in which they differ."""
+    shared = [(a[stage], b[stage]) for stage in a if stage in b]
+    return next(
+        (pair for pair in shared if max(pair) - min(pair) > max(_NEAR * max(pair), _NEAR_TOKENS)), None
+    )
+
+
+def _summary(run: Run, name: str) -> Mapping[str, Json]:
+    found = (run.summary or {}).get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def other_items(a: Side, b: Side) -> dict[str, tuple[str, str]]:
+    """Stages of one name in which these two asked for other work, with what each asked; graded runs match
+    item by item anyway.
+    """
+    if any("outcomes" in (side.run.summary or {}) for side in (a, b)):
+        return {}
+    of_a, of_b = ({x.stage: x.item_id for x in reversed(side.attempts)} for side in (a, b))
+    asked_b = {(attempt.stage, attempt.item_id) for attempt in b.attempts}
+    met = {attempt.stage for attempt in a.attempts if (attempt.stage, attempt.item_id) in asked_b}
+    return {stage: (of_a[stage], of_b[stage]) for stage in of_a if stage in of_b and stage not in met}

@@ -1,0 +1,105 @@
+"""What may be compared: figures that were counted or timed in different ways, and unlike work, never win."""
+
+import pytest
+from msgspec.structs import replace
+
+from tests.reports import made
+from tiltyard.reports.comparison import compare_runs
+from tiltyard.reports.ways import Side
+
+SERVER = {"server_prefill_tps": 900.0}
+CLIENT = {"rate_source": "client", "tokens_source": "server", "prompt_tokens": 512}
+ESTIMATED = {"rate_source": "client-estimated", "tokens_source": "estimate"}
+
+
+def side(name, measures=None, rung=None, decode=40.0, **load):
+    maker = made.Maker(name, decode).stage("soak with 1 stream", n=30, **load)
+    attempts = [replace(x, measures=replace(x.measures, **(measures or {}))) for x in maker.attempts]
+    return Side(run=maker.run(prompt={"rung": rung}), attempts=attempts)
+
+
+def verdicts(a, b, *metrics):
+    found = compare_runs(a, b, metrics)
+    return {row.metric: row.verdict for row in found.rows}, " ".join(found.warnings), found.rows
+
+
+@pytest.mark.parametrize(
+    ("metric", "of_a", "of_b", "said"),
+    [
+        ("prefill_tps", SERVER, {}, "A's is the server's own timing, B's is prompt tokens / time to first"),
+        ("decode_tps", ESTIMATED, CLIENT, "A's is of tokens estimated from the text, B's is timed by"),
+        ("decode_tps", {"rate_source": "server"}, CLIENT, "A's is the server's own timing, B's is timed by"),
+        ("output_tps", ESTIMATED, CLIENT, "A's is of tokens estimated from the text, B's is of counted"),
+        ("e2e_ms", ESTIMATED, CLIENT, "nobody counted the tokens of A's answers"),
+        ("e2e_ms", {}, {"output_tokens": 111}, "A's answers have 128 tokens, B's 111"),
+    ],
+)  # fmt: skip
+def test_no_claim_about_figures_that_were_measured_in_different_ways(metric, of_a, of_b, said):
+    found, warnings, [row] = verdicts(side("a", of_a), side("b", of_b, decode=30.0), metric)
+    assert found == {metric: "none"}
+    assert row.words == "not comparable"
+    assert said in row.not_comparable
+    assert said in warnings
+    assert (row.ratio.low, row.p_adjusted) == (None, None)
+
+
+@pytest.mark.parametrize("of_both", [SERVER, CLIENT, ESTIMATED, CLIENT | {"rate_source": "server"}])
+def test_what_was_measured_alike_is_compared(of_both):
+    a, b = side("a", of_both, "server"), side("b", of_both, "server", decode=30.0)
+    found, warnings, _ = verdicts(a, b, "decode_tps", "e2e_ms", "prefill_tps")
+    assert (found["decode_tps"], found["e2e_ms"]) == ("lower", "higher")
+    assert found["prefill_tps"] != "none"
+    assert "not comparable" not in warnings
+
+
+def test_waits_need_prompts_of_one_size():
+    counted = side("a", CLIENT, "server")
+    found, warnings, _ = verdicts(counted, side("b", CLIENT | {"prompt_tokens": 640}, "server"), "ttft_ms")
+    assert found == {"ttft_ms": "none"}
+    assert "A's prompts have 512 tokens, B's 640" in warnings
+    found, warnings, _ = verdicts(counted, side("b", {"prompt_tokens": None}, "estimate"), "ttft_ms")
+    assert found == {"ttft_ms": "none"}
+    assert "nobody counted the tokens of B's prompts" in warnings
+    found, _, _ = verdicts(counted, side("b", CLIENT | {"prompt_tokens": 514}, "estimate"), "ttft_ms")
+    assert found["ttft_ms"] != "none"
+    found, _, _ = verdicts(side("a", ESTIMATED, "estimate"), side("b", ESTIMATED, "estimate"), "ttft_ms")
+    assert found["ttft_ms"] != "none"
+
+
+def test_few_values_of_another_way_are_left_out_and_many_forbid_a_claim():
+    alike = side("a", CLIENT)
+    for n, verdict, pairs in ((6, "same", 24), (15, "none", 30)):
+        odd = [
+            replace(x, measures=replace(x.measures, rate_source="server", decode_tps=1e6)) if i < n else x
+            for i, x in enumerate(alike.attempts)
+        ]
+        other = Side(run=side("b").run, attempts=odd)
+        found, warnings, [row] = verdicts(alike, other, "decode_tps")
+        assert found == {"decode_tps": verdict}
+        assert row.ratio.pairs == pairs
+        assert ("B's was measured in several ways" in warnings) == (verdict == "none")
+
+
+def test_a_guess_is_no_difference():
+    a = side("a", CLIENT)
+    for error, verdict in ((0.02, "lower"), (0.6, "unclear")):
+        guess = CLIENT | {"rate_source": "client-chunked", "rate_bias": error}
+        found, _, [row] = verdicts(a, side("b", guess, decode=30.0), "decode_tps")
+        assert found == {"decode_tps": verdict}
+        assert ("a guess in the figures may be off by 60 %" in row.words) == (verdict == "unclear")
+
+
+def test_what_servers_define_themselves_is_not_compared_across_dialects():
+    a, b = side("a", SERVER), side("b", SERVER | {"server_prefill_tps": 700.0})
+    b = replace(b, run=replace(b.run, server=replace(b.run.server, dialect="llamacpp")))
+    found, warnings, _ = verdicts(a, b, "server_prefill_tps")
+    assert found == {"server_prefill_tps": "none"}
+    assert "A's is as ollama defines it, B's is as llamacpp defines it" in warnings
+
+
+def test_other_work_in_a_stage_of_the_same_name_is_not_compared():
+    a, b = side("a"), side("b")
+    b = replace(b, attempts=[replace(x, item_id="pp2048-tg128") for x in b.attempts])
+    _, warnings, [row] = verdicts(a, b, "ttft_ms")
+    assert row.ratio is None
+    assert "`soak with 1 stream` is left out: A asked soak with 1 stream there and B pp2048-tg128" in warnings
