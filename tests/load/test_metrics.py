@@ -256,6 +256,14 @@ def test_tokens_of_a_call_after_text_lie_within_the_time_of_the_rate() -> None:
     assert m.decode_tps == pytest.approx(25.0, rel=0.01)
 
 
+def test_a_servers_rate_without_its_count_is_held_to_the_answers() -> None:
+    """LM Studio prints a rate beside a time, and counts in `usage`."""
+    for tps, believed in ((1e12, False), (200.0, True)):
+        native = ServerTimings(source="lmstudio-v0", decode_tps=tps)
+        m = measure(make_exchange([(300.0, "c", "a" * 100)], usage=usage(100), timings=native))
+        assert (m.server_decode_tps, m.decode_tps) == ((tps, tps) if believed else (None, None))
+
+
 def test_a_servers_claim_over_no_time_is_no_rate() -> None:
     """A simulator without delays says 128 tokens in a nanosecond."""
     claims = ServerTimings(

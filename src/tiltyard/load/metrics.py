@@ -145,7 +145,7 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
     nothing counted the tokens, or too many of them may hide in the opening of a tool call, unless the server
     gave a rate; `why_no_rate` says which.
     """
-    server = server_decode_tps(exchange.timings)
+    server = server_decode_tps(exchange.timings, tokens)
     if payload is None or tokens == 1:  # one token has no rate, whatever a server divides
         return Decode(None, None, None)
     events = exchange.events
@@ -290,14 +290,14 @@ def claimed(tokens: int | None, tps: float | None) -> float | None:
     return tps
 
 
-def server_decode_tps(timings: ServerTimings | None) -> float | None:
+def server_decode_tps(timings: ServerTimings | None, tokens: int | None = None) -> float | None:
     """The server's decode rate by its own definition: as printed, else tokens / decode time. None where it
-    claims a time that no clock tells (`SHORTEST_MS`).
+    claims a time that no clock tells (`SHORTEST_MS`). `tokens`: of the answer, where its timings have none.
     """
     if timings is None:
         return None
     if timings.decode_tps:
-        return claimed(timings.decode_tokens, timings.decode_tps)
+        return claimed(timings.decode_tokens or tokens, timings.decode_tps)
     if timings.decode_tokens and timings.decode_ms:
         return claimed(timings.decode_tokens, timings.decode_tokens / timings.decode_ms * 1000.0)
     return None
@@ -423,7 +423,7 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
         rate_source=rate.source,
         rate_bias=rate.bias,
         server_prefill_tps=None if was_cut(exchange) else server_prefill_tps(timings),
-        server_decode_tps=server_decode_tps(timings),
+        server_decode_tps=server_decode_tps(timings, tokens),
         server_ttft_ms=None if timings is None else timings.ttft_ms,
         server_total_ms=server_total,
         transport_ms=transport_ms(closed, server_total),
