@@ -197,6 +197,14 @@ def test_a_port_that_is_taken() -> None:
     assert "--metrics-port" in caught.value.remedy
 
 
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no such name", "::zz", "\u00e4" * 70])
+def test_an_address_that_is_not_this_machines(host: str) -> None:
+    with pytest.raises(UsageError, match="cannot listen") as caught:
+        MetricsServer(list, host=host, port=0)
+    assert "--metrics-host" in caught.value.remedy
+    assert "--metrics-port" not in caught.value.remedy
+
+
 def test_clients_that_trickle_make_room_for_those_that_ask() -> None:
     with serving() as (_, url):
         host, port = url.split("/")[2].split(":")

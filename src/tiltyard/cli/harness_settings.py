@@ -6,6 +6,7 @@ outweighs the environment, which outweighs `.env`. OLLAMA_BASE_URL is a setting 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,14 +23,15 @@ class Plain(NamedTuple):
     help: str
 
 
-def whole(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        number = int(text)
-        if number < least:
-            raise ValueError(f"it must be {least} or more")
-        return number
+def integer(text: str, least: int, most: float, words: str) -> int:
+    """A whole number, written as one: 4.0 and 1e3 are none."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,15}", text) or not least <= int(text) <= most:
+        raise ValueError(f"it must be {words}")
+    return int(text)
 
-    return read
+
+def whole(least: int) -> Callable[[str], int]:
+    return lambda text: integer(text, least, float("inf"), f"a whole number, {least} or more")
 
 
 def seconds(text: str) -> float:
@@ -40,10 +42,7 @@ def seconds(text: str) -> float:
 
 
 def port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65_535:
-        raise ValueError("it must be a port: 0 to 65535")
-    return number
+    return integer(text, 0, 65_535, "a port: a whole number from 0 to 65535")
 
 
 def switch(text: str) -> bool:

@@ -39,8 +39,8 @@ Examples:
 def json_(modes: str | None, schema_dir: Path | None, **options: Any) -> None:
     """Does it give the JSON that was asked for, and is it right?"""
     common, settings = split_options(options)
-    if modes is not None:
-        settings["modes"] = chosen_modes(modes)
+    if modes is not None and len(chosen := chosen_modes(modes)) < len(MODES):
+        settings["modes"] = chosen
     run_suite("json", {**settings, **content(schema_dir, settings.get("level"))}, common)
 
 
@@ -60,7 +60,9 @@ def content(folder: Path | None, level: str | None) -> dict[str, Json]:
     cases = case_set(place, level)
     for broken in () if place is None else from_folder(Path(place))[1]:
         click.echo(f"left out: {clean(str(broken), 400)}", err=True)
-    return {"files": {} if place is None else {"schemas": place}, "items": set_hash(cases)}
+        click.echo(f"  try: {clean(broken.remedy, 200)}", err=True)
+    files = {} if place is None else {"schemas": place}
+    return {"files": files, "items": set_hash(cases), "item_count": len(cases)}
 
 
 def defaults() -> dict[str, Json]:

@@ -7,6 +7,7 @@ client that holds one open keeps nobody waiting but itself.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import socket
 import threading
@@ -36,11 +37,9 @@ class MetricsServer:
         kind = type("Server", (Bounded,), {"address_family": family})
         try:
             self.server: Bounded = kind((host, port), Handler)
-        except OSError as error:
-            raise UsageError(
-                f"/metrics cannot listen on {host}:{port}: {error.strerror or error}",
-                "choose another --metrics-port (0 takes any free one), or stop what listens there",
-            ) from None
+        except (OSError, TypeError) as error:  # the latter where a name cannot be encoded
+            words = f"/metrics cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}"
+            raise UsageError(words, remedy_for(error)) from None
         except OverflowError:
             raise UsageError(f"{port} is no port", "choose one from 0 to 65535") from None
         self.server.source = source
@@ -63,6 +62,13 @@ class MetricsServer:
     ) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def remedy_for(error: Exception) -> str:
+    """Is the port at fault, or the address?"""
+    if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES, errno.EPERM):
+        return "choose another --metrics-port (0 takes any free one), or stop what listens there"
+    return "choose another --metrics-host: 127.0.0.1, 0.0.0.0, or an address of this machine"
 
 
 class Bounded(ThreadingHTTPServer):

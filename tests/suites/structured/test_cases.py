@@ -124,6 +124,22 @@ def test_a_users_own_folder(tmp_path: Path) -> None:
             {"schema": True, "prompt": "x", "expected": {"a": [1]}, "compare": {"/b": "text"}},
             "nothing in the expected value is at /b",
         ),
+        *(
+            (
+                {"schema": True, "prompt": "x", "expected": {"a": 1, "l": ["x"]}, "compare": {path: rule}},
+                words,
+            )
+            for path, rule, words in (
+                ("/b", "any", "nothing in the expected value is at /b"),
+                ("/a/x", "any", "nothing in the expected value is at /a/x"),
+                ("a", "any", "nothing in the expected value is at a"),
+                ("/l/1", "any", "nothing in the expected value is at /l/1"),
+                ("/a", "set", "`set` is for a list, and there is none at /a"),
+                ("/a", "text", "`text` is for a text, and there is none at /a"),
+                ("/l", "text", "`text` is for a text, and there is none at /l"),
+                ("/l/0", "within:1", "`within:1` is for a number, and there is none at /l/0"),
+            )
+        ),
         ({"schema": True, "prompt": "x", "level": 9}, "no such level: 9"),
         ({"schema": {"type": "object"}}, "has a `schema` without a `prompt`"),
         ({"name": "left-pad", "version": "1.0.0"}, "neither a schema nor a case"),
@@ -143,12 +159,12 @@ def test_ids_must_be_unique(tmp_path: Path) -> None:
         write(tmp_path, name, {"id": "same", "schema": True, "prompt": "x"})
     cases, (error,) = from_folder(tmp_path)
     assert len(cases) == 1
-    assert "b.json: the id 'same' occurs twice" in str(error)
+    assert "b.json: the id 'same' occurs twice; a.json has it too" in str(error)
 
 
 def test_what_holds_is_asked_beside_what_does_not(tmp_path: Path) -> None:
     nested = {"schema": True, "prompt": "x", "expected": {"a": [{"b": "c"}]}, "compare": {"/a/*/b": "text"}}
-    write(tmp_path, "good.json", {**nested, "compare": {"/a": "set", **nested["compare"], "/new": "any"}})
+    write(tmp_path, "good.json", {**nested, "compare": {"/a": "set", **nested["compare"], "/a/0": "any"}})
     write(tmp_path, "broken.json", {"type": "objekt"})
     write(tmp_path, "cut.json", '{"type": ')
     cases, broken = from_folder(tmp_path)

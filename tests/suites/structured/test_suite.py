@@ -140,6 +140,7 @@ def test_all_modes_in_every_dialect(dialect: str, tmp_path: Path) -> None:
 def test_a_server_that_keeps_to_schemas(tmp_path: Path) -> None:
     summary = run_json(tmp_path / "s.sqlite3", "llamacpp", {"limit": 3}, scripted=False)
     verdicts = {name: found["verdict"] for name, found in summary["schema_honesty"].items()}
+    assert verdicts.pop("additionalProperties") == "unknown"  # it adds no key where it may, either
     assert set(verdicts.values()) == {"enforced"}, verdicts
     assert {"const", "enum", "required", "pattern", "maxLength", "$ref"} <= verdicts.keys()
     assert summary["modes"]["json_schema"]["rates"]["schema_valid"]["value"] == 1.0
@@ -153,7 +154,7 @@ def test_an_answer_that_never_ends_says_nothing_and_why(tmp_path: Path) -> None:
     shown = Console(width=200, record=True, file=io.StringIO())
     render_shapes(summary, shown)
     assert "minLength" in (said := shown.export_text())
-    assert "(cut off at 4 tokens)" in said
+    assert "(cut off at 4 tokens" in said
 
 
 def test_a_server_that_drops_schemas_is_found_out(tmp_path: Path) -> None:

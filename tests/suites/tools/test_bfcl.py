@@ -11,12 +11,13 @@ import pytest
 from tests.suites.tools.bfcl_files import asked, truth, write_bfcl, write_lines
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Grade, Item, Measures, Outcome, ToolCall
+from tiltyard.stats.proportions import wilson
 from tiltyard.suites.tally import Tally
 from tiltyard.suites.tools import Tools
 from tiltyard.suites.tools.bfcl import CATEGORIES, open_folder
 from tiltyard.suites.tools.bfcl_check import check
 from tiltyard.suites.tools.bfcl_items import bfcl_items, known_bad
-from tiltyard.suites.tools.bfcl_scores import bfcl_scores
+from tiltyard.suites.tools.bfcl_scores import bfcl_rates, bfcl_scores
 from tiltyard.suites.tools.bfcl_tools import tools_for
 from tiltyard.suites.verify import answered
 
@@ -164,6 +165,12 @@ def test_folders_that_cannot_be_asked(tmp_path: Path) -> None:
         open_folder(tmp_path, ("multi_turn_base",))
     with pytest.raises(UsageError, match="no file for parallel"):
         open_folder(write_bfcl(tmp_path), ("parallel",))
+    (tmp_path / "BFCL_v2_parallel.json").write_text("{}")
+    with pytest.raises(
+        UsageError, match=r"no file for parallel: .*BFCL_v2_parallel\.json: of a version"
+    ) as old:
+        open_folder(tmp_path, ("parallel",))
+    assert old.value.remedy == "known are versions 3 and 4"
     (tmp_path / "BFCL_v4_simple_python.json").write_text("\n")
     with pytest.raises(UsageError, match="empty"):
         open_folder(tmp_path, ("simple_python",))
@@ -398,6 +405,37 @@ def test_aggregates_as_the_leaderboard_has_them() -> None:
     assert scores["score_without_known_bad"] == pytest.approx(5 / 8)
     assert scores["without_known_bad"]["live"] == pytest.approx(1 / 2)
     assert scores["greedy"] == {"lost": 5}
+
+
+def test_each_rate_is_over_its_own_items() -> None:
+    rates = bfcl_rates(
+        tallied(
+            ("simple_python", "a", 1, False),
+            ("multiple", "b", 0, False),
+            ("multiple", "c", 1, True),
+            ("live_simple", "d", 1, False),
+            ("live_multiple", "e", 0, False),
+            ("live_multiple", "f", 0, False),
+            ("irrelevance", "g", 1, False),
+            ("irrelevance", "h", 0, False),
+            ("live_relevance", "i", 1, False),
+        )
+    )
+    assert {name: rate["n"] for name, rate in rates.items()} == {
+        "score_without_known_bad": 8,
+        "bfcl_non_live": 3,
+        "bfcl_live": 3,
+        "bfcl_irrelevance": 2,
+        "bfcl_relevance": 1,
+    }
+    assert rates["bfcl_non_live"] == {"value": 0.75, "ci95": None, "n": 3}  # a mean of two categories
+    for name, right, n in (("live", 1, 3), ("irrelevance", 1, 2), ("relevance", 1, 1)):
+        found = wilson(right, n)
+        assert found is not None
+        expected = {"value": pytest.approx(right / n), "ci95": [found.low, found.high], "n": n}
+        assert rates[f"bfcl_{name}"] == expected
+    none = bfcl_rates(tallied(("simple_python", "a", 1, False)))["bfcl_live"]
+    assert none == {"value": None, "ci95": None, "n": 0}
 
 
 def test_nothing_evaluated_is_null_and_not_zero() -> None:

@@ -305,3 +305,20 @@ def test_the_servers_own_refusal_field() -> None:
 )
 def test_calls_in_words(name: str, text: str, outcome: Outcome) -> None:
     assert judged(name, text=text, words=True).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("more", "strict"),
+    [
+        ({"repeat": []}, True),  # what the case itself takes as right is right, though empty
+        ({"label": ""}, True),
+        ({"repeat": [], "label": "Wake up"}, True),
+        ({"repeat": None}, False),
+        ({"repeat": ""}, False),
+        ({"label": None}, False),
+    ],
+)
+def test_an_empty_argument_that_is_wanted_is_right(more: dict[str, Any], strict: bool) -> None:
+    grade = judged("choice-5-alarm", ("set_alarm", {"time": "06:30", **more}))
+    assert (grade.outcome, grade.score) == (("correct", 1.0) if strict else ("partial", 0.5))
+    assert grade.details["exact_call_lenient"] is True

@@ -175,7 +175,7 @@ def items_of(cases: CaseSet, order: Sequence[int], settings: Shaping) -> Iterato
                 spec: dict[str, Any] = {"case": case, "mode": mode, "words": case.words, "number": number}
                 yield Item(
                     id=f"{case.id} {mode}",
-                    content_hash=content_hash([case.hash, mode]),
+                    content_hash=f"{content_hash(case.hash)}/{mode}",
                     spec={**spec, "group": mode},
                     repetition=repetition,
                 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +19,7 @@ from tiltyard.errors import UsageError
 from tiltyard.records import Json, content_hash
 from tiltyard.suites.structured.extract import DECODER, NOTHING, kinds_of, parsed
 from tiltyard.suites.structured.judge import BadSchemaError, judge_of
-from tiltyard.suites.structured.values import leaves, rule_at
+from tiltyard.suites.structured.values import leaves, parts, rule_at
 
 SHIPPED = "cases.json"
 LARGEST = 5_000_000  # bytes of a schema file
@@ -32,6 +32,7 @@ KEYWORDS = frozenset((
     "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern", "format",
 ))  # fmt: skip
 RULE = re.compile(r"any|text|set|within:\d+(?:\.\d+)?")
+TAKES = {"text": "text", "set": "list", "within": "number"}  # what a comparison is for; `any`: anything
 WITH_SCHEMA = "{prompt}\n\nAnswer with one JSON value that fits this JSON Schema, and nothing else:\n{schema}"
 BARE = "Make up one example that fits the JSON Schema below."
 
@@ -69,7 +70,7 @@ class Case:
     @cached_property
     def fields(self) -> int:
         """Leaves of the expected value."""
-        return sum(1 for _ in leaves(self.expected, "")) if self.graded else 0
+        return sum(1 for _ in leaves(self.expected, "", self.compare)) if self.graded else 0
 
     @property
     def expected_text(self) -> str:
@@ -109,8 +110,9 @@ def shipped() -> CaseSet:
     source = files("tiltyard.suites.structured").joinpath("data", SHIPPED)
     raw = msgspec.json.decode(source.read_bytes(), type=list[RawCase])
     cases: dict[str, Case] = {}
-    for each in raw:
-        cases[each.id] = checked(each, f"{SHIPPED}: case {each.id}", cases)
+    for number, each in enumerate(raw, 1):
+        places = dict.fromkeys(cases, SHIPPED)
+        cases[each.id] = checked(each, f"{SHIPPED}: case {number}", places)
     return tuple(cases.values())
 
 
@@ -124,14 +126,15 @@ def from_folder(folder: Path) -> tuple[CaseSet, tuple[UsageError, ...]]:
     if not paths:
         raise UsageError(f"no *.json file in {folder}", "put a schema or a case into it: docs/json.md")
     cases: dict[str, Case] = {}
+    places: dict[str, str] = {}  # of each id
     broken: list[UsageError] = []
     for path in paths:
         try:
-            case = checked(read_file(path), str(path), cases)
+            case = checked(read_file(path), str(path), places)
         except UsageError as error:
             broken.append(error)
         else:
-            cases[case.id] = case
+            cases[case.id], places[case.id] = case, path.name
     if not cases:
         raise broken[0]
     return tuple(cases.values()), tuple(broken)
@@ -190,14 +193,15 @@ def why_broken(text: str) -> str:
     return "not JSON"
 
 
-def checked(raw: RawCase, where: str, others: Container[str]) -> Case:
-    """A case out of what a file holds; raises UsageError for what does not hold."""
+def checked(raw: RawCase, where: str, others: Mapping[str, str]) -> Case:
+    """A case out of what a file holds; raises UsageError for what does not hold. `others`: where ids are."""
     try:
         judge = judge_of(raw.schema)
     except BadSchemaError as error:
         raise UsageError(f"{where}: the schema does not hold: {error}", "mend it at that place") from None
     if raw.id in others:
-        raise UsageError(f"{where}: the id {raw.id!r} occurs twice", "ids must be unique")
+        words = f"{where}: the id {raw.id!r} occurs twice; {others[raw.id]} has it too"
+        raise UsageError(words, "give one of them another `id`")
     if not 1 <= raw.level <= 5:
         raise UsageError(f"{where}: no such level: {raw.level}", "levels are 1 (easy) to 5")
     try:
@@ -206,13 +210,7 @@ def checked(raw: RawCase, where: str, others: Container[str]) -> Case:
     except UnicodeEncodeError:
         words = f"{where}: half a character (a lone surrogate), which cannot be sent"
         raise UsageError(words, "write the character itself") from None
-    for pattern, rule in raw.compare.items():
-        if RULE.fullmatch(rule) is None:
-            raise UsageError(f"{where}: no such comparison: {pattern}: {rule}", "any, text, set, within:0.01")
-        if case.graded and rule != "any" and not names_something(pattern, raw.expected):
-            raise UsageError(
-                f"{where}: nothing in the expected value is at {pattern}", "paths are like /pets/0"
-            )
+    check_comparisons(raw, where)
     if case.graded and not (verdict := judge.judge(raw.expected)).formats:
         raise UsageError(
             f"{where}: the expected value does not fit its schema: {'; '.join(verdict.errors)}",
@@ -221,8 +219,36 @@ def checked(raw: RawCase, where: str, others: Container[str]) -> Case:
     return case
 
 
-def names_something(pattern: str, value: Json) -> bool:
-    """Is a leaf of the value, or something around one, at a path of this pattern?"""
-    depth = pattern.count("/")
-    places = {"/".join(path.split("/")[: depth + 1]) for path, _ in leaves(value, "")}
-    return any(rule_at({pattern: "here"}, place) is not None for place in places)
+def check_comparisons(raw: RawCase, where: str) -> None:
+    """Raises UsageError for a comparison that there is none of, or that nothing is at its path for."""
+    for pattern, rule in raw.compare.items():
+        if RULE.fullmatch(rule) is None:
+            raise UsageError(f"{where}: no such comparison: {pattern}: {rule}", "any, text, set, within:0.01")
+        if raw.expected is msgspec.UNSET:
+            continue
+        named = list(named_by(pattern, raw.expected))
+        if not named:
+            raise UsageError(
+                f"{where}: nothing in the expected value is at {pattern}", "paths are like /pets/0"
+            )
+        takes = TAKES.get(rule.partition(":")[0])
+        if takes is not None and not any(kind_of(value) == takes for value in named):
+            words = f"{where}: `{rule}` is for a {takes}, and there is none at {pattern}"
+            raise UsageError(words, "paths are like /pets/0; /pets/* is everything in a list")
+
+
+def named_by(pattern: str, value: Json) -> Iterator[Json]:
+    """What is at the paths of this pattern: leaves, and what is around them."""
+    stack = [("", value)]
+    while stack:
+        place, entry = stack.pop()
+        if rule_at({pattern: "here"}, place) is not None:
+            yield entry
+        if isinstance(entry, dict | list):
+            stack.extend(parts(place, entry))
+
+
+def kind_of(value: Json) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return {str: "text", int: "number", float: "number", list: "list"}.get(type(value), "value")

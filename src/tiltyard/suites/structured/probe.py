@@ -1,8 +1,8 @@
 """Does the server keep its word about schemas? Each keyword is tried with one that no model meets by chance.
 
 `enforced`: every answer met it. `ignored`: one did not, though the server took the schema. `refused`: the
-server said no. `unknown`: no answer could be had (`said`), or it was cut off (`why`). Servers that drop a
-grammar in silence are found out before a whole run rests on them.
+server said no. `unknown`: no answer could be had (`said`), or nothing could be told from it (`why`). Servers
+that drop a grammar in silence are found out before a whole run rests on them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from tiltyard.suites.verdict import unsupported, was_cut
 
 TOKENS = 300
 TRIES = 2  # where an answer could meet the schema by luck
+OPEN_TRIES = 4  # to see one key too many where it may be there
 SHOWN = 200  # characters of an answer that broke the schema
+NOT_TEMPTED = "no key too many where one may be, either"
 PATIENCE = Timeouts(first_byte_s=300.0)
 GONE = frozenset(("connect_error", "timeout_first_byte", "timeout_gap"))
 REFUSALS = frozenset((400, 404, 422, 501))  # HTTP; of 500 only what speaks of schemas
@@ -40,31 +42,38 @@ class Trial(NamedTuple):
 
 
 def trials() -> dict[str, Trial]:
-    """By keyword. The nonsense is new each time: nothing can be learnt by heart."""
+    """By keyword. The nonsense is new each time: nothing can be learnt by heart.
+
+    What comes first to a lazy mind (0, "", [], {}, true, null, a short word) meets none of them: a highest
+    value has a lowest one beside it, which such an answer breaks. What `additionalProperties` forbids can
+    only be left out, so there it takes an answer without the keyword to tell (`tempted`).
+    """
     word, other = f"zq{secrets.token_hex(3)}", f"xv{secrets.token_hex(3)}"
     city = "Which city is the capital of Italy?"
     sentence = "Describe the sea in a whole sentence of at least ten words."
     legs, whole_number = "How many legs has a dog?", {"type": "integer"}
     numbers, nonsense = {"type": "array", "items": whole_number}, {"const": word}
+    types = {"a": whole_number, "b": {"type": "boolean"}, "c": {"type": "null"}}
+    unlike = {"type": "object", "properties": types, "required": [*types], "additionalProperties": False}
     somebody = "Give name, age, town and street of some person, each under a key of its own."
     odd = {"$defs": {"odd": nonsense}}
     return {
-        "type": Trial({"type": "integer"}, sentence, luck=True),
+        "type": Trial(unlike, sentence, luck=True),
         "const": Trial(nonsense, city),
         "enum": Trial({"type": "string", "enum": [word, other]}, city),
-        "required": Trial({"type": "boolean"}, city, {"required": ["v", word]}),
+        "required": Trial({"type": "boolean"}, city, {"required": ["v", word]}, luck=True),
         "additionalProperties": Trial({"type": "boolean"}, somebody, luck=True, closed=True),
         "minLength": Trial({"type": "string", "minLength": 60}, "Answer with the one word: yes.", luck=True),
-        "maxLength": Trial({"type": "string", "maxLength": 3}, sentence, luck=True),
+        "maxLength": Trial({"type": "string", "minLength": 20, "maxLength": 20}, sentence, luck=True),
         "pattern": Trial({"type": "string", "pattern": "^zq[0-9]{7}$"}, city),
         "format": Trial({"type": "string", "format": "date"}, sentence),
         "minimum": Trial({"type": "integer", "minimum": 7_000_000}, legs, luck=True),
         "exclusiveMaximum": Trial({"type": "integer", "exclusiveMaximum": -6_000_000}, legs, luck=True),
         "maximum": Trial({"type": "integer", "maximum": -5_000_000}, legs, luck=True),
-        "multipleOf": Trial({"type": "integer", "multipleOf": 7_919}, legs, luck=True),
+        "multipleOf": Trial({"type": "integer", "minimum": 1, "multipleOf": 7_919}, legs, luck=True),
         "items": Trial({"type": "array", "items": nonsense, "minItems": 1}, "Name three colours."),
         "minItems": Trial({**numbers, "minItems": 9}, "Name two even numbers.", luck=True),
-        "maxItems": Trial({**numbers, "maxItems": 1}, "Count from one to twelve.", luck=True),
+        "maxItems": Trial({**numbers, "minItems": 4, "maxItems": 4}, "Count from one to twelve.", luck=True),
         "anyOf": Trial({"anyOf": [nonsense, {"const": other}]}, city),
         "allOf": Trial({"allOf": [holding("a", nonsense), holding("b", nonsense)]}, city),
         "$ref": Trial({"$ref": "#/$defs/odd"}, city, odd),
@@ -130,7 +139,7 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         response_format={"type": "json_schema", "json_schema": form},
         timeouts=PATIENCE,
     )
-    seen, cut = "unknown", request.max_tokens
+    seen, why = "unknown", ""
     for number in range(TRIES if trial.luck else 1):
         if number:  # another answer, where the first may have been lucky
             request = replace(request, seed=asking.seed + number, temperature=1.0)
@@ -147,8 +156,25 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         elif not open_ended(exchange):
             return {"verdict": "ignored", "got": exchange.text[:SHOWN]}
         elif seen == "unknown":
-            cut = exchange.request.max_tokens
-    return {"verdict": seen} if seen != "unknown" else {"verdict": seen, "why": f"cut off at {cut} tokens"}
+            why = f"cut off at {exchange.request.max_tokens} tokens"
+    if seen == "enforced" and trial.closed and not await tempted(bench, request, trial, asking.max_tokens):
+        seen, why = "unknown", NOT_TEMPTED
+    return {"verdict": seen} if seen != "unknown" else {"verdict": seen, "why": why}
+
+
+async def tempted(bench: Bench, request: Request, trial: Trial, most: int) -> bool:
+    """Does the model write a key too many where it may? If not, that it writes none says nothing."""
+    form = {"name": "probe", "schema": {**sent(trial), "additionalProperties": True}, "strict": True}
+    open_format: Json = {"type": "json_schema", "json_schema": form}
+    for number in range(OPEN_TRIES):
+        asked = replace(request, seed=(request.seed or 0) + number, response_format=open_format)
+        exchange = await answer(bench, asked, most)
+        value = parsed(exchange.text)
+        if exchange.ending == "ok" and isinstance(value, dict) and value.keys() - {"v"}:
+            return True
+        if was_cut(exchange) and len("".join(exchange.text.split())) > len('{"v":false}'):
+            return True  # inside of what should not be there
+    return False
 
 
 async def answer(bench: Bench, request: Request, most: int) -> Exchange:

@@ -17,6 +17,7 @@ from tiltyard.records import Json
 SHOWN = 3
 MOST = 10_000  # fields of an answer that are counted, beside twice the expected ones
 Rules = Mapping[str, str]  # path pattern, such as /items/*/name -> any | text | set | within:0.01
+NO_RULES: Rules = {}
 
 
 class Compared(NamedTuple):
@@ -35,8 +36,8 @@ def compare(expected: Json, said: Json, rules: Rules) -> Compared:
     """Compare two values leaf by leaf. Paths are like /pets/0/name."""
     if "set" in rules.values():
         said = arranged(expected, said, rules, "")
-    wanted = dict(leaves(expected, ""))
-    found = dict(islice(leaves(said, ""), MOST + 2 * len(wanted)))
+    wanted = dict(leaves(expected, "", rules))
+    found = dict(islice(leaves(said, "", rules), MOST + 2 * len(wanted)))
     free = {path for path in found if rules and rule_at(rules, path) == "any"}
     right = {p for p, leaf in wanted.items() if p in free or (p in found and same(leaf, found[p], rules, p))}
     extra = [path for path in found if path not in wanted and path not in free]
@@ -47,12 +48,17 @@ def compare(expected: Json, said: Json, rules: Rules) -> Compared:
     return Compared(len(right) / total, not words, tuple(words[:SHOWN]), len(right))
 
 
-def leaves(value: Json, path: str) -> Iterator[tuple[str, Json]]:
-    """Every leaf with its path, in order. No recursion: models nest as deep as they like."""
+def leaves(value: Json, path: str, rules: Rules = NO_RULES) -> Iterator[tuple[str, Json]]:
+    """Every leaf with its path, in order; what may be anything is one as a whole.
+
+    No recursion: models nest as deep as they like.
+    """
     stack = [iter(((path, value),))]
+    some_free = "any" in rules.values()
     while stack:
         for place, entry in stack[-1]:
-            if isinstance(entry, dict | list) and entry:
+            whole = some_free and rule_at(rules, place) == "any"
+            if isinstance(entry, dict | list) and entry and not whole:
                 stack.append(parts(place, entry))
                 break
             yield place, entry
@@ -112,8 +118,8 @@ def same(wanted: Json, said: Json, rules: Rules, path: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """Without case, and with single spaces."""
-    return " ".join(text.casefold().split()).rstrip(".")
+    """Without case and spaces: H.G. Wells is H. G. Wells."""
+    return "".join(text.casefold().split()).rstrip(".")
 
 
 def arranged(expected: Json, said: Json, rules: Rules, path: str) -> Json:
@@ -150,6 +156,8 @@ def in_order(expected: list[Json], said: list[Json], rules: Rules, path: str) ->
 
 def alike(wanted: Json, said: Json, rules: Rules, path: str) -> bool:
     """Is an entry the same in all its fields? Goes no deeper than what is expected."""
+    if rule_at(rules, path) == "any":
+        return True
     if isinstance(wanted, dict) and isinstance(said, dict):
         return wanted.keys() == said.keys() and all(
             alike(part, said[key], rules, f"{path}/{escaped(key)}") for key, part in wanted.items()
@@ -158,7 +166,7 @@ def alike(wanted: Json, said: Json, rules: Rules, path: str) -> bool:
         return len(wanted) == len(said) and all(
             alike(w, s, rules, f"{path}/{n}") for n, (w, s) in enumerate(zip(wanted, said, strict=True))
         )
-    return rule_at(rules, path) == "any" or same(wanted, said, rules, path)
+    return same(wanted, said, rules, path)
 
 
 def escaped(key: str) -> str:

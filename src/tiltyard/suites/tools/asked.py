@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
-from tiltyard.suites.tools.cases import GROUPS, cases_hash
+from tiltyard.suites.tools.cases import GROUPS, cases_hash, numbers_of
 
 if TYPE_CHECKING:
     from tiltyard.suites.tools.bfcl import Folder
@@ -28,12 +28,14 @@ def asked_settings(bfcl: Path | None, categories: Sequence[str]) -> tuple[dict[s
             remedy = f"choose from: {', '.join(GROUPS)}; others are --bfcl's"
             raise UsageError(f"there are no cases of the category {unknown!r}", remedy)
         chosen = {"categories": list(categories)} if categories else {}
-        return {"items": cases_hash(categories), **chosen}, None
+        count = len(numbers_of(categories))
+        return {"items": cases_hash(categories), "item_count": count, **chosen}, None
     from tiltyard.suites.tools.bfcl import open_folder
 
     found = open_folder(bfcl, categories)
     settings = {
         "items": found.hash,
+        "item_count": len(found),
         "files": {"bfcl": str(bfcl.resolve())},
         "categories": [each.name for each in found.categories],
     }

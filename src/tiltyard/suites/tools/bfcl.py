@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -123,7 +123,7 @@ def open_folder(path: Path, wanted: Sequence[str] = ()) -> Folder:
     files, others = question_files(path)
     missing = [name for name in names if name not in files]
     if missing:
-        raise UsageError(f"{path} has no file for {missing[0]}", "it has: " + ", ".join(sorted(files)))
+        raise no_file(path, missing[0], files, others)
     chosen = [name for name in CATEGORIES if name in files and (not names or name in names)]
     if not chosen:
         raise UsageError(
@@ -141,22 +141,34 @@ def open_folder(path: Path, wanted: Sequence[str] = ()) -> Folder:
         raise broken[0]
     skipped = tuple(sorted(name for name in files if name not in CATEGORIES))
     digest = hashlib.sha256("".join(category.hash for category in categories).encode()).hexdigest()[:16]
-    return Folder(tuple(categories), skipped, digest, (*others, *map(str, broken)))
+    return Folder(tuple(categories), skipped, digest, (*map(of_odd_version, others), *map(str, broken)))
 
 
-def question_files(path: Path) -> tuple[Mapping[str, Path], Sequence[str]]:
-    """Question files by category, and what is said of those of another version. Raises UsageError where there
-    are none that can be read.
+def no_file(path: Path, name: str, files: Collection[str], others: Sequence[Path]) -> UsageError:
+    """What is said of a category without a file; one of a version that is not known is named."""
+    for other in others:
+        if (match := NAME.fullmatch(other.name)) and OLD_NAMES.get(match[2], match[2]) == name:
+            return UsageError(f"no file for {name}: {of_odd_version(other)}", "known are versions 3 and 4")
+    return UsageError(f"{path} has no file for {name}", "it has: " + ", ".join(sorted(files)))
+
+
+def of_odd_version(file: Path) -> str:
+    return f"{file}: of a version that is not known"
+
+
+def question_files(path: Path) -> tuple[Mapping[str, Path], Sequence[Path]]:
+    """Question files by category, and those of another version. Raises UsageError where there are none that
+    can be read.
     """
     if not path.is_dir():
         raise UsageError(f"{path} is no folder", "--bfcl takes the folder with BFCL_v4_*.json")
     found: dict[str, tuple[int, Path]] = {}
-    others: list[str] = []
+    others: list[Path] = []
     for place in PLACES:
         for file in sorted((path / place).glob("BFCL_v*.json")):
             match = NAME.fullmatch(file.name)
             if match is None or int(match[1]) not in VERSIONS:
-                others.append(f"{file}: of a version that is not known")
+                others.append(file)
                 continue
             version, name = int(match[1]), OLD_NAMES.get(match[2], match[2])
             if version >= found.get(name, (0, file))[0]:
@@ -164,7 +176,7 @@ def question_files(path: Path) -> tuple[Mapping[str, Path], Sequence[str]]:
         if found:
             return {name: file for name, (_, file) in found.items()}, others
     if others:
-        raise UsageError(others[0], "known are versions 3 and 4")
+        raise UsageError(of_odd_version(others[0]), "known are versions 3 and 4")
     raise UsageError(f"{path} has no files BFCL_v4_*.json", "the bfcl-eval wheel has them in bfcl_eval/data")
 
 

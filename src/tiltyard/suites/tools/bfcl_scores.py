@@ -16,6 +16,8 @@ from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
 NON_LIVE = ("simple_python", "multiple", "parallel", "parallel_multiple")
 LIVE = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")
 IRRELEVANCE = ("irrelevance", "live_irrelevance")
+RELEVANCE = ("live_relevance",)
+MEANS = {"non_live": NON_LIVE, "live": LIVE, "irrelevance": IRRELEVANCE, "relevance": RELEVANCE}
 
 
 def bfcl_scores(tally: Tally) -> dict[str, Json]:
@@ -33,7 +35,10 @@ def bfcl_scores(tally: Tally) -> dict[str, Json]:
 
 
 def bfcl_rates(tally: Tally) -> dict[str, Mapping[str, Json]]:
-    """The aggregates as rates for the eye; only the score without known-bad items has an interval."""
+    """The aggregates as rates for the eye, each over its own items.
+
+    A mean of items has an interval. One of several categories' shares has none: it is no mean of items.
+    """
     answered = [p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
     bad = tally.flags.get("known_bad")
     good = [p for p in answered if bad is None or bad[p] != 1.0]
@@ -45,8 +50,12 @@ def bfcl_rates(tally: Tally) -> dict[str, Mapping[str, Json]]:
         }
     }
     whole = aggregates(tally, answered)
-    for name in ("non_live", "live", "irrelevance", "relevance"):
-        found[f"bfcl_{name}"] = {"value": whole[name], "ci95": None, "n": len(answered)}
+    for name, categories in MEANS.items():
+        numbers = {tally.group_names[each] for each in categories if each in tally.group_names}
+        places = [p for p in answered if tally.groups[p] in numbers]
+        of_items = name == "live" or len({tally.groups[p] for p in places}) == 1
+        interval = interval_of(tally, places) if of_items else None
+        found[f"bfcl_{name}"] = {"value": whole[name], "ci95": interval, "n": len(places)}
     return found
 
 

@@ -33,13 +33,13 @@ class ReadCall(NamedTuple):
     same: bool = False  # strict and lenient reading see the same
 
     def unchanged(self, name: str) -> bool:
-        """Was this argument sent in the type that the schema has?"""
-        return self.same or (
-            self.strict is not None
-            and self.lenient is not None
-            and name in self.strict
-            and name in self.lenient
-            and alike(self.strict[name], self.lenient[name])
+        """Was this argument sent in the type that the schema has? One that lenient reading drops is judged
+        as it was sent.
+        """
+        if self.same or self.strict is None or self.lenient is None:
+            return self.same
+        return name in self.strict and (
+            name not in self.lenient or alike(self.strict[name], self.lenient[name])
         )
 
 
