@@ -314,7 +314,11 @@ class Grade(Record, frozen=True):
 
 
 class Item(Record, frozen=True):
-    """One thing to ask, with a stable id and the hash of its content."""
+    """One thing to ask, with a stable id and the hash of its content.
+
+    Where the same thing is asked in several ways, id and hash end with the way, `invoice json_schema` and
+    `HASH/json_schema`: for comparisons all of them are one item.
+    """
 
     id: str
     content_hash: str

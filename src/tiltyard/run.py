@@ -25,6 +25,7 @@ from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
 from tiltyard.servers import Server
 from tiltyard.servers.preflight import check_context, prepare
 from tiltyard.settings import hide_keys
+from tiltyard.stats.pairing import item_set
 from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.store import Claim, Store
 from tiltyard.store.writer import Writer
@@ -148,25 +149,40 @@ async def run_job(
         finally:
             readings = watch.stop()
             await writer.flush()
-            facts |= {"run_id": claim.run.id, "state": state, **suite.summarise(results, bench)}
-            facts["notes"] += observed(results)
-            facts |= {"client": meter.summary()}
-            facts |= {"machine": readings.summary(meter.output_tokens)}
-            summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
-            keep(store, claim, summary)
+            if not results and claim.run.summary:
+                summary = retold(claim.run.summary, state, facts.get("error"))
+            else:
+                facts |= {"run_id": claim.run.id, "state": state, **suite.summarise(results, bench)}
+                facts["notes"] += observed(results)
+                facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
+                summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
+            keep(store, claim, state, summary)
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
 
 
-def keep(store: Store, claim: Claim, summary: Mapping[str, Json]) -> None:
-    """End the sitting in the store.
+def retold(earlier: Mapping[str, Json], state: RunState, error: str | None) -> Mapping[str, Json]:
+    """The summary of the sittings before, where this one was broken off before it could ask anything.
+
+    What was found out is still so, and a run that was finished still is.
+    """
+    said = "nothing could be asked again"
+    notes = [note for note in earlier.get("notes", ()) if not note.startswith(said)]
+    kept = {name: value for name, value in earlier.items() if name != "error"}
+    kept |= {"state": "finished" if earlier.get("state") == "finished" else state}
+    kept |= {"notes": [*notes, said if error is None else f"{said}: {error}"]}
+    return kept if error is None else {**kept, "error": error}
+
+
+def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json]) -> None:
+    """End the sitting, which came to `state`, in the store.
 
     A finished run whose failures were asked again stays finished, as it was, where that was broken off: the
     same command asks what still fails once more.
     """
     run_id, earlier = claim.run.id, claim.run.summary or {}
-    broken_off = summary["state"] != "finished" and earlier.get("state") == "finished"
+    broken_off = state != "finished" and earlier.get("state") == "finished"
     if broken_off and store.has_failures(run_id):
         store.put_back(run_id)
     else:
@@ -204,7 +220,7 @@ def with_opponent(job: Job, store: Store) -> Job:
         if store.scores(str(named)) is None:
             raise UsageError(f"run {named} has no scores to compare with", "name a finished graded run")
     else:
-        named = store.opponent(job.suite, str(settings.get("items")), job.model.name)
+        named = store.opponent(job.suite, str(item_set(settings)), job.model.name)
     return replace(job, settings={**settings, "against": named})
 
 

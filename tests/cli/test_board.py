@@ -112,6 +112,35 @@ def test_only_the_same_items_stand_in_one_column(tmp_path):
     ]
 
 
+def test_a_trial_does_not_stand_in_for_the_whole_run(tmp_path):
+    """Part of the items, or one mode of three, is another table; a run that ended early is none."""
+    whole = {"items": "0123", "item_count": 200, "files": {"questions": ["big.csv"]}}
+    settings = (whole, {**whole, "limit": 5}, {**whole, "stop_when": "decided"})
+    pairs = []
+    for number, (name, n) in enumerate((("a:1b", 200), ("a:1b", 5), ("b:1b", 60))):
+        maker = Graded(name, 30, seed=number).answers(n, 0.9)
+        pairs.append((maker, replace(maker.run(), settings=settings[number])))
+    shaping = {"items": "4567", "item_count": 97}
+    for name, chosen in (("a:1b", shaping), ("b:1b", {**shaping, "modes": ["json_schema"]})):
+        maker = Graded(name, 30, seed=name).answers(20, 0.9, stage="json")
+        pairs.append((maker, replace(maker.run(suite="json"), settings=chosen)))
+    stock(tmp_path, pairs)
+    said = lines(tiltyard(tmp_path, "board"))
+    heads = [line for line in said if line.startswith(("mcq", "json"))]
+    assert sorted(heads) == [
+        "json  shipped, items 4567",
+        "json  shipped, json_schema only, items 4567",
+        "mcq  big.csv, 5 drawn, items 0123",
+        "mcq  big.csv, items 0123",
+    ]
+    rows = json.loads(tiltyard(tmp_path, "board", "--suite", "mcq", "--json").stdout)["rows"]
+    sets = {row["n"]: row["item_set"] for row in rows}
+    assert set(sets) == {200, 5, 60}
+    assert sets[60] == sets[200] == "0123" != sets[5]
+    found = json.loads(tiltyard(tmp_path, "board", "--by-model", "--json").stdout)["models"]
+    assert {model["model"]: model["scores"]["mcq"]["n"] for model in found} == {"a:1b": 200, "b:1b": 60}
+
+
 def test_a_set_of_items_is_named_by_its_files():
     files = {"questions": ["/data/law.csv", "C:\\sets\\math.csv", "x.csv", "y.jsonl"]}
     files |= {"examples": "/e/dev.csv"}

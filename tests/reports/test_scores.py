@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from tests.reports.graded import graded
 from tiltyard.errors import UsageError
-from tiltyard.reports.comparison import Side, compare_many, compare_runs
+from tiltyard.reports.comparison import compare_many, compare_runs
 from tiltyard.reports.scores import in_points
+from tiltyard.reports.ways import Side
 from tiltyard.stats.paired import Difference
 
 
@@ -39,7 +40,7 @@ def test_what_cannot_be_told_says_how_much_more():
     assert in_points(close, "unclear", 1, 0.02) == "cannot tell, about 1 more item"
     assert in_points(close, "unclear", 1234, 0.02) == "cannot tell, about 1,200 more items"
     assert "too close" in in_points(close, "unclear", 50_000, 0.02)
-    assert "different things" in in_points(difference(-0.03, 0.05, pairs=0), "unclear", None, 0.02)
+    assert "too few of the same things" in in_points(difference(-0.03, 0.05, pairs=0), "unclear", None, 0.02)
     assert "no verdict" in in_points(replace(close, low=None, high=None), "none", None, 0.02)
 
 
@@ -94,6 +95,25 @@ def test_partial_scores_and_early_ends_have_their_own_tests():
     early = compare_runs(side(graded("a", 0.5)), side(graded("b", 0.8), stop_when="width=0.1"))
     assert early.scores[0].found.method == "always_valid"
     assert any("always valid" in warning for warning in early.warnings)
+
+
+def in_modes(maker):
+    """Every item in three modes, with the same answer."""
+    run = maker.run(suite="json")
+    attempts = [
+        replace(a, item_id=f"{a.item_id} {mode}", item_hash=f"{a.item_hash}/{mode}")
+        for a in maker.attempts
+        for mode in ("prompt", "json_object", "json_schema")
+    ]
+    return Side(run=run, attempts=attempts)
+
+
+def test_an_item_asked_in_three_modes_counts_once():
+    a, b = graded("a", 0.7, n=97), graded("b", 0.8, n=97)
+    once = compare_runs(side(a), side(b), ["score"]).scores[0]
+    thrice = compare_runs(in_modes(a), in_modes(b), ["score"]).scores[0]
+    assert thrice.found == once.found
+    assert thrice.found.pairs == 97
 
 
 def test_more_runs_are_more_chances_to_be_fooled():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiltyard.stats.pairing import Scores, item_key, shared
+from tiltyard.stats.pairing import Scores, item_key, item_set, shared, unit_of
 
 
 def test_a_key_is_of_stage_item_and_wording() -> None:
@@ -48,6 +48,41 @@ def test_the_hash_is_of_the_items_alone() -> None:
 def test_only_shared_items_are_paired() -> None:
     a, b = Scores.of([(1, 1.0), (2, 0.0), (3, 1.0)]), Scores.of([(2, 1.0), (3, 0.5), (4, 0.0)])
     assert shared(a, b) == ([0.0, 1.0], [1.0, 0.5])
+
+
+def way(case: str, mode: str, wording: str = "h") -> int:
+    return item_key("json", f"{case} {mode}", f"{wording}/{mode}")
+
+
+def test_the_ways_of_asking_an_item_are_one_item() -> None:
+    keys = [way("a", "x"), way("a", "y"), way("b", "x"), way("a", "x", "i")]
+    assert len(set(keys)) == 4
+    assert unit_of(keys[0]) == unit_of(keys[1])
+    assert len({unit_of(key) for key in keys}) == 3
+    scores = Scores.of(zip(keys, (1.0, 0.0, 0.25, 1.0), strict=True))
+    assert dict(zip(scores.units(), scores.means(), strict=True)) == {
+        unit_of(keys[0]): 0.5,
+        unit_of(keys[2]): 0.25,
+        unit_of(keys[3]): 1.0,
+    }
+
+
+def test_items_are_paired_over_the_ways_in_which_both_were_asked() -> None:
+    a = Scores.of([(way("a", "x"), 1.0), (way("a", "y"), 0.0), (way("b", "x"), 1.0), (way("b", "y"), 0.5)])
+    b = Scores.of([(way("a", "x"), 0.0), (way("b", "x"), 1.0), (way("b", "y"), 1.0), (way("b", "z"), 0.0)])
+    mine, theirs = shared(a, b)
+    assert sorted(zip(mine, theirs, strict=True)) == [(0.75, 1.0), (1.0, 0.0)]
+
+
+def test_runs_that_are_to_ask_the_same_share_an_item_set() -> None:
+    whole = {"items": "h", "item_count": 300, "seed": 3, "stop_when": "decided", "repeats": 2}
+    assert item_set(whole) == item_set({"items": "h"}) == "h"
+    assert item_set({**whole, "limit": 300}) == "h"
+    assert item_set({**whole, "few_shot": 5, "examples": "e"}) == "h"
+    parts = [{"limit": 5}, {"limit": 6}, {"limit": 5, "seed": 4}, {"modes": ["prompt"]}, {"few_shot": 5}]
+    assert len({item_set({**whole, **part}) for part in parts} | {"h"}) == 6
+    assert item_set({"items": "h", "limit": 5}) == item_set({"items": "h", "limit": 5, "seed": 0})
+    assert item_set({"profile": "quick"}) is None
 
 
 @pytest.mark.parametrize("body", [b"", b"x123", b"b" * 0, b"f"])

@@ -10,7 +10,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from tiltyard.load.lag import ClientMeter
-from tiltyard.records import Attempt, Capture, Exchange, Grade, Item, Json, Message, Request, content_hash
+from tiltyard.records import (
+    Attempt,
+    Capture,
+    Exchange,
+    Grade,
+    Item,
+    Json,
+    Message,
+    Request,
+    Timeouts,
+    content_hash,
+)
 from tiltyard.run import Job, Plan, new_run, run_job
 from tiltyard.servers import Address, Server
 from tiltyard.servers.openai import OpenAI
@@ -96,16 +107,22 @@ def run_doubles(
 
 
 async def sitting(
-    path: Path, settings: dict[str, Any], url: str, preflight: bool = False
+    path: Path,
+    settings: dict[str, Any],
+    url: str,
+    preflight: bool = False,
+    events: list[dict[str, Any]] | None = None,
+    timeouts: Timeouts | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    events: list[dict[str, Any]] = []
+    """One sitting; `events` takes what it tells, for one that raises."""
+    events = [] if events is None else events
     server: Server = OpenAI(Address(url=url))
     suite = Doubles()
     try:
         with Store.open(path) as store:
             model = replace(await server.describe("m"), digest="d")  # the same wherever it is served
             job = Job(server=server, model=model, suite="doubles", settings=settings)
-            plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=preflight)
+            plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=preflight, timeouts=timeouts)
             claim = store.claim(new_run(plan, job, suite))
             summary = await run_job(
                 plan, job, suite, claim, (store, lambda event: events.append(dict(event)))

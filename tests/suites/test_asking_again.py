@@ -13,13 +13,14 @@ from msgspec.structs import replace
 from tests.suites.graded_runs import clever, run_doubles, sitting
 from tests.suites.speed_runs import FAST, run_speed
 from tiltyard.errors import ServerError
+from tiltyard.records import Timeouts
 from tiltyard.servers.simulator import SimConfig, running
 from tiltyard.servers.simulator.config import Say
 from tiltyard.store.store import Store
 
 COUNT = 60
 ONE_BY_ONE = {"retries": 0, "concurrency": 1, "count": COUNT}
-FOURTHS = ("error_500@/4",)  # 15 of the 60: three times as many as it takes to give up
+FOURTHS = ("error_500@/4",)  # 15 of the 60
 DEAD = tuple(f"error_500@{number}" for number in range(4, COUNT))  # after three answers
 EVERY = ("error_500",)
 
@@ -57,7 +58,7 @@ def test_a_sitting_in_which_all_fails_again_changes_nothing(run: Run, tmp_path: 
 
 
 def test_a_server_that_dies_in_the_second_sitting(run: Run) -> None:
-    """Seven of the fifteen are answered, five fail, three are left as they were: eight errors."""
+    """Seven of the fifteen are answered, eight fail again."""
     run(FOURTHS)
     second = run(tuple(f"error_500@{number}" for number in range(8, 40)))
     assert (second["n"], second["outcomes"]["error"], second["outcomes"]["correct"]) == (COUNT, 8, COUNT - 8)
@@ -83,6 +84,45 @@ def test_a_run_that_gave_up_counts_its_errors_also_where_the_next_sitting_gives_
     assert second["state"] == "failed"
     assert second["outcomes"]["error"] >= first["outcomes"]["error"] + 5
     assert second["n"] == 3 + second["outcomes"]["error"]
+
+
+def in_a_row(first: int, count: int) -> tuple[str, ...]:
+    return tuple(f"error_500@{number}" for number in range(first, first + count))
+
+
+def test_what_stopped_a_run_stays_decided_when_the_server_recovers(run: Run) -> None:
+    """Requests under way at that moment end well."""
+    found = run(in_a_row(11, 20), count=200)
+    assert (found["state"], found["gave_up"]) == ("failed", True)
+    assert found["outcomes"]["error"] == 20
+    assert 30 <= found["n"] <= 40
+    (note,) = (note for note in found["notes"] if "not asked" in note)
+    assert f"{200 - found['n']} more were not asked" in note
+
+
+def test_a_server_that_recovers_does_not_end_a_run(run: Run) -> None:
+    found = run((*in_a_row(5, 19), *in_a_row(30, 12)))
+    assert (found["state"], found["gave_up"], found["n"]) == ("finished", False, COUNT)
+    assert found["outcomes"]["error"] == 31
+    assert not [note for note in found["notes"] if "not asked" in note]
+
+
+def test_timeouts_get_less_patience(tmp_path: Path) -> None:
+    """Each of them takes minutes."""
+    faults = tuple(f"stall_first=60000@{number}" for number in range(4, COUNT))
+    config = SimConfig(models=(clever(),), dialects=("openai",), faults=faults)
+    short = Timeouts(first_byte_s=0.5)
+    with running(config) as sim:
+        url = sim.url("openai")
+        found, _ = asyncio.run(sitting(tmp_path / "s.sqlite3", ONE_BY_ONE, url, timeouts=short))
+    assert (found["state"], found["gave_up"]) == ("failed", True)
+    assert 5 <= found["endings"]["timeout_first_byte"] <= 7
+
+
+def test_a_server_that_never_answers_gets_less_patience(run: Run) -> None:
+    found = run(EVERY)
+    assert (found["state"], found["gave_up"]) == ("failed", True)
+    assert 5 <= found["n"] < 15
 
 
 def test_answers_of_a_run_that_ended_early_stay_counted(run: Run) -> None:
@@ -118,16 +158,37 @@ def test_a_sitting_that_does_not_begin_leaves_a_finished_run_as_it_was(
     first = run(FOURTHS)
     path = tmp_path / "s.sqlite3"
     config = SimConfig(models=(clever(),), dialects=("openai",), faults=faults)
+    events: list[dict[str, Any]] = []
     with running(config) as sim, pytest.raises(ServerError):
-        asyncio.run(sitting(path, ONE_BY_ONE, sim.url("openai"), preflight=True))
+        asyncio.run(sitting(path, ONE_BY_ONE, sim.url("openai"), preflight=True, events=events))
+    assert same(events[-1], first)  # what is said is what is known
+    assert events[-1]["error"]
+    assert "nothing could be asked again: " in events[-1]["notes"][-1]
     with Store.open(path) as store:
         (kept,) = store.runs()
         board = store.board()
     assert kept.state == "finished"
     assert kept.summary is not None
     assert same(dict(kept.summary), first)
+    assert "error" not in kept.summary
     assert [row.quality.n for row in board if row.quality] == [COUNT]
     assert same(run(EVERY), first)
+
+
+def test_a_run_that_was_not_finished_keeps_its_count_where_the_next_sitting_does_not_begin(
+    run: Run, tmp_path: Path
+) -> None:
+    first = run(DEAD)
+    path, config = tmp_path / "s.sqlite3", SimConfig(models=(clever(),), dialects=("openai",), faults=EVERY)
+    for _ in range(2):
+        with running(config) as sim, pytest.raises(ServerError):
+            asyncio.run(sitting(path, ONE_BY_ONE, sim.url("openai"), preflight=True))
+    with Store.open(path) as store:
+        (kept,) = store.runs()
+    assert kept.state == "failed"
+    assert same(dict(kept.summary or {}), first)
+    assert sum("nothing could be asked again" in note for note in kept.notes) == 1
+    assert run()["n"] == COUNT
 
 
 def test_a_speed_run_counts_what_failed_and_was_not_asked_again() -> None:

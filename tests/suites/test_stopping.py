@@ -192,6 +192,19 @@ def test_what_an_opponent_was_not_asked_decides_nothing() -> None:
     assert {**before, "items": 200} == stopping.summary()
 
 
+def test_ways_that_an_opponent_was_not_asked_decide_nothing() -> None:
+    """One way is easy for all, and only one side was asked it."""
+    opponent = Scores.of([(item_key("s", f"q{number} x", "h/x"), 0.0) for number in range(60)])
+    stopping = Stopping(rule_of("decided"), 2, opponent, "r0")
+    for number in range(60):
+        for way, score in (("x", 0.0), ("y", 1.0)):
+            grade = Grade(outcome="correct" if score else "wrong", score=score)
+            asked = make_attempt(stage="s", item_id=f"q{number} {way}", item_hash=f"h/{way}", grade=grade)
+            stopping.take(item(number), asked)
+    summary = stopping.summary()
+    assert (summary["pairs"], summary["gains"], summary["losses"]) == (60, 0.0, 0.0)
+
+
 @pytest.mark.parametrize("ended_early", [True, False])
 def test_an_opponent_that_ended_early_itself_is_noted(tmp_path: Path, ended_early: bool) -> None:
     path = tmp_path / "s.sqlite3"

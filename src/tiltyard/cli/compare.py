@@ -25,7 +25,7 @@ _ALIKE = (
     "suite",
     "model",
     *(f"settings.{n}" for n in ("profile", "items", "prompt_tokens", "output_tokens", "prompt", "cached")),
-    *(f"settings.{n}" for n in ("think", "temperature", "max_tokens")),
+    *(f"settings.{n}" for n in ("think", "temperature", "max_tokens", "limit", "modes")),
 )
 _MARKS = {"higher": "▲", "lower": "▼", "same": "=", "unclear": "?", "none": "–"}
 

@@ -73,12 +73,14 @@ def write_report(runs: tuple[str, ...], output: Path, store: Store | None = None
 
 def newest_of_each(store: Store) -> list[Run]:
     """The newest run of every model (name, digest and dialect) over the same items, finished ones first."""
+    from tiltyard.stats.pairing import item_set
+
     newest: dict[tuple[str | None, ...], Run] = {}
     for run in store.runs():
         if run.state == "running" or run.summary is None:
             continue
-        model, items = run.model, run.settings.get("items")
-        key = (model.name, model.digest, model.quantization, run.server.dialect, run.suite, str(items))
+        model, items = run.model, item_set(run.settings)
+        key = (model.name, model.digest, model.quantization, run.server.dialect, run.suite, items)
         known = newest.get(key)
         if known is None or (known.state != "finished" and run.state == "finished"):
             newest[key] = run

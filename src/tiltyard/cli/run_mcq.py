@@ -116,7 +116,8 @@ def content(paths: tuple[Path, ...], own: dict[str, Any], settings: dict[str, Js
     questions = question_set(chosen, answers)
     tell(questions)
     check_share(questions, own["lenient"])
-    found: dict[str, Json] = {"files": {"questions": [str(path) for path in chosen]}, "items": questions.hash}
+    found: dict[str, Json] = {"files": {"questions": [str(path) for path in chosen]}}
+    found |= {"items": questions.hash, "item_count": len(questions)}
     if own["examples"] is not None:
         found["files"]["examples"] = str(own["examples"].resolve())
         found["examples"] = question_set([own["examples"].resolve()], answers).hash

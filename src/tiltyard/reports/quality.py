@@ -13,7 +13,7 @@ from tiltyard.reports import charts
 from tiltyard.reports.scores import ended_early, scores_in
 from tiltyard.reports.traits import fig, identity, items_name
 from tiltyard.reports.words import clean, milliseconds, percent, with_interval
-from tiltyard.stats.pairing import Scores
+from tiltyard.stats.pairing import Scores, item_set
 from tiltyard.stats.ranks import Entrant, placed, ranks
 
 OUTCOMES = ("correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error")
@@ -73,12 +73,14 @@ def score_of(run: Run) -> float:
 def quality_boards(
     runs: Sequence[Run], attempts: Mapping[str, Sequence[Attempt]], anchors: Mapping[str, str]
 ) -> list[QualityBoard]:
-    """One board per suite and set of items, best first; ranks where the attempts are at hand."""
+    """One board per suite and set of items, the larger set first; ranks where the attempts are at hand."""
     sets: dict[tuple[str, str], list[Run]] = {}
     for run in sorted(runs, key=score_of, reverse=True):
-        sets.setdefault((run.suite, str(run.settings.get("items") or "")), []).append(run)
+        sets.setdefault((run.suite, item_set(run.settings) or ""), []).append(run)
     boards = []
-    for (suite, items), own in sorted(sets.items()):
+    most = {key: max((run.summary or {}).get("n") or 0 for run in own) for key, own in sets.items()}
+    for suite, items in sorted(sets, key=lambda key: (key[0], -most[key], key[1])):
+        own = sets[suite, items]
         several = sum(name == suite for name, _ in sets) > 1
         places = rank_words(own, attempts)
         rows = [_row(run, place, anchors.get(run.id)) for run, place in zip(own, places, strict=True)]

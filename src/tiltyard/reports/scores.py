@@ -1,7 +1,7 @@
 """Is B right more often than A? What two graded runs scored, matched item by item, with a verdict in words.
 
-Items match by stage, id and wording. The statistics are in `stats/paired.py`; speeds are compared in
-`comparison.py`, which puts both together.
+Items match by stage, id and wording; one that was asked in several ways counts once. The statistics are in
+`stats/paired.py`; speeds are compared in `comparison.py`, which puts both together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ScoreRow(Record, frozen=True):
 
 
 def scores_in(run: Run, attempts: Sequence[Attempt], stage: str | None = None) -> Scores:
-    """The mean score of each item, of one stage or of all that the run's score is over."""
+    """The scores of what was asked, of one stage or of all that the run's score is over."""
     counted = (run.summary or {}).get("scored_stages") if stage is None else [stage]
     return Scores.of(
         (item_key(attempt.stage, attempt.item_id, attempt.item_hash), attempt.grade.score)
@@ -45,11 +45,11 @@ def scores_in(run: Run, attempts: Sequence[Attempt], stage: str | None = None) -
 
 def difference(a: Scores, b: Scores, ended_early: bool) -> Difference | None:
     """B less A: over shared items where at least two thirds of the smaller side are, else apart."""
-    mine, theirs = shared(a, b)
-    if mine and len(mine) >= ENOUGH_SHARED * min(len(a), len(b)):
+    (mine, theirs), (all_a, all_b) = shared(a, b), (a.means(), b.means())
+    if mine and len(mine) >= ENOUGH_SHARED * min(len(all_a), len(all_b)):
         found = compare_scores(mine, theirs, ended_early)
-        return None if found is None else replace(found, n_a=len(a), n_b=len(b))
-    return compare_apart(a.values, b.values)
+        return None if found is None else replace(found, n_a=len(all_a), n_b=len(all_b))
+    return compare_apart(all_a, all_b)
 
 
 def ended_early(run: Run) -> bool:
@@ -82,7 +82,7 @@ def in_points(found: Difference, verdict: Verdict, more: int | None, margin: flo
         return f"no difference above {points:g} point{'' if points == 1 else 's'}"
     if verdict == "unclear":
         if not found.pairs:
-            return "cannot tell: the two were asked different things"
+            return "cannot tell: the two were asked too few of the same things"
         if more is None or more > _OUT_OF_REACH:
             return "cannot tell: the two are too close for any reasonable number of items"
         rounded = more if more < 20 else round(more, -1 if more < 1000 else -2)

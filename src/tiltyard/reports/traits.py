@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tiltyard.records import Json, Run
 from tiltyard.reports.words import count, size
+from tiltyard.stats.pairing import part_of
 
 _ALIASES = {"quantization": "quant", "name": "model", "version": "engine_version", "server": "dialect"}
 NAMED = 3  # files
@@ -88,13 +89,28 @@ def absent(name: str) -> str:
 
 
 def items_name(run: Run) -> str:
-    """What a graded run asked, in words: the names of its files and the beginning of the items' hash."""
+    """What a graded run asked, in words: its files, what part of them, the beginning of the items' hash."""
     paths: list[str] = []
     for value in (run.settings.get("files") or {}).values():
         paths += [str(value)] if isinstance(value, str) else map(str, value or ())
     names = [re.split(r"[\\/]", path.rstrip("\\/"))[-1] for path in paths] or ["shipped"]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}, items {str(run.settings.get('items') or '')[:8]}"
+    asked = (f"{', '.join(names[:NAMED])}{more}", *part_in_words(run.settings))
+    return f"{', '.join(asked)}, items {str(run.settings.get('items') or '')[:8]}"
+
+
+def part_in_words(settings: Mapping[str, Json]) -> list[str]:
+    """Which of its items a graded run asked, where not all or not in the usual ways: `5 drawn`."""
+    part, said = part_of(settings), []
+    if "limit" in part:
+        said.append(f"{part['limit']} drawn" + (f" by seed {part['seed']}" if "seed" in part else ""))
+    if "modes" in part:
+        said.append(f"{' and '.join(map(str, part['modes']))} only")
+    if "rotations" in part:
+        said.append("in every order")
+    if "few_shot" in part:
+        said.append(f"without {part['few_shot']} as examples")
+    return said
 
 
 def summary_of(run: Run) -> Mapping[str, Json]:

@@ -1,29 +1,76 @@
 """Scores of one run by what was asked, so that another run's scores of the same items can be found.
 
-Sixteen bytes and less an item. Leaves out what a difference means (`paired.py`) and where this is kept.
+Sixteen bytes and less an item. The ways in which one item was asked have keys of their own, with the item in
+their lower bits: they are one witness. Leaves out what a difference means (`paired.py`) and where this is
+kept.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from tiltyard.records import Record
+from tiltyard.records import Json, Record, content_hash
+
+_UNIT_BITS = 44  # of a key: the item; above them the way in which it was asked
+
+
+def item_set(settings: Mapping[str, Json]) -> str | None:
+    """Stands for what a graded run is to ask, by its settings: runs that share it share a table.
+
+    `items` is the hash of all that could be asked; a run may ask part of that.
+    """
+    items, part = settings.get("items"), part_of(settings)
+    if items is None or not part:
+        return None if items is None else str(items)
+    return content_hash([items, part])
+
+
+def part_of(settings: Mapping[str, Json]) -> dict[str, Json]:
+    """The settings by which a graded run asks not all of its items, or not in the usual ways."""
+    names = ["modes", "rotations"]
+    limit, count = settings.get("limit"), settings.get("item_count")
+    if not isinstance(limit, int) or not isinstance(count, int) or limit < count:
+        names += ["limit", "seed"] if limit else []
+    if not settings.get("examples"):
+        names.append("few_shot")  # taken from the items, and not asked
+    return {name: settings[name] for name in names if settings.get(name)}
 
 
 def item_key(stage: str, item_id: str, item_hash: str) -> int:
-    """63 bits that stand for one question in its exact wording; two runs that share it asked the same."""
-    text = "\0".join((stage, item_id, item_hash)).encode("utf-8", "surrogatepass")
+    """63 bits that stand for one question in its exact wording; two runs that share it asked the same.
+
+    A hash may end with a way of asking, `HASH/json_schema`, which then ends the id too: the lower bits are
+    those of the item without it (`unit_of`).
+    """
+    whole, _, way = item_hash.partition("/")
+    if not way:
+        return _hash63(stage, item_id, item_hash)
+    unit = _hash63(stage, item_id.removesuffix(way), whole)
+    return _hash63(way) >> _UNIT_BITS << _UNIT_BITS | unit_of(unit)
+
+
+def unit_of(key: int) -> int:
+    """Stands for the item in whatever way it was asked."""
+    return key & (1 << _UNIT_BITS) - 1
+
+
+def _hash63(*words: str) -> int:
+    text = "\0".join(words).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
 class Scores(Record, frozen=True):
-    """Mean score of each item over its repetitions, ascending by key; items without a score are left out."""
+    """Mean score of each item, in each way of asking, over its repetitions; ascending by key.
+
+    What has no score is left out.
+    """
 
     keys: array[int]  # q
     values: array[float]  # f, 0..1
@@ -48,6 +95,14 @@ class Scores(Record, frozen=True):
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def units(self) -> array[int]:
+        """The items, whatever the number of ways in which each was asked, in the order of `means`."""
+        return array("q", dict.fromkeys(map(unit_of, self.keys)))
+
+    def means(self) -> list[float]:
+        """The mean score of each of `units`."""
+        return means_by(map(unit_of, self.keys), self.values)
 
     def score_of(self, key: int) -> float | None:
         place = bisect_left(self.keys, key)
@@ -89,10 +144,19 @@ def unpacked_keys(keys: bytes) -> array[int]:
 
 
 def shared(a: Scores, b: Scores) -> tuple[list[float], list[float]]:
-    """The scores of the items that both have, in one order."""
+    """The scores of the items that both have, in one order: means over the ways in which both were asked."""
     of_b = dict(zip(b.keys, b.values, strict=True))
-    pairs = [(x, of_b[key]) for key, x in zip(a.keys, a.values, strict=True) if key in of_b]
-    return [x for x, _ in pairs], [y for _, y in pairs]
+    both = [(key, x, of_b[key]) for key, x in zip(a.keys, a.values, strict=True) if key in of_b]
+    units = [unit_of(key) for key, _, _ in both]
+    return means_by(units, [x for _, x, _ in both]), means_by(units, [y for _, _, y in both])
+
+
+def means_by(units: Iterable[int], values: Iterable[float]) -> list[float]:
+    """The mean of the values of each unit."""
+    found: dict[int, list[float]] = {}
+    for unit, value in zip(units, values, strict=True):
+        found.setdefault(unit, []).append(value)
+    return [own[0] if len(own) == 1 else math.fsum(own) / len(own) for own in found.values()]
 
 
 def _little(values: array[int] | array[float]) -> bytes:

@@ -1,20 +1,23 @@
 """Ranks that admit ties: which models can be told apart, and between which places each of them may stand.
 
 Pure Python on bits: a board of a hundred models over a thousand items is ranked in some hundredths of a
-second, without importing anything. Leaves out where scores are kept (`store/ranking.py`).
+second, without importing anything. An item that was asked in several ways is one witness. Leaves out where
+scores are kept (`store/ranking.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 from tiltyard.stats.contrast import holm
-from tiltyard.stats.paired import mcnemar
+from tiltyard.stats.paired import mcnemar, student_p
+from tiltyard.stats.pairing import Scores
+from tiltyard.stats.pairing import shared as shared_scores
 from tiltyard.stats.sequential import log_evidence
-from tiltyard.stats.student import normal_cdf, t_cdf
+from tiltyard.stats.student import normal_cdf
 
 ENOUGH_SHARED = 2 / 3  # of the smaller run's items: below, runs are compared apart
 _HOPELESS = 2.0  # squared z below which no exact p value can be under 0.05
@@ -30,6 +33,7 @@ class Entrant(NamedTuple):
     right: int  # bits of the items it got right
     partial: Sequence[float] | None = None  # scores by place, where some are neither 0 nor 1
     ended_early: bool = False  # by what it scored: its p values must be the always valid ones
+    ways: Scores | None = None  # of a board whose items were asked in several ways: places are means of them
 
 
 class Rank(NamedTuple):
@@ -67,6 +71,22 @@ def bits_at(places: Sequence[int]) -> int:
     return int.from_bytes(row, "little")
 
 
+def placed(entrants: Sequence[Entrant], scores: Sequence[Scores]) -> list[Entrant]:
+    """The entrants with what each of them scored, an item at the same place for all."""
+    several = any(len(own.units()) < len(own) for own in scores)
+    places = {unit: place for place, unit in enumerate(sorted({u for own in scores for u in own.units()}))}
+    found = []
+    for entrant, own in zip(entrants, scores, strict=True):
+        means = dict(zip([places[unit] for unit in own.units()], own.means(), strict=True))
+        partial: list[float] | None = None
+        if any(mean not in (0.0, 1.0) for mean in means.values()):
+            partial = [means.get(place, 0.0) for place in range(len(places))]
+        right = bits_at([place for place, mean in means.items() if mean == 1.0])
+        ways = own if several else None
+        found.append(entrant._replace(asked=bits_at([*means]), right=right, partial=partial, ways=ways))
+    return found
+
+
 class Moments(NamedTuple):
     """Of the differences of shared items, first less second."""
 
@@ -74,14 +94,15 @@ class Moments(NamedTuple):
     total: float
     squares: float
     gains: float
+    largest: float  # whichever way
 
 
 def pair_p(a: Entrant, b: Entrant, partial: Moments | None = None) -> tuple[float, int]:
     """Two-sided p value of "equally good", and the sign of A less B.
 
-    Over shared items: McNemar's exact test, Student's paired test where scores are partial, the always valid
-    sign test where a run ended early. Apart (normal approximation from both errors) where fewer than two
-    thirds of the smaller run's items are shared.
+    Over shared items: McNemar's exact test, Student's paired test where scores are partial or means of
+    several ways of asking, the always valid sign test where a run ended early. Apart (normal approximation
+    from both errors) where fewer than two thirds of the smaller run's items are shared.
     """
     shared = a.asked & b.asked
     n = shared.bit_count()
@@ -108,16 +129,13 @@ def _apart(a: Entrant, b: Entrant) -> tuple[float, int]:
 
 
 def _paired(found: Moments, ended_early: bool) -> tuple[float, int]:
-    n, total, squares, gains = found
+    n, total, squares, gains, largest = found
     sign = (total > 0) - (total < 0)
     if ended_early:
         return min(1.0, math.exp(-log_evidence(gains, gains - total))), sign
-    variance = (squares - total * total / n) / (n - 1) if n > 1 else 0.0
     if sign == 0 or n < 2:
         return 1.0, sign
-    if variance <= 1e-12 * squares:
-        return mcnemar(n, 0), sign
-    return 2.0 * t_cdf(-abs(total) / math.sqrt(variance * n), n - 1), sign
+    return student_p(n, total, squares, largest), sign
 
 
 class _Partials:
@@ -135,6 +153,8 @@ class _Partials:
 
     def moments(self, i: int, j: int) -> Moments | None:
         a, b = self.entrants[i], self.entrants[j]
+        if a.ways is not None and b.ways is not None and a.ways.keys != b.ways.keys:
+            return _of_shared_ways(a.ways, b.ways)
         if not self.any or (a.partial is None and b.partial is None):
             return None
         shared = a.asked & b.asked
@@ -145,8 +165,17 @@ class _Partials:
             sum_x, sum_y, square_x, square_y = _sum(x), _sum(y), _product(x, x), _product(y, y)
         total = (sum_x - sum_y) / UNIT
         squares = (square_x + square_y - 2 * _product(x, y)) / UNIT**2
-        gains = _gains(x, y, shared) / UNIT if a.ended_early or b.ended_early else 0.0
-        return Moments(shared.bit_count(), total, squares, gains)
+        early = a.ended_early or b.ended_early
+        gains = sum(max(d, 0) for d in _differences(x, y, shared)) / UNIT if early else 0.0
+        return Moments(shared.bit_count(), total, squares, gains, _largest(x, y, shared) / UNIT)
+
+
+def _of_shared_ways(a: Scores, b: Scores) -> Moments:
+    """An item counts with the ways in which both were asked: one way may be harder than another."""
+    found = [x - y for x, y in zip(*shared_scores(a, b), strict=True)]
+    gains = math.fsum(max(d, 0.0) for d in found)
+    largest = max(map(abs, found), default=0.0)
+    return Moments(len(found), math.fsum(found), math.fsum(d * d for d in found), gains, largest)
 
 
 Planes = Sequence[tuple[int, int]]  # bits by place, and what each of them is worth
@@ -168,12 +197,28 @@ def _product(x: Planes, y: Planes) -> int:
     return sum((p & q).bit_count() * v * w for p, v in x for q, w in y)
 
 
-def _gains(x: Planes, y: Planes, shared: int) -> int:
-    """Sum of what X has more than Y, item by item."""
-    total = 0
+def _largest(x: Planes, y: Planes, shared: int) -> int:
+    """The largest difference of a shared item: mostly one is all right there and the other all wrong."""
+    ones, zeros = zip(*(_ends(planes, shared) for planes in (x, y)), strict=True)
+    if ones[0] & zeros[1] or ones[1] & zeros[0]:
+        return UNIT
+    return max(map(abs, _differences(x, y, shared)), default=0)
+
+
+def _ends(planes: Planes, shared: int) -> tuple[int, int]:
+    """The items of full score, and those of none."""
+    bits = {weight: own for own, weight in planes}
+    ones, zeros = bits.get(UNIT, shared), shared
+    for weight in (16, 32, 64, 128) if UNIT not in bits else ():  # 240 in all
+        ones &= bits.get(weight, 0)
+    for own in bits.values():
+        zeros &= ~own
+    return ones & shared, zeros
+
+
+def _differences(x: Planes, y: Planes, shared: int) -> Iterator[int]:
+    """What X has more than Y, item by item."""
     while shared:
         item = shared & -shared
         shared ^= item
-        more = sum(w for bits, w in x if bits & item) - sum(w for bits, w in y if bits & item)
-        total += max(more, 0)
-    return total
+        yield sum(w for bits, w in x if bits & item) - sum(w for bits, w in y if bits & item)

@@ -34,8 +34,13 @@ def _check(k: int, tries: int, right: int) -> None:
         raise ValueError(f"no share of {k} out of {tries} tries with {right} right")
 
 
-def repeats_of(items: Sequence[int], scores: Sequence[float], k: int) -> dict[str, Json]:
+def repeats_of(
+    items: Sequence[int], scores: Sequence[float], k: int, owners: Mapping[int, int] | None = None
+) -> dict[str, Json]:
     """Figures over the items that were answered k times or more; a try is right when its score is 1.
+
+    `owners`: where several items belong together (one question in several orders), the question of each;
+    those are the units of the intervals then.
 
     pass_at, pass_every  means over items for 1 and k (and powers of two between), each with Wilson's interval
                          for the items' values (`wilson_clustered`): where they are all alike it says what so
@@ -47,17 +52,20 @@ def repeats_of(items: Sequence[int], scores: Sequence[float], k: int) -> dict[st
     tries: dict[int, list[float]] = {}
     for item, score in zip(items, scores, strict=True):
         tries.setdefault(item, []).append(score)
-    full = [values for values in tries.values() if len(values) >= k]
+    whole = [item for item, values in tries.items() if len(values) >= k]
+    full = [tries[item] for item in whole]
+    clusters = None if owners is None else [owners[item] for item in whole]
     sizes = sorted({1, k, *(2**power for power in range(1, 12) if 2**power < k)})
-    counts = [(len(values), sum(value >= 1.0 for value in values)) for values in full]
-    flipped = sum(len(set(values)) > 1 for values in full)
-    share = wilson(flipped, len(full))
+    tried = [(len(values), sum(value >= 1.0 for value in values)) for values in full]
+    flips = [float(len(set(values)) > 1) for values in full]
+    flipped = sum(flips)
+    share = wilson(round(flipped), len(full)) if clusters is None else wilson_clustered(flips, clusters)
     differing = [_differ(values) for values in full]
     return {
         "k": k,
         "items": len(full),
-        "pass_at": {str(size): _mean([pass_at(size, n, c) for n, c in counts]) for size in sizes},
-        "pass_every": {str(size): _mean([pass_every(size, n, c) for n, c in counts]) for size in sizes},
+        "pass_at": {str(k): _mean([pass_at(k, n, c) for n, c in tried], clusters) for k in sizes},
+        "pass_every": {str(k): _mean([pass_every(k, n, c) for n, c in tried], clusters) for k in sizes},
         "flips": {
             "value": flipped / len(full) if full else None,
             "ci95": None if share is None else [share.low, share.high],
@@ -67,8 +75,8 @@ def repeats_of(items: Sequence[int], scores: Sequence[float], k: int) -> dict[st
     }
 
 
-def _mean(values: Sequence[float]) -> Mapping[str, Json]:
-    found = wilson_clustered(values)
+def _mean(values: Sequence[float], clusters: Sequence[int] | None) -> Mapping[str, Json]:
+    found = wilson_clustered(values, clusters)
     return {
         "value": math.fsum(values) / len(values) if values else None,
         "ci95": None if found is None else [found.low, found.high],

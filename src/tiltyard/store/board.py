@@ -185,16 +185,24 @@ def board_rows(db: sqlite3.Connection, wanted: Wanted) -> list[BoardRow]:
 
 
 def tables(rows: Sequence[BoardRow], resort: bool) -> list[list[BoardRow]]:
-    """One table for each suite and set of items, speed first; graded ones by score with `resort`."""
+    """One table for each suite and set of items, speed first, of one suite the larger set first; graded ones
+    by score with `resort`.
+    """
     found: dict[tuple[str, str], list[BoardRow]] = {}
     for row in rows:
         found.setdefault((row.suite, row.item_set or ""), []).append(row)
-    ordered = sorted(found.items(), key=lambda entry: (entry[1][0].quality is not None, entry[0]))
+    ordered = sorted(found.items(), key=lambda entry: _table_place(*entry))
     if resort:
         for _, table in ordered:
             if table[0].quality is not None:
                 table.sort(key=lambda row: _rank(row, "score"))
     return [table for _, table in ordered]
+
+
+def _table_place(key: tuple[str, str], table: Sequence[BoardRow]) -> tuple[Any, ...]:
+    suite, items = key
+    most = max(row.quality.n if row.quality else 0 for row in table)
+    return table[0].quality is not None, suite, -most, items
 
 
 def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
@@ -230,16 +238,20 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
 
 
 def _common_items(rows: Sequence[BoardRow]) -> dict[str, str | None]:
-    """Of each suite the items that most models were asked, the newest of several: only those compare."""
+    """Of each suite the items that most models were asked: only those compare.
+
+    Of several such sets the one that asks most, so that no trial stands in for a whole run; then the newest.
+    """
     models: dict[tuple[str, str | None], set[tuple[Any, ...]]] = {}
-    newest: dict[tuple[str, str | None], int] = {}
+    most: dict[tuple[str, str | None], tuple[int, int]] = {}
     for row in rows:
         if row.quality is not None:
             key = row.suite, row.item_set
             models.setdefault(key, set()).add(_identity(row))
-            newest[key] = max(newest.get(key, 0), row.run_key)
+            n, newest = most.get(key, (0, 0))
+            most[key] = max(n, row.quality.n), max(newest, row.run_key)
     best: dict[str, str | None] = {}
-    for suite, items in sorted(models, key=lambda key: (len(models[key]), newest[key])):
+    for suite, items in sorted(models, key=lambda key: (len(models[key]), most[key])):
         best[suite] = items
     return best
 

@@ -5,6 +5,7 @@ A figure is an object with `n` and `mean`. Its metric is the key it stands under
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -76,8 +77,8 @@ def put_figures(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Json
     names = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), run_key))
     if "outcomes" in summary:
-        sql = "SELECT json_extract(settings, '$.items') FROM runs WHERE key = ?"
-        put_score(db, run_key, db.execute(sql, (run_key,)).fetchone()[0], summary)
+        (settings,) = db.execute("SELECT settings FROM runs WHERE key = ?", (run_key,)).fetchone()
+        put_score(db, run_key, json.loads(settings), summary)
         put_verdicts(db, run_key, summary)
 
 

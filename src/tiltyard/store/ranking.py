@@ -6,11 +6,12 @@ Rows are ranked among those with one suite and one set of items; other sets are 
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tiltyard.stats.pairing import Scores, unpacked_keys
-from tiltyard.stats.ranks import Entrant, Rank, bits_at, ranks
+from tiltyard.stats.pairing import Scores, unit_of, unpacked_keys
+from tiltyard.stats.ranks import Entrant, Rank, bits_at, placed, ranks
 from tiltyard.stats.student import normal_quantile
 
 MOST = 150  # rows ranked in one table: pairs grow with the square
@@ -36,13 +37,17 @@ def rank_runs(db: sqlite3.Connection, contenders: Sequence[Contender]) -> dict[i
     """Ranks by run key, the best `MOST` of them."""
     chosen = sorted(contenders, key=lambda c: -c.score)[:MOST]
     packed = _packed(db, [c.run_key for c in chosen])
-    places, masks = _places(db, packed)
+    keys = _keys(db, packed)
+    several = any(len(set(map(unit_of, own))) < len(own) for own in keys.values())  # ways to ask an item
+    places, masks = _places(keys)
     entrants = []
     for c in chosen:
         error = 1.0 if c.low is None or c.high is None else (c.high - c.low) / 2 / normal_quantile(0.975)
         entrant = Entrant(c.score, error, 0, 0, None, c.ended_early)
         own = packed.get(c.run_key)
-        entrants.append(entrant if own is None else _filled(entrant, own, places, masks))
+        entrants.append(entrant if own is None or several else _filled(entrant, own, places, masks))
+    if several:
+        entrants = placed(entrants, [_scores(packed.get(c.run_key), keys) for c in chosen])
     found = ranks(entrants)
     return {c.run_key: rank for c, rank in zip(chosen, found, strict=True)}
 
@@ -52,20 +57,28 @@ def _packed(db: sqlite3.Connection, keys: Sequence[int]) -> dict[int, _Packed]:
     return {key: _Packed(*rest) for key, *rest in db.execute(sql)}
 
 
-def _places(
-    db: sqlite3.Connection, packed: Mapping[int, _Packed]
-) -> tuple[dict[str, list[int] | None], dict[str, int]]:
+def _keys(db: sqlite3.Connection, packed: Mapping[int, _Packed]) -> dict[str, array[int]]:
+    """The keys of each set of items."""
+    keys = {}
+    for name in sorted({own.items for own in packed.values()}):
+        (blob,) = db.execute("SELECT keys FROM item_sets WHERE hash = ?", (name,)).fetchone()
+        keys[name] = unpacked_keys(blob)
+    return keys
+
+
+def _scores(own: _Packed | None, keys: Mapping[str, array[int]]) -> Scores:
+    if own is None:
+        return Scores.of([])
+    return Scores(keys=keys[own.items], values=Scores.unpacked(bytes(8 * own.n), own.body).values)
+
+
+def _places(keys: Mapping[str, array[int]]) -> tuple[dict[str, list[int] | None], dict[str, int]]:
     """For each set of items where its items stand among all of them (None: there is one set, in its order),
     and the bits of those places.
     """
-    sets = sorted({own.items for own in packed.values()})
-    if len(sets) == 1:
-        n = next(iter(packed.values())).n
-        return {sets[0]: None}, {sets[0]: (1 << n) - 1}
-    keys = {}
-    for name in sets:
-        (blob,) = db.execute("SELECT keys FROM item_sets WHERE hash = ?", (name,)).fetchone()
-        keys[name] = unpacked_keys(blob)
+    if len(keys) == 1:
+        ((name, own),) = keys.items()
+        return {name: None}, {name: (1 << len(own)) - 1}
     everything = {key: place for place, key in enumerate(sorted(set().union(*keys.values())))}
     places = {name: [everything[key] for key in own] for name, own in keys.items()}
     return dict(places), {name: bits_at(own) for name, own in places.items()}

@@ -230,7 +230,7 @@ def _scored(db: sqlite3.Connection) -> None:
     for key, settings, summary in db.execute("SELECT key, settings, summary FROM runs").fetchall():
         found = json.loads(summary) if summary else {}
         if "outcomes" in found:
-            put_score(db, key, json.loads(settings).get("items"), found)
+            put_score(db, key, json.loads(settings), found)
             put_verdicts(db, key, found)
 
 

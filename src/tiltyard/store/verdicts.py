@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from tiltyard.records import Json
-from tiltyard.stats.pairing import Scores, item_key
+from tiltyard.stats.pairing import Scores, item_key, item_set
 
 TABLES = (
     """
@@ -60,14 +60,16 @@ def put_verdicts(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Jso
     db.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?)", (run_key, items, len(scores), body))
 
 
-def put_score(db: sqlite3.Connection, run_key: int, item_set: Json, summary: Mapping[str, Json]) -> None:
+def put_score(
+    db: sqlite3.Connection, run_key: int, settings: Mapping[str, Json], summary: Mapping[str, Json]
+) -> None:
     """The columns of `runs` that only a graded run has, inside the caller's transaction."""
     if "outcomes" not in summary:
         return
     low, high = summary.get("ci95") or (None, None)
     cap_hit = summary.get("cap_hit") or {}
     values = {
-        "item_set": None if item_set is None else str(item_set),
+        "item_set": item_set(settings),
         "score_n": summary.get("n"),
         "score_low": low,
         "score_high": high,
@@ -87,7 +89,7 @@ def scores_of(db: sqlite3.Connection, run_key: int) -> Scores | None:
     return None if found is None else Scores.unpacked(*found)
 
 
-def opponent(db: sqlite3.Connection, suite: str, item_set: str, but: str) -> str | None:
+def opponent(db: sqlite3.Connection, suite: str, items: str, but: str) -> str | None:
     """The best finished run of the same suite and items by any other model than `but`: its id.
 
     Only runs that answered about as many items as any of them are looked at, since items that the opponent
@@ -100,6 +102,6 @@ def opponent(db: sqlite3.Connection, suite: str, item_set: str, but: str) -> str
         "WHERE suite = ? AND item_set = ? AND state = 'finished' AND models.name <> ? AND score IS NOT NULL) "
         "SELECT id FROM others WHERE n >= ? * (SELECT max(n) FROM others) "
         "ORDER BY score_low DESC, key DESC LIMIT 1",
-        (suite, item_set, but, _ABOUT_ALL),
+        (suite, items, but, _ABOUT_ALL),
     ).fetchone()
     return None if found is None else str(found[0])

@@ -36,6 +36,7 @@ class Bench(Record, frozen=True):
 
 
 HOPELESS_TIMEOUTS = 3  # each of them takes minutes
+HOPE = 4  # times as much patience with a server that has answered in this sitting, but for timeouts
 
 
 class Patience(Record, frozen=True):
@@ -44,7 +45,7 @@ class Patience(Record, frozen=True):
     retries: int = 0  # further tries of one request; each waits twice as long as the one before
     retry_delay_s: float = 2.0
     pause_s: float = 0.0  # after every batch of the load's `concurrency`; the next waits for all of them
-    give_up_after: int | None = None  # items in a row that nothing could be found out about; None: never
+    give_up_after: int | None = None  # items in a row that nothing could be found out about, times `HOPE`
     hopeless_after: int | None = None  # failures of one kind before any success; 3 where they are timeouts
 
 

@@ -32,7 +32,7 @@ from tiltyard.records import (
 )
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import figure, width
-from tiltyard.suites import HOPELESS_TIMEOUTS, Bench, Stage, StageResult, Suite
+from tiltyard.suites import HOPE, HOPELESS_TIMEOUTS, Bench, Stage, StageResult, Suite
 from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.patience import Batches, failed_on_the_way
 from tiltyard.suites.resuming import Key, Remaining
@@ -99,6 +99,8 @@ class StageAsker:
         self.spans = Spans()
         self.total = self.lost = 0  # attempts; failures in a row, in this sitting
         self.hopeful = False  # has anything ever succeeded here?
+        self.answered = False  # and in this sitting?
+        self.gave_up = False  # decided once: what was under way then may still end well
         self.alike: tuple[str, int] = ("", 0)  # the ending of the newest attempts, and how many it has been
         self.refused: tuple[object, int] = (None, 0)  # the same of answers that need not be read to see it
         self.promising = False  # has one come that must be read?
@@ -165,9 +167,11 @@ class StageAsker:
         """Count an attempt of this sitting, and what it says of the chance of the next ones."""
         self.left.asked(attempt)
         self.lost = self.lost + 1 if nothing_known(attempt) else 0
+        self.answered = self.answered or not self.lost
         ending = attempt.exchanges[-1].ending
         self.alike = (ending, self.alike[1] + 1 if ending == self.alike[0] else 1)
         self.count(item, attempt)
+        self.gave_up = self.gave_up or self.hopeless()
 
     def count(self, item: Item | None, attempt: Attempt) -> None:
         """Count an attempt, and keep it or hand it to the stage's tally."""
@@ -288,18 +292,17 @@ class StageAsker:
             request = replace(self.suite.request(item, self.bench), timeouts=self.sitting.timeouts)
             await self.bench.server.ask(request)
 
-    @property
-    def gave_up(self) -> bool:
+    def hopeless(self) -> bool:
         """Have too many in a row failed to go on, or has nothing else happened since the beginning?"""
-        patience = self.stage.patience
-        if patience.give_up_after is not None and self.lost >= patience.give_up_after:
-            return True
+        patience, ending = self.stage.patience, self.alike[0]
+        late = ending.startswith("timeout")
+        if patience.give_up_after is not None:
+            hope = HOPE if self.answered and not late else 1
+            return self.lost >= patience.give_up_after * hope
         if patience.hopeless_after is None or self.hopeful:
             return False
-        (ending, times), refused = self.alike, 0 if self.promising else self.refused[1]
-        times = min(times, self.lost)
-        late = ending.startswith("timeout") and times >= HOPELESS_TIMEOUTS
-        return late or max(times, refused) >= patience.hopeless_after
+        times, refused = min(self.alike[1], self.lost), 0 if self.promising else self.refused[1]
+        return (late and times >= HOPELESS_TIMEOUTS) or max(times, refused) >= patience.hopeless_after
 
     def load(self) -> Load | None:
         """What is left of the stage's load after earlier sittings; None: nothing."""
@@ -314,6 +317,7 @@ class StageAsker:
 
         Stopping at the first lucky moment would make intervals that promise too much; docs/statistics.md.
         """
+        self.gave_up = self.gave_up or self.hopeless()
         if self.gave_up or (self.stage.decided is not None and self.stage.decided()):
             return True
         stop = self.stage.load.stop

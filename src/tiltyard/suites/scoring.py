@@ -124,17 +124,23 @@ def by_item(scores: Sequence[float], items: Sequence[int]) -> list[float]:
 def repeated(tally: Tally, chosen: Sequence[int]) -> Mapping[str, Json] | None:
     """What repetitions of the same items show (`stats/repeats.py`).
 
-    None where nothing was asked twice, or where items of one number and group were asked in several ways too
-    (rotations): what differs then is not luck.
+    What is asked again is an item in one order of its options, where there are several (rotations); intervals
+    are over items. None where nothing was asked twice, or where items of one number and group were asked in
+    several ways that no grade tells apart: what differs then is not luck.
     """
     if tally.repeats < 2:
         return None
     answered = [p for p in chosen if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
-    names: dict[tuple[int, int], int] = {}
-    items = [names.setdefault((tally.items[p], tally.groups[p]), len(names)) for p in answered]
-    if items and max(Counter(items).values()) > tally.repeats:
+    turns = tally.flags.get("turn")
+    names: dict[tuple[int, int, int], int] = {}
+    asked = []
+    for p in answered:
+        turn = -1 if turns is None or math.isnan(turns[p]) else int(turns[p])
+        asked.append(names.setdefault((tally.items[p], tally.groups[p], turn), len(names)))
+    if asked and max(Counter(asked).values()) > tally.repeats:
         return None
-    return repeats_of(items, [tally.scores[p] for p in answered], tally.repeats)
+    owners = None if turns is None else {number: key[0] for key, number in names.items()}
+    return repeats_of(asked, [tally.scores[p] for p in answered], tally.repeats, owners)
 
 
 def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:

@@ -74,9 +74,10 @@ class Stopping:
             if len(pairs) < asks:
                 return
             del self.under_way[number]
-        own = mean_of([x for x, _ in pairs])
+        both = [(x, y) for x, y in pairs if x is not None and y is not None]  # one way may be harder
+        own = mean_of([x for x, _ in both or pairs])
         if own is not None:
-            self.sequence.add(own, mean_of([y for x, y in pairs if x is not None]))
+            self.sequence.add(own, mean_of([y for _, y in both]))
 
     def opponents_score(self, attempt: Attempt) -> float | None:
         if self.opponent is None:

@@ -43,7 +43,7 @@ def schema_of(attempt: Attempt) -> Schema | None:
 
     name, _, mode = attempt.item_id.rpartition(" ")
     found = (case for case in shipped() if case.id == name)
-    return next((case for case in found if content_hash([case.hash, mode]) == attempt.item_hash), None)
+    return next((case for case in found if f"{content_hash(case.hash)}/{mode}" == attempt.item_hash), None)
 
 
 def call_due(attempt: Attempt) -> Columns:

@@ -18,7 +18,7 @@ def token(text: str, **others: float) -> TokenChoice:
 
 def test_confidence_is_over_the_letters_of_the_item() -> None:
     tokens = (token("Answer"), token(":"), token(" B", _B=0.5, _A=0.2, B=0.05, _the=0.2, _E=0.05))
-    seen = confidence_at(tokens, "Answer: B", 8, 4)
+    seen = confidence_at(tokens, "Answer: B", 8, 1, 4)
     assert seen is not None
     assert seen.options == pytest.approx((0.2 / 0.75, 0.55 / 0.75, 0.0, 0.0))
     assert seen.mass == pytest.approx(0.75)
@@ -26,18 +26,34 @@ def test_confidence_is_over_the_letters_of_the_item() -> None:
 
 def test_thought_before_the_text_does_not_shift_it() -> None:
     tokens = (token("B"), token("</think>"), token("\n\n"), token("Answer:"), token(" B", _B=0.9, _A=0.1))
-    seen = confidence_at(tokens, "Answer: B", 8, 2)
+    seen = confidence_at(tokens, "Answer: B", 8, 1, 2)
     assert seen is not None
     assert seen.options[1] == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(("text", "at"), [("Answer: B", -1), ("something else", 3)])
 def test_what_cannot_be_found_has_no_confidence(text: str, at: int) -> None:
-    assert confidence_at((token("Answer:"), token(" B", _B=0.9)), text, at, 4) is None
+    assert confidence_at((token("Answer:"), token(" B", _B=0.9)), text, at, 1, 4) is None
 
 
 def test_a_token_without_letters_has_no_confidence() -> None:
-    assert confidence_at((token("Paris", the=0.5),), "Paris", 0, 4) is None
+    assert confidence_at((token("Paris", the=0.5),), "Paris", 0, 1, 4) is None
+
+
+def test_a_token_that_holds_more_than_the_letter_has_no_confidence() -> None:
+    others = (("Answer: C", 0.0), ("e", -33.6), ("C", -40.0))
+    whole = TokenChoice(text="Answer: C", logprob=0.0, others=others)
+    assert confidence_at((whole,), "Answer: C", 8, 2, 5) is None
+    another = token(" B", _B=0.6, _A=0.4)
+    assert confidence_at((token("Answer:"), another), "Answer: B", 8, 0, 4) is None
+
+
+def test_letters_that_were_hardly_likely_have_no_confidence() -> None:
+    """A letter that was drawn where the model was about to say something else says nothing of its belief."""
+    words = {"_the": 0.6, "_B": 0.3, "_A": 0.1}
+    assert confidence_at((token("Answer:"), token(" B", **words)), "Answer: B", 8, 1, 4) is None
+    words = {"_the": 0.4, "_B": 0.3, "_A": 0.3}
+    assert confidence_at((token("Answer:"), token(" B", **words)), "Answer: B", 8, 1, 4) is not None
 
 
 def test_ece_by_hand() -> None:

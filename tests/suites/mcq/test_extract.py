@@ -35,7 +35,7 @@ def letter_of(reply: str, options: list[str]) -> str | None:
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
-    assert len(known) >= 1_400
+    assert len(known) >= 2_300
     assert len(kinds) >= 20
     wrong = [
         (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
@@ -76,6 +76,7 @@ def test_what_is_a_letter_and_what_is_not(reply: str, letter: str | None) -> Non
         ("B is correct.", "declared"),
         ("(B)", "letter"),
         ("B. Paris", "leading"),
+        ("A. Berlin ❌\nB. Paris ✅\nC. Rome ❌\nD. Madrid ❌", "marked"),
         ("Paris", "option_text"),
     ],
 )
@@ -94,6 +95,23 @@ def test_a_letter_that_is_taken_back_is_told_from_none() -> None:
         assert (found.option, found.rule) == (None, "contradiction")
     found = extract("The answer is A. No wait, B.", CITIES)
     assert (found.option, found.rule, found.at) == (1, "corrected", 26)
+
+
+def test_what_runs_on_into_another_turn_is_read_up_to_there() -> None:
+    reply = "Answer: B<|im_end|>\n<|im_start|>user\nAnd Spain?<|im_end|>\n<|im_start|>assistant\nAnswer: D"
+    found = extract(reply, CITIES)
+    assert (found.option, found.rule, found.at) == (1, "labelled", 8)
+    nothing = "I do not know.\n\nUser: And Spain?\nAssistant: Answer: D"
+    assert extract(nothing, CITIES).option is None
+    own = "The answer is B.\nA. Berlin is wrong.\nB. Paris is right.\n\nAnswer: B"
+    assert extract(own, CITIES).at == len(own) - 1
+
+
+def test_a_later_answer_counts_only_where_the_first_is_corrected() -> None:
+    for reply in ("Answer: A\nAnswer: B", "The answer is A. The answer is B.", "Answer: A\n\n\\boxed{B}"):
+        assert extract(reply, CITIES).rule == "contradiction"
+    for reply in ("Answer: A\nWait, no.\nAnswer: B", "Answer: A\nFinal answer: B"):
+        assert letter_of(reply, CITIES) == "B"
 
 
 VITAMINS = ["Vitamin D", "Vitamin A", "Vitamin C", "Vitamin K"]
@@ -159,6 +177,20 @@ HOSTILE = (
     "错误答案",
     "如果",
     "人说",
+    "\n---\n",
+    "---\nwhat is it?\n",
+    "\nUser: ",
+    "user\n",
+    "1. x?\n",
+    "that is ",
+    "A. x\nB. y\n",
+    "<|x|>",
+    "only ",
+    "A ✅\n",
+    "A: No\n",
+    "i can then also ",
+    "answer is A in ",
+    "that is that is that is it the x answer is A. ",
 )
 
 

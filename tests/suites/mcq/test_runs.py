@@ -118,6 +118,42 @@ def test_rotations(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:
     assert summary["ci_method"] == "wilson_clustered"
 
 
+def test_rotations_of_questions_that_have_one_order_beside_several(
+    tiltyard: Tiltyard, sim: Running, tmp_path: Path
+) -> None:
+    path = tmp_path / "set.csv"
+    rows = (
+        "question,option 1,option 2,option 3,option 4,answer",
+        "Q1 <known>?,x,y,z,Both A and C,D",
+        "Q2 <known>?,x,y,z,w,B",
+        "Q3 <known>?,x,All of the above,,,B",
+    )
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    done = tiltyard(*command(sim, str(path), "--rotations", "--repeats", "2"))
+    assert done.code == 0, done.err
+    summary = done.summary()
+    assert summary["n"] == 2 * (1 + 4 + 1)
+    assert summary["outcomes"]["correct"] == 2 * (0 + 1 + 1)  # it always says B
+    rates, orders = summary["rates"], summary["rotations"]
+    assert (rates["consistent"]["value"], rates["consistent"]["n"]) == (0.0, 1)
+    assert (rates["right_in_all_rotations"]["value"], rates["right_in_all_rotations"]["n"]) == (0.0, 1)
+    assert rates["position_bias"]["value"] is None
+    assert orders == {"several_orders": 1, "one_order": 2, "one_order_ids": ["set:2", "set:4"]}
+    repeats = summary["repeats"]
+    assert (repeats["k"], repeats["items"], repeats["flips"]["value"]) == (2, 6, 0.0)
+    assert repeats["pass_every"]["2"]["value"] == pytest.approx(2 / 6)
+
+
+def test_rotations_of_questions_that_all_have_one_order(
+    tiltyard: Tiltyard, sim: Running, tmp_path: Path
+) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text("Q1 <known>?,x,y,z,Both A and C,D\n", encoding="utf-8")
+    summary = tiltyard(*command(sim, str(path), "--rotations")).summary()
+    assert summary["rotations"] == {"several_orders": 0, "one_order": 1, "one_order_ids": ["set:1"]}
+    assert (summary["rates"]["consistent"]["value"], summary["rates"]["consistent"]["n"]) == (None, 0)
+
+
 def test_a_model_without_a_bias_is_consistent(tiltyard: Tiltyard, tmp_path: Path) -> None:
     path = questions(tmp_path / "law.csv", 8)
     known = tuple(
@@ -236,10 +272,25 @@ def test_plain_settings_from_environment_and_dotenv(tiltyard: Tiltyard, sim: Run
     assert (variables["BATCH_SIZE"]["value"], variables["BATCH_SIZE"]["origin"]) == ("2", ".env")
 
 
-def test_a_plain_setting_that_cannot_be_meant(tiltyard: Tiltyard) -> None:
-    done = tiltyard("run", "mcq", "--model", "m", env={"BATCH_SIZE": "many"})
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("BATCH_SIZE", "many", "it must be a whole number, 1 or more"),
+        ("BATCH_SIZE", "1e3", "it must be a whole number, 1 or more"),
+        ("BATCH_SIZE", "0", "it must be a whole number, 1 or more"),
+        ("MAX_RETRIES", "4.0", "it must be a whole number, 0 or more"),
+        ("MAX_RETRIES", "-1", "it must be a whole number, 0 or more"),
+        ("METRICS_PORT", "80.0", "it must be a port: a whole number from 0 to 65535"),
+        ("METRICS_PORT", "65536", "it must be a port: a whole number from 0 to 65535"),
+        ("RATE_LIMIT_DELAY", "1s", "it must be a number"),
+        ("RATE_LIMIT_DELAY", "-1", "it must be 0 or more"),
+        ("VERBOSE", "maybe", "it must be true or false"),
+    ],
+)
+def test_a_plain_setting_that_cannot_be_meant(tiltyard: Tiltyard, name: str, text: str, words: str) -> None:
+    done = tiltyard("run", "mcq", "--model", "m", env={name: text})
     assert done.code == 2
-    assert "BATCH_SIZE" in done.err
+    assert f"({name}): {text!r}: {words}" in done.err
 
 
 def test_what_fails_is_logged_and_asked_again(tiltyard: Tiltyard, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Outc
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import graded_stage, read_asking, request_of
 from tiltyard.suites.mcq.calibration import confidence_at
-from tiltyard.suites.mcq.extract import DEFINITE, Found, extract
+from tiltyard.suites.mcq.extract import DEFINITE, extract
 from tiltyard.suites.mcq.figures import own_figures
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.prompts import rendered, shipped_template
@@ -29,6 +29,7 @@ from tiltyard.suites.mcq.questions import (
     tested,
     turns_of,
 )
+from tiltyard.suites.mcq.rungs import Found
 from tiltyard.suites.patience import failed_on_the_way
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
@@ -111,11 +112,13 @@ class Mcq:
 
     def grade(self, item: Item, exchange: Exchange) -> Grade:
         """Pure. Details: `letter` and `expected` as shown, `given` and `gold` as their places (0 is A),
-        `choice` the option by its place in the file, `turns` the orders asked, `confidence` in the letter.
+        `choice` the option by its place in the file, `turn` which of the `turns` orders, `confidence` in the
+        letter.
         """
         gold = {"expected": LETTERS[item.spec["right"]], "gold": item.spec["right"]}
         if item.spec["turns"] > 1:
-            gold["turns"] = item.spec["turns"]
+            turns = item.spec["turns"]
+            gold |= {"turns": turns, "turn": (item.repetition or 0) % turns}
         decided = settled(exchange)
         if decided is not None:
             return replace(decided, details=gold)
@@ -131,7 +134,8 @@ class Mcq:
             "choice": item.spec["order"][found.option],
         }
         if exchange.logprobs:
-            seen = confidence_at(exchange.logprobs, exchange.text, found.at, len(item.spec["options"]))
+            count = len(item.spec["options"])
+            seen = confidence_at(exchange.logprobs, exchange.text, found.at, found.option, count)
             if seen is not None:
                 details |= {"confidence": seen.options[found.option], "letter_mass": seen.mass}
         outcome: Outcome = "correct" if right else "wrong"
@@ -147,6 +151,9 @@ class Mcq:
         settings, _ = self.settings(bench)
         questions = question_set(settings.files.get("questions") or (), settings.answers)
         found = {**summarise_graded(self.tally, results), **own_figures(self.tally, settings.rotations)}
+        if settings.rotations:
+            numbers = found["rotations"].pop("numbers")
+            found["rotations"]["one_order_ids"] = [questions.row(number).id for number in numbers]
         found["questions"] = {
             "files": len(questions.files),
             "good": len(questions),

@@ -18,6 +18,7 @@ from tiltyard.suites.mcq.layouts import LETTERS
 BINS = 10
 ENOUGH = 100  # answers for ECE: ten in each bin
 ENOUGH_BRIER = 10
+LEAST_MASS = 0.5  # of the probability, on letters: below that the model was not about to give one
 
 
 class Confidence(NamedTuple):
@@ -27,13 +28,16 @@ class Confidence(NamedTuple):
     mass: float
 
 
-def confidence_at(tokens: Sequence[TokenChoice], text: str, at: int, count: int) -> Confidence | None:
+def confidence_at(
+    tokens: Sequence[TokenChoice], text: str, at: int, given: int, count: int
+) -> Confidence | None:
     """The probabilities of the item's letters at the token that covers place `at` of the text.
 
-    None where no token is there, or none of its alternatives is a letter of the item.
+    None unless that token is the given letter and nothing else but blanks and marks, and the letters of the
+    item have `LEAST_MASS` of the probability there.
     """
     token = token_at(tokens, text, at)
-    if token is None:
+    if token is None or bare(token.text) != LETTERS[given]:
         return None
     said = dict(token.others)
     said.setdefault(token.text, token.logprob)
@@ -44,7 +48,7 @@ def confidence_at(tokens: Sequence[TokenChoice], text: str, at: int, count: int)
         if 0 <= place < count and not math.isnan(logprob):
             found[place] += math.exp(min(logprob, 0.0))
     mass = math.fsum(found)
-    return Confidence(tuple(p / mass for p in found), min(mass, 1.0)) if mass > 0 else None
+    return Confidence(tuple(p / mass for p in found), min(mass, 1.0)) if mass >= LEAST_MASS else None
 
 
 def token_at(tokens: Sequence[TokenChoice], text: str, at: int) -> TokenChoice | None:
@@ -64,7 +68,7 @@ def token_at(tokens: Sequence[TokenChoice], text: str, at: int) -> TokenChoice |
 
 def bare(word: str) -> str:
     """The single letter that a token is, without blanks and marks; empty where it is more."""
-    letters = word.strip(" \t\n\u2581\u0120*([{\"'`:.)]}$")
+    letters = word.strip(" \t\n\u2581\u0120*_([{<\"'`:.,;!)]}>$")
     return letters.upper() if len(letters) == 1 and letters.isascii() else ""
 
 
@@ -78,8 +82,8 @@ def calibration_of(
     n = len(confidences)
     found: dict[str, Json] = {"n": n, "ece_equal_width": None, "ece_equal_mass": None, "brier": None}
     if n < ENOUGH_BRIER:
-        why = "the server gives no log-probabilities of the letters" if not n else f"{n} answers are too few"
-        return {**found, "why": why}
+        none = "no letter was a token of its own with log-probabilities"
+        return {**found, "why": f"{n} answers are too few" if n else none}
     squares = array("d", ((p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)))
     interval = wilson_clustered(squares, items)
     found["brier"] = math.fsum(squares) / n

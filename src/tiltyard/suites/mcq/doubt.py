@@ -122,6 +122,11 @@ _ASIDE = re.compile(  # among the words between "the answer" and "is"
 )
 
 
+def words_before(flat: str, start: int) -> str:
+    """What stands before a place in its sentence, but for what is granted ("Although many say A, ")."""
+    return _GRANTED.sub("", _SENTENCE_END.split(flat[max(0, start - BEFORE) : start])[-1])
+
+
 def doubted(raw: str, flat: str, start: int, end: int, label: bool = False) -> bool:
     """Do the words before a claim, or inside it, take it back? As in "the naive answer", "students say".
 
@@ -129,8 +134,7 @@ def doubted(raw: str, flat: str, start: int, end: int, label: bool = False) -> b
     """
     if _ASIDE.search(flat, start, end):
         return True
-    before = _SENTENCE_END.split(flat[max(0, start - BEFORE) : start])[-1]
-    before = _GRANTED.sub("", before)
+    before = words_before(flat, start)
     if not before.strip():
         return False
     word = _WORD_BEFORE.search(before) if label else None

@@ -11,11 +11,28 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tiltyard.suites.mcq.doubt import CORRECTED, DOUBTFUL, LEADS_TO, denies, doubted, taken_back
+from tiltyard.suites.mcq.choices import names_letters
+from tiltyard.suites.mcq.doubt import BEFORE, CORRECTED, doubted, taken_back, words_before
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.letters import asked, begins_with, denied_at, is_letter, lists, several
-from tiltyard.suites.mcq.names import Names, folded, forms_of, text_at, without_article
-from tiltyard.suites.mcq.plain import plain, without_thought
+from tiltyard.suites.mcq.leads import for_show, hedged, strangely_led
+from tiltyard.suites.mcq.letters import asked, is_letter, lists, several
+from tiltyard.suites.mcq.names import Names, forms_of, text_at
+from tiltyard.suites.mcq.plain import plain, without_markers, without_thought
+from tiltyard.suites.mcq.rungs import (
+    Found,
+    alone,
+    bold,
+    first_line,
+    last_sentence,
+    leading,
+    letter_lines,
+    marked,
+    mentioned,
+    option_text,
+    rather,
+    with_its_text,
+)
+from tiltyard.suites.mcq.turns import Kind, boundaries, is_empty
 from tiltyard.suites.mcq.words import (
     ANSWER_AT,
     BOXED,
@@ -24,32 +41,25 @@ from tiltyard.suites.mcq.words import (
     CONDITION,
     DECLARED,
     DECLARED_ALIEN,
-    DENIED_AFTER,
     ELSEWHERE,
     ENGLISH,
     IT_IS,
     LABELS,
-    NEXT_QUESTION,
     NOT_BUT,
+    NOT_LISTED,
+    ONLY,
     QUESTION_AND_A,
     REVISED,
+    SHARED,
     STATED,
-    UNKNOWING,
 )
 
 LONGEST = 16_000  # characters that are read at once
 STRONG = frozenset(("labelled", "boxed", "stated", "corrected"))
 DOUBTED = "doubted"  # no rule: a label that the words before it take back
+CLEAR = STRONG | {"chosen", "declared", "letter"}
+BOTH_CLAIMED = "two different letters are called the answer"
 DEFINITE = frozenset(("labelled", "boxed"))  # rules that also hold for a reply that was cut off
-
-
-class Found(NamedTuple):
-    """The letter by its index, or None; the rule; its place in the reply (-1: no single letter was said)."""
-
-    option: int | None
-    rule: str
-    at: int = -1
-    why: str = ""
 
 
 class Claim(NamedTuple):
@@ -60,38 +70,51 @@ class Claim(NamedTuple):
     end: int
 
 
+_SAYS = re.compile(r"\b(?:is|be|are)\b", re.IGNORECASE)  # "the answer is", and no label
 NOTHING = Found(None, "none", why="no letter and no option was found in it")
 
 
 def extract(reply: str, options: Sequence[str]) -> Found:
     """The letter that a reply gives for an item with these options, as shown.
 
-    Of a very long reply the end is read, and the beginning where that says nothing.
+    Where a reply runs on into another turn or question, what stands before that is read first.
     """
-    text = without_thought(reply)
+    text, names = without_thought(reply), forms_of(options)
+    perhaps: set[int] = set()  # letters before what may be a further question
+    for boundary in boundaries(text, names):
+        before = text[: boundary.at]
+        if is_empty(before):
+            continue
+        found = _read(before, names)
+        if found.option is not None and (boundary.kind < Kind.PERHAPS or found.rule in CLEAR):
+            return found
+        undecided = found.rule == "no_such_letter" or found.why == BOTH_CLAIMED
+        if boundary.kind == Kind.OTHER or (undecided and boundary.kind < Kind.PERHAPS):
+            return found
+        if found.option is not None:
+            perhaps.add(found.option)
+    found = _read(text, names)
+    if found.option is None or not perhaps - {found.option}:
+        return found
+    return Found(None, "contradiction", why="a further question may follow")
+
+
+def _read(text: str, names: Names) -> Found:
+    """Of a very long text the end is read, and the beginning where that says nothing."""
+    text = without_markers(text)
     if len(text) <= LONGEST:
-        return _of_text(text, options)
+        return _ladder(text, names)
     begin = len(text) - LONGEST
-    found = _of_text(text[begin:], options)
+    found = _ladder(text[begin:], names)
     if found.option is not None:
         return found._replace(at=found.at + begin if found.at >= 0 else -1)
-    return _of_text(text[:LONGEST], options)
+    return _ladder(text[:LONGEST], names)
 
 
-def _of_text(text: str, options: Sequence[str]) -> Found:
-    following = NEXT_QUESTION.search(text)
-    if following is not None:  # a model that went on with a question of its own
-        found = _ladder(text[: following.start()], options)
-        if found.option is not None:
-            return found
-    return _ladder(text, options)
-
-
-def _ladder(raw: str, options: Sequence[str]) -> Found:
+def _ladder(raw: str, names: Names) -> Found:
     flat = plain(raw)
     if not flat.strip():
         return NOTHING
-    names = forms_of(options)
     whole = names.exactly(raw.strip())
     if whole is not None:
         return Found(whole, "option_text")
@@ -103,11 +126,13 @@ def _ladder(raw: str, options: Sequence[str]) -> Found:
         begin, end = (claim.at, claim.at + 1) if claim.at >= 0 else (claim.start, claim.end)
         hidden = re.sub(r"[^\n]", "·", flat[begin:end])
         flat, raw = flat[:begin] + hidden + flat[end:], raw[:begin] + hidden + raw[end:]
-    for rung in (_letter_lines, _leading, _last_sentence, _bold, _with_its_text):
+    for rung in (marked, rather, letter_lines, leading, last_sentence, bold, with_its_text):
         found = rung(raw, flat, names)
+        if found is not None and found.rule == "marked":
+            return found
         if found is not None:
             return _standing(found, found.at + 1, flat, names)
-    return _option_text(flat, names) or NOTHING
+    return first_line(flat, names) or option_text(flat, names) or NOTHING
 
 
 # ------------------------------------------------------------------ claims
@@ -123,7 +148,7 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
         rule = "stated" if pattern is STATED else "labelled"
         for match in pattern.finditer(flat):
             claim = _value((raw, flat), match.end(), names, (rule, 0))
-            if claim is not None and doubted(raw, flat, match.start(), match.end(), number < ENGLISH):
+            if claim is not None and _label_doubted(raw, flat, match, number < ENGLISH):
                 claim = claim._replace(rule=DOUBTED)
             if claim is not None:
                 yield claim._replace(start=match.start())
@@ -133,12 +158,12 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
         yield _letter(match[1], len(names.folded), "labelled", match)
     for match in CHOSEN.finditer(flat):
         letter = match.group("letter")
-        if (letter.isupper() or match.group("wrapped")) and not doubted(
-            raw, flat, match.start(), match.end()
-        ):
+        if (letter.isupper() or match.group("wrapped")) and not _claim_doubted(raw, flat, match):
             yield _letter(letter, len(names.folded), "chosen", match)
-    for pattern in (DECLARED, DECLARED_ALIEN, IT_IS, NOT_BUT):
+    for pattern in (DECLARED, DECLARED_ALIEN, IT_IS, NOT_BUT, ONLY):
         for match in pattern.finditer(flat):
+            if pattern is ONLY and any(names_letters(option, len(names.options)) for option in names.options):
+                continue
             if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
                 continue
             if (
@@ -149,8 +174,23 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
                 continue  # "vitamin C is the best source"
             if "would" in match[0] and ELSEWHERE.match(flat, match.end()):
                 continue
-            if not CONDITION.match(flat, match.end()) and not doubted(raw, flat, match.start(), match.end()):
+            if not CONDITION.match(flat, match.end()) and not _claim_doubted(raw, flat, match):
                 yield _letter(match["letter"], len(names.folded), "declared", match)
+
+
+def _label_doubted(raw: str, flat: str, match: re.Match[str], english: bool) -> bool:
+    """Does what stands before a label say that it is no claim of the model's own?"""
+    start, before = match.start(), words_before(flat, match.start())
+    if doubted(raw, flat, start, match.end(), english):
+        return True
+    if english and (_SAYS.search(match[0]) or match[0][-1].isalpha()):
+        return strangely_led(before)
+    return for_show(before, flat[max(0, start - BEFORE) : start])
+
+
+def _claim_doubted(raw: str, flat: str, match: re.Match[str]) -> bool:
+    before = words_before(flat, match.start())
+    return doubted(raw, flat, match.start(), match.end()) or hedged(before)
 
 
 def _letter(letter: str, count: int, rule: str, match: re.Match[str]) -> Claim:
@@ -177,6 +217,8 @@ def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]
         return None
     if asked(flat, match.end()) or CONDITION.match(flat, match.end()) or lists(flat, match):
         return None
+    if SHARED.match(flat, match.end()):
+        return Claim(None, rule, match.start(1) + shift, start, match.end())
     letter = LETTERS.index(match[1].upper())
     mark = re.compile(r"[ \t]*[.:,)\]-]+[ \t]*").match(flat, match.end(1))
     named = text_at(raw, flat, mark.end(), names)[0] if mark is not None else None
@@ -190,13 +232,11 @@ def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
     strong = [claim for claim in claims if claim.rule in STRONG]
     if strong:
         last = strong[-1]
-        before = strong[-2] if len(strong) > 1 else last
-        both = before.rule == last.rule == "boxed" and before.option != last.option
-        if both and _OR.fullmatch(flat[before.end : last.start]):
-            return Found(None, "contradiction", why="several letters are given")
+        if any(_against(claim, last, flat, names) for claim in strong):
+            return Found(None, "contradiction", why=BOTH_CLAIMED)
         later = [c for c in claims if c.start > last.end and c.rule not in STRONG and c.option != last.option]
         if later and not REVISED.search(flat[last.end : later[-1].start]):
-            return Found(None, "contradiction", why="two different letters are called the answer")
+            return Found(None, "contradiction", why=BOTH_CLAIMED)
         last = later[-1] if later else last
     else:
         last = claims[-1]
@@ -204,13 +244,42 @@ def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
             before = [claim for claim in claims if claim.option != last.option][-1]
             if not REVISED.search(flat[before.end : last.start + 1]):
                 return Found(None, "contradiction", why="two different letters are chosen")
+    if last.rule not in DEFINITE and NOT_LISTED.search(flat) and not _has_none(names):
+        return Found(None, "contradiction", why="the right answer is said not to be among the options")
     if last.option is None:
         return Found(None, "no_such_letter", why="no single letter of this question")
     found = Found(last.option, last.rule, last.at)
     return _standing(found, max(claim.end for claim in claims), flat, names)
 
 
-_OR = re.compile(r"[\s.]*(?:or|and|,|/)?[\s.]*", re.IGNORECASE)
+def _against(claim: Claim, last: Claim, flat: str, names: Names) -> bool:
+    """Does an earlier claim contradict the last one, which neither corrects it nor is the final one?
+
+    Words between them that name the last one's option are the reasons for a change of mind.
+    """
+    if claim.option is None or claim.option == last.option or last.rule == "corrected":
+        return False
+    if _YOURS.search(flat[max(0, claim.start - 8) : claim.start]):  # "Your answer: A, correct answer: B"
+        return False
+    if (claim.rule == "stated" and last.rule in DEFINITE) or _is_final(last, flat):
+        return _is_final(claim, flat)
+    if last.option is not None and last.option in mentioned(flat[claim.end : last.start], names):
+        return False
+    between = flat[: last.start]
+    return not REVISED.search(between, claim.end) and not taken_back(between, claim.end, "")
+
+
+_FINAL = re.compile(r"\b(?:final|revised|corrected|updated|new)[ \t]", re.IGNORECASE)
+_YOURS = re.compile(r"\byour\s+$", re.IGNORECASE)
+
+
+def _is_final(claim: Claim, flat: str) -> bool:
+    return _FINAL.search(flat, max(0, claim.start - 12), claim.start + 8) is not None
+
+
+def _has_none(names: Names) -> bool:
+    """Is "none of the above" one of the options?"""
+    return any(re.match(r"(?:none|neither|not|no)\b", name) for name in names.folded)
 
 
 def _standing(found: Found, end: int, flat: str, names: Names) -> Found:
@@ -219,171 +288,7 @@ def _standing(found: Found, end: int, flat: str, names: Names) -> Found:
         return found
     if taken_back(flat, end, names.options[found.option]):
         return Found(None, "contradiction", why="the answer is taken back")
-    said = {LETTERS.index(letter.upper()) for letter, _ in _alone(flat, end)} - {found.option}
+    said = {LETTERS.index(letter.upper()) for letter, _ in alone(flat, end)} - {found.option}
     if any(index < len(names.folded) for index in said):
         return Found(None, "contradiction", why="several letters are given")
-    return found
-
-
-# ------------------------------------------------------------------ hardly more than a letter
-
-_ALONE = re.compile(
-    r"^[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
-    r"|probably|likely|i think|i guess)[ \t]+)?"
-    r"(?:the[ \t]{1,3})?(?:option|choice|letter|answer)?[ \t]{0,6}[(\[<]?"
-    r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?"
-    r"(?:,[ \t](?:definitely|certainly|clearly|surely|obviously|probably|of course|i think|i guess))?"
-    r"[^\w\n?]{0,24}$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_LED = re.compile(
-    r"^[^\w\n(\[]{0,24}(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]{0,6}([A-Za-z])"
-    r"(?![^\W\d_]|['’\d])[ \t]{0,6}([)\].:,]|[-–—](?=[ \t])|(?=\())"
-    r"[)\]]?[ \t]{0,6}(.*)$",
-    re.MULTILINE,
-)
-_BOLD = re.compile(
-    r"(?:\*\*|__)[ \t]{0,6}(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}"
-    r"[ \t]{0,6}((?:\S[^*\n]{0,200})?)(?:\*\*|__)"
-)
-
-
-_MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
-_REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
-_BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE)
-_LAST = re.compile(r"[.!;:?)][^\S\n]{1,9}[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
-
-
-def _letter_lines(raw: str, flat: str, names: Names) -> Found | None:
-    """Lines that are one letter and nothing else; all of them the same."""
-    found = list(_alone(flat, 0))
-    return _agreed(found, names, "letter") if found else None
-
-
-def _alone(flat: str, start: int) -> Iterator[tuple[str, int]]:
-    """Letters on a line of their own and their places, but for those under "Incorrect answers:"."""
-    denied = False
-    for match in _ALONE.finditer(flat, start):
-        between = flat[max(start, match.start() - 200) : match.start()].split("\n")
-        headers = [line.strip() for line in between if line.strip(" \t·")]
-        if headers:
-            denied = headers[-1].endswith(":") and DOUBTFUL.search(headers[-1]) is not None
-        start = match.end()
-        if not denied:
-            yield match[1], match.start(1)
-
-
-def _leading(raw: str, flat: str, names: Names) -> Found | None:
-    """One line that begins with a letter and its mark: "B) Paris ...". Several letters are a list."""
-    found: list[tuple[str, int]] = []
-    for match in _LED.finditer(flat):
-        known = LETTERS[: len(names.folded)]
-        others = {m[1] for m in _MARKED.finditer(match[4]) if m[1] in known} - {match[2].upper()}
-        bracketed = bool(match[1]) or match[3] in (")", "]")
-        reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
-        if others:  # a list in one line
-            found += [(match[2], match.start(2)), *((letter, 0) for letter in others)]
-        elif bracketed or reasoned or begins_with(match[4], match[2], names):
-            found.append((match[2], match.start(2)))
-    found += [(match[1], match.start(1)) for match in _BECAUSE.finditer(flat)]
-    if not found:
-        return None
-    lines = [line for line in flat.split("\n") if line.strip()]
-    edges = "\n".join((lines[0], lines[-1]))
-    if len(found) == 1 and not (_LED.search(edges) or _BECAUSE.search(edges)):
-        return None
-    if any(denied_at(flat, letter, at, names) for letter, at in found):
-        return None
-    return _agreed(found, names, "leading")
-
-
-def _last_sentence(raw: str, flat: str, names: Names) -> Found | None:
-    """A reply whose last sentence is one letter."""
-    match = _LAST.search(flat)
-    if match is not None and flat[match.start()] == ":":
-        line = flat[flat.rfind("\n", 0, match.start()) + 1 : match.start()]
-        match = match if LEADS_TO.search(line) and not DOUBTFUL.search(line) else None  # "Grade: A"
-    return None if match is None else _agreed([(match[1], match.start(1))], names, "last_sentence")
-
-
-def _bold(raw: str, flat: str, names: Names) -> Found | None:
-    """Letters in bold, alone or before their option's text."""
-    found = []
-    for match in _BOLD.finditer(raw):
-        alone = not match[2].strip()
-        denied = None is not DENIED_AFTER.match(raw[match.end() : match.end() + 40].lstrip(" ,:-–—"))
-        denied = denied or doubted(raw, flat, match.start(), match.start())
-        if (alone or begins_with(plain(match[2]), match[1], names)) and not denied:
-            found.append((match[1], match.start(1)))
-    return _agreed(found, names, "bold") if found else None
-
-
-def _agreed(found: Sequence[tuple[str, int]], names: Names, rule: str) -> Found:
-    letters = {letter.upper() for letter, _ in found}
-    if len(letters) > 1:
-        return Found(None, "contradiction", why="several letters are given")
-    index = LETTERS.index(letters.pop())
-    if index >= len(names.folded):
-        return Found(None, "no_such_letter", why="no letter of this question")
-    return Found(index, rule, found[-1][1])
-
-
-_SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’])|[(\[]([AI])[)\]]")
-
-
-def _with_its_text(raw: str, flat: str, names: Names) -> Found | None:
-    """An option's text with its letter right behind it, "Paris (B)", and no other letter or option."""
-    said = flat.casefold()
-    if len(said) != len(flat) or denies(flat):
-        return None
-    mentioned = _mentioned(flat, names)
-    if len(mentioned) != 1:
-        return None
-    index = mentioned.pop()
-    letter = LETTERS[index]
-    name = re.escape(names.unique[index])
-    behind = rf"{name}\W{{0,6}}(?:which is |that is )?(?:option |choice |answer )?\W{{0,2}}"
-    match = re.search(rf"{behind}({letter.lower()})(?![\w'’])", said)
-    others = {m[1] or m[2] for m in _SINGLE.finditer(flat)} - {letter}
-    return Found(index, "letter_with_text", match.start(1)) if match and not others else None
-
-
-# ------------------------------------------------------------------ the text of an option
-
-_IS = r"(?:\bis|\bare|\bwas|\bwere|\bbe|['’]s|=|:|\bist|\best|\bes|\bsind)"
-
-
-def _option_text(flat: str, names: Names) -> Found | None:
-    """The reply is an option's text, or one sentence that begins or ends with it."""
-    said = folded(flat)
-    for candidates in (names.unique, [without_article(name) for name in names.unique]):
-        wanted = said if candidates is names.unique else without_article(said)
-        if wanted and candidates.count(wanted) == 1:
-            return Found(candidates.index(wanted), "option_text")
-    if UNKNOWING.search(flat) or len(said) > 400:
-        return None
-    mentioned = _mentioned(flat, names)
-    if len(mentioned) != 1:
-        return None
-    index = mentioned.pop()
-    name = names.unique[index]
-    others = said.replace(name, " ")
-    place = said.find(name)
-    if denies(others) or "?" in flat or doubted(said, said, place, place):
-        return None
-    quoted = re.escape(name)
-    begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)
-    ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*[a-z°%]{{0,3}})?$", said)
-    return Found(index, "option_text") if begins or ends else None
-
-
-def _mentioned(flat: str, names: Names) -> set[int]:
-    """The options whose text occurs, as whole words; one inside another that occurs does not count."""
-    said = folded(flat)
-    found: set[int] = set()
-    for index in sorted(range(len(names.folded)), key=lambda i: -len(names.unique[i])):
-        pattern = rf"(?<![\w.]){re.escape(names.unique[index])}(?![\w]|\.\d)"
-        if names.unique[index] and not names.is_letter(index) and re.search(pattern, said):
-            found.add(index)
-            said = re.sub(pattern, " \0 ", said)
     return found

@@ -21,6 +21,7 @@ from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
 Shape = tuple[tuple[int, ...], tuple[int, ...]]
 
 RESAMPLES = 500
+NAMED = 20  # questions with one order that are named
 ENOUGH = 10  # questions whose answer is at a letter
 TOO_FEW: dict[str, Json] = {
     "value": None,
@@ -37,11 +38,16 @@ def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
     letters, bias = by_letter(tally, places)
     rates = {name: ended_in(tally, places, (name,)) for name in ("unparsed", "truncated", "refused")}
     rates = {"answered": ended_in(tally, places, ("correct", "wrong")), **rates}
+    more: dict[str, Json] = {}
     if turned:
-        rates |= over_rotations(tally, places)
+        several = array("l", (p for p in places if in_several_orders(tally, p)))
+        rates |= over_rotations(tally, several)
+        bias = by_letter(tally, several)[1]  # the others' right options stand where the file puts them
+        more["rotations"] = orders_of(tally)
     rates["position_bias"] = bias
     confidence = calibrated(tally)
     return {
+        **more,
         "total": tally.total,
         "passed": passed,
         "failed": tally.total - passed,
@@ -166,24 +172,38 @@ def resampled(asked: Any, right: Any, counts: Any, rng: Any) -> Any:
 # ------------------------------------------------------------------ rotations and confidence
 
 
+def in_several_orders(tally: Tally, place: int) -> bool:
+    """Was this attempt's question asked in several orders? One whose options cannot move has only one."""
+    turns = tally.flags.get("turns")
+    return turns is not None and not math.isnan(turns[place])
+
+
+def orders_of(tally: Tally) -> dict[str, Json]:
+    """How many questions were asked in several orders, how many in one, and the numbers of some of those."""
+    several = {tally.items[p] for p in range(tally.total) if in_several_orders(tally, p)}
+    single = {n for p, n in enumerate(tally.items) if OUTCOMES[tally.verdicts[p]] != "error"} - several
+    return {"several_orders": len(several), "one_order": len(single), "numbers": sorted(single)[:NAMED]}
+
+
 def over_rotations(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
-    """Of the questions with all their rotations answered: the same option in all, the right one in all."""
-    turns, choice = tally.flags.get("turns"), tally.flags.get("choice")
-    if turns is None:
-        return {}
-    seen: dict[int, list[float]] = {}
-    expected: dict[int, int] = {}
+    """Of the questions answered in each of their orders: always the same option, always the right one."""
+    nothing = array("f", [math.nan]) * tally.total
+    turns, turn, choice = (tally.flags.get(name, nothing) for name in ("turns", "turn", "choice"))
+    orders: dict[int, set[float]] = {}
+    seen: dict[int, set[float | None]] = {}
+    expected: dict[int, float] = {}
     wrong: set[int] = set()
     for place in places:
         number = tally.items[place]
-        expected[number] = int(turns[place])
-        seen.setdefault(number, []).append(math.nan if choice is None else choice[place])
+        expected[number] = turns[place]
+        orders.setdefault(number, set()).add(turn[place])
+        seen.setdefault(number, set()).add(None if math.isnan(choice[place]) else choice[place])
         if OUTCOMES[tally.verdicts[place]] != "correct":
             wrong.add(number)
-    whole = [n for n, choices in seen.items() if expected[n] > 1 and len(choices) >= expected[n]]
-    consistent = [len(set(seen[n])) == 1 and not math.isnan(seen[n][0]) for n in whole]
+    whole = [number for number, found in orders.items() if len(found) == expected[number]]
+    consistent = sum(len(seen[n]) == 1 and None not in seen[n] for n in whole)
     return {
-        "consistent": {**rate(sum(consistent), len(whole)), "n": len(whole)},
+        "consistent": {**rate(consistent, len(whole)), "n": len(whole)},
         "right_in_all_rotations": {**rate(sum(n not in wrong for n in whole), len(whole)), "n": len(whole)},
     }
 

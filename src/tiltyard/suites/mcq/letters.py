@@ -18,6 +18,9 @@ def is_letter(flat: str, match: re.Match[str], names: Names) -> bool:
     if re.match(r"[+#*^=]|-\w|\.[A-Za-z](?![A-Za-z])|/[A-Za-z]\s+[a-z]", rest):  # C++, C#, a*b, A.I.
         return False
     follows = re.match(r"[ \t]+([^\W\d_]+)", rest)
+    aside = re.match(r"[ \t]*,[ \t]*([^\W\d_]+)", rest)
+    if aside is not None and letter in "ai" and not FUNCTION_WORD.fullmatch(aside[1]):  # "a, well, hard one"
+        return False
     if follows is not None and letter in "aAI":
         return letter != "a" and FUNCTION_WORD.fullmatch(follows[1]) is not None
     word = re.match(r"\.?[ \t]+([a-z]+)(?![^\W\d_])", rest)

@@ -25,7 +25,9 @@ _THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?(?:</\1>|\Z)", re.
 _THOUGHT_END = re.compile(r"</(?:think(?:ing)?|thought|reasoning)>", re.IGNORECASE)
 _CHANNEL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
-_SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:eos|bos|end_of_turn|start_of_turn)>")
+_SPECIAL = re.compile(
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<(?:eos|bos|end_of_turn|start_of_turn)>"
+)
 _ANSWER_TAG = re.compile(r"<([a-z_ ]*answer[a-z_ ]*)>", re.IGNORECASE)
 _HTML = re.compile(r"</?(?:b|strong|i|em|u|p|br|span|div|code|h[1-6])(?:\s[^<>\n]{0,80})?/?>")
 _CLOSING_TAG = re.compile(r"</[a-z_ ]{1,30}>", re.IGNORECASE)
@@ -50,11 +52,16 @@ def without_thought(text: str) -> str:
     if "<" not in text:
         return text
     text = _THOUGHT.sub(blank, text)
-    for pattern in (_THOUGHT_END, _CHANNEL):
-        ends = [match.end() for match in pattern.finditer(text)]
-        if ends:
-            text = re.sub(r"[^\n]", " ", text[: ends[-1]]) + text[ends[-1] :]
-    return _SPECIAL.sub(blank, text)
+    ends = [match.end() for match in _THOUGHT_END.finditer(text)][-1:]
+    ends += [match.end() for match in _CHANNEL.finditer(text)][:1]  # a second one is of another turn
+    if ends:
+        text = re.sub(r"[^\n]", " ", text[: max(ends)]) + text[max(ends) :]
+    return text
+
+
+def without_markers(text: str) -> str:
+    """The same with the markers of chat templates blanked."""
+    return _SPECIAL.sub(blank, text) if "<" in text or "[" in text else text
 
 
 def plain(text: str) -> str:

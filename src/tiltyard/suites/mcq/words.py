@@ -51,7 +51,8 @@ _FOREIGN_COPULA = (
 
 # The correct answer (to this question) is (B)
 STATED = re.compile(
-    rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best)\s+one)"
+    rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
+    rf"|pick|letter)|closest)"
     rf"(?:\s+(?!{_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
     rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
@@ -61,6 +62,10 @@ LABELS = (
     re.compile(
         rf"(?<![^\W_]){_MODIFIER}{_NOUN}(?:[ _]letter)?\s*(?:[:=]|[ \t][-–—](?=[ \t])"
         rf"|\bis\s*[:=])(?:\s*{_COPULA}\b)?{_SURELY}",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?<![^\W_])(?:my\s+)?(?:selected|chosen|picked|pick)(?:\s+(?:option|answer|choice))?\s*[:=]",
         re.IGNORECASE,
     ),
     re.compile(
@@ -75,23 +80,29 @@ LABELS = (
         r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|답)(?:은|는)?\s*[:=]?"
     ),
 )
-ENGLISH = 3  # so many of them, the first
+ENGLISH = 4  # so many of them, the first
 QUESTION_AND_A = re.compile(
     rf"^[ \t]{{0,20}}Q\s?:[^\n]*\n[ \t]{{0,20}}A\s?[:.]\s{{0,4}}[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$",
     re.MULTILINE,
 )
 
-_CLAUSE_END = r"(?=\s*(?:[.,;:!)\]\n]|$|[-–—]\s)|\s+(?:because|since|as|for|and|which|here|due)\b|\s*\()"
+_CLAUSE_END = (
+    r"(?=\s*(?:[.,;:!)\]\n]|$|[-–—]\s)|\s+(?:because|since|as|for|and|which|here|due|over|rather"
+    r"|instead)\b|\s*\()"
+)
 CHOSEN = re.compile(
     r"(?:(?<![^\W_])(?:(?:i|we)(?:['’]d|['’]ll|['’]m|['’]ve| would| will| am| have to| must| should)?\s+"
-    r"(?:go(?:ing)?\s+with|chose|choose|choosing|picked|pick|select(?:ed)?|answer|say|opt\s+for|vote\s+for)"
-    r"|go(?:ing)?\s+with|my\s+(?:choice|pick|guess|selection|vote)\s+is"
+    r"(?:go(?:ing)?\s+with|chose|choose|choosing|picked|pick"
+    r"|select(?:ed)?|lean(?:ing)?\s+(?:more\s+|slightly\s+|strongly\s+)?towards?|go(?:ing)?\s+for|answer"
+    r"|say|opt\s+for|vote\s+for)"
+    r"|go(?:ing)?\s+with|my\s+(?:best\s+)?(?:choice|pick|guess|selection|vote)\s+is"
     r"|it(?:['’]s|\s+is|\s+must\s+be|\s+has\s+to\s+be|\s+would\s+be|\s+should\s+be)"
     r"|that(?:['’]s|\s+is|\s+leaves(?:\s+us\s+with)?|\s+would\s+be|\s+must\s+be)"
     r"|(?:which|this)\s+(?:is|leaves|makes\s+it|corresponds\s+to|matches|means)|leaving"
     r"|leaves(?:\s+us\s+with)?|corresponds\s+to"
     r"|therefore|thus|hence|so)(?:\s*,)?)"
-    rf"\s+(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer"
+    r"\s+(?:(?:definitely|certainly|clearly|surely|obviously|undoubtedly|probably|(?:most\s+)?likely)\s+)?"
+    rf"(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer"
     rf"|letter)\s+)?(?P<wrapped>[(\[])?\s*(?P<letter>[A-Za-z]){_NOT_WORD}\s*[)\]]?{_CLAUSE_END}"
     r"(?!\s*(?:,|/)?\s*(?:and|or)\s+[(\[]?[A-Z](?![^\W_]))(?!\s*[,/]\s*[(\[]?[A-Z](?![^\W_]))",
     re.IGNORECASE,
@@ -102,10 +113,14 @@ DECLARED = re.compile(
     rf"(?P<named>(?:option|choice|answer|letter"
     rf"|statement)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
     rf"|[.:)]\s*[^.\n:]{{1,80}}?)?\s*,?\s+"
-    r"(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é|è)\s+(?:clearly\s+|definitely\s+"
+    r"(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é"
+    r"|è)\s+(?:clearly\s+|definitely\s+"
     r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
     r"(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt"
-    r"|richtige|correcte?|correcta|correta|corretta|bonne)\b(?!\s*\?)",
+    r"|richtige|correcte?|correcta|correta|corretta|bonne"
+    r"|most\s+(?:accurate|appropriate|likely|plausible|reasonable|suitable|fitting|logical|probable|sensible)"
+    r"(?=\s*(?:[.,;!)\n]|$)|\s+(?:answer|option|choice|one|of|because|since|here|given|based"
+    r"|among)\b))\b(?!\s*\?)",
     re.IGNORECASE,
 )
 DECLARED_ALIEN = re.compile(
@@ -114,7 +129,8 @@ DECLARED_ALIEN = re.compile(
 )
 
 CLAUSE_BEFORE = re.compile(
-    r"(?:^|[^\w\s'’&/-]|\n|\b(?:so|therefore|thus|hence|think|believe|say|but|since|because|making|makes|clearly"
+    r"(?:^|[^\w\s'’&/-]|\n|\b(?:so|therefore|thus|hence|think|believe|say|but|since|because|making|makes"
+    r"|clearly"
     r"|however|then|conclude|means|while|which|sure|yes|no|case|and|dass|denn|da|que))[\s(\[]*$",
     re.IGNORECASE,
 )
@@ -123,18 +139,42 @@ NOT_BUT = re.compile(
     r"(?:\b(?:but|sondern|mais|sino|ma|mas)\s+|而是\s*)(?:rather\s+)?(?:option\s+)?[(\[]?(?P<letter>[A-Z])"
     rf"{_NOT_WORD}[)\]]?{_CLAUSE_END}(?!\s*[,/]?\s*(?:and|or)\s+[A-Z](?![^\W_]))"
 )
+ONLY = re.compile(
+    r"(?:^|[.!?:]\s+|\b(?:so|therefore|thus|hence),?\s+)only\s+(?:option\s+|answer\s+|choice\s+)?[(\[]?"
+    r"(?P<letter>(?-i:[A-Z]))[)\]]?\s+(?:is|can\s+be|must\s+be)\s+(?:the\s+)?(?:correct|right|answer)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 IT_IS = re.compile(rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?!\s+not)")
 
 CONDITION = re.compile(
     r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if(?!\s+i\b)|when|unless|assuming|provided|wenn|falls|si|если"
-    r"|only|(?:answer\s+)?(?:to|for|in)\s+(?:another|other|a\s+different))\b",
+    r"|with\s+(?:an?\s+)?(?:\w+\s+)?(?:probability|chance|likelihood)"
+    r"|with\s+(?:an?\s+|only\s+|about\s+|around\s+|roughly\s+)*[0-4]?\d(?:[.,]\d+)?\s*%"
+    r"|only|(?:answer\s+)?(?:to|for|in)\s+(?:another|other|a\s+different))(?!\w)",
     re.IGNORECASE,
 )
 ELSEWHERE = re.compile(r"\s+(?:for|in|under|at|to)\b", re.IGNORECASE)  # behind "B would be correct"
+_SHARE = r"(?:with|in|for|under|at|on|by|during|according\s+to|to|before|after|when|if)"
+SHARED = re.compile(  # "A in some books and B in others"
+    rf"[)\]]*\s*,?\s*\b{_SHARE}\b[^.\n]{{1,80}}?(?:[,;]|\b(?:and|but|or|while|whereas)\b)\s*(?:(?:and|but"
+    rf"|or)\s+)?"
+    rf"(?:option\s+)?[(\[]?(?-i:[A-Z])[)\]]?\s+{_SHARE}\b",
+    re.IGNORECASE,
+)
+_ABSENT = (
+    r"(?:listed|among|given|here|shown|provided|available|present|in\s+the\s+list|(?:any|one)\s+of"
+    r"|an\s+option|offered)"
+)
+NOT_LISTED = re.compile(
+    rf"\banswer\s+(?:is|was)(?:\s+not|n['’]t)\s+(?:actually\s+|even\s+)?{_ABSENT}\b"
+    r"|\bnone\s+of\s+(?:the|these|those)\s+(?!other)(?:\w+\s+)?(?:options?|choices?|answers?)\s+(?:is|are"
+    r"|seems?|matche?s?)\b",
+    re.IGNORECASE,
+)
 SEVERAL = re.compile(
     r"\s*(?:[,/&+;→]|[-=]>|,?\s*\b(?:and|or|und|oder|y|o|e|ou|et|и|или|nor)\b|和|或|、)\s*(?:and\s+"
     r"|or\s+)?(?:maybe\s+|perhaps\s+|possibly\s+)?(?:option\s+)?[(\[]?([A-HJ-Za-hj-z])"
-    r"(?![A-Za-zÀ-ɏ0-9_]|['’]|\s+[a-z])[)\]]?",
+    r"(?![A-Za-zÀ-ɏ0-9_]|['’]|\s+(?!(?:or|and|und|oder)\b)[a-z])[)\]]?",
     re.IGNORECASE,
 )
 FUNCTION_WORD = re.compile(
@@ -143,13 +183,19 @@ FUNCTION_WORD = re.compile(
     re.IGNORECASE,
 )
 GOES_ON = re.compile(  # words that follow a letter which is an answer; "B vitamins" and "C major" are none
-    rf"(?:{FUNCTION_WORD.pattern}|although|though|however|once|where|while|whereas|whose|who|can|could|has|have|had"
-    r"|would|will|must|should|may|might|does|do|did|are|were|be|being|to|of|on|at|than|then|thus|hence|these|those"
-    r"|this|there|they|their|its|he|she|you|my|our|per|without|unlike|instead|yes|no|over|under|after|before|like|let"
-    r"|please|hope|correct|right|wrong|incorrect|also|both|nor|either|neither|an?|option|choice|answer|indeed|clearly"
+    rf"(?:{FUNCTION_WORD.pattern}|although|though|however|once|where|while|whereas|whose|who|can|could|has"
+    rf"|have|had"
+    r"|would|will|must|should|may|might|does|do|did|are|were|be|being|to|of|on|at|than|then|thus|hence"
+    r"|these|those"
+    r"|this|there|they|their|its|he|she|you|my|our|per|without|unlike|instead|yes|no|over|under|after"
+    r"|before|like|let"
+    r"|please|hope|correct|right|wrong|incorrect|also|both|nor|either|neither|an?|option|choice|answer"
+    r"|indeed|clearly"
     r"|definitely|most|more|all|any|each|describes?|states?|says?|represents?|refers?|corresponds?|matches"
-    r"|weil|da|denn|und|oder|ist|porque|ya|y|es|parce|car|et|est|perché|poiché|e|pois|want|omdat|für|mit|das|der|die|le|les|los|las|el"
-    r"|de|en|que|qui|che|karena|puisque|eftersom|fordi|koska|mert|bo|deoarece|explanation|reason|reasoning|note)",
+    r"|weil|da|denn|und|oder|ist|porque|ya|y|es|parce|car|et|est|perché|poiché|e|pois|want|omdat|für|mit"
+    r"|das|der|die|le|les|los|las|el"
+    r"|de|en|que|qui|che|karena|puisque|eftersom|fordi|koska|mert|bo|deoarece|explanation|reason|reasoning"
+    r"|note)",
     re.IGNORECASE,
 )
 DENIED_AFTER = re.compile(
@@ -157,8 +203,11 @@ DENIED_AFTER = re.compile(
     re.IGNORECASE,
 )
 REVISED = re.compile(
-    r"\b(?:wait|actually|correction|sorry|my mistake|mistake|instead|rather|however|but|no|hmm|oops"
-    r"|let me re\w+|on second thought)\b",
+    r"\b(?:wait|hold\s+on|revis\w+|corrected|apolog\w+|reconsider\w*|on\s+reflection|scratch\s+that"
+    r"|(?:that|this)(?:['’]s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+(?:right|correct))|actually"
+    r"|correction|sorry|my mistake|mistake|instead|rather|however|but|no|hmm|oops"
+    r"|let me (?:re\w+|double|verify|check)|double[- ]check\w*|on second thought"
+    r"|(?:cannot|can['’]t) be (?:right|correct|it|the answer))\b",
     re.IGNORECASE,
 )
 UNKNOWING = re.compile(
@@ -166,7 +215,4 @@ UNKNOWING = re.compile(
     r" (?:know|tell|say|determine|decide|answer|help|assist|provide)"
     r"|not sure|unsure|no idea|unclear|depends|impossible to)\b",
     re.IGNORECASE,
-)
-NEXT_QUESTION = re.compile(
-    r"\n[ \t]{0,20}(?:#{1,6}\s?)?(?:\*\*)?(?:Question|Q)[ \t]{0,4}\d{0,6}[ \t]{0,4}[:.]", re.IGNORECASE
 )

@@ -1,0 +1,148 @@
+"""What may stand before "the answer is" in its sentence, so that the model itself says so and means it.
+
+A short list of plain words: of others, as in "it is unlikely that the answer is A" or "the opposite of the
+answer is A", nobody can list all. Runs on text from `plain.py`.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CLAUSE_START = re.compile(  # what stands before the last of these is another clause
+    r"[,;:!?()\[\]→=>|]|(?<!\w)[-–—]+(?!\w)|[–—]|\b(?:so|therefore|thus|hence|and|but|consequently|thereby)\b"
+    r"|(?=\bbecause\b)",
+    re.IGNORECASE,
+)
+_SURELY = (
+    r"(?:quite|pretty|very|fairly|really|absolutely|fully|completely|totally|reasonably|rather|almost|more"
+    r"|(?:about\s+|around\s+|at\s+least\s+)?(?:100|[5-9]\d)\s?%"
+    r"|also|now|then|therefore|thus|hence|clearly|definitely|certainly|indeed|actually|still|just|simply|only"
+    r"|most|too|safely|confidently|finally|easily|strongly|firmly|honestly|probably|further|immediately"
+    r"|quickly)"
+)
+_KNOW = (
+    r"(?:think|believe|say|know|conclude|see|find|get|feel|guess|reckon|suspect|determine|deduce|infer"
+    r"|confirm|tell"
+    r"|state|answer|decide|note|notice|realize|realise|recognize|recognise|recall|remember|identify"
+    r"|understand|agree"
+    r"|maintain|derive|go\s+with|going\s+to\s+say)"
+)
+_KNEW = (
+    r"(?:concluded|found|determined|decided|established|shown|seen|deduced|inferred|confirmed|realized"
+    r"|realised|known)"
+)
+_SHOWS = (
+    r"(?:means?|shows?|implies|imply|suggests?|tells"
+    r"|confirms?|indicates?|proves?|gives?|makes?|leaves?|reveals?"
+    r"|leads|points|supports?|demonstrates?|establishes|says)"
+)
+_CLEAR = (
+    r"(?:(?:not\s+surprising|no\s+surprise|no\s+wonder)|clear|obvious|evident|apparent|certain|plain|likely"
+    r"|known|true|safe\s+to\s+say|fair\s+to\s+say|easy\s+to\s+see)"
+)
+_PLAIN = re.compile(  # each word is taken once and for all, or long rows of them would take for ever
+    r"(?>[^\w%]*(?:(?:only|best)\s+possible|letter\s+of|"
+    r"(?:i|we)(?:\s+(?:can|would|will|do|must|should|have|am|are|could)|['’](?:d|ll|ve|m|re))*"
+    rf"(?:\s+{_SURELY})*\s+(?:{_KNOW}|{_KNEW}|(?:confident|sure|certain|convinced|positive"
+    rf"|inclined\s+to\s+{_KNOW}"
+    rf"|led\s+to\s+{_KNOW})(?:\s+(?:in\s+saying|enough))?)"
+    r"|(?:one|you)\s+can\s+(?:see|conclude|say|tell|infer|deduce)"
+    r"|my\s+(?:best\s+)?(?:guess|conclusion|view|opinion|belief|verdict)\s+is\s+that"
+    rf"|let\s+(?:me|us)\s+{_KNOW}|let['’]s\s+{_KNOW}"
+    rf"|(?:it|that|this)(?:\s+(?:is|seems|appears|becomes|follows"
+    rf"|looks(?:\s+like)?)|['’]s)(?:\s+{_SURELY})*(?:\s+{_CLEAR})?"
+    rf"|(?:this|that|which|it|these|all\s+(?:this|that|of\s+this)|everything|(?:(?:the|my"
+    rf"|our)\s+)?(?:evidence|reasoning|analysis|calculations?"
+    r"|definition|facts?|context|passage|text|results?|data|information|options|logic|history|geography"
+    r"|science|physics|biology|chemistry|math\w*|theory|law|knowledge|above|steps?|reason|experience"
+    r"|common\s+sense))"
+    rf"(?:\s+(?:{_SURELY}|would|does|do|all))*\s+{_SHOWS}(?:\s+(?:to|us|me|(?:to\s+)?{_KNOW}|towards?))*"
+    r"|(?:there\s+is|there['’]s|i\s+have)?\s*(?:no|without(?:\s+an?y?)?|beyond(?:\s+an?y?)?)\s+(?:doubt"
+    r"|question)"
+    r"|of\s+course|in\s+fact|in\s+(?:my|our)\s+(?:opinion|view)|as\s+such|as\s+a\s+result|right\s+away"
+    r"|undoubtedly|accordingly|naturally|apparently|evidently|obviously|ultimately|overall|however|moreover"
+    rf"|furthermore|although|though|again|here|{_SURELY}|likely|yet|well|okay|ok|yes|sure|right|no"
+    rf"|hm+|um+|uh|oh|ah"
+    r"|alright|great|easy|correct|good|ergo|also|or|where|when|that|the|my|our|this|an?|its|your|one|single"
+    r"|only"
+    r"|given|answer|question|quiz|same|step|solution|final|short|quick|direct|full|most|best|making|true"
+    r"|model|assistant|ai"
+    r"|likely|probable|plausible|reasonable|logical|sensible|suitable|appropriate|accurate"
+    r"|closest|nearest|safest|strongest|ideal|intended|expected|required|desired|logical|proper|valid|real"
+    r"|actual"
+    r"|exact|precise|note|remember|recall|because|since|\d+|is|are|be|was)(?![\w%]))*+[^\w%]*",
+    re.IGNORECASE,
+)
+# "Based on my knowledge the answer is": what such words begin goes on up to the claim
+_ADVERBIAL = re.compile(
+    r"\W*(?:(?:and|so|but|then|now)\s+)?(?:since|because|as|given|based\s+on|by|from|after|knowing|looking"
+    r"|considering|using"
+    r"|according\s+to|with|thanks\s+to|due\s+to|among|amongst|of|out\s+of|between|on\s+the\s+basis"
+    r"|regarding|for"
+    r"|in(?=\s+(?:this|my|our|the|these|conclusion|summary|short|general|fact|total|order|other|light|view"
+    r"|brief|all)\b)"
+    r"|to(?=\s+(?:the\s+best|sum|summari[sz]e|conclude|answer|be|my|me)\b)|putting|taking|having|comparing"
+    r"|when|here"
+    r"|among)\b",
+    re.IGNORECASE,
+)
+_THAT_IS_SAID = re.compile(
+    r"\b(?:not|no|never|nor|if|unless|whether|why|how|which|who|though|unlikely|improbable|claims?|claimed"
+    r"|idea|assum\w+"
+    r"|suppos\w+|imagin\w+|pretend\w*|hard|difficult|far\s+from|opposite|others?|some|many|most\s+people"
+    r"|rumou?r\w*)\b"
+    r"|n['’]t\b",
+    re.IGNORECASE,
+)
+_ODDS = re.compile(
+    r"\b(?:chances?|probabilit(?:y|ies)|likelihood|odds|risk|possibility)\b|\d\s*%(?!\s+(?:sure|certain"
+    r"|confident))|\bP\s*\([^)]*$",
+    re.IGNORECASE,
+)
+_HEDGED = re.compile(  # in the clause before "B is correct" or "I'd say B"
+    r"\b(?:unlikely|improbable|implausible|doubtful|questionable|unclear|unsure|uncertain|hardly|scarcely"
+    r"|barely"
+    r"|assum(?:e|es|ing|ption)|imagin\w+|pretend\w*|hypothe\w+|rumou?r\w*|hard\s+to|difficult\s+to|far\s+from"
+    r"|opposite|negation|contrary|converse)\b",
+    re.IGNORECASE,
+)
+_LABEL_BEFORE = re.compile(
+    r"\b(?:examples?|samples?|instance|format|template|like\s+this|placeholder|output|e\.g\.|claims?|myth"
+    r"|rumou?r|hypothesis"
+    r"|assumption|illustration|looks?\s+like|(?:should|must|could|would)\s+(?:\w+\s+){0,3}(?:reply|write"
+    r"|answer|respond|say)"
+    r"|(?:reply|respond|write)\s+with)\b[^.!?\n]*$",
+    re.IGNORECASE,
+)
+_LINE_BEFORE = re.compile(
+    r"\b(?:for\s+example|for\s+instance|an?\s+example|examples?\s+(?:of|output|reply|response|answer|format)"
+    r"|sample\s+\w+|e\.g\.|like\s+this|such\s+as"
+    r"|looks?\s+like)\b[^\n]{0,40}:\W{0,9}$|\bexamples?\s*:\W{0,9}$|\be\.g\.\s*$",
+    re.IGNORECASE,
+)
+
+
+_CALLED = re.compile(
+    r"\b(?:true\s+or\s+false|examples?|sample|claim|myth|rumou?r|hypothesis|assumption|template)\s*:\W*(?:the\s*)?$",
+    re.IGNORECASE,
+)
+
+
+def strangely_led(before: str) -> bool:
+    """Is there anything but plain words before "answer is" in its sentence?"""
+    if _ODDS.search(before) or _CALLED.search(before):
+        return True
+    clause = _CLAUSE_START.split(before)[-1]
+    if _PLAIN.fullmatch(clause):
+        return False
+    return _ADVERBIAL.match(clause) is None or _THAT_IS_SAID.search(clause) is not None
+
+
+def hedged(before: str) -> bool:
+    """Is what follows in the sentence unlikely, assumed or the contrary of something?"""
+    return _ODDS.search(before) is not None or _HEDGED.search(before) is not None
+
+
+def for_show(before: str, line_before: str) -> bool:
+    """Is the label behind it only shown, as in "Example output: Answer: A"?"""
+    return _LABEL_BEFORE.search(before) is not None or _LINE_BEFORE.search(line_before) is not None

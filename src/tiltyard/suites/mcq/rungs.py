@@ -1,0 +1,273 @@
+"""Replies that are hardly more than a letter or the text of an option: the lower rungs of the ladder.
+
+Each takes a reply as it was said and plain (`plain.py`), and gives what it found, or None for the next rung.
+`extract.py` climbs them once nothing in the reply claims an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tiltyard.suites.mcq.doubt import DOUBTFUL, LEADS_TO, denies, doubted, taken_back
+from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.letters import begins_with, denied_at
+from tiltyard.suites.mcq.names import Names, folded, without_article
+from tiltyard.suites.mcq.plain import plain
+from tiltyard.suites.mcq.words import DENIED_AFTER, UNKNOWING
+
+
+class Found(NamedTuple):
+    """The letter by its index, or None; the rule; its place in the reply (-1: no single letter was said)."""
+
+    option: int | None
+    rule: str
+    at: int = -1
+    why: str = ""
+
+
+_ALONE = re.compile(
+    r"^[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
+    r"|probably|likely|i think|i guess)[ \t]+)?"
+    r"(?:(?:choose|select|pick)[ \t]{1,3})?(?:the[ \t]{1,3})?(?:option|choice|letter"
+    r"|answer)?[ \t]{0,6}[(\[<]?"
+    r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?"
+    r"(?:,[ \t](?:definitely|certainly|clearly|surely|obviously|probably|of course|i think|i guess))?"
+    r"[^\w\n?]{0,24}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LED = re.compile(
+    r"^[^\w\n(\[]{0,24}(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]{0,6}([A-Za-z])"
+    r"(?![^\W\d_]|['’\d])[ \t]{0,6}([)\].:,]|[-–—](?=[ \t])|[-=]>|→|(?=\())"
+    r"[)\]]?[ \t]{0,6}(.*)$",
+    re.MULTILINE,
+)
+_BOLD = re.compile(
+    r"(?:\*\*|__)[ \t]{0,6}(?:option[ \t]+)?[(\[]?([A-Za-z])[)\].:]{0,2}"
+    r"[ \t]{0,6}((?:\S[^*\n]{0,200})?)(?:\*\*|__)"
+)
+
+
+_MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
+_REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
+_BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE)
+_LAST = re.compile(r"[.!;:?)][^\S\n]{1,9}[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
+
+
+_RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
+_LISTED = re.compile(
+    rf"^(?P<signs>[^\w\n(\[]{{0,12}})(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
+    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:]|(?=[ \t]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
+    r"(?P<rest>[^\n]*)$",
+    re.MULTILINE,
+)
+_VERDICT = re.compile(
+    r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:(?P<right>correct|right)|(?P<yes>yes|true)"
+    r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n]*$",
+    re.IGNORECASE,
+)
+
+
+def marked(raw: str, flat: str, names: Names) -> Found | None:
+    """All options one below the other, of which just one is marked as right."""
+    lines = list(_LISTED.finditer(flat))
+    if "".join(line["letter"] for line in lines) != LETTERS[: len(names.folded)]:
+        return None
+    marks = [_mark(line, names) for line in lines]
+    chosen = [place for place, mark in enumerate(marks) if mark in ("right", "yes")]
+    sure = marks.count("wrong") == len(marks) - 1 and len(marks) > 2
+    if len(chosen) != 1 or not (sure or (marks[chosen[0]] == "right" and len(marks) > 1)):
+        return None
+    return Found(chosen[0], "marked", lines[chosen[0]].start("letter"))
+
+
+def _mark(line: re.Match[str], names: Names) -> str:
+    """What is said of the option of a line: right, yes, wrong, or nothing."""
+    said = line["signs"] + line["rest"]
+    if any(sign in said for sign in _RIGHT_SIGNS):
+        return "right"
+    if any(sign in said for sign in _WRONG_SIGNS):
+        return "wrong"
+    found = _VERDICT.search(line["rest"])
+    if found is None or names.loosely(line["rest"]) is not None:  # the option's own words
+        return ""
+    return found.lastgroup or ""
+
+
+_OVER = r"\s*,?\s+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of|over)\s+"
+_LETTER = r"(?:[Oo]ption\s+)?[(\[]?([A-Z])[)\]]?"
+_RATHER = re.compile(rf"\W*{_LETTER}{_OVER}{_LETTER}\W*")
+_RATHER_TEXT = re.compile(rf"([^\n]{{1,200}}?){_OVER}([^\n]{{1,200}})")
+
+
+def rather(raw: str, flat: str, names: Names) -> Found | None:
+    """The whole reply is "B, not A", or the same with the options' texts."""
+    said = flat.strip()
+    match = _RATHER.fullmatch(flat)
+    if match is not None:
+        return _agreed([(match[1], match.start(1))], names, "letter") if match[1] != match[2] else None
+    text = _RATHER_TEXT.fullmatch(said)
+    if text is None:
+        return None
+    mine, other = names.loosely(text[1]), names.loosely(text[2])
+    return Found(mine, "option_text") if mine is not None and other is not None and mine != other else None
+
+
+def letter_lines(raw: str, flat: str, names: Names) -> Found | None:
+    """Lines that are one letter and nothing else; all of them the same."""
+    found = list(alone(flat, 0))
+    return _agreed(found, names, "letter") if found else None
+
+
+def alone(flat: str, start: int) -> Iterator[tuple[str, int]]:
+    """Letters on a line of their own and their places, but for those under "Incorrect answers:"."""
+    denied = False
+    for match in _ALONE.finditer(flat, start):
+        between = flat[max(start, match.start() - 200) : match.start()].split("\n")
+        headers = [line.strip() for line in between if line.strip(" \t·")]
+        if headers:
+            denied = headers[-1].endswith(":") and DOUBTFUL.search(headers[-1]) is not None
+        start = match.end()
+        if not denied:
+            yield match[1], match.start(1)
+
+
+def leading(raw: str, flat: str, names: Names) -> Found | None:
+    """One line that begins with a letter and its mark: "B) Paris ...". Several letters are a list."""
+    found: list[tuple[str, int]] = []
+    for match in _LED.finditer(flat):
+        known = LETTERS[: len(names.folded)]
+        others = {m[1] for m in _MARKED.finditer(match[4]) if m[1] in known} - {match[2].upper()}
+        bracketed = bool(match[1]) or match[3] in (")", "]")
+        reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
+        if others:  # a list in one line
+            found += [(match[2], match.start(2)), *((letter, 0) for letter in others)]
+        elif bracketed or reasoned or begins_with(match[4], match[2], names):
+            found.append((match[2], match.start(2)))
+    found += [(match[1], match.start(1)) for match in _BECAUSE.finditer(flat)]
+    if not found:
+        return None
+    lines = [line for line in flat.split("\n") if line.strip()]
+    edges = "\n".join((lines[0], lines[-1]))
+    if len(found) == 1 and not (_LED.search(edges) or _BECAUSE.search(edges)):
+        return None
+    if any(denied_at(flat, letter, at, names) for letter, at in found):
+        return None
+    return _agreed(found, names, "leading")
+
+
+def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
+    """A reply whose last sentence is one letter."""
+    match = _LAST.search(flat)
+    if match is not None and flat[match.start()] == ":":
+        line = flat[flat.rfind("\n", 0, match.start()) + 1 : match.start()]
+        match = match if LEADS_TO.search(line) and not DOUBTFUL.search(line) else None  # "Grade: A"
+    return None if match is None else _agreed([(match[1], match.start(1))], names, "last_sentence")
+
+
+def bold(raw: str, flat: str, names: Names) -> Found | None:
+    """Letters in bold, alone or before their option's text."""
+    found = []
+    for match in _BOLD.finditer(raw):
+        alone = not match[2].strip()
+        denied = None is not DENIED_AFTER.match(raw[match.end() : match.end() + 40].lstrip(" ,:-–—"))
+        denied = denied or doubted(raw, flat, match.start(), match.start())
+        if (alone or begins_with(plain(match[2]), match[1], names)) and not denied:
+            found.append((match[1], match.start(1)))
+    return _agreed(found, names, "bold") if found else None
+
+
+def _agreed(found: Sequence[tuple[str, int]], names: Names, rule: str) -> Found:
+    letters = {letter.upper() for letter, _ in found}
+    if len(letters) > 1:
+        return Found(None, "contradiction", why="several letters are given")
+    index = LETTERS.index(letters.pop())
+    if index >= len(names.folded):
+        return Found(None, "no_such_letter", why="no letter of this question")
+    return Found(index, rule, found[-1][1])
+
+
+_SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’])|[(\[]([AI])[)\]]")
+
+
+def with_its_text(raw: str, flat: str, names: Names) -> Found | None:
+    """An option's text with its letter right behind it, "Paris (B)", and no other letter or option."""
+    said = flat.casefold()
+    if len(said) != len(flat) or denies(flat):
+        return None
+    found = mentioned(flat, names)
+    if len(found) != 1:
+        return None
+    index = found.pop()
+    letter = LETTERS[index]
+    name = re.escape(names.unique[index])
+    before = rf"{_IS}\s*(?:option |choice |answer )?\W{{0,3}}({letter.lower()})[).:\]]\W{{0,4}}"
+    before += rf"(?:the |an? )?{name}(?!\w)"
+    behind = rf"{name}\W{{0,6}}(?:which is |that is )?(?:option |choice |answer )?\W{{0,2}}"
+    match = re.search(rf"{behind}({letter.lower()})(?![\w'’])", said)
+    if match is None and "?" not in flat:
+        match = re.search(before, said)
+    others = {m[1] or m[2] for m in _SINGLE.finditer(flat)} - {letter}
+    return Found(index, "letter_with_text", match.start(1)) if match and not others else None
+
+
+# ------------------------------------------------------------------ the text of an option
+
+_IS = r"(?:\bis|\bare|\bwas|\bwere|\bbe|['’]s|=|:|\bist|\best|\bes|\bsind)"
+
+
+_EXPLAINS = re.compile(
+    r"\W*(?:explanation|reason(?:ing|s)?|justification|rationale|because)\b", re.IGNORECASE
+)
+_SUM = re.compile(r"[\s\d+\-*/×÷·().,^²³√]+=([^=\n]+)")
+
+
+def first_line(flat: str, names: Names) -> Found | None:
+    """An option's text on the first line and an explanation below; or a sum, whose outcome is an option."""
+    outcome = _SUM.fullmatch(flat.strip())
+    if outcome is not None:
+        index = names.loosely(outcome[1])
+        return None if index is None else Found(index, "option_text")
+    first, _, rest = flat.lstrip().partition("\n")
+    index = names.loosely(first)
+    if index is None or not _EXPLAINS.match(rest) or taken_back(rest, 0, ""):
+        return None
+    others = {names.loosely(line) for line in rest.split("\n")} - {None, index}
+    return None if others else Found(index, "option_text")
+
+
+def option_text(flat: str, names: Names) -> Found | None:
+    """The reply is an option's text, or one sentence that begins or ends with it."""
+    said = folded(flat)
+    for candidates in (names.unique, [without_article(name) for name in names.unique]):
+        wanted = said if candidates is names.unique else without_article(said)
+        if wanted and candidates.count(wanted) == 1:
+            return Found(candidates.index(wanted), "option_text")
+    if UNKNOWING.search(flat) or len(said) > 400:
+        return None
+    found = mentioned(flat, names)
+    if len(found) != 1:
+        return None
+    index = found.pop()
+    name = names.unique[index]
+    others = said.replace(name, " ")
+    place = said.find(name)
+    if denies(others) or "?" in flat or doubted(said, said, place, place):
+        return None
+    quoted = re.escape(name)
+    begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)
+    ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*[a-z°%]{{0,3}})?$", said)
+    return Found(index, "option_text") if begins or ends else None
+
+
+def mentioned(flat: str, names: Names) -> set[int]:
+    """The options whose text occurs, as whole words; one inside another that occurs does not count."""
+    said = folded(flat)
+    found: set[int] = set()
+    for index in sorted(range(len(names.folded)), key=lambda i: -len(names.unique[i])):
+        pattern = rf"(?<![\w.]){re.escape(names.unique[index])}(?![\w]|\.\d)"
+        if names.unique[index] and not names.is_letter(index) and re.search(pattern, said):
+            found.add(index)
+            said = re.sub(pattern, " \0 ", said)
+    return found
