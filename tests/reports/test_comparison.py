@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.reports import made
 from tiltyard.errors import UsageError
 from tiltyard.reports.comparison import compare_runs, in_words
-from tiltyard.reports.traits import flat, trait
+from tiltyard.reports.traits import flat, trait, traits
 from tiltyard.reports.ways import Side
 from tiltyard.stats.contrast import Ratio
 
@@ -137,3 +137,10 @@ def test_a_list_of_plain_values_is_one_trait():
         "settings.gpus.0.name": "x",
         "settings.gpus.1.name": "y",
     }
+
+
+def test_traits_are_written_as_people_write_numbers():
+    run = made.quick("m").run()
+    model = replace(run.model, parameters=6_352_128, bits_per_weight=17.47555716761375)
+    known = traits(replace(run, model=model))
+    assert (known["parameters"], known["bits_per_weight"]) == ("6,352,128", "17.48")

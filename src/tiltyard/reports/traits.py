@@ -33,10 +33,10 @@ def traits(run: Run) -> dict[str, str]:
         "model": model.name,
         "digest": model.digest,
         "architecture": model.architecture,
-        "parameters": model.parameters,
+        "parameters": grouped(model.parameters),
         "quant": model.quantization,
         "bits_per_weight": model.bits_per_weight,
-        "size_bytes": model.size_bytes,
+        "size_bytes": grouped(model.size_bytes),
         "context": model.context_loaded,
         "dialect": server.dialect,
         "engine": model.engine,
@@ -47,7 +47,16 @@ def traits(run: Run) -> dict[str, str]:
         **flat(run.settings, "settings."),
         **{k: v for k, v in flat(run.machine, "machine.").items() if k != "machine.tiltyard"},
     }
-    return {name: str(value) for name, value in known.items() if value is not None}
+    return {name: in_words(value) for name, value in known.items() if value is not None}
+
+
+def in_words(value: Json) -> str:
+    """A measured number to four digits; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def grouped(number: int | None) -> str | None:
+    return None if number is None else f"{number:,}"
 
 
 def flat(values: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
