@@ -121,6 +121,10 @@ def test_without_asking_the_model_its_servers_tokenizer_counts() -> None:
         scale = await quiet_scale(server, "m", Filler())
         assert scale.rung == "tokenize"
         assert scale.per_word == pytest.approx(2.0, abs=0.2)  # the simulator's tokens have four characters
+        text = Prompts(scale, Filler()).sized(128)
+        counted = await server.count_chat(Request(model="m", messages=(Message(role="user", content=text),)))
+        assert counted is not None
+        assert on_target(128, counted.prompt_tokens or 0)  # its template included
         await server.close()
         other = OpenAI(Address(url=plain))
         assert (await quiet_scale(other, "m", Filler())).rung == "estimate"

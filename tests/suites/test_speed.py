@@ -171,6 +171,20 @@ def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     assert ran.summary["prompt"]["off_target"] == 0
 
 
+@pytest.mark.parametrize(("when", "off", "said"), [("@20", 1, False), ("", 24, True)])
+def test_a_few_prompts_of_another_size_are_counted_and_not_spoken_of(when: str, off: int, said: bool) -> None:
+    settings = {
+        "profile": "fixed",
+        "requests": 24,
+        "concurrency": 1,
+        "prompt_tokens": 128,
+        "output_tokens": 2,
+    }
+    ran = run_speed(settings, faults=(f"truncate_context=64{when}",))
+    assert ran.summary["prompt"]["off_target"] == off
+    assert any("not of the size asked for" in note for note in ran.summary["findings"]["notes"]) is said
+
+
 @pytest.mark.slow
 def test_depth_of_a_server_that_never_says_what_it_reused_is_measured_by_difference() -> None:
     settings = {"profile": "depth", "depths": "0,1k,2k", "output_tokens": 8, "requests": 3, "context": 16_384}

@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
-from tiltyard.records import Exchange, Message, Record, Request, TokenSource
+from tiltyard.records import Exchange, Message, Record, Request, TokenSource, Usage
 
 if TYPE_CHECKING:
     from tiltyard.servers import Server
@@ -164,13 +164,22 @@ async def quiet_scale(server: Server, model: str, filler: Filler, tokenizer: str
     """A scale without asking the model anything: the server's tokenizer, a local one, or an estimate."""
     texts = probe_texts(filler)
     if "tokenize" in server.can:
-        counted = [await server.count_tokens(model, text) for text in texts]
-        found = [usage.prompt_tokens for usage in counted if usage is not None and usage.prompt_tokens]
-        if len(found) == 3 and found[1] > found[0]:
-            return line([n + TEMPLATE_GUESS for n in found], "tokenize")
+        asked = [Request(model=model, messages=(Message(role="user", content=text),)) for text in texts]
+        whole = counts_of([await server.count_chat(each) for each in asked])
+        if whole is not None:
+            return line(whole, "tokenize")
+        bare = counts_of([await server.count_tokens(model, text) for text in texts])
+        if bare is not None:
+            return line([n + TEMPLATE_GUESS for n in bare], "tokenize")
     if tokenizer is not None:
         return line([n + TEMPLATE_GUESS for n in local_counts(tokenizer, texts)], "local")
     return Scale(fixed=TEMPLATE_GUESS, per_word=1 + 1 / SENTENCE, rung="estimate")
+
+
+def counts_of(counted: Sequence[Usage | None]) -> list[int] | None:
+    """The counts of the three probes; None where one is missing or they are no counts."""
+    found = [usage.prompt_tokens for usage in counted if usage is not None and usage.prompt_tokens]
+    return found if len(found) == 3 and found[1] > found[0] else None
 
 
 def probe_texts(filler: Filler) -> list[str]:

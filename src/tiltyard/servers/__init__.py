@@ -82,6 +82,9 @@ class Server(Protocol):
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         """Tokens of a bare text by the server's own tokenizer; None where it has no such service."""
 
+    async def count_chat(self, request: Request) -> Usage | None:
+        """Tokens of whole messages, chat template included, without asking the model; None likewise."""
+
     async def load(self, model: str, context: int | None = None) -> Loading:
         """Bring the model into memory; raises Unsupported where the server has no way."""
 

@@ -138,6 +138,9 @@ class Embedded:
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         return await (await self._ready()).count_tokens(self._alias, text)
 
+    async def count_chat(self, request: Request) -> Usage | None:
+        return await (await self._ready()).count_chat(replace(request, model=self._alias))
+
     @property
     def _alias(self) -> str:
         return self._model.name if self._model else self.path.stem

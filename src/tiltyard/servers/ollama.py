@@ -155,6 +155,9 @@ class Ollama:
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         return None
 
+    async def count_chat(self, request: Request) -> Usage | None:
+        return None
+
     # ------------------------------------------------------------------ in and out of memory
 
     async def load(self, model: str, context: int | None = None) -> Loading:

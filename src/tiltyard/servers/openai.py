@@ -179,6 +179,9 @@ class OpenAI:
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         return None
 
+    async def count_chat(self, request: Request) -> Usage | None:
+        return None
+
     async def load(self, model: str, context: int | None = None) -> Loading:
         raise Unsupported(
             f"{self.where} cannot be told to load a model", "load it with the server's own means"

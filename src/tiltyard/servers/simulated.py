@@ -67,6 +67,9 @@ class Simulated:
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         return await self.inner.count_tokens(model, text)
 
+    async def count_chat(self, request: Request) -> Usage | None:
+        return await self.inner.count_chat(request)
+
     async def load(self, model: str, context: int | None = None) -> Loading:
         return await self.inner.load(model, context)
 

@@ -63,7 +63,13 @@ class Vllm(OpenAI):
         return same_model(asked, served) or (root is not None and root == self.roots.get(served, served))
 
     async def count_tokens(self, model: str, text: str) -> Usage | None:
-        payload = {"model": model, "prompt": text, "add_special_tokens": False}
+        return await self._counted({"model": model, "prompt": text, "add_special_tokens": False})
+
+    async def count_chat(self, request: Request) -> Usage | None:
+        messages = [{"role": each.role, "content": each.content} for each in request.messages]
+        return await self._counted({"model": request.model, "messages": messages})
+
+    async def _counted(self, payload: Mapping[str, Json]) -> Usage | None:
         reply = await self.wire.call("POST", "/tokenize", payload)
         count = table(reply.json()).get("count")
         return Usage(prompt_tokens=count, source="tokenize") if isinstance(count, int) else None

@@ -19,6 +19,7 @@ from tiltyard.suites.speed.options import SpeedSettings
 PROMPT_TOKENS = 512
 OUTPUT_TOKENS = 128
 ENDED_EARLY = 0.9  # of the tokens asked for, at most
+STRAYS = 0.05  # prompts of another size than asked for that are worth no word
 HOPELESS_AFTER = 8  # failures of one kind, and no success
 
 
@@ -161,7 +162,7 @@ class Trial:
                 wanted = wanted_tokens(attempt.item_id)
                 if wanted is not None and not on_target(wanted, size):
                     missed, total = missed + 1, total + size
-        if missed:
+        if missed > counted * STRAYS:
             self.notes.append(
                 f"{missed} of {counted} prompts were not of the size asked for: {total / missed:.0f} tokens "
                 "on average, by the server's count"
