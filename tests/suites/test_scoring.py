@@ -92,3 +92,14 @@ def test_letters_over_rotations_are_clustered_by_question() -> None:
     expected = wilson_clustered(values, [place // 4 for place in range(40)])
     assert letters[0]["given"]["ci95"] == pytest.approx(expected)
     assert letters[0]["given"]["n"] == 40
+
+
+@pytest.mark.parametrize(("source", "certain"), [("server", True), ("estimate", False)])
+def test_a_rate_of_estimated_tokens_has_no_interval(source: str, certain: bool) -> None:
+    several = [
+        replace(each, measures=replace(each.measures, decode_tps=40.0 + place, tokens_source=source))
+        for place, each in enumerate([attempt()] * 8)
+    ]
+    speed = summarise_graded(tally_of(several, 1), [])["speed"]
+    assert (speed["decode_tps"]["ci95"] is not None) is certain
+    assert speed["decode_tps"]["mean"] == pytest.approx(43.5)

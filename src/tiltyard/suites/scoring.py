@@ -10,9 +10,9 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from tiltyard.load.summary import as_json, leading, of_endings
+from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings
 from tiltyard.records import Json, Outcome
-from tiltyard.stats.figures import figure
+from tiltyard.stats.figures import Figure, figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.stats.repeats import repeats_of
 from tiltyard.stats.sequential import always_valid
@@ -58,10 +58,15 @@ def summarise_graded(
         "wall_s": wall_s,
         "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
         "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
-        "speed": {name: as_json(figure(tally.speeds[name])) for name in SPEEDS},
+        "speed": {name: as_json(speed_of(tally, name)) for name in SPEEDS},
         "repeats": repeated(tally, chosen),
         "stopping": None if tally.stopping is None else tally.stopping.summary(),
     }
+
+
+def speed_of(tally: Tally, name: str) -> Figure:
+    found = figure(tally.speeds[name])
+    return guessed(found) if name in RATES and tally.token_sources["estimate"] else found
 
 
 def scored(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
