@@ -247,8 +247,9 @@ def test_a_dotenv_that_cannot_be_meant_is_named() -> None:
     with pytest.raises(UsageError, match=r"\.env: unknown setting TILTYARD_GAP_TIMEOUTS"):
         load_settings()
     Path(".env").write_bytes(b"A=\xff\xfe\xfa\n")
-    with pytest.raises(UsageError, match="not UTF-8"):
+    with pytest.raises(UsageError, match="not UTF-8") as caught:
         load_settings()
+    assert hide_keys(str(caught.value)) == str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -398,7 +398,10 @@ def _from_keyring(host: str) -> str | None:
 
 def hide_keys(text: str) -> str:
     """The text with every API key that this process knows of replaced by ***."""
-    environ = _environ()
+    try:
+        environ = _environ()
+    except UsageError:  # the text may be about that very file
+        environ = os.environ
     known = _handed_out | {environ.get(name, "").strip() for name in KEY_VARIABLES}
     for key in known:
         if len(key) >= 6 and key in text:
