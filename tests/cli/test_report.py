@@ -1,5 +1,8 @@
 """`tiltyard report` as a user runs it: one file, the right runs in it."""
 
+import json
+import re
+
 import pytest
 from msgspec.structs import replace
 
@@ -50,3 +53,51 @@ def test_nothing_to_report_and_nowhere_to_write(folder, tmp_path):
     assert done.returncode == 2
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def on_port(maker, port, **more):
+    run = maker.run(**more)
+    return maker, replace(run, server=replace(run.server, dialect="openai", url=f"http://127.0.0.1:{port}"))
+
+
+def written(folder):
+    """The page without its style, and the ids of the runs that the board shows."""
+    done = tiltyard(folder, "report")
+    assert done.returncode == 0, done.stderr
+    text = (folder / "tiltyard-report.html").read_text(encoding="utf-8")
+    shown = tiltyard(folder, "board", "--json")
+    assert shown.returncode == 0, shown.stderr
+    return text, [row["run_id"] for row in json.loads(shown.stdout)["rows"]]
+
+
+def test_models_of_one_name_on_several_servers_are_all_there_as_on_the_board(tmp_path):
+    ports = range(8001, 8006)
+    pairs = [on_port(made.quick("toy", 90 + 5 * (port - 8000), seed=port), port) for port in ports]
+    older = on_port(made.quick("toy", 200, seed=1), 8001)
+    stock(tmp_path, [older, *pairs])
+    text, shown = written(tmp_path)
+    assert sorted(shown) == sorted(maker.id for maker, _ in pairs)
+    assert all(f"Run {run_id}," in text for run_id in shown)
+    assert f"Run {older[0].id}," not in text
+    assert "5 models" in text
+    for port in ports:
+        assert f">toy (openai 127.0.0.1:{port})</a>" in text
+        assert re.search(rf"<h2 id=[^>]*>toy \(openai 127.0.0.1:{port}\)</h2>", text)
+
+
+def test_a_run_that_mostly_failed_does_not_take_the_place_of_a_better_one_as_on_the_board(tmp_path):
+    good, bad = made.quick("toy", 90, seed=1), made.quick("toy", 120, seed=2)
+    stock(tmp_path, [(good, good.run()), (bad, bad.run(endings={"ok": 1, "connect_error": 13}))])
+    text, shown = written(tmp_path)
+    assert shown == [good.id]
+    assert f"Run {good.id}," in text
+    assert f"Run {bad.id}," not in text
+
+
+def test_a_model_without_a_finished_run_is_there_with_its_unfinished_one(tmp_path):
+    whole, part = made.quick("whole", 90), made.quick("part", 80)
+    stock(tmp_path, [(whole, whole.run()), (part, part.run(state="interrupted"))])
+    text, shown = written(tmp_path)
+    assert shown == [whole.id]
+    assert f"Run {part.id}," in text
+    assert ">interrupted<" in text

@@ -173,3 +173,42 @@ def test_the_headline_claims_nothing_of_figures_that_were_measured_in_different_
     assert "cannot be compared: b's is timed by the client, a's is of tokens estimated" in text
     assert "fastest" not in text
     assert ">tokens estimated<" in text
+
+
+def test_a_run_in_which_requests_failed_says_so_on_the_board_and_in_the_headline():
+    fast, slow = made.quick("fast", 100), made.quick("slow", 80)
+    text = page_of([(fast, fast.run(endings={"ok": 27, "connect_error": 13})), (slow, slow.run())])
+    text = text.replace("\u00a0", " ").replace("&#39;", "'")
+    row = re.search(r">fast</a>.*?</th>", text)[0]
+    assert '<span class="flag">✗ 13 failed</span>' in row
+    assert "failed" not in re.search(r">slow</a>.*?</th>", text)[0]
+    title = re.search(r"<h1>(.*?)</h1>", text)[1]
+    assert re.fullmatch(
+        r"fast is the fastest, at .* tokens per second in the requests that ended well", title
+    )
+    assert "13 of the 40 requests of fast failed." in re.search(r'lede">(.*?)</p>', text)[1]
+    alone = page_of([(fast, fast.run(endings={"ok": 27, "connect_error": 13}))]).replace("\u00a0", " ")
+    assert re.search(r"<h1>fast decodes .* in the requests that ended well</h1>", alone)
+
+
+def test_a_headline_says_of_the_second_too_that_requests_failed():
+    fast, slow = made.quick("fast", 100), made.quick("slow", 80)
+    text = page_of([(fast, fast.run()), (slow, slow.run(endings={"ok": 13, "timeout_gap": 1}))])
+    text = text.replace("\u00a0", " ")
+    assert "in the requests that ended well" not in text
+    assert "1 of the 14 requests of slow failed." in re.search(r'lede">(.*?)</p>', text)[1]
+
+
+def test_models_that_read_alike_are_named_by_where_they_are_served():
+    pairs = []
+    for i, (name, quantization) in enumerate([("a", "Q4_0"), ("a", "Q4_0"), ("a", "Q8_0"), ("b", "Q4_0")]):
+        maker = made.quick(name, 100 - 9 * i, seed=i, quantization=quantization)
+        run = maker.run()
+        pairs.append((maker, replace(run, server=replace(run.server, url=f"http://10.0.0.{i}:1"))))
+    text = page_of(pairs).replace("\u00a0", " ")
+    assert "a (ollama 10.0.0.0:1) is the fastest" in text
+    assert "faster than a (ollama 10.0.0.1:1), the next" in text
+    assert re.findall(r'<th scope="row" class="name"><a href="#m\d">(.*?)</a>', text) == [
+        "a (ollama 10.0.0.0:1)", "a (ollama 10.0.0.1:1)", "a", "b",
+    ]  # fmt: skip
+    assert "4 models" in text

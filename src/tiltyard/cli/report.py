@@ -72,19 +72,27 @@ def write_report(runs: tuple[str, ...], output: Path, store: Store | None = None
 
 
 def newest_of_each(store: Store) -> list[Run]:
-    """The newest run of every model (name, digest and dialect) over the same items, finished ones first."""
+    """The runs on `tiltyard board`, cloud models too; of what has no row there, the newest broken-off run."""
+    from tiltyard.store.board import Wanted
+
+    rows = {row.run_id for row in store.board(Wanted(newest_only=True, cloud=True))}
+    runs = [run for run in store.runs() if run.state != "running" and run.summary is not None]
+    chosen = [run for run in runs if run.id in rows]
+    known = {_row_of(run) for run in chosen}
+    for run in runs:
+        if run.state != "finished" and _row_of(run) not in known:
+            known.add(_row_of(run))
+            chosen.append(run)
+    return chosen
+
+
+def _row_of(run: Run) -> tuple[str | None, ...]:
+    """What is one row on the board: a model as it is served in one place, and what it was asked."""
     from tiltyard.stats.pairing import item_set
 
-    newest: dict[tuple[str | None, ...], Run] = {}
-    for run in store.runs():
-        if run.state == "running" or run.summary is None:
-            continue
-        model, items = run.model, item_set(run.settings)
-        key = (model.name, model.digest, model.quantization, run.server.dialect, run.suite, items)
-        known = newest.get(key)
-        if known is None or (known.state != "finished" and run.state == "finished"):
-            newest[key] = run
-    return list(newest.values())
+    model, server = run.model, run.server
+    place = server.dialect, server.url
+    return model.name, model.digest, model.quantization, *place, run.suite, item_set(run.settings)
 
 
 def sample(store: Store, run_id: str) -> Attempt | None:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from tiltyard import __version__
 from tiltyard.records import Attempt, Run
+from tiltyard.reports.headline import headline, named_apart
 from tiltyard.reports.quality import is_graded, quality_boards, quality_headline, score_of
-from tiltyard.reports.views import ModelView, board, decode_mean, headline, model_view
+from tiltyard.reports.views import ModelView, board, decode_mean, model_view
 from tiltyard.reports.ways import Side
 from tiltyard.reports.words import clean, unbroken
 
@@ -39,6 +40,7 @@ def render(runs: Sequence[Run], attempts: ReadAttempts, sample: ReadSample) -> s
 
     Only runs that get a section of their own are read.
     """
+    runs = named_apart(runs)
     speed = sorted((run for run in runs if not is_graded(run)), key=decode_mean, reverse=True)
     graded = sorted((run for run in runs if is_graded(run)), key=lambda run: (run.suite, -score_of(run)))
     ordered = [*speed, *graded]
@@ -81,7 +83,7 @@ def _page(
             axis=axis,
             rows=rows,
             boards=boards,
-            models=len({(run.model.name, run.model.digest, run.model.quantization) for run in shown}),
+            models=len({served_model(run) for run in shown}),
             hidden_rows=total - len(shown),
             hidden_details=len(shown) - len(views),
             views=views,
@@ -92,6 +94,11 @@ def _page(
             version=__version__,
         )
     )
+
+
+def served_model(run: Run) -> tuple[str | None, ...]:
+    """What counts as one model, as on the board: several servers of one file are several."""
+    return run.model.name, run.model.digest, run.model.quantization, run.server.dialect, run.server.url
 
 
 def machine_line(runs: Sequence[Run]) -> str:

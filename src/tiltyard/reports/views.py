@@ -12,11 +12,10 @@ from typing import NamedTuple
 from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
-from tiltyard.reports.comparison import Row, compare_runs
 from tiltyard.reports.quality import QualityView, quality_view
 from tiltyard.reports.stages import drift_of, findings_of, in_words, load_charts
 from tiltyard.reports.traits import fig, flat, identity, summary_of
-from tiltyard.reports.ways import Side, samples, unlike
+from tiltyard.reports.ways import Side, samples
 from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
@@ -150,6 +149,12 @@ def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:
     )
 
 
+def requests_of(run: Run) -> tuple[int, int]:
+    """How many of its requests failed, and how many there were."""
+    requests = summary_of(run).get("requests") or {}
+    return int(requests.get("failed") or 0), int(requests.get("total") or 0)
+
+
 def marks(run: Run) -> list[str]:
     """Words of caution on a row."""
     out = []
@@ -157,67 +162,13 @@ def marks(run: Run) -> list[str]:
         out.append("client-bound")
     if summary_of(run).get("rate_source") == "client-estimated":
         out.append("tokens estimated")
+    if failed := requests_of(run)[0]:
+        out.append(f"✗ {failed:,} failed")
     if run.state != "finished":
         out.append(run.state)
     if run.model.remote or not run.server.local:
         out.append("remote")
     return out
-
-
-def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
-    """The report's title and its second sentence: what was found, or that it cannot be told."""
-    ordered = [r for r in sorted(runs, key=decode_mean, reverse=True) if decode_mean(r) > 0]
-    if not ordered:
-        return "No decode speed was measured", "The runs below say how their requests ended, and why."
-    first = ordered[0]
-    speed = f"{with_interval(fig(first, 'decode_tps'))} tokens per second"
-    if len(ordered) == 1:
-        return f"{first.model.name} decodes {speed}", f"95 % interval {span(fig(first, 'decode_tps'))}."
-    second = ordered[1]
-    one, other = _told_apart(first, second)
-    behind = f"{other} has {with_interval(fig(second, 'decode_tps'))}"
-    row = _first_two(sides)
-    if row is None or row.ratio is None:  # other stages, other loads: only their intervals lie side by side
-        return f"{one} decodes {speed}", f"{behind}, under another load."
-    if row.not_comparable is not None:
-        why = unlike(sides[1], sides[0], "decode_tps", (other, one))
-        return f"{one} decodes {speed}", f"{behind}, but the two cannot be compared: {why}."
-    found, ratio = row.verdict, row.ratio
-    if found == "higher" and ratio.low is not None and ratio.high is not None:
-        lead = f"{number(100 * (ratio.low - 1), 2)} to {number(100 * (ratio.high - 1), 2)} % faster than"
-        if ratio.low >= 2:
-            lead = f"{number(ratio.low, 2)} to {number(ratio.high, 2)} times as fast as"
-        return (
-            f"{one} is the fastest, at {speed}",
-            f"It is {lead} {other}, the next.",
-        )
-    title = f"{one} and {other} lead"
-    if found == "lower":
-        faster = f"Over all stages that both have {other} is the faster of the two"
-        return title, f"{faster}; in the stage that is shown {one} is, at {speed}."
-    if found == "same":
-        return title, f"Their decode speeds differ by less than 2 %, near {speed}."
-    return title, f"These runs cannot tell which of the two is faster; {one} decodes {speed}."
-
-
-def _told_apart(a: Run, b: Run) -> tuple[str, str]:
-    """Their models' names, with what tells the two apart where the names are the same."""
-    names = a.model.name, b.model.name
-    if names[0] != names[1]:
-        return names
-    of_a, of_b = (
-        (run.model.quantization or "unknown quantization", run.server.dialect, run.server.url)
-        for run in (a, b)
-    )
-    more = next((pair for pair in zip(of_a, of_b, strict=True) if pair[0] != pair[1]), None)
-    return names if more is None else (f"{names[0]} ({more[0]})", f"{names[1]} ({more[1]})")
-
-
-def _first_two(sides: Sequence[Side]) -> Row | None:
-    """The decode speed of the first against that of the second, as `tiltyard compare` sees it."""
-    if len(sides) < 2 or sides[0].run.suite != sides[1].run.suite or sides[0].run.id == sides[1].run.id:
-        return None
-    return compare_runs(sides[1], sides[0], ("decode_tps",)).rows[0]
 
 
 def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:

@@ -1,0 +1,101 @@
+"""The report's title: which model decodes fastest, and how models of one name are told apart.
+
+Pure, as `views.py` is. Leaves out what graded runs are best at (`quality.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from tiltyard.records import Run
+from tiltyard.reports.comparison import Row, compare_runs
+from tiltyard.reports.traits import fig
+from tiltyard.reports.views import decode_mean, requests_of
+from tiltyard.reports.ways import Side, unlike
+from tiltyard.reports.words import clean, number, span, with_interval
+
+_NAME = 80  # characters of a name, so that what follows it is not cut off
+
+
+def named_apart(runs: Sequence[Run]) -> list[Run]:
+    """The same; models of one name and quantization that are served in several places are named by theirs."""
+    places: dict[tuple[str, str | None], set[str]] = {}
+    for run in runs:
+        places.setdefault((run.model.name, run.model.quantization), set()).add(_place(run))
+    return [
+        replace(run, model=replace(run.model, name=f"{clean(run.model.name, _NAME)} ({_place(run)})"))
+        if len(places[run.model.name, run.model.quantization]) > 1
+        else run
+        for run in runs
+    ]
+
+
+def _place(run: Run) -> str:
+    return f"{run.server.dialect} {run.server.url.partition('://')[2] or run.server.url}"
+
+
+def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
+    """The report's title and what stands below it: what was found, or that it cannot be told."""
+    ordered = [r for r in sorted(runs, key=decode_mean, reverse=True) if decode_mean(r) > 0]
+    if not ordered:
+        return "No decode speed was measured", "The runs below say how their requests ended, and why."
+    title, lede = _found(ordered, sides)
+    return title, " ".join([lede, *(_failures(run) for run in ordered[:2] if requests_of(run)[0])])
+
+
+def _failures(run: Run) -> str:
+    failed, total = requests_of(run)
+    return f"{failed:,} of the {total:,} requests of {run.model.name} failed."
+
+
+def _found(ordered: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
+    """What the fastest has, and whether the next one is really slower."""
+    first = ordered[0]
+    speed = f"{with_interval(fig(first, 'decode_tps'))} tokens per second"
+    if requests_of(first)[0]:
+        speed += " in the requests that ended well"
+    if len(ordered) == 1:
+        return f"{first.model.name} decodes {speed}", f"95 % interval {span(fig(first, 'decode_tps'))}."
+    second = ordered[1]
+    one, other = _told_apart(first, second)
+    behind = f"{other} has {with_interval(fig(second, 'decode_tps'))}"
+    row = _first_two(sides)
+    if row is None or row.ratio is None:  # other stages, other loads: only their intervals lie side by side
+        return f"{one} decodes {speed}", f"{behind}, under another load."
+    if row.not_comparable is not None:
+        why = unlike(sides[1], sides[0], "decode_tps", (other, one))
+        return f"{one} decodes {speed}", f"{behind}, but the two cannot be compared: {why}."
+    found, ratio = row.verdict, row.ratio
+    if found == "higher" and ratio.low is not None and ratio.high is not None:
+        lead = f"{number(100 * (ratio.low - 1), 2)} to {number(100 * (ratio.high - 1), 2)} % faster than"
+        if ratio.low >= 2:
+            lead = f"{number(ratio.low, 2)} to {number(ratio.high, 2)} times as fast as"
+        return (
+            f"{one} is the fastest, at {speed}",
+            f"It is {lead} {other}, the next.",
+        )
+    title = f"{one} and {other} lead"
+    if found == "lower":
+        faster = f"Over all stages that both have {other} is the faster of the two"
+        return title, f"{faster}; in the stage that is shown {one} is, at {speed}."
+    if found == "same":
+        return title, f"Their decode speeds differ by less than 2 %, near {speed}."
+    return title, f"These runs cannot tell which of the two is faster; {one} decodes {speed}."
+
+
+def _told_apart(a: Run, b: Run) -> tuple[str, str]:
+    """Their models' names, with the quantizations where the names are the same."""
+    names = a.model.name, b.model.name
+    of_a, of_b = (run.model.quantization or "unknown quantization" for run in (a, b))
+    if names[0] != names[1] or of_a == of_b:
+        return names
+    return f"{names[0]} ({of_a})", f"{names[1]} ({of_b})"
+
+
+def _first_two(sides: Sequence[Side]) -> Row | None:
+    """The decode speed of the first against that of the second, as `tiltyard compare` sees it."""
+    if len(sides) < 2 or sides[0].run.suite != sides[1].run.suite or sides[0].run.id == sides[1].run.id:
+        return None
+    return compare_runs(sides[1], sides[0], ("decode_tps",)).rows[0]
