@@ -148,7 +148,7 @@ def doubted(raw: str, flat: str, start: int, end: int, label: bool = False) -> b
 
 
 _DENIALS = re.compile(
-    r"\b(?:not|no|never|neither|nor|wrong|incorrect|false|except|cannot)\b|n['’]t\b", re.IGNORECASE
+    r"\b(?:not|no|none|never|neither|nor|wrong|incorrect|false|except|cannot)\b|n['’]t\b", re.IGNORECASE
 )
 
 

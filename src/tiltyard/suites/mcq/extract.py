@@ -14,9 +14,9 @@ from typing import NamedTuple
 from tiltyard.suites.mcq.choices import names_letters
 from tiltyard.suites.mcq.doubt import BEFORE, CORRECTED, doubted, taken_back, words_before
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.leads import for_show, hedged, strangely_led
+from tiltyard.suites.mcq.leads import for_show, hedged, shown_as_example, strangely_led
 from tiltyard.suites.mcq.letters import asked, is_letter, lists, several
-from tiltyard.suites.mcq.names import Names, forms_of, text_at
+from tiltyard.suites.mcq.names import Names, folded, forms_of, text_at
 from tiltyard.suites.mcq.plain import plain, without_markers, without_thought
 from tiltyard.suites.mcq.rungs import (
     Found,
@@ -45,6 +45,7 @@ from tiltyard.suites.mcq.words import (
     ENGLISH,
     IT_IS,
     LABELS,
+    MATCHED,
     NOT_BUT,
     NOT_LISTED,
     ONLY,
@@ -52,8 +53,10 @@ from tiltyard.suites.mcq.words import (
     REVISED,
     SHARED,
     STATED,
+    TEXT_DECLARED,
 )
 
+SUBJECT = 120  # characters before "is the right answer"
 LONGEST = 16_000  # characters that are read at once
 STRONG = frozenset(("labelled", "boxed", "stated", "corrected"))
 DOUBTED = "doubted"  # no rule: a label that the words before it take back
@@ -159,9 +162,11 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     for match in CHOSEN.finditer(flat):
         letter = match.group("letter")
         if (letter.isupper() or match.group("wrapped")) and not _claim_doubted(raw, flat, match):
+            if MATCHED.match(match[0]) and _goes_on(flat, match, names):
+                continue  # "12, which is option A. But the area is 15."
             yield _letter(letter, len(names.folded), "chosen", match)
     for pattern in (DECLARED, DECLARED_ALIEN, IT_IS, NOT_BUT, ONLY):
-        for match in pattern.finditer(flat):
+        for match in _finditer(pattern, flat, names):
             if pattern is ONLY and any(names_letters(option, len(names.options)) for option in names.options):
                 continue
             if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
@@ -176,6 +181,47 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
                 continue
             if not CONDITION.match(flat, match.end()) and not _claim_doubted(raw, flat, match):
                 yield _letter(match["letter"], len(names.folded), "declared", match)
+    for match in TEXT_DECLARED.finditer(flat):
+        subject = re.split(r"[.!?\n]", flat[max(0, match.start() - SUBJECT) : match.start()])[-1]
+        index = _ends_with_option(subject, names)
+        if index is not None and not _claim_doubted(raw, flat, match):
+            yield Claim(index, "declared", -1, match.start(), match.end())
+
+
+def _ends_with_option(subject: str, names: Names) -> int | None:
+    """The one option whose text is the end of these words, after at most a few plain ones."""
+    said = folded(subject)
+    found = mentioned(subject, names)
+    if len(found) != 1:
+        return None
+    index = found.pop()
+    before = said.removesuffix(names.unique[index])
+    return index if before != said and _PLAINLY.fullmatch(before) else None
+
+
+_PLAINLY = re.compile(
+    r"(?:.{0,60}[,:;] )?(?:(?:so|therefore|thus|hence|then|and|but|clearly|that|the|a|an|only|option)[ ,]+)*"
+)
+
+
+def _finditer(pattern: re.Pattern[str], flat: str, names: Names) -> Iterator[re.Match[str]]:
+    """Its matches, but for those in which the letter is followed by other words than its option's.
+
+    In "that eliminates option D. Heparin is correct" D is another sentence's; what begins there is looked at.
+    """
+    match = pattern.search(flat)
+    while match is not None:
+        between, letter = match.groupdict().get("between"), LETTERS.index(match["letter"].upper())
+        if between and letter not in mentioned(between, names):
+            match = pattern.search(flat, match.end("letter"))
+        else:
+            yield match
+            match = pattern.search(flat, max(match.end(), match.start() + 1))
+
+
+def _goes_on(flat: str, match: re.Match[str], names: Names) -> bool:
+    """Does one other option, and no third, follow? Then this one may have been only told from it."""
+    return len(mentioned(flat[match.end() :], names) - {LETTERS.index(match["letter"].upper())}) == 1
 
 
 def _label_doubted(raw: str, flat: str, match: re.Match[str], english: bool) -> bool:
@@ -184,7 +230,7 @@ def _label_doubted(raw: str, flat: str, match: re.Match[str], english: bool) -> 
     if doubted(raw, flat, start, match.end(), english):
         return True
     if english and (_SAYS.search(match[0]) or match[0][-1].isalpha()):
-        return strangely_led(before)
+        return strangely_led(before) or shown_as_example(flat[max(0, start - BEFORE) : start])
     return for_show(before, flat[max(0, start - BEFORE) : start])
 
 

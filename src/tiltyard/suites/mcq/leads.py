@@ -103,7 +103,7 @@ _HEDGED = re.compile(  # in the clause before "B is correct" or "I'd say B"
     r"\b(?:unlikely|improbable|implausible|doubtful|questionable|unclear|unsure|uncertain|hardly|scarcely"
     r"|barely"
     r"|assum(?:e|es|ing|ption)|imagin\w+|pretend\w*|hypothe\w+|rumou?r\w*|hard\s+to|difficult\s+to|far\s+from"
-    r"|opposite|negation|contrary|converse)\b",
+    r"|opposite|negation|contrary|converse|in\s+doubt|sometimes|often|in\s+(?:many|most|some))\b",
     re.IGNORECASE,
 )
 _LABEL_BEFORE = re.compile(
@@ -116,8 +116,8 @@ _LABEL_BEFORE = re.compile(
 )
 _LINE_BEFORE = re.compile(
     r"\b(?:for\s+example|for\s+instance|an?\s+example|examples?\s+(?:of|output|reply|response|answer|format)"
-    r"|sample\s+\w+|e\.g\.|like\s+this|such\s+as"
-    r"|looks?\s+like)\b[^\n]{0,40}:\W{0,9}$|\bexamples?\s*:\W{0,9}$|\be\.g\.\s*$",
+    r"|sample\s+\w+|e\.g\.|like\s+this|such\s+as|(?:expected\s+|required\s+|answer\s+)?format"
+    r"|looks?\s+like)\b[^\n]{0,40}:\W{0,9}(?:the\s+)?$|\bexamples?\s*:\W{0,9}(?:the\s+)?$|\be\.g\.\s*$",
     re.IGNORECASE,
 )
 
@@ -145,4 +145,8 @@ def hedged(before: str) -> bool:
 
 def for_show(before: str, line_before: str) -> bool:
     """Is the label behind it only shown, as in "Example output: Answer: A"?"""
-    return _LABEL_BEFORE.search(before) is not None or _LINE_BEFORE.search(line_before) is not None
+    return _LABEL_BEFORE.search(before) is not None or shown_as_example(line_before)
+
+
+def shown_as_example(line_before: str) -> bool:
+    return _LINE_BEFORE.search(line_before) is not None

@@ -15,7 +15,8 @@ from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import begins_with, denied_at
 from tiltyard.suites.mcq.names import Names, folded, without_article
 from tiltyard.suites.mcq.plain import plain
-from tiltyard.suites.mcq.words import DENIED_AFTER, UNKNOWING
+from tiltyard.suites.mcq.verdicts import called_right
+from tiltyard.suites.mcq.words import DENIED_AFTER, GOES_ON, UNKNOWING
 
 
 class Found(NamedTuple):
@@ -55,44 +56,10 @@ _BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE
 _LAST = re.compile(r"[.!;:?)][^\S\n]{1,9}[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
 
 
-_RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
-_LISTED = re.compile(
-    rf"^(?P<signs>[^\w\n(\[]{{0,12}})(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
-    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:]|(?=[ \t]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
-    r"(?P<rest>[^\n]*)$",
-    re.MULTILINE,
-)
-_VERDICT = re.compile(
-    r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:(?P<right>correct|right)|(?P<yes>yes|true)"
-    r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n]*$",
-    re.IGNORECASE,
-)
-
-
 def marked(raw: str, flat: str, names: Names) -> Found | None:
     """All options one below the other, of which just one is marked as right."""
-    lines = list(_LISTED.finditer(flat))
-    if "".join(line["letter"] for line in lines) != LETTERS[: len(names.folded)]:
-        return None
-    marks = [_mark(line, names) for line in lines]
-    chosen = [place for place, mark in enumerate(marks) if mark in ("right", "yes")]
-    sure = marks.count("wrong") == len(marks) - 1 and len(marks) > 2
-    if len(chosen) != 1 or not (sure or (marks[chosen[0]] == "right" and len(marks) > 1)):
-        return None
-    return Found(chosen[0], "marked", lines[chosen[0]].start("letter"))
-
-
-def _mark(line: re.Match[str], names: Names) -> str:
-    """What is said of the option of a line: right, yes, wrong, or nothing."""
-    said = line["signs"] + line["rest"]
-    if any(sign in said for sign in _RIGHT_SIGNS):
-        return "right"
-    if any(sign in said for sign in _WRONG_SIGNS):
-        return "wrong"
-    found = _VERDICT.search(line["rest"])
-    if found is None or names.loosely(line["rest"]) is not None:  # the option's own words
-        return ""
-    return found.lastgroup or ""
+    found = called_right(flat, names)
+    return None if found is None else Found(found[0], "marked", found[1])
 
 
 _OVER = r"\s*,?\s+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of|over)\s+"
@@ -143,11 +110,16 @@ def leading(raw: str, flat: str, names: Names) -> Found | None:
         reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
         if others:  # a list in one line
             found += [(match[2], match.start(2)), *((letter, 0) for letter in others)]
-        elif bracketed or reasoned or begins_with(match[4], match[2], names):
+        elif (
+            bracketed or reasoned or begins_with(match[4], match[2], names) or _explained(flat, match, names)
+        ):
             found.append((match[2], match.start(2)))
     found += [(match[1], match.start(1)) for match in _BECAUSE.finditer(flat)]
     if not found:
         return None
+    first = _before_the_others(flat, names)
+    if first is not None:
+        return first
     lines = [line for line in flat.split("\n") if line.strip()]
     edges = "\n".join((lines[0], lines[-1]))
     if len(found) == 1 and not (_LED.search(edges) or _BECAUSE.search(edges)):
@@ -155,6 +127,51 @@ def leading(raw: str, flat: str, names: Names) -> Found | None:
     if any(denied_at(flat, letter, at, names) for letter, at in found):
         return None
     return _agreed(found, names, "leading")
+
+
+def _explained(flat: str, led: re.Match[str], names: Names) -> bool:
+    """Is it the letter that a reply begins with, and a sentence that says why: "B. It has been ..."?"""
+    index, rest = LETTERS.find(led[2]), flat[led.start(4) :]
+    opener = _OPENER.match(led[4])
+    if (
+        flat[: led.start()].strip()
+        or led[2] + led[3] == "A:"
+        or not 0 <= index < len(names.folded)
+        or UNKNOWING.search(rest)
+    ):
+        return False
+    if opener is not None and any(re.match(rf"{opener[1].casefold()}\b", name) for name in names.folded):
+        return False  # perhaps an option in other words
+    if led[4].rstrip().endswith(":") and not _EXPLAINS.match(led[4]):
+        return False  # a heading
+    clear = _GRANTED.sub(" ", rest)
+    said = mentioned(clear, names)
+    if said - {index} or not (said or opener) or "?" in rest or _HEDGES.search(clear.partition("\n")[0]):
+        return False
+    known = set(LETTERS[: len(names.folded)]) - {led[2]}
+    return not known & {match[1] for match in _CAPITAL.finditer(clear)}
+
+
+def _before_the_others(flat: str, names: Names) -> Found | None:
+    """ "B. Paris" alone on the first line, and below it, with a reason each, why the others are wrong."""
+    head, _, below = flat.strip().partition("\n")
+    led = _LED.fullmatch(head.strip())
+    index = -1 if led is None else LETTERS.find(led[2])
+    if led is None or not 0 <= index < len(names.folded) or "?" in _WHY.sub("", flat):
+        return None
+    if "\n" not in below[: len(below) - len(below.lstrip())] or names.loosely(led[4]) != index:
+        return None
+    rows = list(_LED.finditer(below))
+    letters, known = "".join(row[2] for row in rows), LETTERS[: len(names.folded)]
+    others = known.replace(led[2], "")
+    whole = re.search(r"\n\s*\n", below.strip()) is None or _BELOW.match(below.lstrip()) is not None
+    if len(others) < 2 or letters not in ((others,) if index else (others,) * whole):
+        return None
+    reasons = [names.loosely(row[4]) is None and begins_with(row[4], row[2], names) for row in rows]
+    if not all(reasons) or _FAVOURS.search(below):
+        return None
+    at = len(flat) - len(flat.lstrip()) + led.start(2)
+    return Found(index, "leading", at)
 
 
 def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
@@ -186,6 +203,31 @@ def _agreed(found: Sequence[tuple[str, int]], names: Names, rule: str) -> Found:
     if index >= len(names.folded):
         return Found(None, "no_such_letter", why="no letter of this question")
     return Found(index, rule, found[-1][1])
+
+
+_OPENER = re.compile(
+    r"(it|it['’]s|its|this|that|these|they|their|he|she|his|her|there|because|since|as|due|given"
+    r"|while|although|though|unlike|explanation|reason(?:ing)?|justification|rationale)(?![\w'’-])",
+    re.IGNORECASE,
+)
+_GRANTED = re.compile(r"\b(?:while|although|(?:even )?though|unlike|whereas)\b[^,.\n]{1,150},", re.IGNORECASE)
+_HEDGES = re.compile(
+    r"\b(?:but|however|yet|although|though|would|could|might|may|perhaps|maybe|possibly|another|others?|instead"
+    r"|rather|opposite|unless|if|whether|tempt\w*|seems?|appears?|looks?|plausible|possible|mistakes?|mistaken"
+    r"|myth|misconception|unlikely|either|some|better|actually|wait|hmm+|both|none|neither|except"
+    r"|doubt\w*|guess\w*|closer?|partly|partially|supposed\w*|assum\w+|former\w*|let|know)\b",
+    re.IGNORECASE,
+)
+_CAPITAL = re.compile(  # a letter, and not the word "A"
+    rf"(?<![\w'’.])(?!A\s+(?!(?:{GOES_ON.pattern})\b)[a-z])([A-Z])(?![\w'’]|\.[A-Z])"
+)
+_WHY = re.compile(r"\bwhy\b[^?\n]*\?", re.IGNORECASE)
+_BELOW = re.compile(r"[^\n]*\b(?:others?|wrong|incorrect|rest|remaining)\b[^\n]*[:?]\s*\n", re.IGNORECASE)
+_FAVOURS = re.compile(
+    r"\b(?:correct|right|true|best|better|actually|wait|instead|also|plausible|tempting|both|either|or"
+    r"|might|could)\b",
+    re.IGNORECASE,
+)
 
 
 _SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’])|[(\[]([AI])[)\]]")
@@ -231,10 +273,43 @@ def first_line(flat: str, names: Names) -> Found | None:
         return None if index is None else Found(index, "option_text")
     first, _, rest = flat.lstrip().partition("\n")
     index = names.loosely(first)
-    if index is None or not _EXPLAINS.match(rest) or taken_back(rest, 0, ""):
+    if index is None or taken_back(rest, 0, ""):
+        return None
+    if not _EXPLAINS.match(rest) and (not rest.strip() or not _only_told(flat, index, names)):
         return None
     others = {names.loosely(line) for line in rest.split("\n")} - {None, index}
     return None if others else Found(index, "option_text")
+
+
+def _only_told(flat: str, index: int, names: Names) -> bool:
+    """Is it the only option in a whole reply in which nothing denies, doubts or asks?"""
+    if mentioned(flat, names) != {index} or len(flat) > 1_000 or "?" in flat or UNKNOWING.search(flat):
+        return False
+    others = folded(flat).replace(names.unique[index], " ")
+    letters = set(LETTERS[: len(names.folded)]) & {match[1] for match in _CAPITAL.finditer(flat)}
+    return not (denies(others) or _HEDGES.search(others) or letters)
+
+
+def _other_letter(flat: str, index: int, names: Names) -> bool:
+    """Does the reply begin with another option's letter: "A. It is Rome"?"""
+    led = _LED.match(flat.lstrip())
+    return (
+        led is not None
+        and led[3] in ".)"
+        and led[2] in LETTERS[: len(names.folded)].replace(LETTERS[index], "")
+    )
+
+
+def _told_at_first(said: str, name: str) -> re.Match[str] | None:
+    """Does the first sentence say that it is this option, and the rest why: "It is Paris. It lies on ..."?"""
+    kind = r"(?:the |a |an )?(?:(?:example|instance|case) of |called |known as )?(?:the |a |an )?"
+    others = r"(?!let|first|consider|i\b|we\b|hm|[^.]*\b(?:think|say|believe|claim|assum|suppos|imagin|ask))"
+    pattern = (
+        rf"{others}[^.!:;\n]{{0,150}}?(?<!\w)(?P<is>is|are|was|were) {kind}"
+        rf"{re.escape(name)}(?:[ .!]*$| ?[.;,!)]+ (?:{_OPENER.pattern}|which|where|who|{re.escape(name)})"
+        r"|\s+(?:which|because|since|as|where)\b|\s+[(–—-])"
+    )
+    return re.match(pattern, said)
 
 
 def option_text(flat: str, names: Names) -> Found | None:
@@ -244,16 +319,22 @@ def option_text(flat: str, names: Names) -> Found | None:
         wanted = said if candidates is names.unique else without_article(said)
         if wanted and candidates.count(wanted) == 1:
             return Found(candidates.index(wanted), "option_text")
-    if UNKNOWING.search(flat) or len(said) > 400:
-        return None
     found = mentioned(flat, names)
+    if UNKNOWING.search(flat) or len(said) > 1_000:
+        return None
     if len(found) != 1:
         return None
     index = found.pop()
     name = names.unique[index]
     others = said.replace(name, " ")
     place = said.find(name)
-    if denies(others) or "?" in flat or doubted(said, said, place, place):
+    if denies(others) or "?" in flat or _other_letter(flat, index, names):
+        return None
+    told = _told_at_first(said, name)
+    if told is not None and _only_told(flat, index, names) and not taken_back(flat, 0, ""):
+        at = told.start("is")
+        return None if doubted(said, said, at, at) else Found(index, "option_text")
+    if len(said) > 400 or doubted(said, said, place, place):
         return None
     quoted = re.escape(name)
     begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)

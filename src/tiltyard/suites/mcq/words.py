@@ -112,7 +112,7 @@ DECLARED = re.compile(
     r"(?<!only )(?<![\w'’/&])"
     rf"(?P<named>(?:option|choice|answer|letter"
     rf"|statement)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
-    rf"|[.:)]\s*[^.\n:]{{1,80}}?)?\s*,?\s+"
+    rf"|[.:)]\s*(?P<between>[^.\n:]{{1,80}}?))?\s*,?\s+"
     r"(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é"
     r"|è)\s+(?:clearly\s+|definitely\s+"
     r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
@@ -132,6 +132,13 @@ CLAUSE_BEFORE = re.compile(
     r"(?:^|[^\w\s'’&/-]|\n|\b(?:so|therefore|thus|hence|think|believe|say|but|since|because|making|makes"
     r"|clearly"
     r"|however|then|conclude|means|while|which|sure|yes|no|case|and|dass|denn|da|que))[\s(\[]*$",
+    re.IGNORECASE,
+)
+MATCHED = re.compile(r"(?:which|this|that)\s+(?:is|matches|corresponds)|corresponds|that['’]s", re.IGNORECASE)
+TEXT_DECLARED = re.compile(  # behind an option's text: "France is the right answer"
+    r"\b(?:is|are)\s+(?:clearly\s+|definitely\s+|therefore\s+|thus\s+)?(?:(?:the|a)\s+)?(?:only\s+)?"
+    r"(?:correct|right|best)(?:\s+(?:answer|choice|option|one))?"
+    r"(?=\s*(?:[.!,;)\n]|$)|\s+(?:because|since|as|here)\b)",
     re.IGNORECASE,
 )
 NOT_BUT = re.compile(

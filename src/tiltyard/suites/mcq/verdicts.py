@@ -1,0 +1,74 @@
+"""Options one below the other, each called right or wrong: by a sign, a word, or a word and its reason.
+
+Runs on text from `plain.py`. `rungs.py` makes a rung of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tiltyard.suites.mcq.doubt import denies, taken_back
+from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.names import Names
+
+_RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
+_LISTED = re.compile(
+    rf"^(?P<signs>[^\w\n(\[]{{0,12}})(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
+    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:]|(?=[ \t]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
+    r"(?P<rest>[^\n]*)$",
+    re.MULTILINE,
+)
+_NEXT_LISTED = re.compile(r"(?<=[.;,!])[ \t](?=(?:[Oo]ption[ \t])?[(\[]?[A-Z][):.][ \t])")
+_JUDGED = re.compile(
+    r"(?:^|[-–—:,(\[.!?;][ \t]{0,4})(?:this is )?(?:(?P<right>correct|right|yes|true)"
+    r"|(?P<wrong>incorrect|wrong|false|no|not correct))(?=[ \t]{0,4}(?:[-–—:.,;!()\]]|$))",
+    re.IGNORECASE,
+)
+_VERDICT = re.compile(
+    r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:(?P<right>correct|right)|(?P<yes>yes|true)"
+    r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n]*$",
+    re.IGNORECASE,
+)
+
+
+def called_right(flat: str, names: Names) -> tuple[int, int] | None:
+    """The option marked as right, and its place, where all stand one below the other."""
+    if "\n" not in flat.strip():
+        flat = _NEXT_LISTED.sub("\n", flat)
+    lines = list(_LISTED.finditer(flat))
+    if "".join(line["letter"] for line in lines) != LETTERS[: len(names.folded)]:
+        return None
+    if taken_back(flat, lines[-1].end(), ""):
+        return None
+    before, judged = flat[: lines[0].start()], _judged(lines, names)
+    if judged is not None and not denies(before) and "?" not in before:
+        return judged, lines[judged].start("letter")
+    marks = [_mark(line, names) for line in lines]
+    chosen = [place for place, mark in enumerate(marks) if mark in ("right", "yes")]
+    sure = marks.count("wrong") == len(marks) - 1 and len(marks) > 2
+    if len(chosen) != 1 or not (sure or (marks[chosen[0]] == "right" and len(marks) > 1)):
+        return None
+    return chosen[0], lines[chosen[0]].start("letter")
+
+
+def _judged(lines: Sequence[re.Match[str]], names: Names) -> int | None:
+    """The one option called right where each has a verdict with its reason, "Incorrect. Berlin ..."."""
+    if len(lines) < 3 or any(_JUDGED.search(name) for name in names.folded):
+        return None
+    said = [{match.lastgroup for match in _JUDGED.finditer(line["rest"])} for line in lines]
+    right = [place for place, verdicts in enumerate(said) if verdicts == {"right"}]
+    return right[0] if len(right) == 1 and said.count({"wrong"}) == len(said) - 1 else None
+
+
+def _mark(line: re.Match[str], names: Names) -> str:
+    """What is said of the option of a line: right, yes, wrong, or nothing."""
+    said = line["signs"] + line["rest"]
+    if any(sign in said for sign in _RIGHT_SIGNS):
+        return "right"
+    if any(sign in said for sign in _WRONG_SIGNS):
+        return "wrong"
+    found = _VERDICT.search(line["rest"])
+    if found is None or names.loosely(line["rest"]) is not None:  # the option's own words
+        return ""
+    return found.lastgroup or ""
