@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from tests.load.attempts import make_attempt
+from tests.load.exchanges import make_exchange, steady
 from tests.patience import best_of
 from tiltyard.load.lag import WAITED, ClientMeter, wanted_ns
 from tiltyard.servers.clock import now_ns
@@ -51,6 +54,25 @@ def test_a_busy_loop_is_noticed_while_and_after_it_happens() -> None:
             assert meter.was_bound(calm, busy)
             assert not meter.was_bound(now_ns() - 100_000_000, now_ns())
             assert not meter.was_bound(busy, busy)
+
+    asyncio.run(main())
+
+
+def test_only_arrivals_have_a_clock() -> None:
+    """A refused connection brings none, and so says nothing of who stamps them."""
+
+    async def main() -> None:
+        async with ClientMeter() as meter:
+            assert meter.summary()["clock"] is None
+            refused = make_exchange([], ending="connect_error")
+            stamped = make_exchange(steady(2))
+            meter.saw(make_attempt(refused))
+            assert meter.summary()["clock"] is None
+            for clock in ("kernel", "user", "kernel"):
+                timeline = replace(stamped.timeline, arrivals_ns=tuple(stamped.events.t_ns), clock=clock)
+                meter.saw(make_attempt(replace(stamped, timeline=timeline)))
+                meter.saw(make_attempt(refused))
+                assert meter.summary()["clock"] == ("kernel" if meter.attempts == 3 else "user")
 
     asyncio.run(main())
 

@@ -38,7 +38,9 @@ def test_verdicts_in_points(verdict, bounds, words):
 def test_what_cannot_be_told_says_how_much_more():
     close = difference(-0.03, 0.05)
     assert in_points(close, "unclear", 1, 0.02) == "cannot tell, about 1 more item"
-    assert in_points(close, "unclear", 1234, 0.02) == "cannot tell, about 1,200 more items"
+    assert in_points(close, "unclear", 1234, 0.02) == "cannot tell, about 1,300 more items"
+    assert in_points(close, "unclear", 121, 0.02) == "cannot tell, about 130 more items"
+    assert in_points(close, "unclear", 120, 0.02) == "cannot tell, about 120 more items"
     assert "too close" in in_points(close, "unclear", 50_000, 0.02)
     assert "too few of the same things" in in_points(difference(-0.03, 0.05, pairs=0), "unclear", None, 0.02)
     assert "no verdict" in in_points(replace(close, low=None, high=None), "none", None, 0.02)
@@ -97,13 +99,13 @@ def test_partial_scores_and_early_ends_have_their_own_tests():
     assert any("always valid" in warning for warning in early.warnings)
 
 
-def in_modes(maker):
-    """Every item in three modes, with the same answer."""
+def in_modes(maker, modes=("prompt", "json_object", "json_schema")):
+    """Every item in each mode, with the same answer."""
     run = maker.run(suite="json")
     attempts = [
         replace(a, item_id=f"{a.item_id} {mode}", item_hash=f"{a.item_hash}/{mode}")
         for a in maker.attempts
-        for mode in ("prompt", "json_object", "json_schema")
+        for mode in modes
     ]
     return Side(run=run, attempts=attempts)
 
@@ -114,6 +116,19 @@ def test_an_item_asked_in_three_modes_counts_once():
     thrice = compare_runs(in_modes(a), in_modes(b), ["score"]).scores[0]
     assert thrice.found == once.found
     assert thrice.found.pairs == 97
+
+
+def test_modes_that_one_side_was_not_asked_in_are_said():
+    a, b = graded("a", 0.7, n=97), graded("b", 0.8, n=90)
+    found = compare_runs(in_modes(a), in_modes(b, ["prompt"]), ["score"])
+    assert found.scores[0].found.pairs == 90
+    assert "90 items match; 7 of A's and 0 of B's are left out" in found.warnings[0]
+    assert "of the matching items, 180 of A's scores and 0 of B's are left out" in found.warnings[1]
+    alike = compare_runs(in_modes(a), in_modes(b), ["score"])
+    assert not [warning for warning in alike.warnings if "in that mode" in warning]
+    strange = compare_runs(in_modes(a, ["json_object"]), in_modes(b, ["prompt"]), ["score"])
+    assert strange.scores[0].found.pairs == 0
+    assert not [warning for warning in strange.warnings if "in that mode" in warning]
 
 
 def test_more_runs_are_more_chances_to_be_fooled():

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tiltyard.reports.narrow import narrowed
+from tiltyard.reports.stages import in_words
 from tiltyard.reports.terminal_stages import stage_table
 
 
@@ -59,6 +60,16 @@ def test_the_knee_is_marked() -> None:
     marked = [line for line in text.splitlines() if "knee" in line]
     assert len(marked) == 1
     assert marked[0].split()[0] == "2"
+
+
+def test_the_last_level_tried_is_no_knee() -> None:
+    curve = [{"streams": n, "output_tps": figure(rate)} for n, rate in ((1, 100.0), (2, 200.0), (4, 345.0))]
+    knee = {"streams": 4, "load": 4.0, "rate": 345.0, "growing": True, "resolved": True}
+    summary = {"findings": {"curve": curve, "knee": knee}, "stages": [{}, {}, {}]}
+    assert "knee" not in drawn(summary)
+    assert in_words(summary) == ["Throughput was still growing at 4 streams, 345 tok/s."]
+    ended = {"findings": {"knee": {**knee, "growing": False}}}
+    assert in_words(ended) == ["4 parallel streams are enough: 345 tok/s."]
 
 
 def test_rates_show_what_was_within_the_limits() -> None:

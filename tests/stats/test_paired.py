@@ -150,6 +150,61 @@ def test_so_many_more_items_decide_four_times_out_of_five() -> None:
     assert 0.76 <= decided / 10_000 <= 0.86
 
 
+@pytest.mark.parametrize("n", [1, 20, 100, 128, 136])
+@pytest.mark.parametrize("margin", [0.01, 0.02, 0.05])
+def test_two_that_agree_on_every_item_need_as_many_as_the_interval_does(n: int, margin: float) -> None:
+    pilot = found([1.0] * n, [1.0] * n)
+    if verdict_of(pilot, 1.0, margin) == "same":
+        return
+    more = more_items(pilot, margin)
+    assert more is not None
+    after, before = (
+        found([1.0] * (n + more), [1.0] * (n + more)),
+        found([1.0] * (n + more - 1), [1.0] * (n + more - 1)),
+    )
+    assert (verdict_of(after, 1.0, margin), verdict_of(before, 1.0, margin)) == ("same", "unclear")
+
+
+def test_so_many_more_items_show_that_two_agree() -> None:
+    assert [more_items(found([1.0] * n, [1.0] * n)) for n in (20, 100, 128)] == [117, 37, 9]
+
+
+@pytest.mark.parametrize(
+    ("n", "better", "worse"), [(20, 1, 1), (100, 1, 1), (100, 4, 4), (200, 3, 2), (50, 8, 8)]
+)
+def test_so_many_more_items_fit_inside_the_margin_four_times_out_of_five(
+    n: int, better: int, worse: int
+) -> None:
+    pilot = found(
+        [0.0] * better + [1.0] * (n - better), [1.0] * better + [0.0] * worse + [1.0] * (n - better - worse)
+    )
+    more = more_items(pilot)
+    assert more is not None
+    total = n + more
+    rng = np.random.default_rng(10)
+    counts = rng.multinomial(total, [better / n, worse / n, 1 - (better + worse) / n], size=2_000)
+    agreed = 0
+    for (up, down, _), times in zip(*np.unique(counts, axis=0, return_counts=True), strict=True):
+        seen = found(
+            [0.0] * up + [1.0] * (total - up), [1.0] * up + [0.0] * down + [1.0] * (total - up - down)
+        )
+        agreed += int(times) * (verdict_of(seen, seen.p_value) == "same")
+    log.info("%s items, +%s -%s: agreed after %s: %.3f", n, better, worse, total, agreed / 2_000)
+    assert 0.76 <= agreed / 2_000 <= 0.86
+
+
+def test_partial_scores_need_as_many_as_their_own_interval() -> None:
+    """One pair of their largest difference is added each way, not of a whole point."""
+    few = found([0.5] * 40, [0.75, 0.25] + [0.5] * 38)
+    whole = found([1.0, 0.0] * 20, [0.0, 1.0] + [1.0, 0.0] * 19)
+    assert few.largest == 0.25
+    more = more_items(few)
+    assert more is not None
+    assert more < more_items(whole)  # type: ignore[operator]
+    times = math.ceil((40 + more) / 40)
+    assert verdict_of(found([0.5] * 40 * times, ([0.75, 0.25] + [0.5] * 38) * times), 1.0) == "same"
+
+
 def test_hopeless_differences_ask_for_no_number() -> None:
     tie = found([0.0, 1.0] * 500, [1.0, 0.0] * 500)
     assert tie.difference == 0

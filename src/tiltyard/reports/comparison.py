@@ -13,11 +13,20 @@ from msgspec.structs import replace
 from tiltyard.errors import UsageError
 from tiltyard.records import Measures, Record, Run
 from tiltyard.reports import traits
-from tiltyard.reports.scores import ScoreRow, difference, ended_early, matching, score_row, scores_in
+from tiltyard.reports.scores import (
+    ScoreRow,
+    difference,
+    ended_early,
+    matching,
+    other_modes,
+    score_row,
+    scores_in,
+)
 from tiltyard.reports.traits import differences
 from tiltyard.reports.ways import Side, guessed, main_way, other_items, samples, unlike
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
+from tiltyard.stats.pairing import Scores
 
 METRICS: Mapping[str, str] = {
     "decode_tps": "decode speed",
@@ -81,6 +90,7 @@ class _Measured(Record, frozen=True):
 
     scores: Sequence[tuple[str | None, Difference | None]]  # stage
     ratios: Sequence[_Contrast]
+    modes: Sequence[str] = ()  # what to say of those that only one side has
 
     def p_values(self) -> list[float | None]:
         scores = [None if found is None else found.p_value for _, found in self.scores]
@@ -120,7 +130,7 @@ def compare_many(
                 scores=scores,
                 rows=rows,
                 differences=tuple(differences(a.run, b.run)),
-                warnings=(*_why_not(rows), *matching(whole, early), *_warnings(a, b)),
+                warnings=(*_why_not(rows), *matching(whole, early), *each.modes, *_warnings(a, b)),
             )
         )
     return found
@@ -128,14 +138,18 @@ def compare_many(
 
 def _measured(a: Side, b: Side, metrics: Sequence[str], by_stage: bool) -> _Measured:
     scores: list[tuple[str | None, Difference | None]] = []
+    modes: list[str] = []
     if not metrics or SCORE in metrics:
-        scores = _scores(a, b, by_stage)
+        of_a, of_b = (scores_in(side.run, side.attempts) for side in (a, b))
+        scores = _scores(a, b, of_a, of_b, by_stage)
+        whole = scores[0][1] if scores else None
+        modes = other_modes(of_a, of_b) if whole is not None and whole.pairs else []
     rows: list[_Contrast] = []
     for metric in [name for name in metrics if name != SCORE] if metrics else METRICS:
         rows += _contrasts(a, b, metric, by_stage)
     if not metrics:  # what neither run measured is no finding; what was asked for by name is answered
         rows = [row for row in rows if row.ratio is not None] or ([] if scores else rows[:1])
-    return _Measured(scores=scores, ratios=rows)
+    return _Measured(scores=scores, ratios=rows, modes=modes)
 
 
 def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]:
@@ -156,8 +170,9 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
     return rows
 
 
-def _scores(a: Side, b: Side, by_stage: bool) -> list[tuple[str | None, Difference | None]]:
-    of_a, of_b = (scores_in(side.run, side.attempts) for side in (a, b))
+def _scores(
+    a: Side, b: Side, of_a: Scores, of_b: Scores, by_stage: bool
+) -> list[tuple[str | None, Difference | None]]:
     if not of_a and not of_b:
         return []
     early = ended_early(a.run) or ended_early(b.run)

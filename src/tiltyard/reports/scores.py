@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tiltyard.records import Attempt, Record, Run
 from tiltyard.stats.contrast import Verdict
 from tiltyard.stats.paired import Difference, compare_apart, compare_scores, more_items, verdict_of
-from tiltyard.stats.pairing import Scores, item_key, shared
+from tiltyard.stats.pairing import Scores, item_key, shared, unit_of
 from tiltyard.stats.ranks import ENOUGH_SHARED
 
 NOT_SCORED = frozenset(("unsupported", "error"))
@@ -85,12 +85,31 @@ def in_points(found: Difference, verdict: Verdict, more: int | None, margin: flo
             return "cannot tell: the two were asked too few of the same things"
         if more is None or more > _OUT_OF_REACH:
             return "cannot tell: the two are too close for any reasonable number of items"
-        rounded = more if more < 20 else round(more, -1 if more < 1000 else -2)
+        step = 1 if more < 20 else 10 if more < 1000 else 100
+        rounded = -(-more // step) * step  # up: fewer would not be enough
         return f"cannot tell, about {rounded:,} more item{'' if rounded == 1 else 's'}"
     low, high = sorted((abs(100 * found.low), abs(100 * found.high)))
     ends = (f"{low:.0f}", f"{high:.0f}") if low >= 1.5 else (f"{low:.1f}", f"{high:.1f}")
     between = ends[0] if ends[0] == ends[1] else " to ".join(ends)
     return f"B is {between} points {'better' if verdict == 'higher' else 'worse'}"
+
+
+def other_modes(a: Scores, b: Scores) -> list[str]:
+    """What to say about matched items that one side answered in modes in which the other did not."""
+    lost_a, lost_b = _unmet(a, b), _unmet(b, a)
+    if not lost_a and not lost_b:
+        return []
+    return [
+        f"of the matching items, {lost_a:,} of A's scores and {lost_b:,} of B's are left out: the other side "
+        "has none in that mode"
+    ]
+
+
+def _unmet(a: Scores, b: Scores) -> int:
+    """How many of A's items by mode B lacks in that mode, though the item matches in another."""
+    of_b = set(b.keys)
+    met = {unit_of(key) for key in a.keys if key in of_b}
+    return sum(key not in of_b and unit_of(key) in met for key in a.keys)
 
 
 def matching(found: Difference | None, ended: bool) -> list[str]:

@@ -58,9 +58,12 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
     findings, out = findings_of(summary), list[str]()
     bend = findings.get("knee")
     if bend:
-        more = ", and throughput was still growing" if bend.get("growing") else ""
+        streams, speed = f"{bend['load']:g}", f"{number(bend['rate'])} tok/s"
         sure = "" if bend.get("resolved") else " (the intervals allow another answer)"
-        out.append(f"{bend['load']:g} parallel streams are enough: {number(bend['rate'])} tok/s{more}{sure}.")
+        if bend.get("growing"):
+            out.append(f"Throughput was still growing at {streams} streams, {speed}.")
+        else:
+            out.append(f"{streams} parallel streams are enough: {speed}{sure}.")
     if findings.get("slo") and (highest := findings.get("highest_rate")):
         share = percent(findings.get("required_share"))
         sure = "" if highest.get("resolved") else " (more requests could change that)"

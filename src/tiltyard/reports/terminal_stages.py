@@ -69,7 +69,8 @@ def by_streams(summary: Row, findings: Row) -> Narrowing:
     ]
     cells = []
     stages = keyed(summary, lambda stage: (stage.get("load") or {}).get("concurrency"))
-    bend = (findings.get("knee") or {}).get("streams")
+    found = findings.get("knee") or {}
+    bend = None if found.get("growing") else found.get("streams")  # the last level tried is no knee
     for row in findings["curve"]:
         stage = stages.get(row["streams"], {})
         cells.append(

@@ -7,6 +7,7 @@ factors, are compared in `contrast.py`; ranks over many models are in `ranks.py`
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from tiltyard.records import Record
@@ -14,9 +15,10 @@ from tiltyard.stats.bootstrap import bootstrap_mean
 from tiltyard.stats.contrast import Verdict
 from tiltyard.stats.figures import Interval
 from tiltyard.stats.sequential import always_valid_difference, log_evidence
-from tiltyard.stats.student import normal_quantile, t_cdf, t_quantile
+from tiltyard.stats.student import normal_cdf, normal_quantile, t_cdf, t_quantile
 
 _POWER = 0.80  # "about n more" is meant to succeed four times out of five
+_MOST = 10_000_000  # items; more are asked of nobody
 _EXACT_UP_TO = 100_000  # disagreements; beyond, the normal distribution agrees to four digits
 
 
@@ -34,6 +36,7 @@ class Difference(Record, frozen=True):
     n_a: int = 0
     n_b: int = 0
     spread: float = 0.0  # root of the mean squared difference of an item
+    largest: float = 1.0  # difference of an item that the interval adds once each way
 
 
 def mcnemar(better: int, worse: int) -> float:
@@ -93,6 +96,7 @@ def compare_scores(a: Sequence[float], b: Sequence[float], ended_early: bool = F
         n_a=n,
         n_b=n,
         spread=math.sqrt(math.fsum(d * d for d in differences) / n),
+        largest=1.0 if plain else max(map(abs, differences)),
     )
 
 
@@ -166,17 +170,31 @@ def more_items(found: Difference, margin: float = 0.02) -> int | None:
     """
     if not found.pairs or found.low is None or found.high is None:
         return None
-    effect, square = abs(found.difference), found.spread**2
-    alpha, beta = normal_quantile(0.975), normal_quantile(_POWER)
-    rest = math.sqrt(max(square - effect**2, 0.0))
-    needed = []
+    effect, rest = abs(found.difference), _rest(found)
+    needed = bisect_left(range(_MOST), True, found.pairs + 1, key=lambda n: _fits(found, n, margin))
     if effect > 0:
-        needed.append(((alpha * found.spread + beta * rest) / effect) ** 2)
-    if effect < margin:
-        needed.append(((alpha + beta) * max(rest, 1 / found.pairs) / (margin - effect)) ** 2)
-    if not needed or min(needed) > 1e7:
-        return None
-    return max(1, math.ceil(min(needed)) - found.pairs)
+        reach = normal_quantile(0.975) * found.spread + normal_quantile(_POWER) * rest
+        needed = math.ceil(min(needed, (reach / effect) ** 2))
+    return None if needed >= _MOST else max(1, needed - found.pairs)
+
+
+def _fits(found: Difference, n: int, margin: float) -> bool:
+    """Is the interval of n such items inside the margin, four times out of five?
+
+    One disagreement is added each way, as in the interval, which is what keeps few items from being enough.
+    """
+    total, largest = n + 2, found.largest
+    centre, wander = abs(found.difference) * n / total, _rest(found) * math.sqrt(n) / total
+    square = (found.spread**2 * n + 2 * largest**2) / total
+    room = margin - normal_quantile(0.975) * math.sqrt(max(square - centre**2, 0.0) / total)
+    if not wander:
+        return centre <= room
+    return normal_cdf((room - centre) / wander) - normal_cdf((-room - centre) / wander) >= _POWER
+
+
+def _rest(found: Difference) -> float:
+    """How far single items lie from the mean difference."""
+    return math.sqrt(max(found.spread**2 - found.difference**2, 0.0))
 
 
 def _adjusted(better: int, worse: int, n: int) -> Interval:
