@@ -77,6 +77,7 @@ def test_ending_early_makes_the_p_value_larger() -> None:
     a, b = [0.0] * 40, [1.0] * 15 + [0.0] * 25
     assert found(a, b, ended_early=True).p_value > found(a, b).p_value  # type: ignore[operator]
     assert found(a, b, ended_early=True).method == "always_valid"
+    assert more_items(found(a, b, ended_early=True)) is None
 
 
 def test_runs_over_other_items_are_compared_apart() -> None:

@@ -83,6 +83,8 @@ def in_points(found: Difference, verdict: Verdict, more: int | None, margin: flo
     if verdict == "unclear":
         if not found.pairs:
             return "cannot tell: the two were asked too few of the same things"
+        if found.method == "always_valid":
+            return "cannot tell, more items may; a run that could end early does not say how many"
         if more is None or more > _OUT_OF_REACH:
             return "cannot tell: the two are too close for any reasonable number of items"
         step = 1 if more < 20 else 10 if more < 1000 else 100

@@ -166,9 +166,10 @@ def more_items(found: Difference, margin: float = 0.02) -> int | None:
 
     To show the difference d that was seen, McNemar's test needs (z(0.975) s + z(0.80) sqrt(s^2 - d^2))^2 /
     d^2 pairs, where s^2 is the rate of disagreement (Connor 1987, Biometrics 43(1)), for partial scores the
-    mean squared difference. Or, where that is fewer, as many as fit the interval inside the margin.
+    mean squared difference. Or, where that is fewer, as many as fit the interval inside the margin. None
+    for `always_valid` intervals too, which are wider than either.
     """
-    if not found.pairs or found.low is None or found.high is None:
+    if found.method == "always_valid" or not found.pairs or found.low is None or found.high is None:
         return None
     effect, rest = abs(found.difference), _rest(found)
     needed = bisect_left(range(_MOST), True, found.pairs + 1, key=lambda n: _fits(found, n, margin))
