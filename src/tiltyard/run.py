@@ -227,9 +227,9 @@ def with_opponent(job: Job, store: Store) -> Job:
 def opponents_limits(job: Job, store: Store) -> tuple[str, ...]:
     """A note where the opponent's run ended early itself: what it was not asked decides nothing."""
     named = job.settings.get("against")
-    scores = store.scores(str(named)) if named else None
     stopping = (store.run(str(named)).summary or {}).get("stopping") if named else None
-    if scores is None or not stopping or not stopping["decided"]:
+    scores = store.scores(str(named)) if stopping and stopping["decided"] else None
+    if scores is None:
         return ()
     return (f"run {named} ended early: only the {len(scores)} items that it answered can decide",)
 

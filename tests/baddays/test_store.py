@@ -8,7 +8,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -45,22 +45,30 @@ def stored(path: Path) -> tuple[int, str]:
     return count, whole
 
 
+def no_room_left(tiltyard: Tiltyard, disk: Path, command: Sequence[str]) -> None:
+    done = tiltyard(*command, env={"TILTYARD_DATA_DIR": str(disk)})
+    refused(done, 4, "no room left", "free some space and repeat the command")
+    assert "Exception" not in done.err
+
+
+def carries_on_with_more_room(tiltyard: Tiltyard, disk: Path, command: Sequence[str], requests: int) -> None:
+    subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+    again = tiltyard(*command, "--json", env={"TILTYARD_DATA_DIR": str(disk)})
+    assert again.code == 0, again.err
+    assert again.summary()["requests"]["ok"] == requests
+    assert stored(disk / FILE) == (requests, "ok")
+
+
 @pytest.mark.slow
 def test_a_full_disk_ends_the_run_soon_keeps_what_was_acknowledged_and_it_carries_on(
     tiltyard: Tiltyard, healthy: str, small_disk: Path
 ) -> None:
-    env = {"TILTYARD_DATA_DIR": str(small_disk)}
     command = fixed(healthy, "--requests", "1500", "--concurrency", "16", "--output-tokens", "20")
-    done = tiltyard(*command, env=env)
-    refused(done, 4, "no room left", "free some space and repeat the command")
+    no_room_left(tiltyard, small_disk, command)
     kept, whole = stored(small_disk / FILE)
     assert whole == "ok"
     assert 0 < kept < 1500
-    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    again = tiltyard(*command, "--json", env=env)
-    assert again.code == 0, again.err
-    assert again.summary()["requests"]["ok"] == 1500
-    assert stored(small_disk / FILE) == (1500, "ok")
+    carries_on_with_more_room(tiltyard, small_disk, command, 1500)
 
 
 @pytest.mark.slow
@@ -68,16 +76,9 @@ def test_a_full_disk_ends_the_run_soon_keeps_what_was_acknowledged_and_it_carrie
 def test_a_disk_that_is_full_at_any_moment_is_said_in_one_line(
     tiltyard: Tiltyard, healthy: str, small_disk: Path
 ) -> None:
-    env = {"TILTYARD_DATA_DIR": str(small_disk)}
     command = fixed(healthy, "--requests", "600", "--concurrency", "16", "--prompt-tokens", "900")
-    done = tiltyard(*command, env=env)
-    refused(done, 4, "no room left", "free some space and repeat the command")
-    assert "Exception" not in done.err
-    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    again = tiltyard(*command, "--json", env=env)
-    assert again.code == 0, again.err
-    assert again.summary()["requests"]["ok"] == 600
-    assert stored(small_disk / FILE) == (600, "ok")
+    no_room_left(tiltyard, small_disk, command)
+    carries_on_with_more_room(tiltyard, small_disk, command, 600)
 
 
 HOLD = """

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tiltyard.errors import ServerError, Unsupported
 from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, llamacpp_router
+from tiltyard.servers.chat_body import message_fields
 from tiltyard.servers.gguf_file import read_gguf
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import match, quantization, same_model, told
@@ -189,11 +190,8 @@ class LlamaCpp(OpenAI):
 
     async def count_chat(self, request: Request) -> Usage | None:
         """Tokens of whole messages, template included; None on versions without that page."""
-        messages = [{"role": each.role, "content": each.content} for each in request.messages]
-        payload = {"model": request.model, "messages": messages}
-        reply = await self.wire.call("POST", "/v1/chat/completions/input_tokens", payload)
-        count = table(reply.json()).get("input_tokens")
-        return Usage(prompt_tokens=count, source="tokenize") if isinstance(count, int) else None
+        payload = {"model": request.model, "messages": [message_fields(each) for each in request.messages]}
+        return await self.counted("/v1/chat/completions/input_tokens", payload, "input_tokens")
 
     async def load(self, model: str, context: int | None = None) -> Loading:
         if not self.router:

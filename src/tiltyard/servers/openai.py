@@ -182,6 +182,11 @@ class OpenAI:
     async def count_chat(self, request: Request) -> Usage | None:
         return None
 
+    async def counted(self, path: str, payload: Mapping[str, Json], key: str = "count") -> Usage | None:
+        """What a page of the server's tokenizer counts, under `key`; None where it has no such page."""
+        count = table((await self.wire.call("POST", path, payload)).json()).get(key)
+        return Usage(prompt_tokens=count, source="tokenize") if isinstance(count, int) else None
+
     async def load(self, model: str, context: int | None = None) -> Loading:
         raise Unsupported(
             f"{self.where} cannot be told to load a model", "load it with the server's own means"

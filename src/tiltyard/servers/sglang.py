@@ -81,6 +81,4 @@ class SGLang(OpenAI):
 
     async def count_tokens(self, model: str, text: str) -> Usage | None:
         payload = {"model": model, "prompt": text, "add_special_tokens": False}
-        reply = await self.wire.call("POST", "/tokenize", payload)
-        count = table(reply.json()).get("count")
-        return Usage(prompt_tokens=count, source="tokenize") if isinstance(count, int) else None
+        return await self.counted("/tokenize", payload)

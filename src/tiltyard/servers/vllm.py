@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address
+from tiltyard.servers.chat_body import message_fields
 from tiltyard.servers.names import same_model
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, table, word
@@ -63,16 +64,12 @@ class Vllm(OpenAI):
         return same_model(asked, served) or (root is not None and root == self.roots.get(served, served))
 
     async def count_tokens(self, model: str, text: str) -> Usage | None:
-        return await self._counted({"model": model, "prompt": text, "add_special_tokens": False})
+        payload = {"model": model, "prompt": text, "add_special_tokens": False}
+        return await self.counted("/tokenize", payload)
 
     async def count_chat(self, request: Request) -> Usage | None:
-        messages = [{"role": each.role, "content": each.content} for each in request.messages]
-        return await self._counted({"model": request.model, "messages": messages})
-
-    async def _counted(self, payload: Mapping[str, Json]) -> Usage | None:
-        reply = await self.wire.call("POST", "/tokenize", payload)
-        count = table(reply.json()).get("count")
-        return Usage(prompt_tokens=count, source="tokenize") if isinstance(count, int) else None
+        messages = [message_fields(each) for each in request.messages]
+        return await self.counted("/tokenize", {"model": request.model, "messages": messages})
 
 
 def thinking_switch(request: Request) -> dict[str, Any]:

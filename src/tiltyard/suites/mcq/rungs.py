@@ -319,9 +319,9 @@ def option_text(flat: str, names: Names) -> Found | None:
         wanted = said if candidates is names.unique else without_article(said)
         if wanted and candidates.count(wanted) == 1:
             return Found(candidates.index(wanted), "option_text")
-    found = mentioned(flat, names)
     if UNKNOWING.search(flat) or len(said) > 1_000:
         return None
+    found = mentioned(flat, names)
     if len(found) != 1:
         return None
     index = found.pop()
