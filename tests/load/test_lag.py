@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tests.load.attempts import make_attempt
 from tests.load.exchanges import make_exchange, steady
 from tests.patience import best_of
-from tiltyard.load.lag import WAITED, ClientMeter, wanted_ns
+from tiltyard.load.lag import WAITED, ClientMeter, WantedTime
 from tiltyard.servers.clock import now_ns
 
 
@@ -100,15 +100,17 @@ def test_standing_in_line_for_a_core_counts_as_work() -> None:
     before = os.sched_getaffinity(0)
     spin = "import time; until = time.time() + 0.8\nwhile time.time() < until: pass"
     os.sched_setaffinity(0, {max(before)})  # the child inherits it
+    wanted = WantedTime()
     rival = subprocess.Popen([sys.executable, "-c", spin])
     try:
         time.sleep(0.15)
-        began, wanted, cpu = time.perf_counter_ns(), wanted_ns(), time.thread_time_ns()
+        began, before_ns, cpu = time.perf_counter_ns(), wanted.ns(), time.thread_time_ns()
         while time.perf_counter_ns() - began < 400_000_000:
             pass
         took = time.perf_counter_ns() - began
-        assert wanted_ns() - wanted > 0.9 * took
+        assert wanted.ns() - before_ns > 0.9 * took
         assert time.thread_time_ns() - cpu < 0.85 * took
     finally:
         os.sched_setaffinity(0, before)
         rival.wait()
+        wanted.close()

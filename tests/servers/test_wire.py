@@ -83,6 +83,31 @@ def test_content_length_and_read_until_close(run):
     assert until_close.timeline.closed_ns is not None
 
 
+@pytest.mark.parametrize("size", [100, 4095, 4096, 4097, 8192, 4096 + 262_144, 4096 + 262_145, 1_000_000])
+@pytest.mark.parametrize("closes", [False, True], ids=["sized", "until close"])
+def test_what_lies_there_whole_is_read_whole(run, size, closes):
+    """All bytes, and the end behind them, may be there before the first look, and fill reads to the byte."""
+    start = b"HTTP/1.0 200 OK\r\n" if closes else b"HTTP/1.1 200 OK\r\n"
+    start += b"Content-Type: x\r\n"
+    if not closes:
+        start += b"Content-Length: %-8d\r\n" % (size - len(start) - 28)
+    body = b"x" * (size - len(start) - 2)
+    with ScriptedServer(lambda _: [start + b"\r\n" + body, *(["close"] if closes else [])]) as server:
+
+        async def main() -> Capture:
+            wire = Wire(Address(url=server.url))
+            asking = asyncio.ensure_future(wire.stream("/", b"{}", timeouts=PATIENT))
+            while not server.requests:
+                await asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(time.sleep, 0.05)  # it stands still while the server writes
+            capture = (await asking).opened()
+            await wire.close()
+            return capture
+
+        capture = run(main())
+    assert (capture.body, capture.failure) == (body, None)
+
+
 def test_a_head_split_anywhere_is_read_once(run):
     raw = chunked(b"hello")
     capture = capture_of(run, raw[:7], 0.01, raw[7:30], 0.01, raw[30:])

@@ -7,6 +7,7 @@ so that `tiltyard --help` stays fast.
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import io
 import os
@@ -92,7 +93,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names come from servers: no terminal can show them all
             stream.reconfigure(errors="replace")
-    sys.exit(outcome())
+    code = outcome()
+    gc.freeze()  # what is left ends with the process: nobody need look through it for cycles first
+    sys.exit(code)
 
 
 def outcome() -> int:

@@ -9,9 +9,11 @@ stamps by the kernel stay true even then.
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from array import array
 from bisect import bisect_left
+from contextlib import suppress
 from types import TracebackType
 
 from tiltyard.records import Attempt, Json
@@ -44,6 +46,7 @@ class ClientMeter:
         self._ends = array("q")  # window ends
         self._bound_before = array("q")  # bound ns in all windows up to and including each
         self._timer: asyncio.TimerHandle | None = None
+        self._wanted = WantedTime()
 
     async def __aenter__(self) -> ClientMeter:
         self.started_ns = now_ns()
@@ -57,10 +60,11 @@ class ClientMeter:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._wanted.close()
 
     def _open_window(self) -> None:
         self._window_began = now_ns()
-        self._window_cpu = wanted_ns()
+        self._window_cpu = self._wanted.ns()
         self._window_lags.clear()
 
     def _arm(self) -> None:
@@ -85,7 +89,7 @@ class ClientMeter:
 
     def _is_bound(self, now: int) -> bool:
         """Is the window that is open bound so far?"""
-        share = (wanted_ns() - self._window_cpu) / max(now - self._window_began, 1)
+        share = (self._wanted.ns() - self._window_cpu) / max(now - self._window_began, 1)
         lags = sorted(self._window_lags)
         late = lags[len(lags) // 2] if len(lags) > 2 else 0.0
         stalled = bool(lags) and lags[-1] >= STALL_MS
@@ -142,17 +146,27 @@ class ClientMeter:
         }
 
 
-def wanted_ns() -> int:
-    """How long this thread has had work to do: on a core or, where the system tells (Linux), waiting for one
-    that something else had.
+class WantedTime:
+    """How long the thread that makes this has had work to do: on a core or, where the system tells (Linux),
+    waiting for one that something else had.
     """
-    waited = 0
-    try:
-        with open(WAITED, "rb", buffering=0) as file:
-            waited = int(file.read(100).split()[1])
-    except (OSError, ValueError, IndexError):
-        pass  # another system: what was spent on a core is all that is known
-    return time.thread_time_ns() + waited
+
+    def __init__(self) -> None:
+        self._file: io.FileIO | None = None  # another system: what was spent on a core is all that is known
+        with suppress(OSError):
+            self._file = open(WAITED, "rb", buffering=0)  # noqa: SIM115 - opening takes longer than reading
+
+    def ns(self) -> int:
+        """Nanoseconds since the thread began."""
+        if self._file is None:
+            return time.thread_time_ns()
+        self._file.seek(0)
+        return time.thread_time_ns() + int(self._file.read(100).split()[1])
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _p99(values: array[float]) -> float | None:

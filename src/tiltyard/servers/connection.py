@@ -128,31 +128,34 @@ class Connection:
 
     # -------------------------------------------------------------- reading
 
-    def _readable(self) -> None:
-        """The hot path: one system call and two list appends per read."""
+    def _readable(self) -> bool:
+        """The hot path: one system call and two list appends per read. True when that read was a full one."""
         try:
             if self._recvmsg_into is not None:
                 count, ancillary, _, _ = self._recvmsg_into(self._buffers, ANCILLARY_BYTES)
             else:
                 count, ancillary = self.sock.recv_into(self._buffers[0]), []
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as error:
             self._broken(error)
-            return
+            return False
         answer = self.answer
         if not count or answer is None:
             self._ended()
-            return
+            return False
         try:
             may_be_complete = answer.add(_BUFFER[:count], ancillary[0][2] if ancillary else now_ns())
         except AnswerError as error:
             self._bad(error)
-            return
+            return False
         if may_be_complete:
             self.pool.settle_later(self, answer)
-        elif count >= _FIRST_READ:
-            self._buffers = _LARGE
+        if count < _FIRST_READ:
+            return False
+        full = count == len(self._buffers[0])
+        self._buffers = _LARGE
+        return full
 
     def settle(self, answer: Answer) -> None:
         """Look whether the answer is complete, unless something else has ended it meanwhile."""

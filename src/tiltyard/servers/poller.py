@@ -4,6 +4,7 @@ On Linux one epoll set of our own hangs in the event loop as a single descriptor
 wake-up. Because the kernel stamps what arrives, nobody has to hurry: with many streams the set is looked at
 every two milliseconds instead of at every packet, as long as two packets of one stream are unlikely to fall
 into the same look (they would merge into one stamp), or when packets are so many that they merge anyway.
+The set is edge-triggered: the kernel need not look again at every stream that was just read empty.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ _RARE_PER_STREAM: Final = 125  # ... if each stream has at most this many a seco
 _FLOOD_PER_S: Final = 20_000  # reads from which the client would soon be the bottleneck
 _BATCH: Final = 1024
 
+Readable = Callable[[], bool]  # reads once; True when there may be more to read
+
 
 class Poller(Protocol):
-    def add(self, fd: int, readable: Callable[[], None]) -> None: ...
+    def add(self, fd: int, readable: Readable) -> None: ...
 
     def remove(self, fd: int) -> None: ...
 
@@ -39,7 +42,7 @@ class LoopPoller:
         self._loop = loop
         self._fds: set[int] = set()
 
-    def add(self, fd: int, readable: Callable[[], None]) -> None:
+    def add(self, fd: int, readable: Readable) -> None:
         self._fds.add(fd)
         self._loop.add_reader(fd, readable)
 
@@ -54,6 +57,7 @@ class LoopPoller:
 
 
 if sys.platform == "linux":
+    _EDGE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 
     class EpollPoller:
         """Many descriptors behind one, looked at eagerly or every two milliseconds."""
@@ -61,15 +65,15 @@ if sys.platform == "linux":
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._loop = loop
             self._set = select.epoll()
-            self._readable: dict[int, Callable[[], None]] = {}
+            self._readable: dict[int, Readable] = {}
             self._timer: asyncio.TimerHandle | None = None  # while lazy
             self._reads = 0
             self._since = now_ns()
             loop.add_reader(self._set.fileno(), self._look)
 
-        def add(self, fd: int, readable: Callable[[], None]) -> None:
+        def add(self, fd: int, readable: Readable) -> None:
             self._readable[fd] = readable
-            self._set.register(fd, select.EPOLLIN)
+            self._set.register(fd, _EDGE)
 
         def remove(self, fd: int) -> None:
             if self._readable.pop(fd, None) is not None:
@@ -89,10 +93,12 @@ if sys.platform == "linux":
         def _look(self) -> None:
             ready = self._set.poll(0, _BATCH)
             readable = self._readable
-            for fd, _ in ready:
+            for fd, events in ready:
                 callback = readable.get(fd)
-                if callback is not None:  # an earlier one of this batch may have closed it
-                    callback()
+                if callback is None:  # an earlier one of this batch closed it
+                    continue
+                if (callback() or events != select.EPOLLIN) and fd in readable:
+                    self._set.modify(fd, _EDGE)  # there is more, or an end behind the data: ask again
             self._reads += len(ready)
             now = now_ns()
             if now - self._since >= _WINDOW_NS:

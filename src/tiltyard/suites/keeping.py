@@ -40,7 +40,6 @@ def _without_words(exchange: Exchange) -> Exchange:
 def rare_collections() -> Iterator[None]:
     """Spare a stage most of the cyclic garbage collector's pauses: attempts pile up, and hold no cycles."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY, *before[1:])
     try:
