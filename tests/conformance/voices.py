@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.conformance.scenarios import Scenario, Step
 
-PROMPT_TOKENS = 100
+PROMPT_TOKENS = 400
 MODEL = "m"
 REASONING = {"llamacpp": "reasoning_content", "lmstudio": "reasoning_content"}  # others: reasoning
 

@@ -13,11 +13,17 @@ from typing import Literal, NamedTuple
 
 from tiltyard.load.payload import Payload, counted_tokens, find_payload, first_chunk_tokens, payload_times
 from tiltyard.records import Exchange, Measures, ServerTimings, Timeline, TokenSource
-from tiltyard.servers.claims import COLD, CUT, LOAD_UNTOLD, MAYBE_CUT
+from tiltyard.servers.claims import (
+    COLD,
+    COLD_SHARE,
+    CUT,
+    HEAD_MAYBE_CACHED,
+    LOAD_UNTOLD,
+    MAYBE_CUT,
+    TEMPLATE_TOKENS,
+)
 
 MS = 1e6  # nanoseconds
-TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt
-COLD_SHARE = 0.1
 # a rate needs a time that the clock can tell to a tenth: ten times twice its error at p99
 SHORTEST_NS = {"kernel": 400_000, "user": 5_000_000}
 SHORTEST_MS = 0.4  # of a server's own claims, whatever its clock
@@ -257,8 +263,11 @@ def was_cut(exchange: Exchange) -> bool:
 
 
 def maybe_cached(exchange: Exchange) -> bool:
-    """Did another request begin with the same words, so that a prefix cache may have known them?"""
-    return exchange.request.prefix_shared or "prefill_may_be_cached" in exchange.notes
+    """Did another request begin with the same words, so that a prefix cache may have known them? Of a short
+    prompt the template's are enough.
+    """
+    noted = "prefill_may_be_cached" in exchange.notes or HEAD_MAYBE_CACHED in exchange.notes
+    return exchange.request.prefix_shared or noted
 
 
 def maybe_loaded(exchange: Exchange) -> bool:

@@ -29,7 +29,7 @@ from tiltyard.load.metrics import (
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
-from tiltyard.servers.claims import COLD, CUT
+from tiltyard.servers.claims import COLD, CUT, HEAD_MAYBE_CACHED
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
@@ -241,6 +241,8 @@ def why_no_prefill(attempt: Attempt, alone: bool) -> str:
         if COLD in exchange.notes:
             return "the wait held the loading of the model"
         return "the first answer may have waited for the model to load: the server does not say"
+    if attempt.measures.cached_tokens is None and HEAD_MAYBE_CACHED in exchange.notes:
+        return "the prompt is short, and the server does not say how much of its template was cached"
     if attempt.measures.cached_tokens is None and maybe_cached(exchange):
         return "the prompt was sent before, and the server does not say what of it was cached"
     if not alone:

@@ -15,8 +15,11 @@ LOAD_UNTOLD = "load_untold"  # note: the model had not answered before, and nobo
 CUT = "context_truncated"  # note: the prompt was cut
 MAYBE_CUT = "prompt_maybe_cut"  # note: so few tokens less than were due that it may be the counting, too
 ANSWERED_BY = "answered_by:"  # note: before the name in the answer, which may be another model's
+HEAD_MAYBE_CACHED = "head_maybe_cached"  # note: nobody says how much of a short prompt came from a cache
 SUSPECT_SHARE, SUSPECT_LESS = 0.98, 16  # likewise; the words that only one prompt has are as many tokens
 DUE_SHARE, DUE_LESS = 0.9, 32  # of the tokens that the server's own counts promised
+TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt
+COLD_SHARE = 0.1  # of a prompt; what came from a cache beyond that makes it a warm one
 SHARE = 0.75  # every tokenizer in use gives a word at least one token; a quarter is left for exotic ones
 
 

@@ -23,7 +23,7 @@ from tiltyard.records import (
     ToolCall,
     Usage,
 )
-from tiltyard.servers.claims import COLD
+from tiltyard.servers.claims import COLD, COLD_SHARE, HEAD_MAYBE_CACHED, TEMPLATE_TOKENS
 from tiltyard.servers.error_text import error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.replies import table, word
@@ -232,15 +232,15 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
 
     `load_duration` is not zero for a warm model (it holds the scheduler's time), so it counts as a load
     only if the model was seen to be out of memory. What the total has beyond its parts is waiting: for the
-    scheduler, for a slot. `prompt_eval_count` holds cached tokens while the
-    duration does not: the tokens really processed are known only when no prompt with the same beginning
-    was sent before.
+    scheduler, for a slot. `prompt_eval_count` holds cached tokens while the duration does not: the tokens
+    really processed are known only when no prompt with the same beginning was sent before, and the head of
+    the template, which all share, is a small part of them.
     """
 
     def ms(value: int | None) -> float | None:
         return value / 1e6 if value else None
 
-    fresh = PREFIX_SEEN not in notes and request.cache_prompt is not True
+    fresh = PREFIX_SEEN not in notes and request.cache_prompt is not True and not is_short(last)
     prefill_tokens = last.prompt_eval_count if fresh else None
     prefill_ms, decode_ms, total_ms = map(
         ms, (last.prompt_eval_duration, last.eval_duration, last.total_duration)
@@ -261,6 +261,11 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
     )
 
 
+def is_short(last: Line) -> bool:
+    """May the template's head be so much of the prompt that a cached one spoils the prefill rate?"""
+    return (last.prompt_eval_count or 0) * COLD_SHARE < TEMPLATE_TOKENS
+
+
 def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -> tuple[str, ...]:
     notes = list(capture.notes)
     if ending == "truncated" and story.repeats_itself:
@@ -271,6 +276,8 @@ def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -
         notes.append("no_done_reason")
     if ending == "ok" and PREFIX_SEEN in capture.notes:
         notes.append("prefill_may_be_cached")
+    elif ending == "ok" and story.last is not None and is_short(story.last):
+        notes.append(HEAD_MAYBE_CACHED)
     if story.thinking and request.response_format is not None:
         notes.append("usage_misses_thinking")  # two completions, the figures are of the second
     return tuple(notes)

@@ -333,7 +333,7 @@ def test_a_request_that_waits_for_the_load_is_cold_and_has_no_prefill_rate(diale
     async def use(server: Server) -> Any:
         warm = await server.send(ask_for("alpha:7b", max_tokens=4))
         first = await server.send(ask_for("beta:30b-a3b", "another text", max_tokens=4))
-        again = await server.send(ask_for("beta:30b-a3b", "something else", max_tokens=4))
+        again = await server.send(ask_for("beta:30b-a3b", "something else " * 200, max_tokens=4))
         return warm, first, again
 
     with slow_router() as started:

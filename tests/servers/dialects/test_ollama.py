@@ -11,6 +11,7 @@ import pytest
 
 from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page, ask_for, captured, lines
 from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized
+from tiltyard.load.metrics import measure
 from tiltyard.records import Message, Request, ToolCall
 from tiltyard.servers import Address
 from tiltyard.servers.claims import COLD, LOAD_UNTOLD, MAYBE_CUT
@@ -36,7 +37,7 @@ LAST = {
     "done_reason": "stop",
     "total_duration": 1000 * MS,
     "load_duration": 30 * MS,
-    "prompt_eval_count": 100,
+    "prompt_eval_count": 500,
     "prompt_eval_duration": 50 * MS,
     "eval_count": 20,
     "eval_duration": 400 * MS,
@@ -107,14 +108,14 @@ def test_a_plain_answer() -> None:
     assert (exchange.events.kinds, exchange.events.texts) == ("cco", ("Hel", "lo", ""))
     assert exchange.events.tokens is None  # chunks are not tokens
     assert exchange.usage is not None
-    assert (exchange.usage.prompt_tokens, exchange.usage.output_tokens) == (100, 20)
+    assert (exchange.usage.prompt_tokens, exchange.usage.output_tokens) == (500, 20)
     assert exchange.raw is None
 
 
 def test_durations_are_nanoseconds() -> None:
     timings = read_ollama(ask_for("m"), captured(lines(said("x"), LAST))).timings
     assert timings is not None
-    assert (timings.prefill_ms, timings.prefill_tokens, timings.prefill_tps) == (50.0, 100, 2000.0)
+    assert (timings.prefill_ms, timings.prefill_tokens, timings.prefill_tps) == (50.0, 500, 10000.0)
     assert (timings.decode_ms, timings.decode_tokens, timings.decode_tps) == (400.0, 20, 50.0)
     assert timings.total_ms == 1000.0
     assert timings.queue_ms == 1000.0 - 50.0 - 400.0  # what its parts do not account for is waiting
@@ -134,6 +135,16 @@ def test_a_repeated_beginning_makes_the_prefill_unknown() -> None:
     assert exchange.timings is not None
     assert (exchange.timings.prefill_tokens, exchange.timings.prefill_tps) == (None, None)
     assert "prefill_may_be_cached" in exchange.notes
+
+
+@pytest.mark.parametrize(("prompt", "told"), [(8, False), (319, False), (320, True)])
+def test_of_a_short_prompt_the_cached_head_of_the_template_may_be_too_much(prompt: int, told: bool) -> None:
+    last = {**LAST, "prompt_eval_count": prompt}
+    exchange = read_ollama(ask_for("m"), captured(lines(said("x"), last)))
+    assert exchange.usage is not None
+    assert exchange.usage.prompt_tokens == prompt
+    assert ("head_maybe_cached" not in exchange.notes) == told
+    assert (measure(exchange).prefill_tps is not None) == told
 
 
 def test_a_zero_is_absent_and_unknown() -> None:
@@ -320,17 +331,17 @@ def test_who_does_not_tell_what_is_in_memory_is_not_said_to_be_cold(serve: Serve
     assert (exchange.ending, exchange.notes) == ("ok", (LOAD_UNTOLD,))
 
 
-@pytest.mark.parametrize(("context", "notes"), [(100, (MAYBE_CUT,)), (101, ())])
+@pytest.mark.parametrize(("context", "notes"), [(500, (MAYBE_CUT,)), (501, ())])
 def test_a_prompt_that_takes_all_of_the_context_may_be_cut(context: int, notes: tuple[str, ...]) -> None:
     server = Ollama(Address(url="http://127.0.0.1:1"))
     exchange = server.read(ask_for("m", context=context), captured(lines(said("x"), LAST)))
-    assert (exchange.usage.prompt_tokens, exchange.notes) == (100, notes)
+    assert (exchange.usage.prompt_tokens, exchange.notes) == (500, notes)
 
 
 def test_the_same_prompt_twice_is_noticed(serve: Serve) -> None:
     _, server = ollama(serve)
     first, second = run(server, *[lambda: server.send(ask_for("m", "same words"))] * 2)
-    assert first.timings.prefill_tokens == 100
+    assert first.timings.prefill_tokens == 500
     assert second.timings.prefill_tokens is None
 
 
