@@ -203,6 +203,40 @@ def test_a_server_that_never_ends_loading_its_model(tiltyard: Tiltyard, dialect:
         assert done.err.startswith(f"  llamacpp at {url} is loading its model\n")
 
 
+def test_a_loading_server_is_waited_for_whatever_dialect_it_is_asked_in(tiltyard: Tiltyard) -> None:
+    with simulated("loading_503@1", dialects=("llamacpp",)) as simulator:
+        url = simulator.url("llamacpp")
+        done = tiltyard(*quick(url, "--dialect", "openai", "--json"))
+        assert done.code == 0, done.err
+        assert any("still loading" in line.get("text", "") for line in done.lines())
+    with simulated("loading_503", dialects=("llamacpp",)) as simulator:
+        url = simulator.url("llamacpp")
+        done = tiltyard(*quick(url, "--dialect", "openai", "--first-byte-timeout", "0.3"))
+        refused(done, 3, "Loading model", "--first-byte-timeout")
+
+
+def test_a_search_names_the_server_that_is_loading_and_does_not_wait(tiltyard: Tiltyard) -> None:
+    with simulated("loading_503", dialects=("llamacpp",)) as simulator:
+        url = simulator.url("llamacpp")
+        done = tiltyard("servers", "--server", url)
+        refused(done, 3, "no usable model server", "ask again when that is done")
+        assert f"llamacpp at {url} is loading its model" in done.out
+        (found,) = json.loads(tiltyard("servers", "--server", url, "--json").out)
+        assert "is loading its model" in found["problem"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["error_500@1", "drop@1", "disconnect=1@1", "empty_200@1", "html_error=503@1", "error_500@2"]
+)
+def test_one_failure_before_a_run_does_not_end_a_run(tiltyard: Tiltyard, fault: str) -> None:
+    with simulated(fault) as simulator:
+        done = tiltyard(*quick(simulator.url("openai"), "--json"))
+    assert done.code == 0, done.err
+    summary = done.summary()
+    assert summary["requests"]["failed"] == 0
+    assert abs(summary["tokens"]["prompt"] / summary["requests"]["total"] - 512) <= 10
+
+
 @pytest.mark.slow
 def test_a_long_wait_for_a_model_is_told_of_again_and_again(tiltyard: Tiltyard) -> None:
     with simulated("loading_503", dialects=("llamacpp",)) as simulator:
@@ -288,13 +322,13 @@ def test_one_bad_model_does_not_keep_the_others_from_being_measured(tiltyard: Ti
         SimModel(name="a", ttft_ms=2, token_ms=1, loaded=True),
         SimModel(name="b", ttft_ms=2, token_ms=1, loaded=True),
     )
-    with simulated("error_500@1", models=models) as simulator:
+    with simulated("no_model_400@1", models=models) as simulator:
         command = ["run", "speed", "--server", simulator.url("openai"), "--all", "--budget", "1", "--json"]
         done = tiltyard(*command)
-        refused(done, 3, "a on openai", "HTTP 500")
+        refused(done, 3, "a on openai", "No models loaded", "load the model on the server first")
         summaries = [line for line in done.lines() if line["event"] == "summary"]
         assert [(each["model"], each["state"]) for each in summaries] == [("a", "failed"), ("b", "finished")]
-        assert "HTTP 500" in summaries[0]["error"]
+        assert "No models loaded" in summaries[0]["error"]
         again = tiltyard(*command)
         assert again.code == 0, again.err
         assert [each.get("cached") for each in again.lines() if each["event"] == "summary"] == [None, True]

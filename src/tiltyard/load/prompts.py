@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Exchange, Message, Record, Request, TokenSource, Usage
+from tiltyard.servers.preflight import ask
 
 if TYPE_CHECKING:
     from tiltyard.servers import Server
@@ -149,7 +150,7 @@ async def find_scale(server: Server, request: Request, filler: Filler, tokenizer
     source: TokenSource = "server"
     reports = False
     for text in probe_texts(filler):
-        exchange = await server.send(replace(request, messages=(Message(role="user", content=text),)))
+        exchange = await ask(server, replace(request, messages=(Message(role="user", content=text),)))
         if exchange.usage is None or not exchange.usage.prompt_tokens:
             break
         counts.append(exchange.usage.prompt_tokens)

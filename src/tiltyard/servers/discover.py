@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from tiltyard import settings
 from tiltyard.errors import NoServer, ServerError
 from tiltyard.records import Model, Record, ServerInfo
+from tiltyard.servers import Address
 from tiltyard.servers.connect import connect
 from tiltyard.servers.replies import base_url
 
@@ -70,10 +71,10 @@ async def look(url: str, timeout_s: float, api_key: str | None = None) -> Found 
     server = None
     try:
         async with asyncio.timeout(timeout_s):
-            server = await connect(url, api_key=api_key)
+            server = await connect(url, api_key=api_key, like=Address(url=url, loading_s=0))
             return Found(url=shown, info=server.info, models=tuple(await server.models()))
     except TimeoutError:
-        return Found(url=shown, problem=SILENT, remedy="it may be loading a model, or hang: look at its log")
+        return Found(url=shown, problem=SILENT, remedy="it may hang: look at its log")
     except NoServer:
         return None
     except ServerError as error:

@@ -69,7 +69,7 @@ class LlamaCpp(OpenAI):
         return self.info
 
     async def wait_until_ready(self) -> None:
-        """Until /health is no longer the 503 of a model being loaded."""
+        """Until /health is no longer the 503 of a model being loaded; with a limit of 0 s, not at all."""
         limit_s, say = self.address.loading_s, self.address.say
         began, due_s = time.monotonic(), 0.0
         while is_loading(await self.wire.call("GET", "/health")):
@@ -77,6 +77,8 @@ class LlamaCpp(OpenAI):
             if say is not None and waited_s >= due_s:
                 say(f"{self.where} is loading its model" + (f", {waited_s:.0f} s" if due_s else ""))
                 due_s += SAY_EVERY_S
+            if not limit_s:
+                raise ServerError(f"{self.where} is loading its model", "ask again when that is done")
             if waited_s > limit_s:
                 raise ServerError(
                     f"{self.where} is still loading its model after {limit_s:g} s",

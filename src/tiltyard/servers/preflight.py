@@ -5,6 +5,8 @@ Everything that fails here fails with a remedy. Nothing here is part of a run's 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
@@ -13,6 +15,11 @@ from tiltyard.servers import Loading, Server
 from tiltyard.servers.error_text import WEB_PAGE
 
 PROBE = "Reply with one word."
+PAUSES_S = (0.2, 0.6)  # before a first word is asked for again
+LOADING_POLL_S = 1.0
+UNAVAILABLE = 503
+TOO_MANY = 429
+SAY_EVERY_S = 5.0
 
 # What servers say, in lower case, and what to do about it.
 REMEDIES = (
@@ -30,6 +37,7 @@ REMEDIES = (
         "take a smaller model or context",
     ),
     ((WEB_PAGE,), "check the address and the port: `tiltyard servers` lists the model servers that run here"),
+    (("loading",), "wait for it; where it is only slow, --first-byte-timeout SECONDS gives it longer"),
     (("overloaded", "too many requests", "queue is full"), "wait until the server is less busy"),
     (("does not support chat", "does not support generate"), "take a model that chats: `tiltyard models`"),
 )
@@ -59,7 +67,7 @@ async def prepare(
     notes = ("also in the server's memory: " + ", ".join(others),) if others else ()
     loading = await cold_start(server, model, context, say) if cold else None
     say(f"asking {model.name} for a first word")
-    await probe(server, model, timeouts)
+    await probe(server, model, timeouts or Timeouts(), say)
     if loading is None:
         return Ready(notes=notes)
     return Ready(
@@ -110,8 +118,11 @@ async def cold_start(
         return None
 
 
-async def probe(server: Server, model: Model, timeouts: Timeouts | None) -> Exchange:
-    """One short answer: is the model really there and able to chat? Raises ServerError with the remedy."""
+async def probe(server: Server, model: Model, timeouts: Timeouts, say: Callable[[str], None]) -> Exchange:
+    """One short answer: is the model really there and able to chat? Raises ServerError with the remedy.
+
+    A server that says that it is loading is waited for, as long as for a first byte.
+    """
     request = Request(
         model=model.name,
         messages=(Message(role="user", content=PROBE),),
@@ -120,21 +131,57 @@ async def probe(server: Server, model: Model, timeouts: Timeouts | None) -> Exch
         think=False if "thinking" in (model.capabilities or ()) else None,
         timeouts=timeouts,
     )
-    exchange = await server.send(request)
-    if exchange.ending == "ok":
-        return exchange
+    began, told_s = time.monotonic(), -SAY_EVERY_S
+    while True:
+        exchange = await ask(server, request)
+        if exchange.ending == "ok":
+            return exchange
+        waited_s = time.monotonic() - began
+        if not is_loading(exchange) or waited_s > timeouts.first_byte_s:
+            raise refusal(server, model, exchange)
+        if waited_s - told_s >= SAY_EVERY_S:
+            say(f"the server is still loading {model.name}")
+            told_s = waited_s
+        await asyncio.sleep(LOADING_POLL_S)
+
+
+async def ask(server: Server, request: Request) -> Exchange:
+    """Send a request on which all others stand: a failure that may be chance is asked again, twice."""
+    for pause_s in PAUSES_S:
+        exchange = await server.send(request)
+        if not by_chance(exchange):
+            return exchange
+        await asyncio.sleep(pause_s)
+    return await server.send(request)
+
+
+def is_loading(exchange: Exchange) -> bool:
+    """Does the server say that the model will be there?"""
+    return exchange.status == UNAVAILABLE and "loading" in (exchange.error or "").casefold()
+
+
+def by_chance(exchange: Exchange) -> bool:
+    """May the same request succeed a moment later?"""
+    if exchange.ending == "http_error":
+        status = exchange.status or 0
+        return (status >= 500 and not is_loading(exchange)) or status == TOO_MANY
+    return exchange.ending in ("connect_error", "error_midstream", "truncated", "empty")
+
+
+def refusal(server: Server, model: Model, exchange: Exchange) -> ServerError:
+    """What to raise about a first word that did not come."""
     reason = exchange.error or exchange.ending.replace("_", " ")
     where = f"{server.info.dialect} at {server.info.url}"
     if exchange.status in (401, 403):
-        raise Unauthorized(
+        return Unauthorized(
             f"{where} refuses the key: {reason}", "set TILTYARD_API_KEY or name it with --api-key-env"
         )
     if exchange.ending == "wrong_model":
-        raise ServerError(
+        return ServerError(
             f"{where} answered with {exchange.model_served} when asked for {model.name}",
             "load the model on the server first, or name the one that it serves",
         )
-    raise ServerError(
+    return ServerError(
         f"{model.name} on {where} does not answer: {reason}", what_to_do(exchange.ending, reason)
     )
 
