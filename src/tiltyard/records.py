@@ -118,6 +118,7 @@ class Request(Record, frozen=True):
     context: int | None = None
     cache_prompt: bool | None = None  # False: ask for an honest prefill
     prompt_tokens: int | None = None  # what this server will count, where its own counts made the prompt
+    template_tokens: int | None = None  # how many of those are the chat template's
     prefix_shared: bool = False  # another request begins alike: a cache may have spared some of the prefill
     tools: tuple[Mapping[str, Json], ...] = ()
     tool_choice: str | None = None

@@ -235,7 +235,7 @@ def test_answers_shorter_than_asked_are_said(stops_at: int | None, notes: int) -
 
 def test_a_prompt_that_is_sent_again_has_no_prefill_rate() -> None:
     """Unless the server tells what it reused."""
-    settings = {"profile": "fixed", "requests": 3, "output_tokens": 4, "prompt": "the same words " * 50}
+    settings = {"profile": "fixed", "requests": 3, "output_tokens": 4, "prompt": "the same words " * 200}
     silent = run_speed(settings, replace(FAST, prefill_tps=1_000), "ollama").summary
     assert (silent["prefill_tps"]["n"], silent["unmeasured"]["prefill_tps"]["requests"]) == (1, 2)
     assert silent["prefill_tps"]["mean"] == pytest.approx(1_000, rel=0.25)  # of the first alone

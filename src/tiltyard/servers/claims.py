@@ -16,6 +16,7 @@ CUT = "context_truncated"  # note: the prompt was cut
 MAYBE_CUT = "prompt_maybe_cut"  # note: so few tokens less than were due that it may be the counting, too
 ANSWERED_BY = "answered_by:"  # note: before the name in the answer, which may be another model's
 HEAD_MAYBE_CACHED = "head_maybe_cached"  # note: nobody says how much of a short prompt came from a cache
+PREFILL_HIGH = "prefill_high_by:"  # note: before the percentage that a cached head may add to the rate
 SUSPECT_SHARE, SUSPECT_LESS = 0.98, 16  # likewise; the words that only one prompt has are as many tokens
 DUE_SHARE, DUE_LESS = 0.9, 32  # of the tokens that the server's own counts promised
 TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt

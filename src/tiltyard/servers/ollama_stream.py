@@ -6,6 +6,7 @@ Lines are not tokens (its parsers buffer), so events carry no token counts. How 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from tiltyard.records import (
     ToolCall,
     Usage,
 )
-from tiltyard.servers.claims import COLD, COLD_SHARE, HEAD_MAYBE_CACHED, TEMPLATE_TOKENS
+from tiltyard.servers.claims import COLD, COLD_SHARE, HEAD_MAYBE_CACHED, PREFILL_HIGH, TEMPLATE_TOKENS
 from tiltyard.servers.error_text import error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.replies import table, word
@@ -240,7 +241,8 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
     def ms(value: int | None) -> float | None:
         return value / 1e6 if value else None
 
-    fresh = PREFIX_SEEN not in notes and request.cache_prompt is not True and not is_short(last)
+    new = PREFIX_SEEN not in notes and request.cache_prompt is not True
+    fresh = new and head_share(request, last) <= COLD_SHARE
     prefill_tokens = last.prompt_eval_count if fresh else None
     prefill_ms, decode_ms, total_ms = map(
         ms, (last.prompt_eval_duration, last.eval_duration, last.total_duration)
@@ -261,9 +263,18 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
     )
 
 
-def is_short(last: Line) -> bool:
-    """May the template's head be so much of the prompt that a cached one spoils the prefill rate?"""
-    return (last.prompt_eval_count or 0) * COLD_SHARE < TEMPLATE_TOKENS
+def head_share(request: Request, last: Line) -> float:
+    """The largest share of the prompt that may be a cached head of the template, which all requests share."""
+    head = TEMPLATE_TOKENS if request.template_tokens is None else request.template_tokens
+    return head / last.prompt_eval_count if last.prompt_eval_count else 1.0
+
+
+def head_note(share: float) -> list[str]:
+    """What to say of a head that was counted as read, though it may have been cached."""
+    if share > COLD_SHARE:
+        return [HEAD_MAYBE_CACHED]
+    percent = share / (1 - share) * 100
+    return [f"{PREFILL_HIGH}{math.ceil(percent)}"] if percent >= 1 else []
 
 
 def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -> tuple[str, ...]:
@@ -276,8 +287,8 @@ def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -
         notes.append("no_done_reason")
     if ending == "ok" and PREFIX_SEEN in capture.notes:
         notes.append("prefill_may_be_cached")
-    elif ending == "ok" and story.last is not None and is_short(story.last):
-        notes.append(HEAD_MAYBE_CACHED)
+    elif ending == "ok" and story.last is not None and story.last.prompt_eval_count:
+        notes += head_note(head_share(request, story.last))
     if story.thinking and request.response_format is not None:
         notes.append("usage_misses_thinking")  # two completions, the figures are of the second
     return tuple(notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tiltyard.servers.claims import ANSWERED_BY, COLD, CUT, MAYBE_CUT
+from tiltyard.servers.claims import ANSWERED_BY, COLD, CUT, MAYBE_CUT, PREFILL_HIGH
 from tiltyard.suites import StageResult
 
 WORDS: Mapping[str, str] = {
@@ -54,6 +54,9 @@ def words_for(note: str) -> str | None:
     if note.startswith(ANSWERED_BY):
         name = note.removeprefix(ANSWERED_BY)
         return f"answered by {name}, which may be another model than the one asked for"
+    if note.startswith(PREFILL_HIGH):
+        percent = note.removeprefix(PREFILL_HIGH)
+        return f"prefill is up to {percent} % too high: it counts the template's cached head as read"
     return WORDS.get(note)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page, ask_for, captured, lines
 from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized
@@ -37,7 +38,7 @@ LAST = {
     "done_reason": "stop",
     "total_duration": 1000 * MS,
     "load_duration": 30 * MS,
-    "prompt_eval_count": 500,
+    "prompt_eval_count": 4000,
     "prompt_eval_duration": 50 * MS,
     "eval_count": 20,
     "eval_duration": 400 * MS,
@@ -108,14 +109,14 @@ def test_a_plain_answer() -> None:
     assert (exchange.events.kinds, exchange.events.texts) == ("cco", ("Hel", "lo", ""))
     assert exchange.events.tokens is None  # chunks are not tokens
     assert exchange.usage is not None
-    assert (exchange.usage.prompt_tokens, exchange.usage.output_tokens) == (500, 20)
+    assert (exchange.usage.prompt_tokens, exchange.usage.output_tokens) == (4000, 20)
     assert exchange.raw is None
 
 
 def test_durations_are_nanoseconds() -> None:
     timings = read_ollama(ask_for("m"), captured(lines(said("x"), LAST))).timings
     assert timings is not None
-    assert (timings.prefill_ms, timings.prefill_tokens, timings.prefill_tps) == (50.0, 500, 10000.0)
+    assert (timings.prefill_ms, timings.prefill_tokens, timings.prefill_tps) == (50.0, 4000, 80_000.0)
     assert (timings.decode_ms, timings.decode_tokens, timings.decode_tps) == (400.0, 20, 50.0)
     assert timings.total_ms == 1000.0
     assert timings.queue_ms == 1000.0 - 50.0 - 400.0  # what its parts do not account for is waiting
@@ -137,14 +138,29 @@ def test_a_repeated_beginning_makes_the_prefill_unknown() -> None:
     assert "prefill_may_be_cached" in exchange.notes
 
 
-@pytest.mark.parametrize(("prompt", "told"), [(8, False), (319, False), (320, True)])
-def test_of_a_short_prompt_the_cached_head_of_the_template_may_be_too_much(prompt: int, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "template", "note"),
+    [
+        (8, None, "head_maybe_cached"),
+        (319, None, "head_maybe_cached"),
+        (320, None, "prefill_high_by:12"),
+        (512, 75, "head_maybe_cached"),
+        (512, 25, "prefill_high_by:6"),
+        (512, 2, None),
+        (40, 4, "prefill_high_by:12"),
+        (4000, None, None),
+    ],
+)
+def test_the_cached_head_of_the_template_is_counted_as_read(
+    prompt: int, template: int | None, note: str | None
+) -> None:
     last = {**LAST, "prompt_eval_count": prompt}
-    exchange = read_ollama(ask_for("m"), captured(lines(said("x"), last)))
+    request = replace(ask_for("m"), template_tokens=template)
+    exchange = read_ollama(request, captured(lines(said("x"), last)))
     assert exchange.usage is not None
     assert exchange.usage.prompt_tokens == prompt
-    assert ("head_maybe_cached" not in exchange.notes) == told
-    assert (measure(exchange).prefill_tps is not None) == told
+    assert exchange.notes == ((note,) if note else ())
+    assert (measure(exchange).prefill_tps is None) == (note == "head_maybe_cached")
 
 
 def test_a_zero_is_absent_and_unknown() -> None:
@@ -331,17 +347,17 @@ def test_who_does_not_tell_what_is_in_memory_is_not_said_to_be_cold(serve: Serve
     assert (exchange.ending, exchange.notes) == ("ok", (LOAD_UNTOLD,))
 
 
-@pytest.mark.parametrize(("context", "notes"), [(500, (MAYBE_CUT,)), (501, ())])
+@pytest.mark.parametrize(("context", "notes"), [(4000, (MAYBE_CUT,)), (4001, ())])
 def test_a_prompt_that_takes_all_of_the_context_may_be_cut(context: int, notes: tuple[str, ...]) -> None:
     server = Ollama(Address(url="http://127.0.0.1:1"))
     exchange = server.read(ask_for("m", context=context), captured(lines(said("x"), LAST)))
-    assert (exchange.usage.prompt_tokens, exchange.notes) == (500, notes)
+    assert (exchange.usage.prompt_tokens, exchange.notes) == (4000, notes)
 
 
 def test_the_same_prompt_twice_is_noticed(serve: Serve) -> None:
     _, server = ollama(serve)
     first, second = run(server, *[lambda: server.send(ask_for("m", "same words"))] * 2)
-    assert first.timings.prefill_tokens == 500
+    assert first.timings.prefill_tokens == 4000
     assert second.timings.prefill_tokens is None
 
 

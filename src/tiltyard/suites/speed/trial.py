@@ -131,12 +131,19 @@ class Trial:
             if "cache_off" in server.can
             else None,
             prompt_tokens=self.tokens_due(spec),
+            template_tokens=self.template_tokens,
             prefix_shared="prompt" in spec or bool(spec.get("cached")) or bool(spec.get("reuse")),
         )
 
+    @property
+    def template_tokens(self) -> int | None:
+        """What the template adds by the server's own count; None where words were counted otherwise."""
+        scale = self.prompts.scale if self.prompts else None
+        return None if scale is None or scale.rung in ("local", "estimate") else max(round(scale.fixed), 0)
+
     def tokens_due(self, spec: Mapping[str, Any]) -> int | None:
         """The size that the server will find, where words became tokens by its own count."""
-        if "prompt" in spec or self.prompts is None or self.prompts.scale.rung in ("local", "estimate"):
+        if "prompt" in spec or self.prompts is None or self.template_tokens is None:
             return None
         return int(spec["prompt_tokens"] + spec.get("depth", 0)) or None
 
