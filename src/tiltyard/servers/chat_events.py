@@ -7,6 +7,7 @@ the general rules, one event at a time, so both give the same result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -32,7 +33,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 class _Choice(msgspec.Struct, gc=False):
     delta: _Delta
-    index: int = 0
+    index: Literal[0] = 0
     finish_reason: None = None
     logprobs: None = None
     text: None = None
@@ -42,9 +43,9 @@ class _Choice(msgspec.Struct, gc=False):
 
 
 class _Chunk(msgspec.Struct, gc=False):
-    """A chunk with nothing but text in it: any other field that is not null makes decoding fail."""
+    """A chunk with one choice and nothing but text: any other field that is not null makes decoding fail."""
 
-    choices: list[_Choice]
+    choices: tuple[_Choice]
     error: None = None
     usage: None = None
     timings: None = None
@@ -107,31 +108,18 @@ class ChatEvents:
             return False
         if len(chunks) != len(payloads):
             return False
-        kinds: list[str] = []
-        texts: list[str] = []
+        deltas = [chunk.choices[0].delta for chunk in chunks]
+        texts = [delta.content or "" for delta in deltas]
+        kinds = ["c" if text else "o" for text in texts]
         field = self.reasoning_field
-        for chunk in chunks:
-            if len(chunk.choices) != 1:
-                return False
-            choice = chunk.choices[0]
-            if choice.index:
-                return False
-            delta = choice.delta
-            text = delta.content
-            thought = delta.reasoning_content or delta.reasoning
+        for i, thought in enumerate([delta.reasoning_content or delta.reasoning for delta in deltas]):
             if thought:
-                found = "reasoning_content" if delta.reasoning_content else "reasoning"
-                if text or (field is not None and field != found):
+                found = "reasoning_content" if deltas[i].reasoning_content else "reasoning"
+                if texts[i] or (field is not None and field != found):
                     return False
                 field = found
-                kinds.append("r")
-                texts.append(thought)
-            elif text:
-                kinds.append("c")
-                texts.append(text)
-            else:
-                kinds.append("o")
-                texts.append("")
+                kinds[i] = "r"
+                texts[i] = thought
         self.kinds += kinds
         self.texts += texts
         self.ends += ends
