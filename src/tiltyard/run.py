@@ -178,13 +178,18 @@ def retold(earlier: Mapping[str, Json], state: RunState, error: str | None) -> M
 def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json]) -> None:
     """End the sitting, which came to `state`, in the store.
 
-    A finished run whose failures were asked again stays finished, as it was, where that was broken off: the
-    same command asks what still fails once more.
+    A finished run whose failures were asked again stays finished where that was broken off, with what was
+    found out until then: the same command asks what still fails once more. Where the summary has not come to
+    all that earlier sittings know, it stays as it was.
     """
     run_id, earlier = claim.run.id, claim.run.summary or {}
     broken_off = state != "finished" and earlier.get("state") == "finished"
     if broken_off and store.has_failures(run_id):
-        store.put_back(run_id)
+        if "outcomes" in earlier and "error" not in summary and summary["n"] >= earlier["n"]:
+            kept = {**summary, "state": "finished", "gave_up": earlier["gave_up"]}
+            store.finish(run_id, "finished", kept, tuple(summary["notes"]))
+        else:
+            store.put_back(run_id)
     else:
         store.finish(run_id, summary["state"], summary, tuple(summary["notes"]))
 

@@ -97,7 +97,8 @@ def test_only_the_same_items_stand_in_one_column(tmp_path):
         pairs.append((maker, maker.run(suite="tools", items=items)))
     stock(tmp_path, pairs)
     done = tiltyard(tmp_path, "board", "--by-model")
-    assert "tools: 1 more was asked other items: tiltyard board --suite tools" in " ".join(lines(done))
+    others = "tools: 1 more was asked other items, or in another way: tiltyard board --suite tools"
+    assert others in " ".join(lines(done))
     found = json.loads(tiltyard(tmp_path, "board", "--by-model", "--json").stdout)["models"]
     scores = {model["model"]: (model["scores"].get("tools"), model["elsewhere"]) for model in found}
     assert {name: row and row["item_set"] for name, (row, _) in scores.items()} == {
@@ -139,6 +140,34 @@ def test_a_trial_does_not_stand_in_for_the_whole_run(tmp_path):
     assert sets[60] == sets[200] == "0123" != sets[5]
     found = json.loads(tiltyard(tmp_path, "board", "--by-model", "--json").stdout)["models"]
     assert {model["model"]: model["scores"]["mcq"]["n"] for model in found} == {"a:1b": 200, "b:1b": 60}
+
+
+def test_parts_and_ways_of_the_tool_cases_have_tables_of_their_own(tmp_path):
+    asked = (
+        {"items": "0123"},
+        {"items": "0123", "text_tools": True},
+        {"items": "4567", "categories": ["parallel"]},
+        {"items": "89ab", "categories": ["one call", "choice", "parallel", "types", "nested"]},
+    )
+    pairs = []
+    for number, settings in enumerate(asked):
+        maker = Graded("a:1b", 30, seed=number).answers(20 + number, 0.9, stage="tools")
+        pairs.append((maker, replace(maker.run(suite="tools"), settings=settings)))
+    stock(tmp_path, pairs)
+    heads = [
+        "shipped, categories one call, choice, parallel and 2 more, items 89ab",
+        "shipped, category parallel, items 4567",
+        "shipped, calls read from text, items 0123",
+        "shipped, items 0123",
+    ]
+    said = lines(tiltyard(tmp_path, "board", "--all"))
+    assert [line for line in said if line.startswith("tools")] == [f"tools  {head}" for head in heads]
+    tiltyard(tmp_path, "report", *(maker.id for maker, _ in pairs), "--output", str(tmp_path / "r.html"))
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert all(f"tools: {head}" in page for head in heads)
+    table = tiltyard(tmp_path, "export", "--format", "md").stdout
+    assert "| tools, calls read from text |" in table
+    assert "| tools, category parallel |" in table
 
 
 def test_a_set_of_items_is_named_by_its_files():
@@ -201,6 +230,35 @@ def test_rows_that_read_alike_say_where_they_are_served(tmp_path):
     said = "\n".join(lines(tiltyard(tmp_path, "board")))
     assert "127.0.0.1:8000" in said
     assert "127.0.0.1:8001" in said
+
+
+def test_rows_that_differ_by_digest_or_settings_alone_say_so(tmp_path):
+    pairs = []
+    for digest, temperature in (
+        ("sha256:0123456789", 0.0),
+        ("sha256:abcdef0123", 0.0),
+        ("sha256:abcdef0123", 0.5),
+    ):
+        maker = Graded("a:1b", 30, seed=digest + str(temperature)).answers(20, 0.5)
+        run = maker.run()
+        model = replace(run.model, digest=digest)
+        settings = {**run.settings, "temperature": temperature}
+        pairs.append((maker, replace(run, model=model, settings=settings)))
+    stock(tmp_path, pairs)
+    newest = lines(tiltyard(tmp_path, "board"))[1:3]
+    assert sorted(line.split("a:1b ")[1][:15] for line in newest) == ["digest 01234567", "digest abcdef01"]
+    assert not any("run" in line or "127.0.0.1" in line for line in newest)
+    everything = "\n".join(lines(tiltyard(tmp_path, "board", "--all")))
+    ids = [run.id for _, run in pairs]
+    assert [name in everything for name in ids] == [False, True, True]
+    by_model = "\n".join(lines(tiltyard(tmp_path, "board", "--by-model")))
+    assert "digest 01234567" in by_model
+    assert "digest abcdef01" in by_model
+    page = tmp_path / "page.html"
+    assert tiltyard(tmp_path, "report", *ids, "--output", str(page)).returncode == 0
+    shown = page.read_text(encoding="utf-8")
+    assert "a:1b (digest 01234567)" in shown
+    assert all(f"a:1b (digest abcdef01, run {name})" in shown for name in ids[1:])
 
 
 def test_answers_without_a_verdict_are_not_said_to_be_left_out(tmp_path):

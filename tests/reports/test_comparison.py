@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.reports import made
+from tests.reports.graded import graded
 from tiltyard.errors import UsageError
 from tiltyard.reports.comparison import compare_runs, in_words
 from tiltyard.reports.traits import flat, trait, traits
@@ -86,6 +87,14 @@ def test_what_to_be_careful_about():
     words = " ".join(compare_runs(*sides).warnings)
     assert "different clocks" in words
     assert "the loads differ: concurrency" in words
+
+
+def test_calls_that_were_read_from_text_are_said_to_be_so():
+    a, b = graded("a"), graded("b", seed=2)
+    run = b.run(suite="tools")
+    text = Side(run=replace(run, settings={**run.settings, "text_tools": True}), attempts=b.attempts)
+    found = compare_runs(Side(run=a.run(suite="tools"), attempts=a.attempts), text)
+    assert "one's calls were read from its text" in " ".join(found.warnings)
 
 
 def test_nothing_is_pooled():

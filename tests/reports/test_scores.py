@@ -41,9 +41,21 @@ def test_what_cannot_be_told_says_how_much_more():
     assert in_points(close, "unclear", 1234, 0.02) == "cannot tell, about 1,300 more items"
     assert in_points(close, "unclear", 121, 0.02) == "cannot tell, about 130 more items"
     assert in_points(close, "unclear", 120, 0.02) == "cannot tell, about 120 more items"
+    assert in_points(close, "unclear", 120, 0.02, True) == "cannot tell, at least 120 more items"
     assert "too close" in in_points(close, "unclear", 50_000, 0.02)
     assert "too few of the same things" in in_points(difference(-0.03, 0.05, pairs=0), "unclear", None, 0.02)
     assert "no verdict" in in_points(replace(close, low=None, high=None), "none", None, 0.02)
+
+
+def test_several_models_need_more_than_the_first_two_alone():
+    """The p value of each is corrected for the others', so what one pair needs is a lower bound."""
+    a = graded("a", 0.8)
+    near, other = replace_answers(a, better=10, worse=3), replace_answers(a, better=9, worse=4)
+    (alone,) = compare_runs(side(a), near, ["score"]).scores
+    assert alone.words.startswith("cannot tell, about ")
+    among = compare_many([side(a), near, other], ["score"])[0].scores[0]
+    assert among.more == alone.more
+    assert among.words == alone.words.replace("about", "at least")
 
 
 def test_a_better_model_is_better_by_so_many_points():
@@ -116,6 +128,20 @@ def test_an_item_asked_in_three_modes_counts_once():
     thrice = compare_runs(in_modes(a), in_modes(b), ["score"]).scores[0]
     assert thrice.found == once.found
     assert thrice.found.pairs == 97
+
+
+def test_the_speed_of_an_item_asked_in_three_modes_counts_once():
+    a, b = graded("a", n=40, decode=40.0), graded("b", n=40, decode=41.0, seed=2)
+    once = compare_runs(side(a), side(b), ["decode_tps"]).rows[0].ratio
+    thrice = compare_runs(in_modes(a), in_modes(b), ["decode_tps"]).rows[0].ratio
+    assert (once.pairs, thrice.pairs) == (40, 40)
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+    part = compare_runs(in_modes(a), in_modes(b, ["prompt"]), ["decode_tps"]).rows[0].ratio
+    assert (part.pairs, part.low) == (40, pytest.approx(once.low))
+    strange = (
+        compare_runs(in_modes(a, ["json_object"]), in_modes(b, ["prompt"]), ["decode_tps"]).rows[0].ratio
+    )
+    assert (strange.paired, strange.n_a, strange.n_b) == (False, 40, 40)
 
 
 def test_modes_that_one_side_was_not_asked_in_are_said():

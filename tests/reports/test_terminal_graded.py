@@ -4,9 +4,11 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from tests.reports.graded import graded
 from tiltyard.reports.terminal import render_summary
+from tiltyard.reports.terminal_json import changes
 
 
 def shown(summary, width=80):
@@ -25,6 +27,45 @@ def test_no_outcome_is_torn_from_its_count(width):
     text = shown(summary, width)
     for name, count in summary["outcomes"].items():
         assert count == 0 or f"{count} {name}" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_the_next_commands_stand_whole_on_the_screen(width):
+    summary = summary_of(run_id="1a2b3c4d")
+    last = shown(summary, width).rpartition("run 1a2b3c4d")[2]
+    assert all(len(line) <= width for line in last.splitlines())
+    for command in ("tiltyard show 1a2b3c4d", "tiltyard board", "tiltyard compare", "tiltyard report"):
+        assert command in last
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "words"),
+    [
+        (0.01, 0.0098, 0.0103, "answers come 100 times as fast (97 to 102)"),
+        (0.0119, 0.01189, 0.01191, "answers come 84.0 times as fast (84.0 to 84.1)"),
+        (0.88, 0.86, 0.9, "answers take 12 % less time (10 to 14)"),
+        (1.123, 1.121, 1.124, "answers take 12 % more time (12.1 to 12.4)"),
+        (3.1, 2.9, 3.3, "answers take 3.10 times as long (2.9 to 3.3)"),
+        (1.01, 0.97, 1.05, "answers take about as long: +1 % (-3 to +5)"),
+        (1.0, 0.999, 1.002, "answers take about as long: +0.0 % (-0.1 to +0.2)"),
+    ],
+)
+def test_what_a_schema_does_to_the_time_of_an_answer(ratio, low, high, words):
+    found = changes({"e2e_ratio": {"ratio": ratio, "low": low, "high": high}})
+    assert [Text.from_markup(line).plain for line in found] == [f"→ with it {words}"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "ci95", "words"),
+    [
+        (0.03, [0.01, 0.05], "+3 points (+1 to +5)"),
+        (0.001, [-0.001, 0.004], "+0.1 points (-0.1 to +0.4)"),
+        (0.0, [0.0, 0.0], "+0.00 points"),
+    ],
+)
+def test_no_interval_repeats_itself(difference, ci95, words):
+    found = changes({"schema_valid": {"difference": difference, "ci95": ci95}, "e2e_ratio": None})
+    assert Text.from_markup(found[0]).plain == f"→ a schema in the request changes validity by {words}"
 
 
 def test_failed_tries_are_said():

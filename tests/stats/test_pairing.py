@@ -80,7 +80,8 @@ def test_runs_that_are_to_ask_the_same_share_an_item_set() -> None:
     assert item_set({**whole, "limit": 300}) == "h"
     assert item_set({**whole, "few_shot": 5, "examples": "e"}) == "h"
     parts = [{"limit": 5}, {"limit": 6}, {"limit": 5, "seed": 4}, {"modes": ["prompt"]}, {"few_shot": 5}]
-    assert len({item_set({**whole, **part}) for part in parts} | {"h"}) == 6
+    parts += [{"text_tools": True}]
+    assert len({item_set({**whole, **part}) for part in parts} | {"h"}) == 7
     assert item_set({"items": "h", "limit": 5}) == item_set({"items": "h", "limit": 5, "seed": 0})
     assert item_set({"profile": "quick"}) is None
 

@@ -151,6 +151,30 @@ def test_a_sitting_that_is_interrupted_leaves_a_finished_run_as_it_was(run: Run,
     assert run()["outcomes"]["error"] == 0
 
 
+def test_what_an_interrupted_sitting_found_out_is_in_the_figures(run: Run, tmp_path: Path) -> None:
+    """The stored summary, the board and the stored answers say the same."""
+    run(FOURTHS)
+    script = tuple(Say(when=f"<{n}>", say=str(2 * n)) for n in range(COUNT))
+    config = SimConfig(models=(clever(script=script),), dialects=("openai",), faults=("stall_first=60000@8",))
+
+    async def interrupted(url: str) -> None:
+        await asyncio.wait_for(sitting(tmp_path / "s.sqlite3", ONE_BY_ONE, url), 3.0)
+
+    with running(config) as sim, pytest.raises(TimeoutError):
+        asyncio.run(interrupted(sim.url("openai")))
+    with Store.open(tmp_path / "s.sqlite3") as store:
+        (kept,) = store.runs()
+        found = store.outcomes(kept.id)
+        (row,) = store.board()
+    assert kept.state == "finished"
+    assert kept.summary is not None
+    assert found == {"correct": 52, "error": 8}
+    assert {name: n for name, n in kept.summary["outcomes"].items() if n} == found
+    assert row.quality is not None
+    assert row.quality.outcomes == kept.summary["outcomes"]
+    assert (kept.summary["state"], kept.summary["gave_up"]) == ("finished", False)
+
+
 @pytest.mark.parametrize("faults", [("model_404",), EVERY])
 def test_a_sitting_that_does_not_begin_leaves_a_finished_run_as_it_was(
     run: Run, tmp_path: Path, faults: tuple[str, ...]

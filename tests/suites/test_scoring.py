@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.conftest import make_attempt, make_exchange
-from tiltyard.records import Attempt, Grade, Item, Outcome
+from tiltyard.records import Attempt, Grade, Item, Measures, Outcome
+from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.suites.mcq.figures import own_figures
 from tiltyard.suites.scoring import summarise_graded
@@ -65,6 +66,26 @@ def test_tries_of_one_item_are_one_witness_for_every_share() -> None:
 def width(share: dict[str, Any]) -> float:
     low, high = share["ci95"]
     return float(high - low)
+
+
+def waiting(number: int) -> Attempt:
+    """Every item has its own length, and so its own wait, however often it is asked."""
+    return replace(attempt(), measures=Measures(ttft_ms=100.0 + 10.0 * number, decode_tps=20.0 + number))
+
+
+def test_tries_of_one_item_are_one_witness_for_every_speed() -> None:
+    """Each request for itself would make the intervals less than half as wide as they are."""
+    repeated = tally_of([waiting(place // TRIES) for place in range(ITEMS * TRIES)], TRIES)
+    once = tally_of([waiting(number) for number in range(ITEMS)], 1)
+    many, few = (summarise_graded(tally, [])["speed"] for tally in (repeated, once))
+    for name in ("ttft_ms", "decode_tps"):
+        assert (many[name]["n"], many[name]["mean"]) == (ITEMS * TRIES, few[name]["mean"])
+        assert many[name]["ci95"] == pytest.approx(few[name]["ci95"])
+        naive = figure(repeated.speeds[name]).ci95
+        assert naive is not None
+        assert width({"ci95": naive}) < width(many[name]) / 2
+    alone = summarise_graded(tally_of([waiting(place) for place in range(TRIES)], TRIES), [])["speed"]
+    assert (alone["ttft_ms"]["n"], alone["ttft_ms"]["ci95"]) == (TRIES, None)
 
 
 def test_items_asked_once_have_wilsons_interval() -> None:

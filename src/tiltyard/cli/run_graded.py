@@ -5,13 +5,14 @@ A suite's own options are in its own file; what the settings mean is in `suites/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options
+from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options, store_path
+from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -70,3 +71,29 @@ def split_options(options: dict[str, Any]) -> tuple[Common, dict[str, Json]]:
         settings["context"] = common.context
     read_asking({name: settings[name] for name in ("stop_when", "against") if name in settings}, Asking)
     return common, settings
+
+
+def check_opponent(suite: str, settings: Mapping[str, Json], common: Common) -> None:
+    """Tell how many of the run's items the one that `--against` names has scores of, unless of all.
+
+    Raises UsageError where they are too few to decide anything, before a server is looked for.
+    """
+    if not settings.get("against"):
+        return
+    from tiltyard.store.store import Store
+    from tiltyard.suites.opposing import in_common
+
+    with Store.open(store_path(common)) as store:
+        run = store.run(str(settings["against"]))
+        scores = store.scores(run.id)
+    if scores is None:
+        raise UsageError(f"run {run.id} has no scores to compare with", "name a finished graded run")
+    found = in_common(suite, settings, scores)
+    said = f"run {run.id} scored {found.shared or 'none'} of this run's {found.asked} items"
+    if not found.enough:
+        why = "too few to ever decide anything" if found.shared else "nothing could ever be decided"
+        raise UsageError(
+            f"{said}: {why}", f"name a run that asked the same items: tiltyard runs --suite {suite}"
+        )
+    if found.shared < found.asked:
+        click.echo(f"{said}: only those can decide", err=True)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.run import run_suite
-from tiltyard.cli.run_graded import graded_options, split_options
+from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 from tiltyard.reports.words import clean
@@ -41,7 +41,9 @@ def json_(modes: str | None, schema_dir: Path | None, **options: Any) -> None:
     common, settings = split_options(options)
     if modes is not None and len(chosen := chosen_modes(modes)) < len(MODES):
         settings["modes"] = chosen
-    run_suite("json", {**settings, **content(schema_dir, settings.get("level"))}, common)
+    settings |= content(schema_dir, settings.get("level"))
+    check_opponent("json", settings, common)
+    run_suite("json", settings, common)
 
 
 def chosen_modes(text: str) -> list[str]:

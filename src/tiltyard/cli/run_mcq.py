@@ -13,7 +13,7 @@ import click
 from msgspec.structs import replace
 
 from tiltyard.cli.run import Common, Number, run_jobs, serving
-from tiltyard.cli.run_graded import graded_options, split_options
+from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
@@ -68,6 +68,7 @@ def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     settings = {**renamed(own), **settings}
     settings |= content(paths, own, settings)
     checked(settings)
+    check_opponent("mcq", settings, common)
     folder = log_folder(own["output_dir"], common.data_dir)
     with logging_to(folder, bool(own["verbose"])) as path, serving(common) as heard:
         click.echo(f"log: {path}", err=True)

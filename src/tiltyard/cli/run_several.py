@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.run import SUITE_COMMANDS, common_options, run_suites, suite_command
-from tiltyard.cli.run_graded import graded_options, split_options
+from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
@@ -44,7 +44,10 @@ def several(text: str) -> click.Command:
         common, asking = split_options(options)
         context: dict[str, Json] = {} if common.context is None else {"context": common.context}
         more = {name: asking if name in graded else context for name in names}
-        run_suites({name: {**defaults_of(name), **more[name]} for name in names}, common)
+        suites = {name: {**defaults_of(name), **more[name]} for name in names}
+        for name in graded:
+            check_opponent(name, suites[name], common)
+        run_suites(suites, common)
 
     return command
 

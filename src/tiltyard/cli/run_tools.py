@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.run import run_suite
-from tiltyard.cli.run_graded import graded_options, split_options
+from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.records import Json
 from tiltyard.reports.words import clean
 
@@ -52,7 +52,9 @@ def tools(**options: Any) -> None:
         )
     for broken in folder.broken if folder is not None else ():
         click.echo(f"left out: {clean(broken, 400)}", err=True)
-    run_suite("tools", {**items, **settings}, common)
+    settings = {**items, **settings}
+    check_opponent("tools", settings, common)
+    run_suite("tools", settings, common)
 
 
 def defaults() -> dict[str, Json]:

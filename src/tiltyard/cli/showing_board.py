@@ -5,12 +5,11 @@ Ranks are ranges where models cannot be told apart. Narrow terminals get fewer c
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tiltyard.cli.showing import console, plain_table, safe
+from tiltyard.reports.apart import digest_of, served_at, told_apart
 from tiltyard.reports.narrow import narrowed
 from tiltyard.reports.words import NOTHING, milliseconds, number, percent, size, with_interval
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tiltyard.store.board import BoardRow, ModelRow, Quality, Value
-
-Names = Set[tuple[str, str | None]]  # model and quantization
 
 _WIDE = 110
 _ROWS = 25  # of a table, where no limit was asked for
@@ -46,7 +43,7 @@ def show_board(
             screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{asked}")
         shown = table[: limit or _ROWS]
         of_kind = quality_table if first.quality is not None else speed_table
-        made = of_kind(shown, wide, alike(table))
+        made = of_kind(shown, wide, beside_names(table))
         screen.print(narrowed(made, spare=SPARE))
         if len(shown) < len(table):
             screen.print(f"{len(table) - len(shown)} more: --limit {len(table)}", style="dim")
@@ -65,8 +62,8 @@ def show_board(
     screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
 
 
-def speed_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
-    """By decode rate or whatever it was sorted by."""
+def speed_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str]) -> Table:
+    """By decode rate or whatever it was sorted by; `beside`: what stands beside each name."""
     table = plain_table()
     table.add_column("#", justify="right")
     table.add_column("model", overflow="fold", min_width=16)
@@ -84,7 +81,7 @@ def speed_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
     for name, shown in columns:
         if shown:
             table.add_column(name, justify="left" if name in ("quant", "when") else "right", no_wrap=True)
-    for place, row in enumerate(rows, start=1):
+    for place, (row, more) in enumerate(zip(rows, beside, strict=False), start=1):
         cells = [
             (safe(row.quantization or NOTHING, 12), True),
             (size(row.size_bytes), True),
@@ -98,12 +95,12 @@ def speed_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
         ]
         measured = row.decode_tps is not None or row.ttft_ms is not None
         table.add_row(
-            str(place) if measured else NOTHING, named(row, twice), *(cell for cell, shown in cells if shown)
+            str(place) if measured else NOTHING, named(row) + more, *(cell for cell, shown in cells if shown)
         )
     return table
 
 
-def quality_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
+def quality_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str]) -> Table:
     """Rank, score with its interval and what has no verdict, beside the speed of the same requests."""
     table = plain_table()
     table.add_column("rank", justify="right", no_wrap=True)
@@ -122,7 +119,7 @@ def quality_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
     for name, justify, shown in columns:
         if shown:
             table.add_column(name, justify=justify, no_wrap=name != "no verdict, cut")  # type: ignore[arg-type]
-    for row in rows:
+    for row, more in zip(rows, beside, strict=False):
         found = row.quality
         assert found is not None
         cells = [
@@ -137,7 +134,7 @@ def quality_table(rows: Sequence[BoardRow], wide: bool, twice: Names) -> Table:
             (hints(found), wide),
         ]
         below = "" if wide or not hints(found) else f"\n[dim]{hints(found)}[/]"
-        table.add_row(rank(found), named(row, twice) + below, *(cell for cell, shown in cells if shown))
+        table.add_row(rank(found), named(row) + more + below, *(cell for cell, shown in cells if shown))
     return table
 
 
@@ -161,13 +158,13 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
         table.add_column(f"{safe(suite)}, rank", justify="right", no_wrap=wide)
     table.add_column("decode tok/s", justify="right", no_wrap=True)
     table.add_column("TTFT p50", justify="right", no_wrap=True)
-    twice = alike(models)  # before the cut: a name that is shown once may still be another's too
-    for model in models[: limit or _ROWS]:
+    beside = beside_names(models)  # before the cut: a name that is shown once may still be another's too
+    for model, more in zip(models[: limit or _ROWS], beside, strict=False):
         cells = [(safe(model.quantization or NOTHING, 12), wide), (size(model.size_bytes), wide)]
         scores = [model.scores[suite].quality if suite in model.scores else None for suite in suites]
         speed = model.speed
         table.add_row(
-            safe(model.model, 90) + (" ☁" if model.remote else "") + served(model, twice),
+            safe(model.model, 90) + (" ☁" if model.remote else "") + more,
             *(cell for cell, shown in cells if shown),
             *(NOTHING if found is None else in_one_cell(found, wide) for found in scores),
             NOTHING if speed is None else interval(speed.decode_tps),
@@ -179,7 +176,7 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
     for suite in sorted({suite for model in models for suite in model.elsewhere}):
         others = sum(suite in model.elsewhere for model in models)
         said = f"{safe(suite)}: {others} more {'was' if others == 1 else 'were'} asked other items"
-        screen.print(f"{said}: tiltyard board --suite {safe(suite)}", style="dim")
+        screen.print(f"{said}, or in another way: tiltyard board --suite {safe(suite)}", style="dim")
     explain_lone(screen, [model.speed.decode_tps for model in models if model.speed is not None])
     screen.print(
         "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "
@@ -194,25 +191,33 @@ def in_one_cell(found: Quality, wide: bool) -> str:
     return f"[bold]{points(found.score)}[/] #{rank(found)}\n[dim]{bounds(found)}[/]"
 
 
-def alike(rows: Sequence[BoardRow | ModelRow]) -> Names:
-    """The names that several rows have: these also say where they are served."""
-    counts = Counter((row.model, row.quantization) for row in rows)
-    return {name for name, n in counts.items() if n > 1}
+def beside_names(rows: Sequence[BoardRow | ModelRow]) -> list[str]:
+    """What stands beside each name, as markup: where others have it too, what tells the model from theirs."""
+    words = told_apart(
+        [
+            ((row.model, row.quantization), served_at(row.dialect, row.server_url), *own_words(row))
+            for row in rows
+        ]
+    )
+    return [f" [dim]{safe(' '.join(own), 90)}[/]" if own else "" for own in words]
 
 
-def served(row: BoardRow | ModelRow, twice: Names) -> str:
-    """Where the model is served, if others of the table have its name; else empty."""
-    if (row.model, row.quantization) not in twice:
-        return ""
-    return f" [dim]{safe(row.dialect)} {safe(urlsplit(row.server_url).netloc, 40)}[/]"
+def own_words(row: BoardRow | ModelRow) -> tuple[str, str]:
+    """The digest of a row, and its run where it is about one."""
+    from tiltyard.store.board import BoardRow
+
+    if isinstance(row, BoardRow):
+        return digest_of(row.digest), f"run {row.run_id}"
+    runs = [*row.scores.values(), *([] if row.speed is None else [row.speed])]
+    return digest_of(runs[0].digest if runs else None), ""
 
 
-def named(row: BoardRow, twice: Names) -> str:
-    """The model with its marks; with where it is served, where another row of the table reads alike."""
+def named(row: BoardRow) -> str:
+    """The model with its marks."""
     marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
     if row.requests_failed and row.quality is None:  # a graded row has them among what does not count
         marks += f" [red]✗ {row.requests_failed:,} failed[/]"
-    return safe(row.model, 90) + marks + served(row, twice)
+    return safe(row.model, 90) + marks
 
 
 def when(row: BoardRow, wide: bool) -> str:

@@ -15,6 +15,8 @@ from tiltyard.records import Measures, Record, Run
 from tiltyard.reports import traits
 from tiltyard.reports.scores import (
     ScoreRow,
+    about,
+    corrected,
     difference,
     ended_early,
     matching,
@@ -23,7 +25,8 @@ from tiltyard.reports.scores import (
     scores_in,
 )
 from tiltyard.reports.traits import differences
-from tiltyard.reports.ways import Side, guessed, main_way, other_items, samples, unlike
+from tiltyard.reports.ways import Side, by_item, guessed, main_way, other_items, samples, unlike
+from tiltyard.reports.words import between
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 from tiltyard.stats.pairing import Scores
@@ -155,6 +158,8 @@ def _measured(a: Side, b: Side, metrics: Sequence[str], by_stage: bool) -> _Meas
 def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]:
     """The metric over all shared stages, then in each. Without an interval where the two are not alike."""
     of_a, of_b = (samples(side, metric, main_way(side, metric)) for side in (a, b))
+    if metric != "output_tps":  # one value a stage
+        of_a, of_b = by_item(a, b, of_a, of_b)
     others = other_items(a, b)
     shared = [stage for stage in of_a if stage in of_b and stage not in others]
     why, guess = unlike(a, b, metric), (guessed(a, metric), guessed(b, metric))
@@ -212,7 +217,8 @@ def _row(of: _Contrast, p: float | None, margin: float) -> Row:
             words = f"cannot tell: a guess in the figures may be off by {100 * max(of.guess):.2g} %"
         else:
             more = more_needed(of.ratio, margin)
-            words = in_words(of.metric, of.ratio, found, more, margin)
+            among_others = corrected(p, of.ratio.p_value)
+            words = in_words(of.metric, of.ratio, found, more, margin, among_others)
     return replace(row, verdict=found, words=words, ratio=ratio, p_adjusted=p, more=more)
 
 
@@ -225,8 +231,10 @@ def _widened(ratio: Ratio, guess: tuple[float, float]) -> Ratio:
     return replace(ratio, low=low, high=high)
 
 
-def in_words(metric: str, ratio: Ratio, found: Verdict, more: int | None, margin: float) -> str:
-    """`B is 6 to 9 % faster`, `no difference above 2 %`, or `cannot tell, about 40 more`."""
+def in_words(
+    metric: str, ratio: Ratio, found: Verdict, more: int | None, margin: float, among_others: bool = False
+) -> str:
+    """`B is 6 to 9 % faster`, `no difference above 2 %`, or `cannot tell, about 40 more`; as `in_points`."""
     if found == "none":
         return "too few values for an interval: no verdict"
     assert ratio.low is not None
@@ -234,13 +242,13 @@ def in_words(metric: str, ratio: Ratio, found: Verdict, more: int | None, margin
     if found == "same":
         return f"no difference above {100 * margin:g} %"
     if found == "unclear":
-        return _unclear(ratio.paired, more)
+        return _unclear(ratio.paired, more, among_others)
     verb, measure, more_words, less_words = _words_of(metric)
     if ratio.low >= 2 or ratio.high <= 0.5:
         low, high = (ratio.low, ratio.high) if ratio.low >= 2 else (1 / ratio.high, 1 / ratio.low)
-        return f"{'B' if found == 'higher' else 'A'}{verb} {_between(low, high)} times as {measure}"
+        return f"{'B' if found == 'higher' else 'A'}{verb} {between(low, high)} times as {measure}"
     low, high = sorted((abs(ratio.low - 1) * 100, abs(ratio.high - 1) * 100))
-    return f"B{verb} {_between(low, high)} % {more_words if found == 'higher' else less_words}"
+    return f"B{verb} {between(low, high)} % {more_words if found == 'higher' else less_words}"
 
 
 def _words_of(metric: str) -> tuple[str, str, str, str]:
@@ -252,23 +260,15 @@ def _words_of(metric: str) -> tuple[str, str, str, str]:
     return "'s is", "large", "larger", "smaller"
 
 
-def _unclear(paired: bool, more: int | None) -> str:
+def _unclear(paired: bool, more: int | None, among_others: bool) -> str:
     if more is None or more > _OUT_OF_REACH:
         return "cannot tell: the two are too close, or too noisy, for any reasonable number of requests"
     rounded = more if more < 20 else round(more, -1 if more < 1000 else -2)
     unit = "pair" if paired else "request"
     return (
-        f"cannot tell, about {rounded:,} more {unit}{'' if rounded == 1 else 's'}{'' if paired else ' each'}"
+        f"cannot tell, {about(among_others)} {rounded:,} more {unit}{'' if rounded == 1 else 's'}"
+        f"{'' if paired else ' each'}"
     )
-
-
-def _between(low: float, high: float) -> str:
-    """`6 to 9`, with decimal places only where whole numbers would hide the difference; else `2.48`."""
-    for places in (0, 1, 2) if high >= 5 else (1, 2):
-        ends = f"{low:.{places}f}", f"{high:.{places}f}"
-        if ends[0] != ends[1]:
-            return " to ".join(ends)
-    return ends[0]
 
 
 def _why_not(rows: Sequence[Row]) -> list[str]:
@@ -304,6 +304,8 @@ def _warnings(a: Side, b: Side) -> list[str]:
         out.append(f"the machines differ: {', '.join(n.removeprefix('machine.') for n in hardware[:4])}")
     if loads := [name for name in _LOADS if f"settings.{name}" in changed]:
         out.append(f"the loads differ: {', '.join(loads)}")
+    if "settings.text_tools" in changed:
+        out.append("one's calls were read from its text, the other's are the server's: another way to ask")
     if "tiltyard" in changed or "suite_version" in changed:
         out.append("measured by different versions of Tiltyard or of the suite")
     return out

@@ -15,7 +15,7 @@ import msgspec
 
 from tiltyard.records import Attempt, Json, Measures, Run
 from tiltyard.reports.quality import left_out, points, span_of
-from tiltyard.reports.traits import fig
+from tiltyard.reports.traits import fig, part_in_words
 from tiltyard.reports.words import NOTHING, clean, milliseconds, size, with_interval
 
 SCHEMA = "tiltyard.export/1"
@@ -145,7 +145,7 @@ def _run_cells(run: Run) -> tuple[str, ...]:
         run.model.name,
         run.model.quantization or NOTHING,
         size(run.model.size_bytes),
-        run.suite,
+        ", ".join((run.suite, *part_in_words(run.settings))),
         *_score_cells(summary),
         with_interval(fig(run, "decode_tps")),
         milliseconds(fig(run, "ttft_ms").get("p50")),

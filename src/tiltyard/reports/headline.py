@@ -10,30 +10,38 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from tiltyard.records import Run
+from tiltyard.reports.apart import digest_of, served_at, told_apart
 from tiltyard.reports.comparison import Row, compare_runs
 from tiltyard.reports.traits import fig
 from tiltyard.reports.views import decode_mean, requests_of
 from tiltyard.reports.ways import Side, unlike
 from tiltyard.reports.words import clean, number, span, with_interval
+from tiltyard.stats.pairing import item_set
 
 _NAME = 80  # characters of a name, so that what follows it is not cut off
 
 
 def named_apart(runs: Sequence[Run]) -> list[Run]:
-    """The same; models of one name and quantization that are served in several places are named by theirs."""
-    places: dict[tuple[str, str | None], set[str]] = {}
-    for run in runs:
-        places.setdefault((run.model.name, run.model.quantization), set()).add(_place(run))
-    return [
-        replace(run, model=replace(run.model, name=f"{clean(run.model.name, _NAME)} ({_place(run)})"))
-        if len(places[run.model.name, run.model.quantization]) > 1
-        else run
+    """The same; models of one name and quantization are named by where they are served too, else by their
+    digest; runs of one model that asked the same by their ids.
+    """
+    models = [
+        (
+            (run.model.name, run.model.quantization),
+            served_at(run.server.dialect, run.server.url),
+            digest_of(run.model.digest),
+        )
         for run in runs
     ]
-
-
-def _place(run: Run) -> str:
-    return f"{run.server.dialect} {run.server.url.partition('://')[2] or run.server.url}"
+    tables = [
+        ((*model, run.suite, item_set(run.settings)), run.id) for model, run in zip(models, runs, strict=True)
+    ]
+    found = []
+    for run, of_model, of_run in zip(runs, told_apart(models), told_apart(tables), strict=True):
+        words = ", ".join((*of_model, *(f"run {name}" for name in of_run)))
+        name = f"{clean(run.model.name, _NAME)} ({words})"
+        found.append(replace(run, model=replace(run.model, name=name)) if words else run)
+    return found
 
 
 def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:

@@ -65,7 +65,7 @@ def score_row(found: Difference | None, stage: str | None, p: float | None, marg
     more = more_items(found, margin) if verdict == "unclear" else None
     return ScoreRow(
         verdict=verdict,
-        words=in_points(found, verdict, more, margin),
+        words=in_points(found, verdict, more, margin, corrected(p, found.p_value)),
         stage=stage,
         found=found,
         p_adjusted=p,
@@ -73,8 +73,18 @@ def score_row(found: Difference | None, stage: str | None, p: float | None, marg
     )
 
 
-def in_points(found: Difference, verdict: Verdict, more: int | None, margin: float) -> str:
-    """`B is 3 to 9 points better`, `no difference above 2 points`, or `cannot tell, about 300 more items`."""
+def corrected(p_adjusted: float | None, p_value: float | None) -> bool:
+    """Has the p value been raised for other claims? Then "so many more" would decide it only by itself."""
+    return p_adjusted is not None and p_value is not None and p_adjusted > p_value
+
+
+def in_points(
+    found: Difference, verdict: Verdict, more: int | None, margin: float, among_others: bool = False
+) -> str:
+    """`B is 3 to 9 points better`, `no difference above 2 points`, or `cannot tell, about 300 more items`.
+
+    `at least` instead of `about` where the claim is one of several that are corrected together.
+    """
     if verdict == "none" or found.low is None or found.high is None:
         return "one item: no interval, so no verdict"
     if verdict == "same":
@@ -89,11 +99,15 @@ def in_points(found: Difference, verdict: Verdict, more: int | None, margin: flo
             return "cannot tell: the two are too close for any reasonable number of items"
         step = 1 if more < 20 else 10 if more < 1000 else 100
         rounded = -(-more // step) * step  # up: fewer would not be enough
-        return f"cannot tell, about {rounded:,} more item{'' if rounded == 1 else 's'}"
+        return f"cannot tell, {about(among_others)} {rounded:,} more item{'' if rounded == 1 else 's'}"
     low, high = sorted((abs(100 * found.low), abs(100 * found.high)))
     ends = (f"{low:.0f}", f"{high:.0f}") if low >= 1.5 else (f"{low:.1f}", f"{high:.1f}")
     between = ends[0] if ends[0] == ends[1] else " to ".join(ends)
     return f"B is {between} points {'better' if verdict == 'higher' else 'worse'}"
+
+
+def about(among_others: bool) -> str:
+    return "at least" if among_others else "about"
 
 
 def other_modes(a: Scores, b: Scores) -> list[str]:

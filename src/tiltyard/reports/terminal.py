@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tiltyard.records import Json
 from tiltyard.reports.narrow import Column, Narrowing
 from tiltyard.reports.stages import findings_of, in_words
-from tiltyard.reports.terminal_graded import render_graded
+from tiltyard.reports.terminal_graded import lines_of, render_graded
 from tiltyard.reports.terminal_stages import stage_table
 from tiltyard.reports.words import NOTHING, clean, count, milliseconds, number, percent, size, with_interval
 
@@ -59,8 +59,10 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
         console.print(f"[dim]{escape(clean(measured, 400))}[/]", highlight=False, emoji=False)
     run_id = escape(str(summary.get("run_id") or ""))
     if run_id:
-        following = f"tiltyard show {run_id} · tiltyard board · tiltyard compare · tiltyard report"
-        console.print(f"[dim]run {run_id}   next: {following}[/]", highlight=False, soft_wrap=True)
+        first = f"run {run_id}   next: tiltyard show {run_id}"
+        commands = (first, "tiltyard board", "tiltyard compare", "tiltyard report")
+        for line in lines_of(commands, console.width, " · "):
+            console.print(f"[dim]{line}[/]", highlight=False, soft_wrap=True)
 
 
 def _figures(summary: Mapping[str, Json]) -> Narrowing:

@@ -69,17 +69,17 @@ def render_graded(summary: Mapping[str, Json], console: Console) -> None:
         console.print(f"[red]![/] {count} × {escape(clean(str(reason), 200))}", highlight=False, emoji=False)
 
 
-def lines_of(parts: Sequence[str], width: int) -> Iterator[str]:
+def lines_of(parts: Sequence[str], width: int, between: str = "   ") -> Iterator[str]:
     """Parts side by side, in as many lines as it takes without breaking one."""
     from rich.text import Text
 
     line: list[str] = []
     for part in parts:
-        if line and len(Text.from_markup("   ".join([*line, part]))) > width:
-            yield "   ".join(line)
+        if line and len(Text.from_markup(between.join([*line, part]))) > width:
+            yield between.join(line)
             line = []
         line.append(part)
-    yield "   ".join(line)
+    yield between.join(line)
 
 
 def within(interval: Json) -> str:

@@ -5,11 +5,11 @@ Works on the shape that `suites/structured/figures.py` and `probe.py` make.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
-from tiltyard.reports.words import NOTHING, clean, number, percent
+from tiltyard.reports.words import NOTHING, between, clean, number, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,12 +74,32 @@ def changes(differences: Json) -> list[str]:
     for key, name in (("schema_valid", "validity"), ("field_accuracy", "field accuracy")):
         entry = (differences or {}).get(key)
         if entry and entry.get("ci95"):
-            low, high = (100 * value for value in entry["ci95"])
-            words = f"{100 * entry['difference']:+.0f} points [dim]({low:+.0f} to {high:+.0f})[/]"
+            words = signed(100 * entry["difference"], [100 * value for value in entry["ci95"]], "points")
             found.append(f"[cyan]→[/] a schema in the request changes {name} by {words}")
     ratio = (differences or {}).get("e2e_ratio")
     if ratio and ratio.get("low") is not None:
-        change, low, high = (100 * (ratio[key] - 1) for key in ("ratio", "low", "high"))
-        words = f"{change:+.0f} % [dim]({low:+.0f} to {high:+.0f})[/]"
-        found.append(f"[cyan]→[/] and the time of an answer by {words}")
+        found.append(f"[cyan]→[/] with it {pace(ratio['ratio'], ratio['low'], ratio['high'])}")
     return found
+
+
+def signed(value: float, ends: Sequence[float], unit: str) -> str:
+    """`+3 points (+1 to +5)`, with as many decimal places as keep the two ends apart."""
+    for places in (0, 1, 2):
+        low, high = (f"{end:+.{places}f}" for end in ends)
+        if float(low) != float(high):
+            return f"{value:+.{places}f} {unit} [dim]({low} to {high})[/]"
+    return f"{value:+.2f} {unit}"
+
+
+def pace(ratio: float, low: float, high: float) -> str:
+    """From the ratio of two times: `answers take 12 % less time (10 to 14)`."""
+    if low <= 1 <= high:
+        words = signed(100 * (ratio - 1), [100 * (end - 1) for end in (low, high)], "%")
+        return f"answers take about as long: {words}"
+    if low >= 2:
+        return f"answers take {number(ratio)} times as long [dim]({between(low, high)})[/]"
+    if high <= 0.5:
+        return f"answers come {number(1 / ratio)} times as fast [dim]({between(1 / high, 1 / low)})[/]"
+    near, far = sorted(abs(100 * (end - 1)) for end in (low, high))
+    more = "more" if low > 1 else "less"
+    return f"answers take {number(abs(100 * (ratio - 1)), 2)} % {more} time [dim]({between(near, far)})[/]"

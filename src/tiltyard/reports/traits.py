@@ -108,9 +108,20 @@ def items_name(run: Run) -> str:
     return f"{', '.join(asked)}, items {str(run.settings.get('items') or '')[:8]}"
 
 
+def listed(names: Sequence[Json]) -> str:
+    """`a`, `a and b`, `a, b, c and 4 more`."""
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    *before, last = [*map(str, names[:NAMED]), *more]
+    return f"{', '.join(before)} and {last}" if before else last
+
+
 def part_in_words(settings: Mapping[str, Json]) -> list[str]:
-    """Which of its items a graded run asked, where not all or not in the usual ways: `5 drawn`."""
+    """Which items a graded run asked, and how, where not all or not in the usual way: `5 drawn`."""
     part, said = part_of(settings), []
+    if categories := settings.get("categories"):
+        said.append(f"{'category' if len(categories) == 1 else 'categories'} {listed(categories)}")
+    if "text_tools" in part:
+        said.append("calls read from text")
     if "limit" in part:
         said.append(f"{part['limit']} drawn" + (f" by seed {part['seed']}" if "seed" in part else ""))
     if "modes" in part:

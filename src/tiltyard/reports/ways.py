@@ -6,12 +6,14 @@ server is faster. `unlike` says so in words; then the ratio is shown, and no cla
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean, median
 
 from tiltyard.records import Attempt, Json, Record, Run
 from tiltyard.stats.contrast import Values
+from tiltyard.stats.pairing import item_key, unit_of
 
 _COUNTED, _ESTIMATED = "of counted tokens", "of tokens estimated from the text"
 _SERVERS = "the server's own timing"
@@ -52,6 +54,38 @@ def samples(side: Side, metric: str, measured: str | None = None) -> dict[str, V
         if isinstance(value, (int, float)) and measured in (None, way(side.run, attempt, metric)):
             found.setdefault(attempt.stage, {})[attempt.item_id, attempt.repetition] = value
     return dict(found)
+
+
+def by_item(a: Side, b: Side, of_a: dict[str, Values], of_b: dict[str, Values]) -> list[dict[str, Values]]:
+    """The same, of graded runs with one value an item: its tries, modes and rotations are one witness.
+
+    That is the geometric mean over the requests that both have, or over each side's own where those are less
+    than two thirds of the smaller side's; then nothing pairs, since the two were asked in other ways.
+    """
+    if not all("outcomes" in (side.run.summary or {}) for side in (a, b)):
+        return [of_a, of_b]
+    found: list[dict[str, Values]] = [{}, {}]
+    for stage in [stage for stage in of_a if stage in of_b]:
+        units: dict[Hashable, int] = {
+            (x.item_id, x.repetition): unit_of(item_key(stage, x.item_id, x.item_hash))
+            for x in (*a.attempts, *b.attempts)
+            if x.stage == stage
+        }
+        both = of_a[stage].keys() & of_b[stage].keys()
+        matched = len(both) >= _MOST * min(len(of_a[stage]), len(of_b[stage]))
+        for number, values in enumerate((of_a[stage], of_b[stage])):
+            chosen = {key: value for key, value in values.items() if key in both or not matched}
+            found[number][stage] = _means(chosen, units, None if matched else number)
+    return found
+
+
+def _means(values: Values, units: Mapping[Hashable, int], apart: int | None) -> Values:
+    """The geometric mean of each item's values, under keys that pair with no other side's where `apart`."""
+    logs: dict[int, list[float]] = {}
+    for key, value in values.items():
+        if value > 0:
+            logs.setdefault(units[key], []).append(math.log(value))
+    return {(apart, unit): math.exp(fmean(own)) for unit, own in logs.items()}
 
 
 def way(run: Run, attempt: Attempt, metric: str) -> str:

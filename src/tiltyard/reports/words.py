@@ -24,6 +24,15 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{decimals(value, digits)}f}"
 
 
+def between(low: float, high: float) -> str:
+    """`6 to 9`, with decimal places only where whole numbers would hide the difference; else `2.48`."""
+    for places in (0, 1, 2) if high >= 5 else (1, 2):
+        ends = f"{low:.{places}f}", f"{high:.{places}f}"
+        if ends[0] != ends[1]:
+            return " to ".join(ends)
+    return ends[0]
+
+
 def decimals(value: float, digits: int = 3) -> int:
     """Decimal places that show `digits` significant digits of `value` (none for large ones)."""
     if value == 0:

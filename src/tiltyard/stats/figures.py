@@ -147,7 +147,7 @@ def _interval(mean: float, error: float, units: int, df: float) -> tuple[Interva
 
 def _clustered(sums: list[float], sizes: list[int], mean: float) -> tuple[Interval | None, str | None]:
     if len(sums) < 2:
-        return None, "all values come from one request: no interval"
+        return None, "all values come from one request, or of one item: no interval"
     error, df = cluster_error(sums, sizes, mean)
     return _interval(mean, error, len(sums), df)
 

@@ -34,7 +34,7 @@ def item_set(settings: Mapping[str, Json]) -> str | None:
 
 def part_of(settings: Mapping[str, Json]) -> dict[str, Json]:
     """The settings by which a graded run asks not all of its items, or not in the usual ways."""
-    names = ["modes", "rotations"]
+    names = ["modes", "rotations", "text_tools"]
     limit, count = settings.get("limit"), settings.get("item_count")
     if not isinstance(limit, int) or not isinstance(count, int) or limit < count:
         names += ["limit", "seed"] if limit else []

@@ -33,6 +33,7 @@ def summarise_graded(
     """
     chosen = array("l", filter(keep, range(tally.total)))
     whole, everything = array("l", (p for p, cut in enumerate(tally.cut) if cut >= 0)), range(tally.total)
+    items = tally.clusters(everything)
     failed = array("b", (OUTCOMES[verdict] == "error" for verdict in tally.verdicts))
     endings, wall_s = tally.endings, sum(result.wall_s for result in results)
     requests = of_endings(endings)
@@ -58,14 +59,15 @@ def summarise_graded(
         "wall_s": wall_s,
         "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
         "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
-        "speed": {name: as_json(speed_of(tally, name)) for name in SPEEDS},
+        "speed": {name: as_json(speed_of(tally, name, items)) for name in SPEEDS},
         "repeats": repeated(tally, chosen),
         "stopping": None if tally.stopping is None else tally.stopping.summary(),
     }
 
 
-def speed_of(tally: Tally, name: str) -> Figure:
-    found = figure(tally.speeds[name])
+def speed_of(tally: Tally, name: str, items: Sequence[int] | None) -> Figure:
+    """One figure over all requests. Those of one item hang together: a long question is one each time."""
+    found = figure(tally.speeds[name], clusters=items)
     return guessed(found) if name in RATES and tally.token_sources["estimate"] else found
 
 

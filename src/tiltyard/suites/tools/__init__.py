@@ -62,16 +62,10 @@ class Tools:
 
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         asking = read_asking(bench.settings, ToolsAsking)
-        self.folder = folder = folder_of(asking)
-        numbers = numbers_of(asking.categories) if folder is None else range(len(folder))
-        order = order_of(len(numbers), asking.limit, asking.seed, asking.stop_when is not None)
-        if folder is None:
-            items = own_items([numbers[place] for place in order], asking)
-        else:
-            items = bfcl_items(folder, order, asking.repeats, asking.text_tools)
-        name = "tools" if folder is None else "bfcl"
+        self.folder = folder_of(asking)
+        name, items, count = asked_items(asking, self.folder)
         stage = graded_stage(name, items, bench, asking, self.tally)
-        yield replace(stage, expected=len(order) * asking.repeats)
+        yield replace(stage, expected=count)
 
     def request(self, item: Item, bench: Bench) -> Request:
         asking = read_asking(bench.settings, ToolsAsking)
@@ -122,6 +116,16 @@ def folder_of(asking: ToolsAsking) -> Folder | None:
     """The leaderboard's items, where a folder was named. Raises UsageError for what cannot be read."""
     path = asking.files.get("bfcl")
     return None if path is None else open_folder(Path(path), asking.categories)
+
+
+def asked_items(asking: ToolsAsking, folder: Folder | None) -> tuple[str, Iterator[Item], int]:
+    """The name of the stage, its items in order, and how many they are."""
+    numbers = numbers_of(asking.categories) if folder is None else range(len(folder))
+    order = order_of(len(numbers), asking.limit, asking.seed, asking.stop_when is not None)
+    count = len(order) * asking.repeats
+    if folder is None:
+        return "tools", own_items([numbers[place] for place in order], asking), count
+    return "bfcl", bfcl_items(folder, order, asking.repeats, asking.text_tools), count
 
 
 def own_items(order: Sequence[int], asking: ToolsAsking) -> Iterator[Item]:
