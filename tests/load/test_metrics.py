@@ -53,6 +53,31 @@ def test_bursts_with_the_servers_counts_are_exact() -> None:
     assert (m.rate_source, m.rate_bias) == ("client", None)
 
 
+def test_counts_of_more_tokens_than_were_generated_are_not_believed() -> None:
+    """Log-probabilities of hidden markers, say: 40 of them for 20 tokens."""
+    m = measure(make_exchange(steady(20), usage=usage(20), tokens=(2,) * 20))
+    assert m.itl_ms == pytest.approx(40.0)
+    assert m.rate_source == "client"
+
+
+@pytest.mark.parametrize(
+    ("events", "output", "told"),
+    [
+        ([(500.0, "c", "B")], 2, True),  # a letter and its end
+        ([(500.0, "c", "word " * 20)], 20, False),
+        ([(500.0, "c", "word")] * 20, 20, False),
+        ([(500.0, "t", "{}"), (540.0, "t", "x"), (580.0, "t", "y")], 12, False),
+        ([(500.0, "c", "Well"), (540.0, "t", "x"), (580.0, "t", "y")], 12, True),
+    ],
+)
+def test_a_wait_that_holds_an_answer_tells_no_prefill_rate(
+    events: list[tuple[float, str, str]], output: int, told: bool
+) -> None:
+    m = measure(make_exchange(events, usage=Usage(prompt_tokens=1000, output_tokens=output)))
+    assert m.ttft_ms == 500
+    assert m.prefill_tps == (pytest.approx(2000) if told else None)
+
+
 def test_speculative_decoding_starts_with_one_token() -> None:
     """One token, then nine bursts of four: 36 tokens in 1,440 ms."""
     events = [(300.0, "c", "word"), *steady(9, first=460, gap=160, text="word" * 4)]
@@ -274,7 +299,7 @@ def test_a_servers_claim_over_no_time_is_no_rate() -> None:
     )
     measures = measure(exchange)
     assert (measures.decode_tps, measures.server_decode_tps, measures.server_prefill_tps) == (None,) * 3
-    assert measures.prefill_tps == pytest.approx(512 / 0.3 * 1000)
+    assert measures.prefill_tps is None  # and our own wait held the whole answer
     assert why_no_rate(exchange) == "the whole answer arrived at once"
     honest = replace(claims, decode_tps=50.0)  # a proxy held the answer back; the server was there
     assert measure(replace(exchange, timings=honest)).decode_tps == 50.0

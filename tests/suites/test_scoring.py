@@ -124,3 +124,15 @@ def test_a_rate_of_estimated_tokens_has_no_interval(source: str, certain: bool) 
     speed = summarise_graded(tally_of(several, 1), [])["speed"]
     assert (speed["decode_tps"]["ci95"] is not None) is certain
     assert speed["decode_tps"]["mean"] == pytest.approx(43.5)
+
+
+def test_a_prefill_rate_of_cached_prompts_is_left_out() -> None:
+    kinds = ["cold", "warm", "unknown", "warm"]
+    several = [
+        replace(each, measures=replace(each.measures, prefill_tps=100.0 + place, prefill_kind=kind))
+        for place, (each, kind) in enumerate(zip([attempt()] * 4, kinds, strict=True))
+    ]
+    speed = summarise_graded(tally_of(several, 1), [])["speed"]
+    assert (speed["prefill_tps"]["n"], speed["prefill_tps"]["mean"]) == (2, pytest.approx(101))
+    warm = summarise_graded(tally_of([several[1], several[3]], 1), [])["speed"]
+    assert warm["prefill_tps"] is None

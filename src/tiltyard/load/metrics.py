@@ -146,10 +146,10 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
     """Decode rate in tokens/s: (N - n_first) / (t_last_payload - t_first_payload).
 
     N: output tokens. n_first: tokens of the first chunk (`first_chunk_tokens`). `client` when n_first is
-    known; when it is a guess the server's own rate is taken if it gave one (`server`), else the guess with
-    its bias (`client-chunked`). None when everything arrived within the clock's resolution (`SHORTEST_NS`),
-    nothing counted the tokens, or too many of them may hide in the opening of a tool call, unless the server
-    gave a rate; `why_no_rate` says which.
+    known; when it is a guess, or N an estimate, the server's own rate is taken if it gave one (`server`),
+    else the guess with its bias (`client-chunked`, `client-estimated`). None when everything arrived within
+    the clock's resolution (`SHORTEST_NS`), nothing counted the tokens, or too many of them may hide in the
+    opening of a tool call, unless the server gave a rate; `why_no_rate` says which.
     """
     server = server_decode_tps(exchange.timings, tokens)
     if payload is None or tokens == 1:  # one token has no rate, whatever a server divides
@@ -158,10 +158,11 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
     window = events.t_ns[payload.last] - events.t_ns[payload.first]
     if window >= SHORTEST_NS[exchange.timeline.clock] and tokens is not None and tokens > 1:
         first = first_chunk_tokens(events, payload, tokens)
-        vague = first.chunked and (first.bias or 0.0) > VAGUE
+        estimated = exchange.usage is not None and exchange.usage.source == "estimate"
+        vague = estimated or (first.chunked and (first.bias or 0.0) > VAGUE)
         if first.after > 0 and (server is None or not vague):
             source: RateSource = "client-chunked" if first.chunked else "client"
-            if exchange.usage is not None and exchange.usage.source == "estimate":
+            if estimated:
                 source = "client-estimated"
             return Decode(first.after / window * 1e9, source, first.bias)
     return Decode(server, None if server is None else "server", None)
@@ -237,6 +238,7 @@ def prefill(
     the client's estimate (prompt - cached) / (TTFT - load), which holds a queue, one decode step and the
     network too.
 
+    `ttft` is None where the wait held more than the prompt (`waits_for_more`).
     `Measures.server_prefill_tps` is set exactly when the figure is the server's. None when all was cached, or
     some may have been (`maybe_cached`) and nobody says how much. Not `alone`, a wait holds other
     requests: then only the server's figure counts. A prompt that was cut has none at all.
@@ -254,6 +256,16 @@ def prefill(
     fresh = prompt_tokens - (cached or 0)
     wait = ttft - (load or 0.0)
     return Prefill(fresh / wait * 1000.0 if fresh > 0 and wait > 0 else None, kind)
+
+
+def waits_for_more(exchange: Exchange, payload: Payload | None, tokens: int | None) -> bool:
+    """Does the wait for the first payload hold the making of several tokens? A tool call is kept back until
+    its name is known, and some servers keep back the whole answer.
+    """
+    if payload is None:
+        return False
+    at_once = payload.chunks == 1 and (tokens is None or tokens > 2)  # a letter and its end are no wait
+    return at_once or exchange.events.kinds[payload.first] == "t"
 
 
 def was_cut(exchange: Exchange) -> bool:
@@ -402,7 +414,8 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
         )
     ttft, e2e, closed = ttft_ms(exchange, payload), e2e_ms(exchange, payload), close_ms(timeline)
     rate = decode(exchange, payload, tokens)
-    filling = prefill(exchange, ttft, prompt, cached, alone)
+    wait = None if waits_for_more(exchange, payload, tokens) else ttft
+    filling = prefill(exchange, wait, prompt, cached, alone)
     server_total = server_total_ms(timings)
     return Measures(
         queue_ms=queue_ms(timeline),

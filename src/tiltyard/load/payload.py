@@ -82,9 +82,10 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
     end = payload.first
     while end <= payload.last and events.t_ns[end] == start:
         end += 1
-    if (counted := _counted_first(events, payload, end)) is not None:
-        return counted
     n = output_tokens
+    counted = _counted_first(events, payload, end)
+    if counted is not None and counted.tokens + counted.after <= max(n * NEARLY_ONE, n + 1):
+        return counted  # more than were generated are no counts of this answer
     if n <= payload.events * NEARLY_ONE:
         first = sum(k in PAYLOAD for k in events.kinds[payload.first : end])
         uncertain = max(n - payload.events, 0)

@@ -23,9 +23,11 @@ from tiltyard.load.metrics import (
     maybe_cached,
     maybe_loaded,
     too_short,
+    waits_for_more,
     was_cut,
     why_no_rate,
 )
+from tiltyard.load.payload import find_payload
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
@@ -247,6 +249,8 @@ def why_no_prefill(attempt: Attempt, alone: bool) -> str:
         return "the prompt was sent before, and the server does not say what of it was cached"
     if not alone:
         return "the server does not time it, and the wait held other requests"
+    if waits_for_more(exchange, find_payload(exchange.events), attempt.measures.output_tokens):
+        return "the wait held the answer, or the beginning of a tool call"
     return "the wait was no longer than the load"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tiltyard.records import (
     Capture,
@@ -32,6 +33,7 @@ from tiltyard.servers.stream import arrival_times, ndjson
 from tiltyard.servers.thinking import split_tags
 from tiltyard.servers.token_choices import token_choices
 
+WHOLE = 0.75  # of the time in which words came, that a count of all of them was made in
 REPEATS = 30  # the server aborts without a word when one piece comes more often than this in a row
 PREFIX_SEEN = "prefix_seen"  # note: this client sent a prompt with the same beginning before
 UNAVAILABLE = 503
@@ -115,6 +117,17 @@ class Story:
         pieces = [text for kind, text in zip(self.kinds, self.texts, strict=True) if kind in "cr"]
         return len(pieces) >= REPEATS and len(set(pieces[-REPEATS:])) == 1
 
+    def tells_half(self, request: Request) -> bool:
+        """Are its figures those of the second of two completions, which thinking with a format makes?
+
+        They are too few for the time in which words came; newer versions may count both.
+        """
+        if self.last is None or not self.thinking or request.response_format is None:
+            return False
+        spoken = [t for t, kind in zip(self.t_ns, self.kinds, strict=True) if kind in "crt"]
+        window = spoken[-1] - spoken[0]
+        return not window or (self.last.eval_duration or 0) < WHOLE * window
+
 
 def decode(data: bytes) -> Line | None:
     """A line, read tolerantly: what has the wrong type counts as absent. None for what is no JSON object."""
@@ -178,6 +191,10 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
     tagged = None if reasoning else split_tags(kinds, story.texts)
     if tagged is not None:
         text, reasoning, kinds, source = *tagged, "tags"
+    half = story.tells_half(request)
+    timings = timings_of(last, capture.notes, request) if last else None
+    if half and timings is not None:  # its rate is right all the same
+        timings = replace(timings, prefill_tokens=None, prefill_tps=None, decode_tokens=None, queue_ms=None)
     return Exchange(
         request=request,
         timeline=capture.timeline,
@@ -190,8 +207,8 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
         tool_calls=tuple(story.calls),
         finish_reason=(last.done_reason or None) if last else None,
         model_served=story.model,
-        usage=usage_of(last),
-        timings=timings_of(last, capture.notes, request) if last else None,
+        usage=None if half else usage_of(last),
+        timings=timings,
         logprobs=tuple(story.logprobs),
         error=error,
         notes=notes_of(request, capture, story, ending),
@@ -241,8 +258,7 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
     def ms(value: int | None) -> float | None:
         return value / 1e6 if value else None
 
-    new = PREFIX_SEEN not in notes and request.cache_prompt is not True
-    fresh = new and head_share(request, last) <= COLD_SHARE
+    fresh = is_new(request, notes) and head_share(request, last) <= COLD_SHARE
     prefill_tokens = last.prompt_eval_count if fresh else None
     prefill_ms, decode_ms, total_ms = map(
         ms, (last.prompt_eval_duration, last.eval_duration, last.total_duration)
@@ -261,6 +277,11 @@ def timings_of(last: Line, notes: Sequence[str], request: Request) -> ServerTimi
         decode_tps=last.eval_count / decode_ms * 1e3 if last.eval_count and decode_ms else None,
         total_ms=total_ms,
     )
+
+
+def is_new(request: Request, notes: Sequence[str]) -> bool:
+    """Is nothing of the prompt known to the server but the template's head?"""
+    return not (PREFIX_SEEN in notes or request.cache_prompt or request.prefix_shared)
 
 
 def head_share(request: Request, last: Line) -> float:
@@ -285,12 +306,13 @@ def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -
         notes += unavailable(error_of_body(capture.status, capture.body).casefold())
     if story.last is not None and not story.last.done_reason:
         notes.append("no_done_reason")
+    last = story.last
     if ending == "ok" and PREFIX_SEEN in capture.notes:
         notes.append("prefill_may_be_cached")
-    elif ending == "ok" and story.last is not None and story.last.prompt_eval_count:
-        notes += head_note(head_share(request, story.last))
-    if story.thinking and request.response_format is not None:
-        notes.append("usage_misses_thinking")  # two completions, the figures are of the second
+    elif ending == "ok" and last is not None and last.prompt_eval_count and is_new(request, notes):
+        notes += head_note(head_share(request, last))
+    if story.tells_half(request):
+        notes.append("usage_misses_thinking")
     return tuple(notes)
 
 

@@ -23,13 +23,16 @@ SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 def base_url(text: str, *, login: bool = False) -> str:
-    """A server's address from what people write: a scheme is added, query and end slashes are dropped.
+    """A server's address from what people write: a scheme is added, end slashes are dropped.
 
     `0.0.0.0` and `[::]`, which servers bind but nobody can connect to everywhere, become loopback; a `/v1`
     at the end (how OpenAI clients write it) is dropped. User and password are kept only with `login`, for
-    the connection: what is shown and stored must not have them. Raises UsageError.
+    the connection: what is shown and stored must not have them. A query is refused, and not repeated: it may
+    be a key, and would never be sent. Raises UsageError.
     """
     written = text.strip()
+    if "?" in written or "#" in written:
+        raise UsageError("the address of a server holds a ? or a #: neither is sent to it", KEY_REMEDY)
     try:
         parts = urlsplit(written if SCHEME.match(written) else f"http://{written}")
         host, port = parts.hostname, parts.port

@@ -18,7 +18,7 @@ WORDS: Mapping[str, str] = {
     MAYBE_CUT: "the server may have cut the prompt",
     "context_length_reached": "the answer ended at the end of the context",
     "token_repeat": "the server gave up on a model that repeated itself",
-    "usage_misses_thinking": "the server's token count leaves the thinking out",
+    "usage_misses_thinking": "the server's token count leaves the thinking out: not used",
     "prefill_may_be_cached": "part of the prompt may have come from a cache",
     COLD: "the model was not in memory: loading is part of the wait",
     "server_busy": "the server's queue was full",

@@ -71,7 +71,8 @@ class Tally:
         self.endings[ending] += 1
         self.add_length(last if ending == "ok" else None)
         for name, values in self.speeds.items():
-            value = getattr(attempt.measures, name) if ending == "ok" else None
+            cached = name == "prefill_tps" and attempt.measures.prefill_kind == "warm"
+            value = getattr(attempt.measures, name) if ending == "ok" and not cached else None
             values.append(NAN if value is None else value)
         if last is None:
             return

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from tiltyard.records import Capture, Message, Request, Timeline
 
@@ -120,6 +121,17 @@ def captured(body: bytes, **more: Any) -> Capture:
         closed_ns=11,
     )
     return Capture(**{"timeline": timeline, "status": 200, "body": body, **more})
+
+
+def spread(body: bytes, step_ms: int) -> Capture:
+    """A body as if each of its lines had arrived by itself, so many ms after the one before."""
+    ends = [n + 1 for n, byte in enumerate(body) if byte == ord("\n")]
+    times = tuple(10 + n * step_ms * 1_000_000 for n in range(len(ends)))
+    whole = captured(body)
+    timeline = replace(
+        whole.timeline, arrivals_ns=times, arrivals_end=tuple(ends), closed_ns=times[-1] + 1, clock="kernel"
+    )
+    return replace(whole, timeline=timeline)
 
 
 def lines(*values: Any) -> bytes:

@@ -96,3 +96,24 @@ def test_what_ollama_leaves_out_is_unknown_and_not_zero(fault: str) -> None:
 @pytest.mark.parametrize("dialect", [d for d in DIALECT_NAMES if d != "ollama"])
 def test_a_finish_reason_that_stays_null_is_no_success(dialect: str) -> None:
     assert met(dialect, "done_no_reason").ending == "truncated"
+
+
+def test_ollamas_count_of_a_second_completion_is_no_rate() -> None:
+    """With thinking and a format it counts the answer alone; 100 tokens a second are still 100."""
+    can = ("completion", "thinking")
+    model = SimModel(name="alpha:7b", loaded=True, capabilities=can, thinking_tokens=40, decode_tps=100.0)
+
+    async def main(url: str) -> Exchange:
+        server = await connect(url, "ollama", None)
+        try:
+            return await server.send(ask_for("alpha:7b", think=True, response_format={"type": "json_object"}))
+        finally:
+            await server.close()
+
+    with running(SimConfig(models=(model,), dialects=("ollama",))) as sim:
+        exchange = asyncio.run(main(sim.url("ollama")))
+    assert exchange.ending == "ok"
+    assert "usage_misses_thinking" in exchange.notes
+    found = measure(exchange)
+    assert found.rate_source == "server"
+    assert found.decode_tps == pytest.approx(100, rel=0.15)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page, ask_for, captured, lines
+from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page, ask_for, captured, lines, spread
 from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized
 from tiltyard.load.metrics import measure
 from tiltyard.records import Message, Request, ToolCall
@@ -194,10 +194,27 @@ def test_thinking_though_not_asked_is_said() -> None:
         assert ("thinking_despite_off" in exchange.notes) is noted
 
 
-def test_thinking_with_a_schema_hides_tokens_from_the_count() -> None:
+def test_thinking_with_a_schema_is_two_completions_and_the_count_of_the_second_is_not_used() -> None:
+    """The server's rate is that of one completion: right. Its count over our time would be far too low."""
     request = ask_for("m", think=True, response_format={"type": "json_object"})
-    exchange = read_ollama(request, captured(lines(said(thinking="Hm"), said("{}"), LAST)))
+    last = {**LAST, "eval_count": 5, "eval_duration": 50 * MS}
+    thoughts, words = [said(thinking=f"t{n}") for n in range(40)], [said(f"c{n}") for n in range(5)]
+    body = lines(*thoughts, *words, last)
+    exchange = read_ollama(request, spread(body, step_ms=10))
     assert "usage_misses_thinking" in exchange.notes
+    assert exchange.usage is None
+    found = measure(exchange)
+    assert (found.decode_tps, found.rate_source, found.output_tokens) == (100.0, "server", None)
+    assert (found.prefill_tps, found.server_total_ms) == (None, 1000.0)
+
+
+def test_a_count_that_holds_the_thinking_is_used() -> None:
+    request = ask_for("m", think=True, response_format={"type": "json_object"})
+    last = {**LAST, "eval_count": 45, "eval_duration": 450 * MS}
+    thoughts, words = [said(thinking=f"t{n}") for n in range(40)], [said(f"c{n}") for n in range(5)]
+    exchange = read_ollama(request, spread(lines(*thoughts, *words, last), step_ms=10))
+    assert "usage_misses_thinking" not in exchange.notes
+    assert (exchange.usage.output_tokens, measure(exchange).output_tokens) == (45, 45)
 
 
 def test_tool_calls_are_objects_and_add_up_over_chunks() -> None:

@@ -19,7 +19,7 @@ from tiltyard.servers.wire import Reply
         ("http://h:1/", "http://h:1"),
         ("http://h:1/v1", "http://h:1"),
         ("http://h:1/v1/", "http://h:1"),
-        ("https://api.example.com/openai/v1?key=1#x", "https://api.example.com/openai"),
+        ("https://api.example.com/openai/v1", "https://api.example.com/openai"),
         ("0.0.0.0:11434", "http://127.0.0.1:11434"),
         ("http://[::]:1", "http://[::1]:1"),
         ("http://me:secret@h:1", "http://h:1"),
@@ -39,6 +39,16 @@ def test_a_login_is_kept_for_the_connection_only() -> None:
 def test_what_is_no_address(written: str) -> None:
     with pytest.raises(UsageError):
         base_url(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["http://h:1/v1?api_key=Q7", "h:1?Q7", "http://h:1/#Q7", "http://h:no?Q7", "http://me:x#Q7@h"]
+)
+def test_a_key_in_an_address_is_refused_and_not_repeated(written: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        base_url(written)
+    assert "Q7" not in f"{caught.value} {caught.value.remedy}"
+    assert "--api-key-env" in caught.value.remedy
 
 
 def test_where_a_server_is() -> None:

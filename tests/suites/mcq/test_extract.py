@@ -35,14 +35,14 @@ def letter_of(reply: str, options: list[str]) -> str | None:
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
-    assert len(known) >= 2_300
+    assert len(known) >= 3_700
     assert len(kinds) >= 20
     wrong = [
         (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
     ]
     missed = [(r, want) for _, o, r, want in known if want is not None and letter_of(r, o) is None]
     assert not wrong
-    assert len(missed) <= 0.03 * sum(want is not None for *_, want in known), missed
+    assert len(missed) <= 0.025 * sum(want is not None for *_, want in known), missed
 
 
 CITIES = ["Berlin", "Paris", "Rome", "Madrid"]
@@ -95,6 +95,29 @@ def test_a_letter_that_is_taken_back_is_told_from_none() -> None:
         assert (found.option, found.rule) == (None, "contradiction")
     found = extract("The answer is A. No wait, B.", CITIES)
     assert (found.option, found.rule, found.at) == (1, "corrected", 26)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "The correct answer is A for Question 3.",
+        "The answer to the previous question is A.",
+        "ChatGPT said: the answer is A.",
+        "His guess: A",
+        "Answer: A ... or rather not.",
+        "The answer is A. But A is wrong.",
+        "Answer: Berlin. But that does not fit.",
+    ],
+)
+def test_another_questions_answer_somebody_elses_and_one_taken_back_are_none(reply: str) -> None:
+    assert letter_of(reply, CITIES) is None
+
+
+def test_channels_whose_markers_were_lost_are_told_from_the_answer() -> None:
+    reply = "analysisIs it A? The answer is A? No, Paris.assistantfinalB. Paris"
+    found = extract(reply, CITIES)
+    assert (found.option, reply[found.at :]) == (1, "B. Paris")
+    assert letter_of("analysisWe need the capital. The answer is A", CITIES) is None
 
 
 def test_what_runs_on_into_another_turn_is_read_up_to_there() -> None:
@@ -191,6 +214,20 @@ HOSTILE = (
     "i can then also ",
     "answer is A in ",
     "that is that is that is it the x answer is A. ",
+    "the answer is A for question 2 ",
+    "for question 2 ",
+    "he said: ",
+    "the teacher says ",
+    "That makes A ",
+    "so Berlin. ",
+    "analysisA",
+    "assistantfinal",
+    "A. ....",
+    "Answer: A -- ",
+    "Answer: A. No. ",
+    "not ",
+    "another question: ",
+    "<p>",
 )
 
 

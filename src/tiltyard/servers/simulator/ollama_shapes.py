@@ -82,13 +82,14 @@ class OllamaShape(Shape):
         out: dict[str, Any] = {"done": True}
         if "done_no_reason" not in self.faults:
             out["done_reason"] = "stop" if self.answer.finish == "tool_calls" else self.answer.finish
+        thought = min(spent.output, len(self.answer.reasoning)) if self.ask.schema is not None else 0
         figures = {
             "total_duration": spent.total_ns,
             "load_duration": spent.load_ns or 1_200_000,  # never zero, even when warm
-            "prompt_eval_count": spent.prompt,
+            "prompt_eval_count": spent.prompt + thought,  # a format after thinking is a second completion ...
             "prompt_eval_duration": spent.prefill_ns,
-            "eval_count": spent.output,
-            "eval_duration": spent.decode_ns,
+            "eval_count": spent.output - thought,  # ... and these are its figures
+            "eval_duration": spent.decode_ns * (spent.output - thought) // max(spent.output, 1),
         }
         if "zero_metrics" in self.faults:
             figures = {}

@@ -33,7 +33,7 @@ DOUBTFUL = re.compile(rf"\b{_DOUBTFUL}(?!\w)|{_ALIEN}|\b(?:not|never)\b|n['’]t
 _ADJECTIVE = re.compile(
     rf"(?:\b{_DOUBTFUL}(?:[ \t_-]+{_JOINING}{_CONTENT}[^\W\d_]+){{0,2}}"
     rf"|(?:\bnot|\bnever|\bcannot|n['’]t|\bnicht)(?:[ \t]+{_JOINING}(?!(?:know|sure)\b)[^\W\d_]+){{0,2}}"
-    rf"|{_ALIEN}[ \t]*的?|[不没沒非别別勿]|排除"
+    rf"|{_ALIEN}[ \t]*的?|[不没沒非别別勿](?:能|应该|應該|应|應|该|該|要|会|會)?|排除"
     r"|\b(?:his|her|their|(?!(?:here|there|it|that|what|let|question|problem|today)['’])[^\W\d_]+['’]s)"
     r"(?:[ \t]+[^\W\d_]+)?)[ \t_]*$",
     re.IGNORECASE,
@@ -63,6 +63,13 @@ _THEY = (
     r"(?:people|persons?|students?|beginners?|others|pupils?|learners?|teachers?|professors?|(?:text)?books?"
     r"|sources?|everybody|everyone|someone|somebody|anyone|experts?|critics|users?|friends?|websites?"
     r"|they|he|she)"
+)
+_SOURCES = r"(?:chatgpt|gpt[\w.-]*|claude|gemini|bard|siri|alexa|copilot|google|wikipedia|quora|reddit)"
+_OWN = (
+    r"(?:answer|choice|reasoning|conclusion|guess|thoughts?|thinking|explanation|analysis|knowledge"
+    r"|calculations?"
+    r"|understanding|solution|response|verdict|pick|final|best|view|opinion|steps?|work(?:ing)?"
+    r"|training|memory)"
 )
 _WOULD = r"(?:(?:would|might|may|could|will|often|sometimes|usually|tend\s+to|first|wrongly|mistakenly)\s+)"
 _OTHERS = re.compile(
@@ -115,9 +122,48 @@ _QUOTED = re.compile(
 _GRANTED = re.compile(  # "Although many believe that it is A, the answer is"
     r"^\W*(?:(?:even\s+)?though|although|while|whereas|despite|contrary\s+to)\b[^,]*,", re.IGNORECASE
 )
+_TASK = r"(?:questions?|problems?|exercises?|tasks?|quiz(?:zes)?|items?|parts?|examples?|q)"
+_ANOTHER = (  # a numbered question, unless it is the first one, or "the previous question"
+    rf"(?:{_TASK}[ \t]*(?:no\.?|number|\#)?[ \t]*(?!\(?0*1\b)(?:\d{{1,4}}(?![\w%])|\([a-h]\))"
+    r"|(?:first|second|third|last|previous|preceding|former|earlier|next)[ \t]+(?:\w+[ \t]+)?"
+    r"(?:questions?|problems?|exercises?|quiz|task|example)(?!\w)"
+    r"|(?:other|another|different|similar|related)[ \t]+(?:\w+[ \t]+)?(?:questions?|exercises?|quiz)(?!\w))"
+)
+_OF_ANOTHER = re.compile(
+    rf"(?<!\w){_ANOTHER}|\b(?:in|for|to|of|on)[ \t]+(?:the[ \t]+)?(?:previous|last|next|other)[ \t]+one\b"
+    r"|\b(?:to|for|in|of|on)[ \t]+an?[ \t]+(?:\w+[ \t]+)?(?:question|quiz)(?!\w)"
+    r"|^\W*(?:number|nr|\#)[ \t]*(?!0*1\b)\d{1,4}[ \t]*:",
+    re.IGNORECASE,
+)
+_FOR_ANOTHER = re.compile(  # behind a claim
+    rf"[^.!?\n]{{0,80}}?(?:\b(?:for|to|in|of|on|from|at)[ \t]+(?:the[ \t]+)?|\([ \t]*){_ANOTHER}",
+    re.IGNORECASE,
+)
+_SAID = (  # what I and we say is the model's own
+    r"(?<!\bi\s)(?<!\bwe\s)(?<!ve\s)(?<!\bas\s)(?<!that\s)(?<!\bbeing\s)(?<!\bhaving\s)\b(?:"
+    r"(?:said|wrote|told|replied|answered|announced|responded|stated|claimed|posted|declared"
+    r"|insisted|shouted)"
+    r"(?:[ \t]+(?:me|us|here|there|it|that|back|online))*"
+    r"|(?:says|writes|replies|answers|announces|responds|states|claims?|declares|put[ \t]+it|reads|contains"
+    r"|(?:you|we|i)[ \t]+(?:find|read))(?:[ \t]+\w+)?[ \t]*:)"
+)
+_WHO = (
+    rf"(?:(?:his|her|their)[ \t]+\w+|(?:my|your)[ \t]+(?!{_OWN}\b)\w+"
+    rf"|(?:(?:the|an?|other|some)[ \t]+(?:\w+[ \t]+)?)?(?:{_THEY}|{_SOURCES})(?:[ \t]+\w+)?)"
+)
+_SPOKEN = re.compile(  # "ChatGPT said: ", "my teacher: ", "his response was: "
+    rf"(?:{_SAID}"
+    r"|['’]s[ \t]+(?:\w+[ \t]+)?(?:response|answer|reply|output|guess|verdict|opinion|view|words)"
+    r"(?:[ \t]+(?:was|is|reads?))?"
+    r"|\bquot(?:e|ing)\b[^:]{0,40}|\bask(?:ing|ed)?[ \t]+(?:my|his|her|their|the|a)[ \t]+\w+"
+    rf"|(?:^|[\n,;:])[^\w\n]*(?:from[ \t]+|according[ \t]+to[ \t]+)?{_WHO}(?=[ \t]*[:,]))"
+    r"[ \t]*[:,]?[^\w\n]*(?:the[ \t]+)?$",
+    re.IGNORECASE,
+)
 _QUOTES = "\"“”'‘’„«"
 _ASIDE = re.compile(  # among the words between "the answer" and "is"
-    rf"\b(?:wrong|incorrect|false|often|commonly|usually|mind|textbook|book|edition|used)\b|\b(?:people|students)\s+(?:\w+\s+){{0,2}}?{_SAY}",
+    rf"\b(?:wrong|incorrect|false|often|commonly|usually|mind|textbook|book|edition|used)\b"
+    rf"|\bby\s+(?:\w+\s+){{0,2}}{_THEY}\b|\b(?:people|students)\s+(?:\w+\s+){{0,2}}?{_SAY}",
     re.IGNORECASE,
 )
 
@@ -135,6 +181,8 @@ def doubted(raw: str, flat: str, start: int, end: int, label: bool = False) -> b
     if _ASIDE.search(flat, start, end):
         return True
     before = words_before(flat, start)
+    if _OF_ANOTHER.search(before + flat[start:end]) or _FOR_ANOTHER.match(flat, end):
+        return True
     if not before.strip():
         return False
     word = _WORD_BEFORE.search(before) if label else None
@@ -144,7 +192,8 @@ def doubted(raw: str, flat: str, start: int, end: int, label: bool = False) -> b
         return True
     if "would" in flat[start:end].casefold() and _IN_A_CASE.search(before):
         return True
-    return any(pattern.search(before) for pattern in (_ADJECTIVE, _SUPPOSED, _OTHERS, _EXAMPLE, _FOREIGN))
+    patterns = (_ADJECTIVE, _SUPPOSED, _OTHERS, _SPOKEN, _EXAMPLE, _FOREIGN)
+    return any(pattern.search(before) for pattern in patterns)
 
 
 _DENIALS = re.compile(
@@ -187,11 +236,16 @@ _INTERJECTION = (
     r"[\s,.!:…–—-]{1,4}){0,4}"
 )
 _OF_IT = re.compile(  # the very next sentence: "That is wrong."
-    rf"[^\w]*{_INTERJECTION}(?:(?:that|this|it|which)(?:['’]s|\s+(?:is|was|seems|must\s+be))\s+(?:clearly\s+"
-    rf"|actually\s+|probably\s+|definitely\s+)?{_WRONG}(?:\s+though)?\s*(?:[.!?,;)]|$)"
+    rf"[^\w]*{_INTERJECTION}(?:(?:that|this|it|which)(?:['’]s|\s+(?:is|was|seems|must\s+be|would\s+be))\s+"
+    rf"(?:\w+ly\s+)?{_WRONG}(?:\s+though)?\s*(?:[.!?,;)]|$)"
     r"|(?:that|this|it)\s+(?:can['’]?t|cannot|can\s+not|isn['’]t|wasn['’]t|is\s+not)\s+(?:be\s+)?(?:right|correct|true)\b"
-    r"|(?:this|that|my|the\s+above)\s+answer\s+is\s+(?:wrong|incorrect|not)\b|or\s+[^.!?\n]{0,20}\b[A-Z](?![^\W_])"
-    r"|(?:no|nope|nah|nein|non|false|not\s+really)\s*(?:[.!]|$)|(?:or\s+)?is\s+it\s*\?|(?:it\s+|that\s+)?(?:is\s+not|isn['’]t)\s*(?:[.!,;]|$)|(?:is|was)\s+(?:\w+\s+)?(?:wrong|incorrect)\b|(?:wrong|incorrect|not\s+correct)\s*(?:[).!,;]|$)"
+    r"|(?:this|that|my|the\s+above)\s+answer\s+is\s+(?:wrong|incorrect|not)\b"
+    r"|or\s+[^.!?\n]{0,20}\b(?:[A-Z]|none)(?![^\W_])"
+    r"|(?:but|actually|wait|hm+|oh|well|sorry)\W{1,4}no(?=\s*(?:[,.!:;–—-]|$))"
+    r"|(?:no|nope|nah|nein|non|false|not\s+really)\s*(?:[.!]|$)|(?:(?:or"
+    r"|but)\s+)?is\s+it(?:\s+really)?\s*\?|or\s+not\b|anything\s+but\b|(?:it\s+"
+    r"|that\s+)?(?:is\s+not|isn['’]t)\s*(?:[.!,;]|$)|(?:is|was)\s+(?:\w+\s+)?(?:wrong|incorrect)\b"
+    r"|(?:wrong|incorrect|not\s+correct)\s*(?:[).!,;]|$)"
     r"|not\s*[.!]|das\s+(?:ist|stimmt)\s+(?:falsch|nicht)|c['’]est\s+faux|eso\s+es\s+incorrecto)",
     re.IGNORECASE,
 )
@@ -199,9 +253,16 @@ _CROSSED = re.compile(r"[\s).\]:]{0,6}[❌✗✘🚫]")
 _TAKEN_BACK = re.compile(  # at the start of a sentence, wherever
     rf"(?:^|[.!?。！？…,;()–—\n])\s{{0,9}}{_INTERJECTION}(?:i\s+(?:take\s+(?:that|it|this)\s+back|made\s+an?\s+(?:\w+\s+)?"
     r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)|misread|misspoke|misunderstood|need\s+to\s+correct|must\s+correct"
-    r"|meant|retract|apologi[sz]e|was\s+joking|changed\s+my\s+mind)\b|forget\s+(?:that|it)\b|apologies\b|i['’]m\s+(?:wrong|mistaken)\b|(?:scratch|strike|disregard|ignore)\s+that(?=\s*(?:[.!,:;]|$))|(?:just\s+)?kidding\b|never\s*mind\b"
-    r"|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b"
-    r"|let\s+me\s+(?:re(?:consider|think|check|calculate|do|evaluate|visit|examine|assess)|re-\w+|try\s+again|correct"
+    r"|meant|retract|apologi[sz]e|(?:was|am)\s+(?:just\s+|only\s+)?(?:joking|kidding)"
+    r"|was\s+too\s+\w+|changed?\s+my\s+(?:mind|answer)|withdraw)\b|apologies\b|i['’]m\s+(?:wrong"
+    r"|mistaken)\b|(?:just\s+)?(?:kidding|joking)\b"
+    r"|(?:that|this|it)\s+was\s+(?:just\s+|only\s+)?a\s+joke\b|never\s*mind\b"
+    r"|(?:(?:please|so|but)\s+){0,2}(?:forget|scratch|strike|disregard|ignore|cancel|scrap"
+    r"|delete)\s+(?:(?:that|this|it)(?=\s*(?:[.!,:;]|$))"
+    r"|what\s+i\b|(?:my|the|this|that)\s+(?:\w+\s+)?answer\b)"
+    r"|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b|just\s+a\s+(?:moment|second)\b"
+    r"|let\s+me\s+(?:re(?:consider|think|check|calculate|do|evaluate|visit|examine|assess)|re-\w+"
+    r"|try\s+again|start\s+(?:over|again)|correct"
     r"|think\s+again)\b|on\s+(?:second|further)\s+(?:thought|reflection)\b|on\s+reflection\b"
     r"|wait(?=\s*(?:[,.!:…–—-]|$)|\s+(?:no|that|this|i|let|actually|maybe|is)\b)|hmm+\b"
     r"|(?:korrektur|moment|warte|nein)\b(?=\s*[,.!:])|(?:不对|不對|等等|更正|错了|錯了))",
@@ -209,13 +270,52 @@ _TAKEN_BACK = re.compile(  # at the start of a sentence, wherever
 )
 
 
-def taken_back(flat: str, end: int, option: str) -> bool:
+def taken_back(flat: str, end: int, option: str, letter: str = "") -> bool:
     """Does what follows a claim that ends there take it back without another one?
 
-    `option`: what the claim was for, as it may stand between.
+    `option` and `letter`: what the claim was for; the option's words may stand between.
     """
     rest = flat[end:]
     behind = rest.lstrip(" \t\n).],:;(-–—")
     if option and behind.casefold().startswith(option.casefold()):
         rest = behind[len(option) :]
-    return any(pattern.match(rest) for pattern in (_OF_IT, _CROSSED)) or _TAKEN_BACK.search(rest) is not None
+    if any(pattern.match(rest) for pattern in (_OF_IT, _CROSSED)) or _TAKEN_BACK.search(rest) is not None:
+        return True
+    return not denies(option) and (_NO.match(rest) is not None or _only_denies(rest, option, letter))
+
+
+_NO = re.compile(r"[^\w]{0,60}no[ \t]*,", re.IGNORECASE)
+_NEXT = re.compile(r"[^\w\n]{0,60}\n?[^\w\n]{0,60}([^.!?;…\n)]{1,80})(?=[.!;…\n)]|$)")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_NO_WORD = re.compile(r"no|nope|nah|nein|non|nee", re.IGNORECASE)
+_NOT = re.compile(r"not|never|cannot|(?:ca|is|was|does|do|wo)n['’]?t", re.IGNORECASE)
+_BAD = re.compile(r"wrong|incorrect|false|mistaken?|error", re.IGNORECASE)
+_TURNING = re.compile(r"but|however|no|wait|actually|hmm?|sorry|though", re.IGNORECASE)
+_EMPTY = re.compile(
+    rf"{_NO_WORD.pattern}|{_NOT.pattern}|{_BAD.pattern}|{_TURNING.pattern}|or|and|rather|maybe"
+    rf"|perhaps|well|oh"
+    r"|really|quite|at|all|th(?:at|is|e|en)|(?:it|that)(?:['’]s)?|is|was|be|been|(?:seem|look"
+    r"|fit)s?|do|does|did"
+    r"|can|right|correct|true|answer|my|final|option|choice|on|second|thoughts?|so|i|know|think"
+    r"|believe|exactly"
+    r"|after|probably|else|either|again|longer|of|me|(?-i:an?)|in|there|above|fast",
+    re.IGNORECASE,
+)
+
+
+def _only_denies(rest: str, option: str, letter: str) -> bool:
+    """Is the next sentence nothing but words that say no: "Or rather not.", "But that does not fit."?
+
+    What was chosen may be among them where the sentence turns round: "But A is wrong.", "Not A."
+    """
+    sentence = _NEXT.match(rest)
+    if sentence is None or sentence[1].rstrip().endswith(":"):
+        return False
+    words = _WORD.findall(sentence[1].replace(option, letter) if option else sentence[1])
+    others = [word for word in words if word != letter]
+    if len(others) < len(words) and not any(map(_TURNING.fullmatch, others)) and words[-1] != letter:
+        return False
+    if not all(map(_EMPTY.fullmatch, others)) or re.search(r"\d", sentence[1]):
+        return False
+    denied, bad = any(map(_NOT.fullmatch, others)), any(map(_BAD.fullmatch, others))
+    return not (denied and bad) and (denied or bad or any(map(_NO_WORD.fullmatch, others)))

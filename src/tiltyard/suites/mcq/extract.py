@@ -38,6 +38,7 @@ from tiltyard.suites.mcq.words import (
     BOXED,
     CHOSEN,
     CLAUSE_BEFORE,
+    CONCLUDED,
     CONDITION,
     DECLARED,
     DECLARED_ALIEN,
@@ -45,6 +46,7 @@ from tiltyard.suites.mcq.words import (
     ENGLISH,
     IT_IS,
     LABELS,
+    MAKES,
     MATCHED,
     NOT_BUT,
     NOT_LISTED,
@@ -53,6 +55,7 @@ from tiltyard.suites.mcq.words import (
     REVISED,
     SHARED,
     STATED,
+    SUBJECT_OR_DENIED,
     TEXT_DECLARED,
 )
 
@@ -151,6 +154,8 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
         rule = "stated" if pattern is STATED else "labelled"
         for match in pattern.finditer(flat):
             claim = _value((raw, flat), match.end(), names, (rule, 0))
+            if claim is not None and number >= ENGLISH and SUBJECT_OR_DENIED.match(flat, claim.end):
+                continue
             if claim is not None and _label_doubted(raw, flat, match, number < ENGLISH):
                 claim = claim._replace(rule=DOUBTED)
             if claim is not None:
@@ -161,11 +166,13 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
         yield _letter(match[1], len(names.folded), "labelled", match)
     for match in CHOSEN.finditer(flat):
         letter = match.group("letter")
-        if (letter.isupper() or match.group("wrapped")) and not _claim_doubted(raw, flat, match):
+        if letter.isupper() or match.group("wrapped"):
             if MATCHED.match(match[0]) and _goes_on(flat, match, names):
                 continue  # "12, which is option A. But the area is 15."
-            yield _letter(letter, len(names.folded), "chosen", match)
-    for pattern in (DECLARED, DECLARED_ALIEN, IT_IS, NOT_BUT, ONLY):
+            rule = DOUBTED if _claim_doubted(raw, flat, match) else "chosen"
+            single = len(names.folded) if not SHARED.match(flat, match.end()) else 0
+            yield _letter(letter, single, rule, match)
+    for pattern in (DECLARED, DECLARED_ALIEN, MAKES, IT_IS, NOT_BUT, ONLY):
         for match in _finditer(pattern, flat, names):
             if pattern is ONLY and any(names_letters(option, len(names.options)) for option in names.options):
                 continue
@@ -179,13 +186,19 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
                 continue  # "vitamin C is the best source"
             if "would" in match[0] and ELSEWHERE.match(flat, match.end()):
                 continue
-            if not CONDITION.match(flat, match.end()) and not _claim_doubted(raw, flat, match):
-                yield _letter(match["letter"], len(names.folded), "declared", match)
+            if not CONDITION.match(flat, match.end()):
+                rule = DOUBTED if _claim_doubted(raw, flat, match) else "declared"
+                yield _letter(match["letter"], len(names.folded), rule, match)
     for match in TEXT_DECLARED.finditer(flat):
         subject = re.split(r"[.!?\n]", flat[max(0, match.start() - SUBJECT) : match.start()])[-1]
         index = _ends_with_option(subject, names)
         if index is not None and not _claim_doubted(raw, flat, match):
             yield Claim(index, "declared", -1, match.start(), match.end())
+    for match in CONCLUDED.finditer(flat):
+        index, end = text_at(raw, flat, match.end(), names)
+        last = index is not None and not names.is_letter(index) and not re.search(r"\w|\?", flat[end:])
+        if last and not _claim_doubted(raw, flat, match):
+            yield Claim(index, "chosen", -1, match.start(), end)
 
 
 def _ends_with_option(subject: str, names: Names) -> int | None:
@@ -330,9 +343,9 @@ def _has_none(names: Names) -> bool:
 
 def _standing(found: Found, end: int, flat: str, names: Names) -> Found:
     """What was found, unless what follows it takes it back, or is another letter on a line of its own."""
-    if found.option is None or found.at < 0:
+    if found.option is None or end == 0:
         return found
-    if taken_back(flat, end, names.options[found.option]):
+    if taken_back(flat, end, names.options[found.option], LETTERS[found.option]):
         return Found(None, "contradiction", why="the answer is taken back")
     said = {LETTERS.index(letter.upper()) for letter, _ in alone(flat, end)} - {found.option}
     if any(index < len(names.folded) for index in said):

@@ -103,7 +103,8 @@ _HEDGED = re.compile(  # in the clause before "B is correct" or "I'd say B"
     r"\b(?:unlikely|improbable|implausible|doubtful|questionable|unclear|unsure|uncertain|hardly|scarcely"
     r"|barely"
     r"|assum(?:e|es|ing|ption)|imagin\w+|pretend\w*|hypothe\w+|rumou?r\w*|hard\s+to|difficult\s+to|far\s+from"
-    r"|opposite|negation|contrary|converse|in\s+doubt|sometimes|often|in\s+(?:many|most|some))\b",
+    r"|opposite|negation|contrary|converse|in\s+doubt|sometimes|often|in\s+(?:many|most|some)"
+    r"|if\s+(?:\w+\s+){0,4}only)\b",
     re.IGNORECASE,
 )
 _LABEL_BEFORE = re.compile(
@@ -123,7 +124,8 @@ _LINE_BEFORE = re.compile(
 
 
 _CALLED = re.compile(
-    r"\b(?:true\s+or\s+false|examples?|sample|claim|myth|rumou?r|hypothesis|assumption|template)\s*:\W*(?:the\s*)?$",
+    r"\b(?:true\s+or\s+false|examples?|sample|claim|myth|rumou?r|hypothesis|assumption|template"
+    r"|hint|(?:common|popular|public)\s+\w+)\s*:\W*(?:the\s*)?$",
     re.IGNORECASE,
 )
 

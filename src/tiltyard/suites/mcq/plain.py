@@ -24,12 +24,15 @@ _LOOKS: dict[int, int | str] = {**_WIDE, **_SIGNS, **_BLANKS, **_STYLED, **_ON_T
 _THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
 _THOUGHT_END = re.compile(r"</(?:think(?:ing)?|thought|reasoning)>", re.IGNORECASE)
 _CHANNEL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>")
+# The same where the channels' names stand without their markers: "analysisLet us see.assistantfinalB"
+_GLUED_FINAL, _GLUED = "assistantfinal", re.compile(r"\s*(?:analysis|commentary)(?=[A-Z(\"'])")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _SPECIAL = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<(?:eos|bos|end_of_turn|start_of_turn)>"
 )
 _ANSWER_TAG = re.compile(r"<([a-z_ ]*answer[a-z_ ]*)>", re.IGNORECASE)
-_HTML = re.compile(r"</?(?:b|strong|i|em|u|p|br|span|div|code|h[1-6])(?:\s[^<>\n]{0,80})?/?>")
+_HTML = re.compile(r"</?(?:b|strong|i|em|u|span|code)(?:\s[^<>\n]{0,80})?/?>")
+_HTML_LINE = re.compile(r"</?(?:p|br|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>")
 _CLOSING_TAG = re.compile(r"</[a-z_ ]{1,30}>", re.IGNORECASE)
 _LATEX = re.compile(
     r"\\(?:boxed|fbox|text(?:bf|it|rm|sf|tt)?|math(?:bf|rm|it|sf|tt)|mathbf|bm|displaystyle|left|right|,|;|!|quad)"
@@ -43,20 +46,37 @@ _QUOTES = re.compile(r"[\"“”„«»「」『』‹›]|(?<![^\W_])['‘’]|
 
 def blank(match: re.Match[str]) -> str:
     """As many spaces; line breaks stay."""
-    text = match[0]
+    return _blanks(match[0])
+
+
+def _blanks(text: str) -> str:
     return " " * len(text) if "\n" not in text else re.sub(r"[^\n]", " ", text)
+
+
+def _line(match: re.Match[str]) -> str:
+    """As many spaces, the last one a line break."""
+    return _blanks(match[0])[:-1] + "\n"
 
 
 def without_thought(text: str) -> str:
     """The reply with what belongs to thinking blanked, also where a tag of the pair is missing."""
+    text = _after_channels(text)
     if "<" not in text:
         return text
-    text = _THOUGHT.sub(blank, text)
+    text = _THOUGHT.sub(_line, text)
     ends = [match.end() for match in _THOUGHT_END.finditer(text)][-1:]
     ends += [match.end() for match in _CHANNEL.finditer(text)][:1]  # a second one is of another turn
     if ends:
-        text = re.sub(r"[^\n]", " ", text[: max(ends)]) + text[max(ends) :]
+        text = _blanks(text[: max(ends)])[:-1] + "\n" + text[max(ends) :]
     return text
+
+
+def _after_channels(text: str) -> str:
+    """What follows "assistantfinal"; nothing where only the thinking is there."""
+    end = text.find(_GLUED_FINAL) + len(_GLUED_FINAL)
+    if end < len(_GLUED_FINAL):
+        end = len(text) if _GLUED.match(text) else 0
+    return _blanks(text[:end])[:-1] + "\n" + text[end:] if end else text
 
 
 def without_markers(text: str) -> str:
@@ -70,7 +90,7 @@ def plain(text: str) -> str:
     text = _STRUCK.sub(blank, _TWICE_BRACKETED.sub(r" [\1] ", text))
     if "<" in text:
         text = _ANSWER_TAG.sub(lambda match: f" {match[1].replace('_', ' ')}:", text)
-        text = _CLOSING_TAG.sub(blank, _HTML.sub(blank, text))
+        text = _CLOSING_TAG.sub(blank, _HTML.sub(blank, _HTML_LINE.sub(_line, text)))
     if "\\" in text:
         text = _LATEX.sub(blank, text)
     return _GAP.sub(_filled, _QUOTES.sub(" ", _MARKUP.sub(blank, text)))

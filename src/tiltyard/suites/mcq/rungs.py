@@ -30,16 +30,19 @@ class Found(NamedTuple):
 
 _ALONE = re.compile(
     r"^[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
-    r"|probably|likely|i think|i guess)[ \t]+)?"
-    r"(?:(?:choose|select|pick)[ \t]{1,3})?(?:the[ \t]{1,3})?(?:option|choice|letter"
+    r"|probably|(?:most[ \t]+)?likely|i think|i guess)[ \t]+)?"
+    r"(?:(?:choose|select|pick|must be|has to be|go for)[ \t]{1,3})?(?:the[ \t]{1,3})?(?:option"
+    r"|choice|letter"
     r"|answer)?[ \t]{0,6}[(\[<]?"
     r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?"
     r"(?:,[ \t](?:definitely|certainly|clearly|surely|obviously|probably|of course|i think|i guess))?"
+    r"(?:[ \t]\((?:\w+[ \t])?(?:sure|certain|confident)\))?"
     r"[^\w\n?]{0,24}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LED = re.compile(
-    r"^[^\w\n(\[]{0,24}(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]{0,6}([A-Za-z])"
+    r"^[^\w\n(\[]{0,24}(?:(?:[Mm]ost[ \t]+likely|[Ll]ikely|[Pp]robably)[ \t]+)?"
+    r"(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]{0,6}([A-Za-z])"
     r"(?![^\W\d_]|['’\d])[ \t]{0,6}([)\].:,]|[-–—](?=[ \t])|[-=]>|→|(?=\())"
     r"[)\]]?[ \t]{0,6}(.*)$",
     re.MULTILINE,
@@ -148,8 +151,7 @@ def _explained(flat: str, led: re.Match[str], names: Names) -> bool:
     said = mentioned(clear, names)
     if said - {index} or not (said or opener) or "?" in rest or _HEDGES.search(clear.partition("\n")[0]):
         return False
-    known = set(LETTERS[: len(names.folded)]) - {led[2]}
-    return not known & {match[1] for match in _CAPITAL.finditer(clear)}
+    return not _speaks_of_others(clear, led[2], names)
 
 
 def _before_the_others(flat: str, names: Names) -> Found | None:
@@ -180,7 +182,19 @@ def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     if match is not None and flat[match.start()] == ":":
         line = flat[flat.rfind("\n", 0, match.start()) + 1 : match.start()]
         match = match if LEADS_TO.search(line) and not DOUBTFUL.search(line) else None  # "Grade: A"
-    return None if match is None else _agreed([(match[1], match.start(1))], names, "last_sentence")
+    if match is None or doubted(raw, flat, match.start(1), match.start(1)):
+        return None
+    if flat[match.start()] == "." and re.search(r"\be\.g\Z", flat[: match.start()], re.IGNORECASE):
+        return None
+    cut_off = flat[match.start()] != ":" and not re.search(r"[.!)\]]\s*\Z", match[0][1:])
+    if cut_off and _speaks_of_others(flat, match[1], names):
+        return None  # "A is oxygen, with 21 %. B"
+    return _agreed([(match[1], match.start(1))], names, "last_sentence")
+
+
+def _speaks_of_others(flat: str, letter: str, names: Names) -> bool:
+    known = set(LETTERS[: len(names.folded)]) - {letter}
+    return bool(known & {found[1] for found in _CAPITAL.finditer(flat)})
 
 
 def bold(raw: str, flat: str, names: Names) -> Found | None:

@@ -37,13 +37,16 @@ _OTHER = re.compile(
     r"|system)[|｜]>"
     r"|<start_of_turn>\s{0,3}user\b|<\|start_header_id\|>\s{0,3}(?:user|system)\b|<\|USER_TOKEN\|>|\[INST\]"
     rf"|{_LINE}(?:user|human|instructions?)[ \t]{{0,3}}(?:\d{{1,3}}[ \t]{{0,3}})?[*_]{{0,2}}[ \t]{{0,3}}:"
-    r"|^(?:user|human)[ \t]*\n\s{0,9}(?=\S)",
+    r"|^(?:user|human)[ \t]*\n\s{0,9}(?=\S)"
+    r"|\b(?:another|new|similar)[ \t](?:example|question|problem)\b[^\n]{0,40}:[*_ \t]*"
+    r"\n\s{0,9}[*_#]{0,4}(?:question|problem|q)[*_ \t]{0,4}:",
     re.IGNORECASE | re.MULTILINE,
 )
 _TURN = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>|<start_of_turn>|\[/INST\]"
     rf"|{_LINE}(?:assistant|ai|bot|chatbot|model|response|(?:chat)?gpt)[ \t]{{0,3}}[*_]{{0,2}}[ \t]{{0,3}}:"
-    r"|^(?:assistant|model)[ \t]*\n\s{0,9}(?=\S)",
+    r"|^(?:assistant|model)[ \t]*\n\s{0,9}(?=\S)"
+    r"|(?-i:assistant(?:analysis|final|commentary))",
     re.IGNORECASE | re.MULTILINE,
 )
 _NEW = (

@@ -19,7 +19,7 @@ _LISTED = re.compile(
     r"(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )
-_NEXT_LISTED = re.compile(r"(?<=[.;,!])[ \t](?=(?:[Oo]ption[ \t])?[(\[]?[A-Z][):.][ \t])")
+_NEXT_LISTED = re.compile(r"(?<=[.;,!])[ \t](?=[ \t]{0,3}(?:[Oo]ption[ \t])?[(\[]?[A-Z][ \t]?[):.][ \t])")
 _JUDGED = re.compile(
     r"(?:^|[-–—:,(\[.!?;][ \t]{0,4})(?:this is )?(?:(?P<right>correct|right|yes|true)"
     r"|(?P<wrong>incorrect|wrong|false|no|not correct))(?=[ \t]{0,4}(?:[-–—:.,;!()\]]|$))",

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 _NOT_WORD = r"(?![^\W_]|['’][^\W\d_])"  # after a letter that stands alone
-_END = r"(?![A-Za-zÀ-ɏ0-9_]|['’][A-Za-z])"  # the same where scripts without blanks may follow
+# The same where scripts without blanks may follow, or the "is" of Turkish: "B'dir"
+_END = r"(?![A-Za-zÀ-ɏ0-9_]|['’](?![dt][iıuü]r\b)[A-Za-z])"
 _FILLER = (
     r"(?:(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:option|choice|letter|answer|statement)|a\s+letra"
     r"|letra|la\s+lettre|la\s+letra"
@@ -21,7 +22,10 @@ ANSWER_AT = re.compile(
 
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 
-_MODIFIER = r"(?:(?:final|correct|right|best|my|chosen|selected|most likely|appropriate)\s+)*"
+_MODIFIER = (
+    r"(?:(?:final|correct|right|best|my|chosen|selected|appropriate"
+    r"|most\s+(?:likely|plausible|probable|accurate|reasonable|suitable|logical|fitting))\s+)*"
+)
 _NOUN = r"(?:answers?|ans|choice|option|selection|solution|result|letter|response|verdict|conclusion|final)"
 _SURELY = (
     r"(?:\s*[,:]?\s*(?:therefore|thus|then|hence|clearly|definitely|certainly|indeed|actually"
@@ -34,19 +38,21 @@ _COPULA = (
 )
 
 _FOREIGN = (
-    r"richtig(?=\s+ist)|opci[oó]n(?=\s+correcta)|opção(?=\s+correta)|opzione(?=\s+corretta)"
-    r"|antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ|відповідь|antwoord"
-    r"|svar|svaret|odpowiedź"
-    r"|odpověď|odpoveď|cevap|yanıt|الإجابة|الجواب|उत्तर|जवाब|đáp án|trả lời|jawaban|vastaus|válasz"
-    r"|răspuns(?:ul)?|απάντηση|คำตอบ|תשובה|پاسخ"
+    r"richtig(?=\s+ist)|alternativa(?=\s+corr?eta)|правильный\s+вариант|opci[oó]n(?=\s+correcta)"
+    r"|opção(?=\s+correta)|opzione(?=\s+corretta)"
+    r"|antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ(?:ом)?|відповідь|antwoord"
+    r"|svar(?:et)?(?!\w)|odpowied(?:ź|zią)"
+    r"|odpověď|odpoveď|cevap|yanıt|الإجابة|الجواب|उत्तर|जवाब|đáp án|trả lời|jawaban(?:nya)?|vastaus|válasz"
+    r"|răspuns(?:ul)?|απάντηση|คำตอบ|ה?תשובה|پاسخ"
 )
 _QUALITY = (
-    r"(?:\s+(?:correct[ae]?|corretta|correta|correcte|richtige|juiste|corect|الصحيحة|الصحيح"
+    r"(?:\s+(?:correct[ae]?|corretta|correta|correcte|certa|giusta|richtige|juiste|corect|الصحيحة|الصحيح"
     r"|đúng|yang benar|benar|final))?"
 )
 _FOREIGN_COPULA = (
-    r"(?:\s*(?:ist|lautet|wäre|est|es|é|è|to|jest|je|является|is|er|är|on|este|adalah"
-    r"|هي|هو|है|là|είναι|คือ|היא)(?!\w))?"
+    r"(?:\s*(?:ist|lautet|wäre|est|es|é|è|to|és|jest|je|является|is|er|är|on|este|adalah"
+    r"|هي|هو|है|là|είναι|คือ|היא)(?!\w)"
+    r"(?:\s+(?:a(?=\s+[A-Z]\b)|donc|also|demnach|dus|więc|portanto|quindi|dunque|alltså)\b)?)?"
 )
 
 # The correct answer (to this question) is (B)
@@ -57,10 +63,11 @@ STATED = re.compile(
     rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
 )
+_TO_IT = r"(?:[ \t]+(?:to|for)[ \t]+(?:(?:the|this|your)[ \t]+)?question(?:[ \t]+1)?)?"
 LABELS = (
     # Answer: B   **Final answer** - (B)   answer = b   "answer": "B"
     re.compile(
-        rf"(?<![^\W_]){_MODIFIER}{_NOUN}(?:[ _]letter)?\s*(?:[:=]|[ \t][-–—](?=[ \t])"
+        rf"(?<![^\W_]){_MODIFIER}{_NOUN}(?:[ _]letter)?{_TO_IT}\s*(?:[-=]>|[:=→➜➔⇒]|[ \t][-–—](?=[ \t])"
         rf"|\bis\s*[:=])(?:\s*{_COPULA}\b)?{_SURELY}",
         re.IGNORECASE,
     ),
@@ -69,18 +76,25 @@ LABELS = (
         re.IGNORECASE,
     ),
     re.compile(
-        r"(?<![^\W_])ans\.?(?=\s*[(\[]?[A-Z]\b)|(?<![^\W_])answer(?=\s+[(\[]?[A-Z][)\].]?\s*$)",
+        r"(?<![^\W_])ans\.?(?=\s*[(\[]?[A-Z]\b)|(?<![^\W_])answer(?:['’]s)?(?=\s+[(\[]?[A-Z][)\].]?\s*$)",
         re.IGNORECASE | re.MULTILINE,
     ),
     STATED,
     re.compile(rf"(?<!\w)(?:{_FOREIGN}){_QUALITY}{_FOREIGN_COPULA}\s*[:=—–-]?", re.IGNORECASE),
     re.compile(
         r"(?:正确|正確|最终|最終|因此|所以|最佳)?(?:的)?(?:答案|选项|選項|回答)(?:应该|應該)?(?:是|为|為|选|選)?\s*[:=]?|(?:选择|選擇|选"
-        r"|選)(?=\s*[A-Z(])"
+        r"|選)(?=\s*:?\s*[A-Z(])\s*:?"
         r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|답)(?:은|는)?\s*[:=]?"
     ),
 )
 ENGLISH = 4  # so many of them, the first
+SUBJECT_OR_DENIED = re.compile(  # behind "Antwort B": the answer B is what is spoken of, or it is none
+    r"\s*(?:(?:ist|est|es|é|è|és|is|er|är|jest|je|está|era|war)(?!\w)|(?:değil|yanlış|ではな|ではあり|じゃな"
+    r"|でな|[가이]\s*아"
+    r"|아님|아닙|ですか|か?\?|的?(?:吗|嗎)|[是为]?(?:错|錯|不)|[はが]?(?:間違|誤)|неверн|неправильн|не\s|ложн|błędn|không|bukan"
+    r"|salah|غير|गलत))",
+    re.IGNORECASE,
+)
 QUESTION_AND_A = re.compile(
     rf"^[ \t]{{0,20}}Q\s?:[^\n]*\n[ \t]{{0,20}}A\s?[:.]\s{{0,4}}[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$",
     re.MULTILINE,
@@ -91,14 +105,19 @@ _CLAUSE_END = (
     r"|instead)\b|\s*\()"
 )
 CHOSEN = re.compile(
-    r"(?:(?<![^\W_])(?:(?:i|we)(?:['’]d|['’]ll|['’]m|['’]ve| would| will| am| have to| must| should)?\s+"
+    r"(?:(?<![^\W_])(?:(?:i|we)(?:['’]d have to|['’]d|['’]ll|['’]m|['’]ve| would| will| am| are"
+    r"| have to| must| should)?\s+"
     r"(?:go(?:ing)?\s+with|chose|choose|choosing|picked|pick"
     r"|select(?:ed)?|lean(?:ing)?\s+(?:more\s+|slightly\s+|strongly\s+)?towards?|go(?:ing)?\s+for|answer"
-    r"|say|opt\s+for|vote\s+for)"
-    r"|go(?:ing)?\s+with|my\s+(?:best\s+)?(?:choice|pick|guess|selection|vote)\s+is"
+    r"|say|opt\s+for|vote\s+for|left\s+with|settle\s+on|stick(?:ing)?\s+with)"
+    r"|go(?:ing)?\s+with|my\s+(?:(?:best|final)\s+)?(?:choice|pick|guess|selection|vote)\s+(?:is"
+    r"|would\s+be|goes\s+to)"
+    r"|(?:this|that|it|which|everything|(?<!some\s)evidence|(?<!not\s)all)\s+(?:clearly\s+"
+    r"|strongly\s+)?points\s+(?:us\s+)?to(?:wards?)?"
+    r"|not\s+(?:\w+\s+)?(?:sure|certain),?\s+but|it\s+can\s+only\s+be"
     r"|it(?:['’]s|\s+is|\s+must\s+be|\s+has\s+to\s+be|\s+would\s+be|\s+should\s+be)"
     r"|that(?:['’]s|\s+is|\s+leaves(?:\s+us\s+with)?|\s+would\s+be|\s+must\s+be)"
-    r"|(?:which|this)\s+(?:is|leaves|makes\s+it|corresponds\s+to|matches|means)|leaving"
+    r"|(?:which|this)\s+(?:is|leaves|makes\s+it|corresponds\s+to|matches|means)|leaving(?:\s+us\s+with)?"
     r"|leaves(?:\s+us\s+with)?|corresponds\s+to"
     r"|therefore|thus|hence|so)(?:\s*,)?)"
     r"\s+(?:(?:definitely|certainly|clearly|surely|obviously|undoubtedly|probably|(?:most\s+)?likely)\s+)?"
@@ -111,21 +130,41 @@ DECLARED = re.compile(
     r"(?<!neither )(?<!nor )(?<!and )(?<!or )(?<!whether )(?<!if )(?<!that )(?<!\b[A-Z], )(?<!not )"
     r"(?<!only )(?<![\w'’/&])"
     rf"(?P<named>(?:option|choice|answer|letter"
-    rf"|statement)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
+    rf"|statement|antwort|antwoord|odpowiedź|svar(?:et)?|réponse|respuesta|risposta|resposta|opción"
+    rf"|opzione|opção"
+    rf"|alternativa)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
     rf"|[.:)]\s*(?P<between>[^.\n:]{{1,80}}?))?\s*,?\s+"
-    r"(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é"
-    r"|è)\s+(?:clearly\s+|definitely\s+"
+    r"(?:(?:fits|matches|works|suits\s+it)\s+best(?=\s*(?:[.!,;)\n]|$)|\s+(?:here|because|since|as)\b)"
+    r"|(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é"
+    r"|è|és|jest|är|er)\s+(?:clearly\s+|definitely\s+"
     r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
-    r"(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt"
-    r"|richtige|correcte?|correcta|correta|corretta|bonne"
+    r"(?:the\s+one(?=\s*[.!\n]|\s*$)|my\s+(?:final\s+|best\s+)?(?:answer|choice|pick|guess)"
+    r"|the\s+only\s+(?:possible|valid|remaining|plausible|sensible)\s+(?:answer|choice|option|one)"
+    r"|(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt"
+    r"|richtige|correcte?|correcta|correta|corretta|bonne|juiste?|poprawna|prawidłowa|rätt|riktig|rigtig"
     r"|most\s+(?:accurate|appropriate|likely|plausible|reasonable|suitable|fitting|logical|probable|sensible)"
     r"(?=\s*(?:[.,;!)\n]|$)|\s+(?:answer|option|choice|one|of|because|since|here|given|based"
-    r"|among)\b))\b(?!\s*\?)",
+    r"|among)\b)))\b)(?!\s*(?:(?:answer|choice|option|one)\s*)?\?)",
     re.IGNORECASE,
 )
 DECLARED_ALIEN = re.compile(
     rf"(?:选项|選項|選択肢)?\s*[(\[]?(?P<letter>[A-Z]){_END}[)\]]?\s*(?:が正解|が正しい|是正确|是正確|正确|正確|是对的|가\s*정답"
     rf"|이\s*정답|가\s*맞|верный|правильный|является правильным)"
+    r"(?!\s*(?:では|じゃな|でな|ですか|か|[이가]\s*아|吗|嗎|的?[吗嗎]|\?))"
+)
+MAKES = re.compile(  # "That makes B the right answer."
+    r"(?:(?:^|[.!?;:,]\s+|\b(?:and|so|but)\s+)(?:that|this|which)\s+makes"
+    r"|,\s+making)\s+(?:option\s+|choice\s+|answer\s+)?[(\[]?"
+    rf"(?P<letter>(?-i:[A-Z])){_NOT_WORD}[)\]]?(?:\s*\([^()\n]{{1,60}}\))?"
+    r"\s+(?:as\s+)?the\s+(?:only\s+|most\s+\w+\s+)?"
+    r"(?:correct|right|best|answer|choice|option)\b(?:\s+(?:answer|choice|option"
+    r"|one)\b)?(?![^.!\n]{0,80}\?)",
+    re.IGNORECASE | re.MULTILINE,
+)
+CONCLUDED = re.compile(  # a reply that ends with "So Paris.": what stands behind it may be an option's text
+    r"(?:^|[.!:;,)\n]\s+)(?:so|therefore|thus|hence)[,:]?\s+(?:it\s+(?:is|must\s+be)\s+|it['’]s\s+)?"
+    r"(?=[^.!?\n]{1,200}[\s.!]{0,20}\Z)",
+    re.IGNORECASE,
 )
 
 CLAUSE_BEFORE = re.compile(
@@ -136,8 +175,9 @@ CLAUSE_BEFORE = re.compile(
 )
 MATCHED = re.compile(r"(?:which|this|that)\s+(?:is|matches|corresponds)|corresponds|that['’]s", re.IGNORECASE)
 TEXT_DECLARED = re.compile(  # behind an option's text: "France is the right answer"
-    r"\b(?:is|are)\s+(?:clearly\s+|definitely\s+|therefore\s+|thus\s+)?(?:(?:the|a)\s+)?(?:only\s+)?"
-    r"(?:correct|right|best)(?:\s+(?:answer|choice|option|one))?"
+    r"\b(?:is|are|would\s+be|must\s+be|has\s+to\s+be)\s+(?:clearly\s+|definitely\s+|therefore\s+|thus\s+)?"
+    r"(?:(?:(?:the|a)\s+)?(?:only\s+)?(?:correct|right|best)(?:\s+(?:answer|choice|option|one))?"
+    r"|the\s+answer)"
     r"(?=\s*(?:[.!,;)\n]|$)|\s+(?:because|since|as|here)\b)",
     re.IGNORECASE,
 )
@@ -147,8 +187,9 @@ NOT_BUT = re.compile(
     rf"{_NOT_WORD}[)\]]?{_CLAUSE_END}(?!\s*[,/]?\s*(?:and|or)\s+[A-Z](?![^\W_]))"
 )
 ONLY = re.compile(
-    r"(?:^|[.!?:]\s+|\b(?:so|therefore|thus|hence),?\s+)only\s+(?:option\s+|answer\s+|choice\s+)?[(\[]?"
-    r"(?P<letter>(?-i:[A-Z]))[)\]]?\s+(?:is|can\s+be|must\s+be)\s+(?:the\s+)?(?:correct|right|answer)\b",
+    r"(?:^|[.!?:,]\s+|\b(?:so|therefore|thus|hence),?\s+)only\s+(?:option\s+|answer\s+|choice\s+)?[(\[]?"
+    r"(?P<letter>(?-i:[A-Z]))[)\]]?\s+(?:(?:is|can\s+be|must\s+be)\s+(?:the\s+)?(?:correct|right|answer)"
+    r"|(?:remains|is\s+left|makes\s+sense|fits|works)(?=\s*[.!,;]))\b",
     re.IGNORECASE | re.MULTILINE,
 )
 IT_IS = re.compile(rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?!\s+not)")
@@ -165,7 +206,9 @@ _SHARE = r"(?:with|in|for|under|at|on|by|during|according\s+to|to|before|after|w
 SHARED = re.compile(  # "A in some books and B in others"
     rf"[)\]]*\s*,?\s*\b{_SHARE}\b[^.\n]{{1,80}}?(?:[,;]|\b(?:and|but|or|while|whereas)\b)\s*(?:(?:and|but"
     rf"|or)\s+)?"
-    rf"(?:option\s+)?[(\[]?(?-i:[A-Z])[)\]]?\s+{_SHARE}\b",
+    rf"(?:option\s+)?[(\[]?(?-i:[A-Z])[)\]]?\s+{_SHARE}\b"
+    r"|[)\]]*\s*,?\s*(?:(?:and|but|while)\s+)?(?:for|on"
+    r"|under)\s+(?:\w+\s+){1,3}(?-i:[A-Z])[)\]]?\s*(?:[.,;\n]|$)",
     re.IGNORECASE,
 )
 _ABSENT = (
