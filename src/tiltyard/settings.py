@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import os
 import re
+import sys
 import tomllib
 from collections import ChainMap
 from collections.abc import Mapping
@@ -423,14 +424,25 @@ def is_local(host: str) -> bool:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment (or the system) wants for this address; never for this machine."""
-    import urllib.request
+    """The proxy that the environment (or the system) wants for this address; never for this machine.
 
+    Raises UsageError for one that is no HTTP proxy.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_local(host) or urllib.request.proxy_bypass(host):
+    told = sys.platform in ("darwin", "win32") or any(name.lower().endswith("_proxy") for name in os.environ)
+    if is_local(host) or not told:
         return None
-    return urllib.request.getproxies().get(parts.scheme)
+    import urllib.request  # takes longer to import than most commands run
+
+    if urllib.request.proxy_bypass(host):
+        return None
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+        raise UsageError(
+            f"{parts.scheme}_proxy names no HTTP proxy", f"write http://HOST:PORT, or add {host} to no_proxy"
+        )
+    return proxy or None
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

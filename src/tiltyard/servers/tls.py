@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from tiltyard.records import Capture, Ending, Timeline, Timeouts
@@ -204,6 +205,11 @@ class TlsWire(Wire):
         import aiohttp
 
         where = self.origin.authority
+        if self._proxy is not None:
+            proxy = urlsplit(self._proxy)
+            where += f" through the proxy {proxy.hostname}:{proxy.port or 80}"
+        if isinstance(problem, aiohttp.ClientHttpProxyError):
+            return "connect_error", f"no way to {where}: it answers {problem.status} {problem.message}"
         if isinstance(problem, aiohttp.ClientConnectorCertificateError):
             reason = getattr(problem.certificate_error, "verify_message", "") or "it cannot be verified"
             return "connect_error", f"the certificate of {where} is not trusted: {reason}"

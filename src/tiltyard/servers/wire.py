@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from tiltyard import settings
 from tiltyard.errors import NoServer, UsageError
 from tiltyard.records import Capture, Ending, Json, Record, Timeline, Timeouts
 from tiltyard.servers import Address
@@ -295,9 +296,10 @@ def _one_line(value: str) -> str:
 
 
 def open_wire(address: Address) -> Wire:
-    """The client for an address: our own for http, aiohttp's for https."""
-    if parse_origin(address.url).scheme == "https":
+    """The client for an address: our own for http, aiohttp's for https and through proxies."""
+    proxy = settings.proxy_for(address.url)
+    if proxy is not None or parse_origin(address.url).scheme == "https":
         from tiltyard.servers.tls import TlsWire
 
-        return TlsWire(address)
+        return TlsWire(address, proxy=proxy)
     return Wire(address)
