@@ -23,7 +23,7 @@ from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
 from tiltyard.servers import Server
-from tiltyard.servers.preflight import check_context, prepare
+from tiltyard.servers.preflight import check_context, first_word, prepare
 from tiltyard.settings import hide_keys
 from tiltyard.stats.pairing import item_set
 from tiltyard.store.fingerprint import fingerprint
@@ -66,10 +66,13 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     failures: list[ServerError] = []
     if plan.preflight:
         await clear(plan.jobs)
+    versions: dict[tuple[str, str], str | None] = {}
     for number, planned in enumerate(plan.jobs):
         job = with_opponent(planned, store)
         place = {"number": number + 1, "jobs": len(plan.jobs)}
         tell({"event": "job", **place, "suite": job.suite, "model": job.model.name})
+        if plan.preflight:
+            job = await with_version(job, plan.timeouts, versions)
         suite = load_suite(job.suite)
         claim = store.claim(new_run(plan, job, suite), plan.fresh)
         if claim.finished and claim.run.summary is not None:
@@ -88,6 +91,21 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     if failures:
         raise failures[0]
     return summaries
+
+
+async def with_version(job: Job, timeouts: Timeouts | None, known: dict[tuple[str, str], str | None]) -> Job:
+    """The job with the engine's version, where only answers tell it; `known`: of the models asked so far.
+
+    Without it an update of the engine would go unnoticed, and old figures would pass for today's.
+    """
+    if "version" not in job.server.can:
+        return job
+    if whose(job) not in known:
+        known[whose(job)] = None
+        with suppress(ServerError):  # the run itself will say so
+            exchange = await job.server.send(first_word(job.model, timeouts))
+            known[whose(job)] = exchange.engine_version
+    return replace(job, model=replace(job.model, engine_version=known[whose(job)]))
 
 
 async def clear(jobs: Sequence[Job]) -> None:
@@ -121,8 +139,9 @@ async def run_job(
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load
                 if ready.model is not None:
-                    bench = replace(bench, model=ready.model)
-                    store.seen(claim.run.id, ready.model)
+                    version = ready.model.engine_version or job.model.engine_version
+                    bench = replace(bench, model=replace(ready.model, engine_version=version))
+                    store.seen(claim.run.id, bench.model)
             if plan.baseline_s:
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
@@ -242,13 +261,14 @@ def opponents_limits(job: Job, store: Store) -> tuple[str, ...]:
 def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
     """The head of the summary line."""
     info = job.server.info
+    version = info.version or job.model.engine_version
     return {
         "event": "summary",
         "schema": SCHEMA,
         "tiltyard": __version__,
         "suite": suite.name,
         "model": job.model.name,
-        "server": {"dialect": info.dialect, "version": info.version, "url": info.url},
+        "server": {"dialect": info.dialect, "version": version, "url": info.url},
     }
 
 

@@ -53,7 +53,9 @@ class Server(Protocol):
     """A running server. Everything that waits is async; `read` is pure."""
 
     info: ServerInfo
-    can: frozenset[str]  # of: load, unload, tokenize, ignore_eos, cache_off, seed, tools, schema, think
+    # of: load, unload, tokenize, ignore_eos, cache_off, seed, tools, schema, think; and version, where only
+    # answers tell the engine's
+    can: frozenset[str]
 
     async def identify(self) -> ServerInfo:
         """Ask who it is; raises NoServer, NotAModelServer, Unauthorized."""

@@ -25,7 +25,7 @@ V0_KEYS = ("state", "compatibility_type", "arch")
 
 class LMStudio(OpenAI):
     dialect: Dialect = "lmstudio"
-    can = frozenset({"seed", "tools", "schema"})
+    can = frozenset({"seed", "tools", "schema", "version"})
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)

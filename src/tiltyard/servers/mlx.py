@@ -24,7 +24,7 @@ DEFAULT_MODEL = "default_model"  # its name for what it was started with
 class Mlx(OpenAI):
     dialect: Dialect = "mlx"
     from_folders = True
-    can = frozenset({"seed", "tools", "think"})
+    can = frozenset({"seed", "tools", "think", "version"})
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)

@@ -123,14 +123,7 @@ async def probe(server: Server, model: Model, timeouts: Timeouts, say: Callable[
 
     A server that says that it is loading is waited for, as long as for a first byte.
     """
-    request = Request(
-        model=model.name,
-        messages=(Message(role="user", content=PROBE),),
-        max_tokens=4,
-        temperature=0.0,
-        think=False if "thinking" in (model.capabilities or ()) else None,
-        timeouts=timeouts,
-    )
+    request = first_word(model, timeouts)
     began, told_s = time.monotonic(), -SAY_EVERY_S
     while True:
         exchange = await ask(server, request)
@@ -143,6 +136,18 @@ async def probe(server: Server, model: Model, timeouts: Timeouts, say: Callable[
             say(f"the server is still loading {model.name}")
             told_s = waited_s
         await asyncio.sleep(LOADING_POLL_S)
+
+
+def first_word(model: Model, timeouts: Timeouts | None) -> Request:
+    """As short a request as there is."""
+    return Request(
+        model=model.name,
+        messages=(Message(role="user", content=PROBE),),
+        max_tokens=4,
+        temperature=0.0,
+        think=False if "thinking" in (model.capabilities or ()) else None,
+        timeouts=timeouts,
+    )
 
 
 async def ask(server: Server, request: Request) -> Exchange:
