@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -139,8 +140,7 @@ async def run_job(
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load
                 if ready.model is not None:
-                    version = ready.model.engine_version or job.model.engine_version
-                    bench = replace(bench, model=replace(ready.model, engine_version=version))
+                    bench = replace(bench, model=in_memory(ready.model, job.model))
                     store.seen(claim.run.id, bench.model)
             if plan.baseline_s:
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
@@ -150,9 +150,7 @@ async def run_job(
                 run_id=claim.run.id,
                 session=claim.session,
                 record=writer.put,
-                done=store.done(claim.run.id) if claim.resumed else {},
-                failed=store.failed(claim.run.id) if claim.resumed else {},
-                tries=store.tries(claim.run.id) if claim.resumed else {},
+                **known_to(store, claim),
                 meter=meter,
                 teller=teller,
                 timeouts=plan.timeouts,
@@ -171,14 +169,26 @@ async def run_job(
             if not results and claim.run.summary:
                 summary = retold(claim.run.summary, state, facts.get("error"))
             else:
-                facts |= {"run_id": claim.run.id, "state": state, **suite.summarise(results, bench)}
-                facts["notes"] += observed(results)
+                found = suite.summarise(results, bench)
+                notes = [*facts["notes"], *found.get("notes", ()), *observed(results)]
+                facts |= {"run_id": claim.run.id, "state": state, **found, "notes": notes}
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
                 summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
             keep(store, claim, state, summary)
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
+
+
+def known_to(store: Store, claim: Claim) -> dict[str, Any]:
+    """What earlier sittings of the run have done, what failed in them, and how often."""
+    reads = {"done": store.done, "failed": store.failed, "tries": store.tries}
+    return {name: read(claim.run.id) if claim.resumed else {} for name, read in reads.items()}
+
+
+def in_memory(seen: Model, planned: Model) -> Model:
+    """The model as it was found after its cold start, with the engine's version that an answer had told."""
+    return replace(seen, engine_version=seen.engine_version or planned.engine_version)
 
 
 def retold(earlier: Mapping[str, Json], state: RunState, error: str | None) -> Mapping[str, Json]:

@@ -144,10 +144,52 @@ def test_what_holds_is_asked_beside_what_does_not(tmp_path: Path) -> None:
     old, cut = folder.broken
     assert "BFCL_v2_multiple.json: of a version that is not known" in old
     assert "BFCL_v4_simple_python.json, line 1" in cut
+    assert not open_folder(tmp_path, ("irrelevance",)).broken  # nothing of it was left out
     with pytest.raises(UsageError, match="line 1"):
         open_folder(tmp_path, ("simple",))  # the third version's name
     with pytest.raises(UsageError, match="only single questions in Python"):
         open_folder(tmp_path, ("java",))
+
+
+def test_a_question_that_is_answered_twice_is_left_out(tmp_path: Path) -> None:
+    write_bfcl(tmp_path, count=3)
+    path = tmp_path / "possible_answer" / "BFCL_v4_simple_python.json"
+    answers = [
+        *(truth(f"simple_python_{n}", n) for n in (0, 1, 2, 1)),
+        truth("another", 1),
+        truth("another", 2),
+    ]
+    write_lines(path, [*answers, truth("simple_python_1", 7)])
+    folder = open_folder(tmp_path)
+    (said,) = folder.broken
+    assert said == (
+        f"{path}, line 4: simple_python_1 is answered twice, and which answer is meant cannot be told: "
+        "the question is not asked"
+    )
+    category = folder.categories[0]
+    read = [category.read(number) for number in range(len(category.places))]
+    assert [(question.id, answer and answer.id) for question, answer in read] == [
+        ("simple_python_0", "simple_python_0"),
+        ("simple_python_2", "simple_python_2"),
+    ]
+    assert open_folder(tmp_path, ("simple_python",)).broken == folder.broken
+    write_lines(path, [truth(f"simple_python_{n % 3}", n) for n in range(6)])
+    with pytest.raises(UsageError, match="line 4: simple_python_0 is answered twice"):
+        open_folder(tmp_path, ("simple_python",))
+
+
+def test_files_with_a_byte_order_mark(tmp_path: Path) -> None:
+    plain = open_folder(write_bfcl(tmp_path, count=2))
+    for file in (*tmp_path.glob("*.json"), *tmp_path.glob("possible_answer/*.json")):
+        file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    marked = open_folder(tmp_path)
+    assert (marked.hash, marked.broken) == (plain.hash, ())
+    for number in range(len(plain)):
+        category, place = marked.find(number)
+        same, at = plain.find(number)
+        assert (category.name, place) == (same.name, at)
+        question, answer = category.read(place)
+        assert answer is None or answer.id == question.id
 
 
 def test_folders_that_cannot_be_asked(tmp_path: Path) -> None:

@@ -56,6 +56,22 @@ def test_shapes_of_the_shipped_cases() -> None:
             assert set(expected.arguments) - known <= {"unit", "label", "name"}, case.id
 
 
+def test_needless_calls_are_counted_over_all_answers_that_say_something() -> None:
+    answers: list[tuple[Any, bool | None]] = [
+        ({"text": "Canberra."}, False),
+        ({"text": ""}, None),
+        ({"text": "The capital is", "finish_reason": "length"}, None),
+        ({"text": "", "events": Events(t_ns=(1,), kinds="f", texts=("no",))}, False),
+        ({"text": '<tool_call>{"name": "get_time", "arguments": {}}</tool_call>'}, True),
+        ({"text": "get_time(timezone=Canberra)", "words": True}, True),
+        ({"text": '[{"name": "get_time", "arguments": {}}]', "words": True}, True),
+    ]
+    for said, needless in answers:
+        assert judged("none-capital", **said).details.get("needless_call") is needless, said
+    assert judged("none-capital", ("get_time", {})).details["needless_call"]
+    assert "needless_call" not in judged(WEATHER, text="get_time(timezone=x)", words=True).details
+
+
 @pytest.mark.parametrize("place", ["New York City", "New York, NY", "NYC", "new york", "New York, USA"])
 def test_new_york_is_new_york(place: str) -> None:
     grade = judged(WEATHER, ("get_weather", {"location": place}))

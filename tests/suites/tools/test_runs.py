@@ -177,6 +177,29 @@ def test_bfcl_from_files_to_scores(sim: Running, tiltyard: Tiltyard, tmp_path: P
     assert "bfcl non live" in text.out
 
 
+def test_what_was_left_out_of_a_folder_is_said_with_the_run(
+    sim: Running, tiltyard: Tiltyard, tmp_path: Path
+) -> None:
+    folder = write_bfcl(tmp_path / "bfcl", count=2)
+    (folder / "BFCL_v2_multiple.json").write_text("{}", encoding="utf-8")
+    (folder / "BFCL_v4_parallel.json").write_text("{}\n", encoding="utf-8")
+    (folder / "possible_answer" / "BFCL_v4_live_simple.json").unlink()
+    done = tiltyard(*command(sim, "m", "--bfcl", str(folder)))
+    summary = done.summary()
+    old, parallel, live = summary["left_out"]
+    assert "BFCL_v2_multiple.json: of a version that is not known" in old
+    assert "BFCL_v4_parallel.json, line 1: " in parallel
+    assert "BFCL_v4_live_simple.json is missing" in live
+    assert summary["n"] == 4
+    shown = tiltyard("show", summary["run_id"], "--json").out
+    for words in ("BFCL_v2_multiple.json", "BFCL_v4_parallel.json", "BFCL_v4_live_simple.json"):
+        assert words in done.err
+        assert words in shown
+        assert words in tiltyard("show", summary["run_id"]).out.replace("\n", "")
+    some = tiltyard(*command(sim, "m", "--bfcl", str(folder), "--categories", "irrelevance")).summary()
+    assert some["left_out"] == []
+
+
 def test_limit_seed_and_repeats(sim: Running, tiltyard: Tiltyard) -> None:
     drawn = [
         tiltyard(*command(sim, "m", "--limit", "12", "--seed", seed)).summary() for seed in ("1", "1", "2")

@@ -75,6 +75,7 @@ def test_ways_of_writing_a_call(text: str, rule: str, calls: list[tuple[str, dic
         "tip(bill={'a': 1, 'a': 2})",
         "tip(bill=b'x')",
         "<tool_call>get_weather Rome</tool_call>",
+        "```json\n[]\n```\n```tool_code\nget_weather(location=Rome)\n```",
     ],
 )
 def test_what_cannot_be_read_is_garbled_and_never_guessed(text: str) -> None:
@@ -178,6 +179,11 @@ def test_one_of_two_tags_broken_keeps_the_other() -> None:
         "tip(bill=" + "9" * 10_000 + ")",
         "tip(bill='\\d')",
         "\ud800 tip(bill='\ud800')",
+        "foo(x=1)\n" * 20_000 + "tip(bill=1)",
+        "\n" * 190_000 + "tip(bill=1)" + " " * 9_000 + "x",
+        "[tip(bill=1)" + ",1" * 60_000 + "]",
+        TIP + '{"name": "tip", ' * 12_000,
+        "```\nfoo(x=1)\n```\n" * 9_000,
     ],
 )
 def test_hostile_texts_end_soon(text: str) -> None:

@@ -94,6 +94,8 @@ class Tools:
 
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
         tally, folder = self.tally, self.folder
+        left_out = [] if folder is None else list(folder.broken)
+        notes = [f"left out: {broken}" for broken in left_out]
         everything = range(tally.total)
         rates = {name: flag_rate(tally, name, everything) for name in RATES}
         rates = {"score_lenient": flag_rate(tally, "lenient", everything), **rates}
@@ -104,6 +106,8 @@ class Tools:
             "rates": rates,
             "calls_per_answer": mean_of(tally, "calls"),
             "bfcl": None if folder is None else {**bfcl_scores(tally), "skipped": list(folder.skipped)},
+            "left_out": left_out,
+            **({"findings": {"notes": notes}} if notes else {}),
         }
 
     def proofs(self) -> Iterator[Proof]:
@@ -115,7 +119,11 @@ class Tools:
 def folder_of(asking: ToolsAsking) -> Folder | None:
     """The leaderboard's items, where a folder was named. Raises UsageError for what cannot be read."""
     path = asking.files.get("bfcl")
-    return None if path is None else open_folder(Path(path), asking.categories)
+    if path is None:
+        return None
+    folder, whole = open_folder(Path(path), asking.categories), open_folder(Path(path))
+    # where all that holds is asked, what does not was left out; of fewer categories the rest was not wanted
+    return whole if len(whole.categories) == len(folder.categories) else folder
 
 
 def asked_items(asking: ToolsAsking, folder: Folder | None) -> tuple[str, Iterator[Item], int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from array import array
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -73,6 +74,7 @@ class Category(NamedTuple):
     places: array[int]
     answer_places: array[int]  # in the order of the questions
     hash: str
+    broken: tuple[str, ...] = ()  # what is wrong with questions left out
 
     def read(self, number: int) -> tuple[Question, Answer | None]:
         """Question and answer by their number."""
@@ -83,7 +85,7 @@ class Category(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """What can be asked, the names of what is there but cannot, and what is wrong with files left out."""
+    """What can be asked, the names of what is there but cannot, and what is wrong with what was left out."""
 
     categories: tuple[Category, ...]
     skipped: tuple[str, ...]
@@ -141,7 +143,9 @@ def open_folder(path: Path, wanted: Sequence[str] = ()) -> Folder:
         raise broken[0]
     skipped = tuple(sorted(name for name in files if name not in CATEGORIES))
     digest = hashlib.sha256("".join(category.hash for category in categories).encode()).hexdigest()[:16]
-    return Folder(tuple(categories), skipped, digest, (*map(of_odd_version, others), *map(str, broken)))
+    told = [said for category in categories for said in category.broken]
+    odd = () if names else map(of_odd_version, others)
+    return Folder(tuple(categories), skipped, digest, (*odd, *map(str, broken), *told))
 
 
 def no_file(path: Path, name: str, files: Collection[str], others: Sequence[Path]) -> UsageError:
@@ -205,8 +209,12 @@ def category_of(name: str, questions: Path) -> Category:
     if name in WITHOUT:
         return Category(name, questions, None, places, array("q"), digest.hexdigest())
     answers = questions.parent / "possible_answer" / questions.name
-    found = answer_places(answers, questions, ids, digest)
-    return Category(name, questions, answers, places, found, digest.hexdigest())
+    found, twice = answer_places(answers, questions, ids, digest)
+    kept = [at for name, at in ids.items() if name not in twice]
+    if not kept:
+        raise UsageError(next(iter(twice.values())), "remove one of the two answers")
+    places, found = (array("q", (each[at] for at in kept)) for each in (places, found))
+    return Category(name, questions, answers, places, found, digest.hexdigest(), tuple(twice.values()))
 
 
 def well_formed(function: Function) -> bool:
@@ -220,28 +228,36 @@ def well_formed(function: Function) -> bool:
     )
 
 
-def answer_places(answers: Path, questions: Path, ids: Mapping[str, int], digest: Any) -> array[int]:
-    """Where each question's answer is. Raises UsageError where one is missing."""
+def answer_places(
+    answers: Path, questions: Path, ids: Mapping[str, int], digest: Any
+) -> tuple[array[int], dict[str, str]]:
+    """Where each question's answer is, and what is said of those with two. Raises UsageError where one is
+    missing.
+    """
     if not answers.is_file():
         raise UsageError(f"{answers} is missing", f"it has the answers to {questions.name}")
-    found = array("q", [-1]) * len(ids)
+    found, twice = array("q", [-1]) * len(ids), dict[str, str]()
     for number, place, line in lines_of(answers, digest):
         answer = checked(line, Answer, f"{answers}, line {number}")
         if any(len(call) != 1 for call in answer.ground_truth) or not answer.ground_truth:
             raise UsageError(f"{answers}, line {number}: not one function per call", "use other files")
-        if answer.id in ids:
+        if answer.id in ids and found[ids[answer.id]] >= 0:
+            why = "is answered twice, and which answer is meant cannot be told: the question is not asked"
+            twice.setdefault(answer.id, f"{answers}, line {number}: {answer.id} {why}")
+        elif answer.id in ids:
             found[ids[answer.id]] = place
     without = next((name for name, at in ids.items() if found[at] < 0), None)
     if without is not None:
         raise UsageError(f"{answers} has no answer to {without}", f"it must answer all of {questions.name}")
-    return found
+    return found, twice
 
 
 def lines_of(path: Path, digest: Any) -> Iterator[tuple[int, int, bytes]]:
-    """Number, place and text of each line that is not blank."""
+    """Number, place and text of each line that is not blank; without a byte order mark."""
     try:
         with path.open("rb") as file:
-            place = 0
+            place = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+            file.seek(place)
             for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
                 if len(line) > LONGEST_LINE:
                     raise UsageError(f"{path}, line {number}: longer than 4 MiB", "JSON lines are expected")

@@ -51,16 +51,20 @@ def names_a_tool(text: str, schemas: Schemas) -> bool:
 
 
 def is_python_call(text: str) -> bool:
-    """Is all of it a call with named arguments, or a list of calls, as Python writes them, of any names?"""
+    """Is all of it calls with named arguments, or lists of calls, as Python writes them, of any names?"""
     code = text.strip()
     if len(code) > LONGEST_CODE or not code.endswith((")", ")]")):
         return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd escapes in the text that is looked at
-            node = ast.parse(code, mode="eval").body
+            statements = ast.parse(code, mode="exec").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
+    return all(isinstance(each, ast.Expr) and is_call(each.value) for each in statements)
+
+
+def is_call(node: ast.expr) -> bool:
     listed = isinstance(node, ast.List)
     calls = node.elts if isinstance(node, ast.List) else [node]
     return all(

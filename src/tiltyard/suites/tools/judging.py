@@ -153,6 +153,8 @@ def unanswered(grade: Grade, calls_due: bool) -> Grade:
     details: dict[str, Json] = {"calls": 0, "lenient": 0.0}
     if calls_due:
         details |= {"right_tool": False, "exact_call": False, "exact_call_lenient": False}
+    elif grade.rule == "call_in_text" or grade.outcome == "refused":
+        details["needless_call"] = grade.rule == "call_in_text"
     return Grade(
         outcome=grade.outcome,
         score=0.0,

@@ -6,10 +6,8 @@ like a call is said to be garbled, never guessed at. Leaves out whether a call i
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -20,12 +18,18 @@ from tiltyard.records import Json, ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE, decoded, has_twice
 from tiltyard.suites.tools.call_marks import NAMES, looks_like_call
 from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.python_calls import (
+    MOST_CALLS,
+    MOST_TRIES,
+    PLACEHOLDER,
+    broken_call,
+    closing_of,
+    encoded,
+    python_calls,
+    scan,
+)
 
 LONGEST = 200_000  # characters of an answer that are looked at
-LONGEST_CODE = 20_000  # characters of Python's syntax in one call or list
-MOST_TRIES = 200  # places at which JSON or a call may begin
-MOST_CALLS = 200
-DEEPEST = 40
 
 TAGS = (
     ("<tool_call>", "</tool_call>"),
@@ -39,7 +43,8 @@ FUNCTION_TAG = re.compile(r"<function=([\w.:-]+)>(.*?)(?:</function>|\Z)", re.DO
 FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
 BRACKET = re.compile(r"[\[{]")
 ARGUMENTS = ("arguments", "parameters", "args")
-JSON_WORDS = {"true": True, "false": False, "null": None}
+QUOTE = r"[\"']"
+NO_CALL = re.compile(r"[\[\]\s,;.…]|//[^\n]*|#[^\n]*")  # between the calls of a list
 
 
 class Found(NamedTuple):
@@ -93,7 +98,7 @@ def tagged(parts: Sequence[str], closing: str, schemas: Schemas) -> Found:
         value = value_of(inner)
         found = None if value is UNREADABLE else calls_of(value, schemas)
         if found is None:
-            found = python_calls(inner, schemas)
+            found = python_calls(inner, schemas) or mixed(inner, schemas)
         readable = readable or bool(found)
         calls += found or [ToolCall(name="", arguments=inner)]
     return Found(tuple(calls), "tags") if readable else Found(garbled=True)
@@ -117,18 +122,29 @@ def unfenced(text: str) -> str:
 
 
 def in_fences(text: str, schemas: Schemas) -> Found | None:
-    """The last fenced block that holds calls."""
+    """The last fenced block that holds calls, and those of later blocks that cannot be read."""
+    later: list[ToolCall] = []
     for match in reversed(list(FENCE.finditer(text))):
         body = match[2].strip()
         value = value_of(body)
         calls = None if value is UNREADABLE else calls_of(value, schemas)
         if calls is None and value is UNREADABLE:
-            calls = line_by_line(body, schemas) or python_calls(body, schemas)
+            calls = line_by_line(body, schemas) or python_calls(body, schemas) or mixed(body, schemas)
         if calls:
-            return Found(tuple(calls), "fence")
-        if value == [] and match[1].lower() in ("", "json"):
+            return Found((*calls, *later), "fence")
+        if value == [] and match[1].lower() in ("", "json") and not later:
             return Found(rule="empty_list")
+        if len(later) < MOST_CALLS:
+            later += broken_json(body, schemas) or scan(body, schemas).broken
     return None
+
+
+def mixed(text: str, schemas: Schemas) -> list[ToolCall] | None:
+    """Calls of which some cannot be read; None where all can, or none."""
+    calls, broken = json_calls(text, schemas)
+    if not calls:
+        calls, broken, _ = scan(text, schemas)
+    return [*calls, *broken] if calls and broken else None
 
 
 def line_by_line(body: str, schemas: Schemas) -> list[ToolCall] | None:
@@ -150,14 +166,47 @@ def in_json(text: str, schemas: Schemas) -> Found | None:
         if value == []:
             return Found(rule="empty_list")
         return Found(tuple(calls_of(value, schemas) or ()))
+    calls, broken = json_calls(text, schemas)
+    return Found((*calls, *broken)[:MOST_CALLS]) if calls else None
+
+
+def json_calls(text: str, schemas: Schemas) -> tuple[list[ToolCall], list[ToolCall]]:
+    """Calls as JSON anywhere in a text, and what between them begins as one and cannot be read."""
     calls: list[ToolCall] = []
-    for inner in json_values(text):
-        calls += calls_of(inner, schemas) or ()
-    return Found(tuple(calls[:MOST_CALLS])) if calls else None
+    between, last = [], 0
+    for start, end, value in json_values(text):
+        found = calls_of(value, schemas)
+        if found:
+            calls += found
+            between.append(text[last:start])
+            last = end
+    rest = "".join((*between, text[last:])).strip()
+    broken = broken_json(rest, schemas) if calls else []
+    if calls and not broken and rest[:1] == "[" and closing_of(rest, 0) == len(rest):
+        odd = NO_CALL.sub("", rest)  # what else stands where calls stand
+        broken = [broken_call(odd)] if odd else []
+    return calls, broken
 
 
-def json_values(text: str) -> Iterator[Json]:
-    """Objects and lists that stand in a text, outermost ones, from left to right."""
+def broken_json(text: str, schemas: Schemas) -> list[ToolCall]:
+    """What begins as a call in JSON, in a text that holds none that can be read."""
+    names = "|".join(re.escape(name) for name in schemas) or r"(?!)"
+    key, argument = "|".join(NAMES), "|".join(ARGUMENTS)
+    starts = re.compile(
+        rf"[{{,]\s*(?:{QUOTE}?(?:{key}){QUOTE}?\s*:\s*{QUOTE}"
+        rf"(?:[\w.-]{{1,100}}{QUOTE}\s*,\s*{QUOTE}?(?:{argument}){QUOTE}?\s*:|(?:{names}){QUOTE})"
+        rf"|{QUOTE}(?:{names}){QUOTE}\s*:\s*\{{)"
+    )
+    found = islice(starts.finditer(text), MOST_CALLS)
+    return [
+        broken_call(text[match.start() :])
+        for match in found
+        if not PLACEHOLDER.match(text[match.end() : match.end() + 20].lstrip(" {"))
+    ]
+
+
+def json_values(text: str) -> Iterator[tuple[int, int, Json]]:
+    """Objects and lists that stand in a text and their places, outermost ones, from left to right."""
     at = 0
     for _ in range(MOST_TRIES):
         match = BRACKET.search(text, at)
@@ -168,7 +217,7 @@ def json_values(text: str) -> Iterator[Json]:
         except (ValueError, RecursionError):
             at = match.start() + 1
             continue
-        yield value
+        yield match.start(), at, value
 
 
 def value_of(text: str) -> Json:
@@ -202,43 +251,12 @@ def in_python(text: str, schemas: Schemas) -> Found | None:
         return Found(tuple(whole))
     if not schemas:
         return None
-    names = re.compile(r"(?<![\w.])(?:" + "|".join(re.escape(name) for name in schemas) + r")\s*\(")
-    calls: list[ToolCall] = []
-    garbled, at = False, 0
-    for _ in range(MOST_TRIES):
-        match = names.search(text, at)
-        if match is None:
-            break
-        end = closing_of(text, match.end() - 1)
-        at = match.end() if end is None else end
-        code = None if end is None else text[match.start() : end]
-        found = None if code is None else python_calls(code, schemas)
-        if found:
-            calls += found
-        elif code is None or code.partition("(")[2].strip() != ")":
-            garbled = True
-    if not calls and not garbled:
+    names = re.compile(r"(?:" + "|".join(re.escape(name) for name in schemas) + r")\s*\(")
+    found = scan(text, schemas)
+    if not found.calls and not found.garbled:
         return None
-    return Found(tuple(calls[:MOST_CALLS]), garbled=garbled, prose=names.match(text.lstrip()) is None)
-
-
-def closing_of(text: str, at: int) -> int | None:
-    """The place behind the bracket that closes the one at `at`; quotes are looked through."""
-    depth, quote = 0, ""
-    for place in range(at, min(len(text), at + LONGEST_CODE)):
-        letter = text[place]
-        if quote:
-            if letter == quote and text[place - 1] != "\\":
-                quote = ""
-        elif letter in "\"'":
-            quote = letter
-        elif letter in "([{":
-            depth += 1
-        elif letter in ")]}":
-            depth -= 1
-            if depth == 0:
-                return place + 1
-    return None
+    calls = (*found.calls, *found.broken)[:MOST_CALLS] if found.calls else ()
+    return Found(calls, garbled=found.garbled and not calls, prose=names.match(text.lstrip()) is None)
 
 
 # ------------------------------------------------------------------ JSON values that are calls
@@ -271,102 +289,3 @@ def call_of(value: Json, schemas: Schemas) -> ToolCall | None:
         if name in schemas and isinstance(arguments, dict | msgspec.Raw):
             return ToolCall(name=name, arguments=encoded(arguments))
     return None
-
-
-def encoded(value: Json) -> str:
-    """Arguments as JSON; a text becomes a JSON text, and what JSON cannot hold one that is no JSON."""
-    try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, RecursionError):
-        return "no JSON"
-
-
-# ------------------------------------------------------------------ Python's syntax, read and never run
-
-
-def python_calls(code: str, schemas: Schemas) -> list[ToolCall] | None:
-    """Calls as Python writes them, of known tools, literals only; None for anything else."""
-    if len(code) > LONGEST_CODE or "(" not in code or not any(name in code for name in schemas):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd escapes in the text that is read
-            tree = ast.parse(code, mode="exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    nodes: list[ast.expr] = []
-    for statement in tree.body:
-        if not isinstance(statement, ast.Expr):
-            return None
-        inner = statement.value
-        nodes += inner.elts if isinstance(inner, ast.List | ast.Tuple) else [inner]
-    calls: list[ToolCall] = []
-    for node in nodes[:MOST_CALLS]:
-        call = python_call(node, schemas)
-        if call is None:
-            return None
-        calls.append(call)
-    return calls or None
-
-
-def python_call(node: ast.expr, schemas: Schemas) -> ToolCall | None:
-    """One call; positional arguments take the parameters in the order of the schema's properties."""
-    name = dotted(node.func) if isinstance(node, ast.Call) else None
-    if not isinstance(node, ast.Call) or name is None or name not in schemas:
-        return None
-    arguments: dict[str, Json] = {}
-    parameters = list(schemas[name].get("properties") or ())
-    if len(node.args) > len(parameters):
-        return None
-    pairs = [*zip(parameters, node.args, strict=False), *((each.arg, each.value) for each in node.keywords)]
-    for key, part in pairs:
-        if key is None or key in arguments:  # **more, or given twice
-            return None
-        value = literal(part)
-        if value is UNREADABLE:
-            return None
-        arguments[key] = value
-    return ToolCall(name=name, arguments=encoded(arguments))
-
-
-def dotted(node: ast.expr) -> str | None:
-    """`a.b.c`, or None for anything that is not names joined by dots."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
-
-
-def literal(node: ast.expr, depth: int = 0) -> Json:
-    """A literal's JSON value; UNREADABLE for names, calls, sums and all else that would have to be run."""
-    if depth > DEEPEST:
-        return UNREADABLE
-    if isinstance(node, ast.Constant):
-        fine = node.value is None or isinstance(node.value, bool | int | float | str)
-        return node.value if fine else UNREADABLE
-    if isinstance(node, ast.Name):
-        return JSON_WORDS.get(node.id, UNREADABLE)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        value = literal(node.operand, depth + 1)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return UNREADABLE
-        return -value if isinstance(node.op, ast.USub) else value
-    if isinstance(node, ast.List | ast.Tuple):
-        values = [literal(each, depth + 1) for each in node.elts]
-        return UNREADABLE if UNREADABLE in values else values
-    if isinstance(node, ast.Dict):
-        return literal_object(node, depth)
-    return UNREADABLE
-
-
-def literal_object(node: ast.Dict, depth: int) -> Json:
-    found: dict[str, Json] = {}
-    for key, part in zip(node.keys, node.values, strict=True):
-        value = literal(part, depth + 1)
-        if not isinstance(key, ast.Constant) or not isinstance(key.value, str) or value is UNREADABLE:
-            return UNREADABLE
-        if key.value in found:
-            return UNREADABLE
-        found[key.value] = value
-    return found
