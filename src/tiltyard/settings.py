@@ -328,7 +328,10 @@ def api_key(url: str, dialect: str | None = None, key_env: str | None = None) ->
     host in the file's [keys]; TILTYARD_API_KEY, for the host of the `server` setting, or for any address
     when there is none; the dialect's own variable; the keyring (service "tiltyard", the host as user name).
     """
-    host = (urlsplit(url).hostname or "").lower()
+    try:
+        host = (urlsplit(url).hostname or "").lower()
+    except ValueError:  # no address: whoever connects will say so
+        host = ""
     key = _named_key(key_env) if key_env else _key_for(host, dialect)
     if key:
         _handed_out.add(key)

@@ -87,3 +87,21 @@ def test_a_key_written_into_an_address_is_not_kept(tiltyard: Tiltyard, tmp_path:
         assert done[0].code == 0, done[0].err
     done += [tiltyard("show", "latest"), tiltyard("export", "--format", "jsonl"), tiltyard("report")]
     nowhere(RIGHT, done, tmp_path)
+
+
+def test_a_login_is_not_in_what_is_said_of_a_server_without_models(tiltyard: Tiltyard) -> None:
+    with ScriptedServer(lambda _: [sized(b'{"object":"list","data":[]}')]) as server:
+        url = server.url.replace("//", "//me:PASSWORDzz77@")
+        done = tiltyard("run", "speed", "--server", url)
+    assert done.code == 2
+    assert "no model found on http://127.0.0.1" in done.err
+    assert "PASSWORDzz77" not in done.out + done.err
+
+
+def test_an_address_that_is_none_is_refused_with_a_key_too(tiltyard: Tiltyard) -> None:
+    done = tiltyard(
+        "run", "speed", "--server", "http://[::1", "--api-key-env", "MY_KEY", env={"MY_KEY": "sk-77"}
+    )
+    assert done.code == 2
+    assert "is not the address of a server" in done.err
+    assert "Traceback" not in done.err

@@ -22,9 +22,14 @@ def stock(folder, pairs):
             store.finish(run.id, run.state, run.summary)
 
 
-def tiltyard(folder, *words, cwd=None):
+def tiltyard(folder, *words, cwd=None, columns=140):
     """Run the command line; returns the finished process."""
-    env = {**os.environ, "TILTYARD_DATA_DIR": str(folder), "COLUMNS": "140", "PYTHONIOENCODING": "utf-8"}
+    env = {
+        **os.environ,
+        "TILTYARD_DATA_DIR": str(folder),
+        "COLUMNS": str(columns),
+        "PYTHONIOENCODING": "utf-8",
+    }
     return subprocess.run(
         [sys.executable, "-m", "tiltyard", *words],
         env=env, cwd=cwd or folder, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,

@@ -185,6 +185,25 @@ def test_sorting_by_speed_keeps_the_tables(folder):
     assert [row["model"] for row in rows] == ["small:1b", "good:8b", "alike:8b"]
 
 
+@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize(
+    ("sort", "name"),
+    [
+        ("prefill", "prefill tok/s"),
+        ("load", "load"),
+        ("total", "total tok/s"),
+        ("size", "size"),
+        ("when", "when"),
+    ],
+)
+def test_what_the_rows_are_sorted_by_is_shown(folder, sort, name, columns):
+    for words, tables in ((("--suite", "speed"), 1), ((), 3), (("--by-model",), 1)):
+        said = lines(tiltyard(folder, "board", "--sort", sort, *words, columns=columns))
+        heads = [line for line in said if "decode tok/s" in line and "model" in line]
+        assert [name in head for head in heads] == [True] * tables, said
+        assert max(map(len, said)) <= columns
+
+
 def test_runs_and_attempts_show_scores(folder):
     said = "\n".join(lines(tiltyard(folder, "runs", "--suite", "mcq")))
     assert "score" in said

@@ -115,6 +115,16 @@ def test_json_for_programs(tiltyard: Tiltyard) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_list_of_runs_that_is_cut_says_so(tiltyard: Tiltyard) -> None:
+    cut = tiltyard("runs", "--limit", "1").stdout
+    assert "20260102-bbb" in cut
+    assert "20260101-aaa" not in cut
+    assert "1 more: --limit 2" in cut
+    for words in (["--limit", "2"], ["--limit", "1", "--model", "qwen"], ["--limit", "1", "--json"]):
+        assert " more: " not in tiltyard("runs", *words).stdout
+
+
+@pytest.mark.usefixtures("filled")
 def test_board_filters(tiltyard: Tiltyard) -> None:
     assert json.loads(tiltyard("board", "--json", "--min-tps", "60").stdout)["rows"] == []
     assert len(json.loads(tiltyard("board", "--json", "--max-gb", "5", "--sort", "size").stdout)["rows"]) == 1

@@ -133,6 +133,21 @@ def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard) -> None:
         assert lenient.code == 0
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_what_logs_in_is_not_in_the_stored_command(tiltyard: Tiltyard, sim: str, scheme: str) -> None:
+    place = sim.removeprefix("http://")
+    refused = f"--server={scheme}me:PASSWORDzz77@{place}/v1?api_key=QUERYSECRET9"  # another one outweighs it
+    command = fixed(f"{scheme}me:PASSWORDzz77@{place}", "fast", "--requests", "1", "--output-tokens", "2")
+    done = tiltyard(*command[:2], refused, *command[2:])
+    assert done.code == 0, done.err
+    kept = tiltyard("runs", "--json").out
+    assert "PASSWORDzz77" not in kept + done.out + done.err
+    assert "QUERYSECRET9" not in kept + done.out + done.err
+    again = json.loads(kept)["runs"][0]["command"].split()
+    assert f"--server={scheme}{place}/v1" in again
+    assert again[again.index("--server") + 1] == f"{scheme}{place}"
+
+
 def start(command: list[str], env: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "tiltyard", *command],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiltyard.cli.run_log import KEPT, MAX_BYTES, logging_to
+from tiltyard.errors import NoServer
 
 KEY = "sk-a-key-that-nobody-may-read"
 ODD = 'two\nlines\r, "quotes", \u2028\u2029\x85\x1b[2J, half a character \ud800, \x00 and 🦊'
@@ -53,3 +54,16 @@ def test_each_line_is_one_object_and_holds_no_key(
     shown = capsys.readouterr()
     assert KEY not in path.read_text(encoding="utf-8") + shown.err + shown.out
     assert "Traceback" not in shown.err
+
+
+def test_the_error_that_ends_a_run_is_in_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", KEY)
+    with pytest.raises(NoServer), logging_to(tmp_path, verbose=False) as path:
+        raise NoServer(f"nobody knows {KEY} at http://me:hidden1@h:1, me:hidden2@h:1", "ask again")
+    (entry,) = lines(path)
+    assert (entry["levelname"], entry["remedy"]) == ("ERROR", "ask again")
+    assert str(entry["error"]).startswith("nobody knows ")
+    assert str(entry["error"]).endswith(" at http://***@h:1, ***@h:1")
+    assert KEY not in path.read_text(encoding="utf-8") + capsys.readouterr().err

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import socket
+import string
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from tests.conftest import Finished
 from tests.patience import best_of
+from tiltyard.cli.servers import EMPTY, NARROWEST, identities, models_table, servers_table
+from tiltyard.servers.discover import Found
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 
 Tiltyard = Callable[..., Finished]
@@ -53,6 +64,39 @@ def test_servers_as_a_table_of_80_columns(tiltyard: Tiltyard, sim: Running) -> N
         assert word in done.out
 
 
+def test_no_letter_is_lost_at_any_width() -> None:
+    """Every cell joined again is what it was."""
+    name = "unsloth/Qwen3-30b-a3b-instruct-2507-UD-Q4_K_XL-" + string.ascii_lowercase + string.digits
+    with running(SimConfig(models=(SimModel(name=name, loaded=True),), delay=False)) as crowd:
+        urls = [crowd.url(dialect) for dialect in ("vllm", "llamacpp", "lmstudio", "ollama")]
+        found, rows = identities(urls, None)
+    for each in found:
+        assert each.info is not None
+    far = [msgspec.structs.replace(each.info, url=f"http://{string.ascii_letters}.lan:1") for each in found]
+    for infos in ([each.info for each in found], far):
+        usable = [Found(url=info.url, info=info) for info in infos]
+        for width in (max(columns, NARROWEST) for columns in range(60, 121)):
+            head, *lines = drawn(servers_table(usable, width), width)
+            ends = [head.index(word) for word in ("version", "address", "models", "in memory")]
+            cells = ["".join(line[a:b].strip() for line in lines) for a, b in pairwise([*ends, None])]
+            assert cells[0] == "".join(info.version or EMPTY for info in infos)
+            assert cells[1] == "".join(info.url.removeprefix("http://") for info in infos)
+            assert cells[3] == "".join(
+                "".join((*info.loaded, *map("({})".format, info.notes))) for info in infos
+            )
+            lines = drawn(models_table("", [row[2] for row in rows], width >= 110), width)
+            parts = [line.strip().removeprefix("● ").split(" ")[0] for line in lines]
+            assert "".join(parts).count(name) == len(urls), width
+
+
+def drawn(table: Table, width: int) -> list[str]:
+    """What a terminal of that width shows, without empty lines and rules; the header first."""
+    console = Console(width=width, file=io.StringIO(), markup=False, highlight=False)
+    with console.capture() as shown:
+        console.print(table)
+    return [line for line in shown.get().splitlines() if line.strip(" ─")]
+
+
 def test_servers_for_programs(tiltyard: Tiltyard, sim: Running) -> None:
     done = tiltyard("servers", "--json", "--server", sim.url("ollama"))
     (row,) = json.loads(done.out)
@@ -61,15 +105,68 @@ def test_servers_for_programs(tiltyard: Tiltyard, sim: Running) -> None:
     assert row["problem"] is None
 
 
-def test_none_found_is_an_error_for_people_and_an_empty_list_for_programs(
-    tiltyard: Tiltyard, dead: str
+@pytest.mark.parametrize("command", ["servers", "models"])
+def test_none_found_is_an_error_and_for_programs_an_empty_list_too(
+    tiltyard: Tiltyard, dead: str, command: str
 ) -> None:
-    done = tiltyard("servers", "--server", dead)
-    assert done.code == 3
-    assert done.err.startswith("error: no model server answers")
-    assert "try: start one" in done.err
-    done = tiltyard("servers", "--json", "--server", dead)
-    assert (done.code, json.loads(done.out)) == (0, [])
+    for args, out in (((), ""), (("--json",), "[]\n")):
+        done = tiltyard(command, *args, "--server", dead)
+        assert (done.code, done.out) == (3, out)
+        assert done.err.startswith(f"error: no model server answers at {dead}\n")
+        assert "try: start one" in done.err
+
+
+@pytest.mark.parametrize("command", ["servers", "models"])
+def test_a_login_in_the_address_is_never_shown(tiltyard: Tiltyard, dead: str, command: str) -> None:
+    with running(SimConfig(faults=("not_a_model_server",), dialects=("openai",))) as web:
+        for url in (dead, web.url("openai")):
+            for end in ((), ("--json",)):
+                done = tiltyard(command, "--server", url.replace("//", "//me:PASSWORDzz77@"), *end)
+                assert done.code == 3
+                assert "PASSWORDzz77" not in done.out + done.err
+                assert url in done.out + done.err or command == "models"  # whose JSON is models alone
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """One model, for `me` with the word `PASSWORDzz77` only."""
+
+    def do_GET(self) -> None:
+        let_in = self.headers.get("Authorization") == f"Basic {base64.b64encode(b'me:PASSWORDzz77').decode()}"
+        listed = let_in and self.path.endswith("/models")
+        body = b'{"object": "list", "data": [{"id": "lab:7b", "object": "model"}]}' if listed else b"{}"
+        self.send_response(200 if listed else 404 if let_in else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_login_in_the_address_lets_in(tiltyard: Tiltyard) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Guarded) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        for command in ("servers", "models"):
+            place = f"127.0.0.1:{server.server_address[1]}"
+            done = tiltyard(command, "--server", f"me:PASSWORDzz77@{place}", "--json")
+            assert (done.code, done.err) == (0, "")
+            assert "lab:7b" in done.out
+            assert f"http://{place}" in done.out
+            assert "PASSWORDzz77" not in done.out
+        server.shutdown()
+
+
+@pytest.mark.parametrize("command", [("servers",), ("models", "--json"), ("run", "speed", "-m", "lab:7b")])
+def test_a_key_in_the_address_is_refused_and_not_repeated(
+    tiltyard: Tiltyard, sim: Running, command: tuple[str, ...]
+) -> None:
+    for end in ("/v1?api_key=QUERYSECRET9", "/#QUERYSECRET9"):
+        done = tiltyard(*command, "--server", sim.url("openai") + end)
+        assert (done.code, done.out) == (2, "")
+        assert "QUERYSECRET9" not in done.err
+        assert "--api-key-env" in done.err
 
 
 def test_models_show_every_part_of_an_identity(tiltyard: Tiltyard, sim: Running) -> None:

@@ -49,6 +49,26 @@ def test_make_model_refuses_in_words(
     assert not (tmp_path / "x.gguf").exists()
 
 
+def test_make_model_overwrites_nothing_but_its_own(
+    tiltyard: Command, tmp_path: Path, alone: dict[str, str]
+) -> None:
+    made = tmp_path / "x.gguf"
+    for seed in ("1", "2"):
+        assert tiltyard("make-model", "x.gguf", "--seed", seed, env=alone).code == 0
+    foreign = {
+        "another.gguf": made.read_bytes().replace(b"made by tiltyard", b"made by somebody"),
+        "cut.gguf": made.read_bytes()[:1000],
+        "notes.txt": b"dear diary",
+        "empty.gguf": b"",
+    }
+    for name, content in foreign.items():
+        (tmp_path / name).write_bytes(content)
+        done = tiltyard("make-model", name, env=alone)
+        assert done.code == 2
+        assert done.err.startswith(f"error: {name} is there already")
+        assert (tmp_path / name).read_bytes() == content
+
+
 def test_the_doctor_lists_everything(tiltyard: Command, home: Path, alone: dict[str, str]) -> None:
     done = tiltyard("doctor", "--json", env=alone)
     assert done.code == 0, done.out + done.err

@@ -83,3 +83,26 @@ def test_what_a_server_does_not_support_is_no_failure():
     text = shown(summary_of(requests=requests, endings=endings, outcomes=outcomes))
     assert "· 198 of 200 requests ended well (99 %); 2 http error of what the server does" in text
     assert "✗ 198 of 200" in shown(summary_of(requests=requests, endings=endings))
+
+
+def test_requests_that_are_not_supported_are_not_said_not_to_have_failed():
+    outcomes = {"unsupported": 11, "error": 0}
+    requests = {"ok": 0, "failed": 11, "truncated": 0, "total": 11}
+    more = {"requests": requests, "endings": {"ok": 0, "http_error": 11}, "error_rate": {"value": 0.0}}
+    assert "requests that failed, unsupported aside" in shown(summary_of(outcomes=outcomes, **more))
+    assert "unsupported aside" not in shown(summary_of())
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_each_speed_has_its_interval_or_says_why_it_has_none(width):
+    speed = {
+        "decode_tps": {"n": 60, "mean": 88.7, "ci95": [88.1, 89.3]},
+        "ttft_ms": {"n": 4, "mean": 214.0, "ci95": None, "why": "too few items: 4"},
+    }
+    decode, first = (
+        " ".join(line.split())
+        for line in shown(summary_of(speed=speed), width).splitlines()
+        if line.startswith(("decode", "first token"))
+    )
+    assert decode == "decode 88.7 ± 0.6 tok/s · n 60"
+    assert first == "first token ≈ 214 ms · n 4 · too few items: 4"

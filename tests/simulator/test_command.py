@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,20 @@ def test_ctrl_c_stops_cleanly() -> None:
         assert process.wait(60) == 0
         assert "Traceback" not in process.stderr.read()
         assert any("http://127.0.0.1:" in line for line in lines)
+
+
+def test_a_port_that_is_taken_is_told_by_its_flag() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for flags, remedy in (
+            (("--dialect", "openai", "--port", port), "choose another --port\n"),
+            (("--dialect", "openai", "--port-base", port), "choose another --port-base\n"),
+            (("--dialect", "openai", "--host", "192.0.2.1"), "choose another host or port\n"),
+        ):
+            words = [sys.executable, "-m", "tiltyard", "simulate", *flags]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 2
+            assert done.stderr.startswith(("error: cannot listen: ", "warning: "))
+            assert done.stderr.endswith(remedy)

@@ -54,7 +54,7 @@ async def jobs_of(suite: str, settings: Mapping[str, Json], common: Common, like
             return jobs
         server = await connected(url, common, key, like)
         listed = [] if wanted(common) else await offered(server)
-        for name in wanted(common) or wanted_of(listed, common, url):
+        for name in wanted(common) or wanted_of(listed, common, server.info.url):
             model = await described(server, name, common)
             jobs.append(Job(server=server, model=model, suite=suite, settings=settings))
     except BaseException:

@@ -37,7 +37,7 @@ def whole(least: int) -> Callable[[str], int]:
 def seconds(text: str) -> float:
     number = float(text)
     if not 0 <= number < float("inf"):
-        raise ValueError("it must be 0 or more")
+        raise ValueError("it must be a finite number, 0 or more")
     return number
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from tiltyard.errors import UsageError
+from tiltyard.errors import ServerError, UsageError
 from tiltyard.servers.tiny import PRESETS, SIZES, Answer, TinySpec, read_answers, write_model
 
 EPILOG = """\b
@@ -64,6 +64,7 @@ def make_model(
         raise UsageError("--preset sets the size already", "leave out --size, --dim and --layers")
     if answers and examples:
         raise UsageError("--answers and --examples are two answers to one question", "leave one of them out")
+    check_free(out.expanduser())
     usual = (PRESETS[preset].dim, PRESETS[preset].layers) if preset else SIZES[size or "tiny"]
     spec = TinySpec(
         name=name or preset or out.stem,
@@ -84,6 +85,20 @@ def make_model(
         f"wrote {out}: {size_mb:.1f} MB, {millions:.2f} M parameters, {len(spec.answers)} known answers"
     )
     click.echo(f"next: tiltyard run speed --model {out}")
+
+
+def check_free(out: Path) -> None:
+    """Raises UsageError where a file would be lost that was not made here: it may have been a download."""
+    from tiltyard.servers.gguf_file import read_header
+
+    if not out.exists():
+        return
+    try:
+        ours = "made by tiltyard" in str(read_header(out).metadata.get("general.description"))
+    except (OSError, ServerError):
+        ours = False
+    if not ours:
+        raise UsageError(f"{out} is there already, and not made by make-model", "choose another name")
 
 
 def suite_answers(knows: tuple[str, ...], out: Path) -> tuple[Answer, ...]:

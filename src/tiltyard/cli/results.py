@@ -123,11 +123,11 @@ def board(
     elif models:
         from tiltyard.cli.showing_board import show_models
 
-        show_models(models, limit)
+        show_models(models, limit, sort)
     elif rows:
         from tiltyard.cli.showing_board import show_board
 
-        show_board(made, limit, asked)
+        show_board(made, limit, asked, sort)
     elif suite is None and model is None and min_tps is None and max_gb is None:
         click.echo(
             "the board is empty: `tiltyard run speed` measures, `tiltyard board --cloud` adds cloud models"
@@ -178,6 +178,8 @@ def runs(
     as_json: bool,
 ) -> None:
     """List runs, newest first."""
+    from msgspec.structs import replace
+
     from tiltyard.store.store import RunFilter, Store
 
     if recover_store:
@@ -188,13 +190,14 @@ def runs(
         wanted = RunFilter(suite=suite, model=model, state=state, search=search, limit=limit)
         found = store.runs(wanted)
         counts = store.counts([run.id for run in found])
+        whole = len(found) if as_json or len(found) < limit else len(store.runs(replace(wanted, limit=None)))
         hits = store.search(search, 5) if search and not as_json else []
     if as_json:
         print_json({"runs": [{"attempts": counts[run.id], **brief(run)} for run in found]})
     elif found:
         from tiltyard.cli.showing import show_found, show_runs
 
-        show_runs(found, counts)
+        show_runs(found, counts, whole)
         show_found(hits)
     else:
         click.echo("no such runs" if search or suite or model or state else "no runs yet: tiltyard run speed")

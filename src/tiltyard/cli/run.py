@@ -32,7 +32,9 @@ SUITE_COMMANDS: Mapping[str, str] = {
 }
 
 T = TypeVar("T")
-LOGIN = re.compile(r"(?<=://)[^/@\s]*@")  # user and password of an address: never kept
+# of words between zeros: what may log in, in an address
+LOGIN = re.compile(r"(\0--(?:server|base-url)[=\0](?:[a-zA-Z]+://)?|://)[^/\0]*@")
+QUERY = re.compile(r"(\0--(?:server|base-url)[=\0][^?#\0]*)[?#][^\0]*")
 
 
 class Number(click.FloatRange):
@@ -198,10 +200,7 @@ def run_suite(
     preflight: bool = True,
     also: Sequence[Listener] = (),
 ) -> None:
-    """Run one suite over the chosen models; prints, and raises what decides the exit code.
-
-    `also` takes the run's events beside the display; none of them may raise.
-    """
+    """Run one suite; prints, and raises what decides the exit code. No listener of `also` may raise."""
     run_suites({suite: settings}, common, preflight, also)
 
 
@@ -285,7 +284,7 @@ async def conduct(
     jobs = await chosen_jobs(suites, common, like)
     plan = Plan(
         jobs=jobs,
-        command=LOGIN.sub("", shlex.join(["tiltyard", *sys.argv[1:]])),
+        command=kept_command(sys.argv[1:]),
         fresh=common.fresh,
         preflight=preflight,
         baseline_s=common.baseline,
@@ -300,6 +299,12 @@ async def conduct(
     finally:
         for server in {id(job.server): job.server for job in jobs}.values():
             await server.close()
+
+
+def kept_command(words: Sequence[str]) -> str:
+    """What was typed, as it is stored: an address has no user, password or query in it."""
+    text = "\0".join(["tiltyard", *words])
+    return shlex.join(LOGIN.sub(r"\1", QUERY.sub(r"\1", text)).split("\0"))
 
 
 def allow_open_files() -> None:

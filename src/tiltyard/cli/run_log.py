@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from tiltyard.errors import UsageError
+from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.records import Json
 from tiltyard.settings import data_dir, hide_keys
 
@@ -29,6 +29,7 @@ MAX_BYTES = 10 * 1024 * 1024
 KEPT = 5
 LOOK_S = 0.1
 LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # JSON allows them as they are; readers of lines do not
+LOGIN = re.compile(r"[^\s/:]+:[^\s/]*@")  # before a server's name
 ROOT = "tiltyard"
 log = logging.getLogger(f"{ROOT}.run")
 
@@ -102,7 +103,10 @@ def new_file(folder: Path, stem: str) -> Path:
 
 @contextmanager
 def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
-    """Log into a new file of that folder while the block runs. Raises UsageError where that cannot be."""
+    """Log into a new file of that folder while the block runs, and the error that ends it.
+
+    Raises UsageError where there can be no such file.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = new_file(folder, time.strftime("test_run_%Y%m%d_%H%M%S"))
@@ -129,6 +133,10 @@ def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
     listener.start()
     try:
         yield path
+    except TiltyardError as error:
+        said = LOGIN.sub("***@", str(error))
+        log.error("ended by an error", extra={"fields": {"error": said, "remedy": error.remedy}})
+        raise
     finally:
         logger.removeHandler(hand)
         logger.setLevel(before[0])

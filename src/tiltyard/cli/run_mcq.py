@@ -108,7 +108,8 @@ def renamed(own: dict[str, Any]) -> dict[str, Json]:
 
 def content(paths: tuple[Path, ...], own: dict[str, Any], settings: dict[str, Json]) -> dict[str, Json]:
     """What is asked: files and template, by place and by content. Raises UsageError; tells of bad rows."""
-    from tiltyard.suites.mcq.prompts import read_template, shipped_template
+    from tiltyard.cli.progress import clean
+    from tiltyard.suites.mcq.prompts import read_template, shipped_template, unknown_places
     from tiltyard.suites.mcq.questions import question_set
     from tiltyard.suites.mcq.reading import files_in
 
@@ -124,6 +125,9 @@ def content(paths: tuple[Path, ...], own: dict[str, Any], settings: dict[str, Js
         found["examples"] = question_set([own["examples"].resolve()], answers).hash
     path = own["prompt_file"]
     found["prompt"] = read_template(path) if path else shipped_template(bool(settings.get("cot")))
+    if path and (others := unknown_places(found["prompt"])):
+        said = f"warning: {path}: {', '.join(others[:SHOWN])}: sent as it stands"
+        click.echo(clean(f"{said}; filled in are {{question}}, {{options}} and {{letters}}"), err=True)
     return found
 
 

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,8 +70,9 @@ def announce(url: str, host: str) -> None:
 
 def hold(url: str) -> None:
     """Wait, and say for what."""
-    click.echo(f"the run is over; {url} goes on until Ctrl+C", err=True)
-    wait()
+    with suppress(KeyboardInterrupt):
+        click.echo(f"the run is over; {url} goes on until Ctrl+C", err=True)
+        wait()
 
 
 @click.command(epilog=EPILOG)
@@ -89,20 +90,18 @@ def serve(metrics_port: int | None, metrics_host: str | None, data_dir: Path | N
         host = metrics_host or environment("METRICS_HOST") or HOST
         named = environment("METRICS_PORT")
         port = metrics_port if metrics_port is not None else PORT if named is None else named
-        with MetricsServer(source, host, port) as server:
+        with MetricsServer(source, host, port) as server, suppress(KeyboardInterrupt):
             announce(server.url, host)
             wait()
 
 
 def wait() -> None:
-    """Until Ctrl+C, or the signal that services are stopped with."""
+    """Until the signal that services are stopped with, or Ctrl+C, which is raised."""
     ended = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
     try:
         while not ended.wait(0.5):
             pass
-    except KeyboardInterrupt:
-        pass
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -42,11 +42,11 @@ def servers(urls: tuple[str, ...], api_key_env: str | None, as_json: bool) -> No
     usable = [each for each in found if each.info]
     if as_json:
         show_json([server_row(each) for each in found])
-        return
-    console = terminal()
-    if usable:
-        console.print(servers_table(usable))
-    show_problems(console, found)
+    else:
+        console = terminal()
+        if usable:
+            console.print(servers_table(usable, console.width))
+        show_problems(console, found)
     if not usable:
         raise nothing_there(found, urls)
 
@@ -69,16 +69,8 @@ def models(files: tuple[Path, ...], urls: tuple[str, ...], api_key_env: str | No
         import msgspec
 
         show_json([{"dialect": d, "url": u, **msgspec.to_builtins(m)} for d, u, m in rows])
-        return
-    console = terminal()
-    for dialect, url in dict.fromkeys((d, u) for d, u, _ in rows):
-        group = [m for d, u, m in rows if (d, u) == (dialect, url)]
-        version = next((m.engine_version for m in group if m.engine_version), None)
-        title = "  ".join(each for each in (dialect, version, url) if each)
-        console.print(models_table(title, group, console.width >= 110))
-    if rows:
-        console.print(LEGEND, style="dim")
-    show_problems(console, found)
+    else:
+        show_models(rows, found)
     if not rows:
         if any(each.info for each in found):
             raise ServerError(
@@ -97,8 +89,9 @@ def named_key(urls: Sequence[str], variable: str | None) -> str | None:
     if not urls:
         raise UsageError("--api-key-env needs the address that the key is for", "add --server URL")
     from tiltyard import settings
+    from tiltyard.servers.replies import base_url
 
-    return settings.api_key(urls[0], None, variable)
+    return settings.api_key(base_url(urls[0]), None, variable)
 
 
 def search(urls: Sequence[str], key: str | None) -> list[Found]:
@@ -115,11 +108,14 @@ def identities(urls: Sequence[str], key: str | None) -> tuple[list[Found], list[
     import asyncio
 
     from tiltyard.servers.connect import connect
+    from tiltyard.servers.replies import base_url
+
+    named = {base_url(url): url for url in urls}  # who was found is named without a login
 
     async def described(each: Found) -> list[tuple[str, str, Model]]:
         if each.info is None:
             return []
-        server = await connect(each.url, each.info.dialect, key)
+        server = await connect(named.get(each.url, each.url), each.info.dialect, key)
         try:
             full = [await server.describe(model.name) for model in each.models]
         finally:
@@ -137,9 +133,10 @@ def nothing_there(found: Sequence[Found], urls: Sequence[str]) -> ServerError:
     """The error that ends a search without a usable server."""
     if found:
         return NoServer("no usable model server was found", found[0].remedy or START_ONE)
-    where = (
-        ", ".join(urls) if urls else "the known ports of this machine (11434, 1234, 8080, 9931, 8000, 30000)"
-    )
+    from tiltyard.servers.replies import base_url
+
+    known = "the known ports of this machine (11434, 1234, 8080, 9931, 8000, 30000)"
+    where = ", ".join(base_url(url) for url in urls) or known  # without a login
     return NoServer(f"no model server answers at {where}", START_ONE)
 
 
@@ -173,6 +170,19 @@ def terminal() -> Console:
     return console
 
 
+def show_models(rows: Sequence[tuple[str, str, Model]], found: Sequence[Found]) -> None:
+    """A table per server and folder, then whoever is there and cannot be used."""
+    console = terminal()
+    for dialect, url in dict.fromkeys((d, u) for d, u, _ in rows):
+        group = [m for d, u, m in rows if (d, u) == (dialect, url)]
+        version = next((m.engine_version for m in group if m.engine_version), None)
+        title = "  ".join(each for each in (dialect, version, url) if each)
+        console.print(models_table(title, group, console.width >= 110))
+    if rows:
+        console.print(LEGEND, style="dim")
+    show_problems(console, found)
+
+
 def show_problems(console: Console, found: Sequence[Found]) -> None:
     from rich.text import Text
 
@@ -189,14 +199,18 @@ def show_problems(console: Console, found: Sequence[Found]) -> None:
                 console.print(Text(f"  try: {clean(each.remedy)}", style="dim"))
 
 
-def servers_table(found: Sequence[Found]) -> Table:
+def servers_table(found: Sequence[Found], width: int) -> Table:
+    """Two columns have widths of ours: where several may shrink, rich cuts what it should fold."""
+    infos = [each.info for each in found if each.info]
+    versions, urls = [text_of(each.version) for each in infos], [address(each.url) for each in infos]
     table = new_table()
     table.add_column("server", no_wrap=True)
-    table.add_column("version", overflow="fold", max_width=11)
-    table.add_column("address", overflow="fold", min_width=21)
-    table.add_column("models", justify="right")
-    table.add_column("slots", justify="right")
-    table.add_column("in memory", overflow="fold", min_width=16)
+    table.add_column("version", overflow="fold", width=min(11, max(map(len, ("version", *versions)))))
+    most = 21 + (width - NARROWEST) // 2
+    table.add_column("address", overflow="fold", width=min(most, max(map(len, ("address", *urls)))))
+    table.add_column("models", justify="right", no_wrap=True)
+    table.add_column("slots", justify="right", no_wrap=True)
+    table.add_column("in memory", overflow="fold")
     for each in found:
         info = each.info
         if info is None:
@@ -205,7 +219,7 @@ def servers_table(found: Sequence[Found]) -> Table:
         table.add_row(
             info.dialect,
             text_of(info.version),
-            clean(info.url).removeprefix("http://"),
+            address(info.url),
             str(len(each.models)),
             text_of(info.slots),
             "\n".join([*memory, *(f"({clean(note)})" for note in info.notes)]),
@@ -304,6 +318,10 @@ def memory(model: Model) -> str:
         return EMPTY
     spill = 1 - model.vram_bytes / model.size_bytes if model.size_bytes else 0.0
     return size(model.vram_bytes) + (f"\n{spill:.0%} CPU" if spill >= 0.005 else "")
+
+
+def address(url: str) -> str:
+    return clean(url).removeprefix("http://")
 
 
 def text_of(value: object) -> str:

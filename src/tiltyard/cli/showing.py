@@ -52,7 +52,8 @@ def day(started_at: str) -> str:
 # ------------------------------------------------------------------ runs
 
 
-def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
+def show_runs(runs: Sequence[Run], counts: Mapping[str, int], whole: int) -> None:
+    """A line each; `whole`: how many there are."""
     screen = console()
     wide = screen.width >= _WIDE
     table = plain_table()
@@ -85,6 +86,8 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int]) -> None:
             *cells, *([safe(run.server.dialect)] if wide else []), day(run.started_at)[0 if wide else 5 :]
         )
     screen.print(narrowed(table, spare=("started", "suite", "n")))
+    if len(runs) < whole:
+        screen.print(f"{whole - len(runs):,} more: --limit {whole}", style="dim")
     if not wide:
         screen.print("✓ finished  ! some failed  ✗ failed  … running  ‖ interrupted", style="dim")
 

@@ -23,18 +23,25 @@ _WIDE = 110
 _ROWS = 25  # of a table, where no limit was asked for
 # what a narrow terminal goes without, the first one first
 SPARE = ("when", "no verdict, cut", "load", "n", "quant", "size", "total tok/s", "TTFT p50")
+# the columns that are not always there, by what the rows may be sorted by
+SORTED = {"prefill": "prefill tok/s", "load": "load", "total": "total tok/s", "size": "size", "when": "when"}
 _HINTS = ("unsupported", "error", "refused", "unparsed")
 
 
 def show_board(
-    tables: Sequence[Sequence[BoardRow]], limit: int | None = None, items: Sequence[str] = ()
+    tables: Sequence[Sequence[BoardRow]],
+    limit: int | None = None,
+    items: Sequence[str] = (),
+    sort: str | None = None,
 ) -> None:
     """Each table best first. `!` marks rows whose client was the bottleneck, `☁` models served elsewhere.
 
-    `items`: for each table what was asked, empty where its suite has no other.
+    `items`: for each table what was asked, empty where its suite has no other. What the rows are sorted by is
+    always shown.
     """
     screen = console()
     wide = screen.width >= _WIDE
+    by = SORTED.get(sort or "", "")
     rows = [row for table in tables for row in table]
     for place, table in enumerate(tables):
         first = table[0]
@@ -43,13 +50,15 @@ def show_board(
             screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{asked}")
         shown = table[: limit or _ROWS]
         of_kind = quality_table if first.quality is not None else speed_table
-        made = of_kind(shown, wide, beside_names(table))
-        screen.print(narrowed(made, spare=SPARE))
+        made = of_kind(shown, wide, beside_names(table), by)
+        screen.print(narrowed(made, spare=[name for name in SPARE if name != by]))
         if len(shown) < len(table):
             screen.print(f"{len(table) - len(shown)} more: --limit {len(table)}", style="dim")
     if any(row.client_bound for row in rows):
         screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
-    explain_lone(screen, [row.decode_tps for row in rows if wide or row.quality is None])
+    lone = [row.decode_tps for row in rows if wide or row.quality is None]
+    lone += [row.prefill_tps for row in rows if by == "prefill tok/s" or (wide and row.quality is None)]
+    explain_lone(screen, lone)
     ranks = [row.quality.rank for row in rows if row.quality is not None and row.quality.rank is not None]
     tied = next((found for found in ranks if found[0] != found[1]), None)
     if tied is not None:
@@ -62,58 +71,57 @@ def show_board(
     screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
 
 
-def speed_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str]) -> Table:
-    """By decode rate or whatever it was sorted by; `beside`: what stands beside each name."""
+def speed_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str], by: str = "") -> Table:
+    """`beside`: what stands beside each name; `by`: the column sorted by, shown in place of a spare one."""
     table = plain_table()
     table.add_column("#", justify="right")
     table.add_column("model", overflow="fold", min_width=16)
-    columns = [
-        ("quant", True),
-        ("size", True),
-        ("decode tok/s", True),
-        ("TTFT p50", True),
-        ("prefill tok/s", wide),
-        ("load", wide),
-        ("total tok/s", wide),
-        ("n", wide),
-        ("when", True),
-    ]
-    for name, shown in columns:
-        if shown:
-            table.add_column(name, justify="left" if name in ("quant", "when") else "right", no_wrap=True)
+    columns = ["quant", "size", "decode tok/s", "TTFT p50"]
+    columns += [name for name in ("prefill tok/s", "load", "total tok/s", "n") if wide or name == by]
+    columns += ["when"] if wide or by in ("", *columns[:2], "when") else []
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("quant", "when") else "right", no_wrap=True)
     for place, (row, more) in enumerate(zip(rows, beside, strict=False), start=1):
-        cells = [
-            (safe(row.quantization or NOTHING, 12), True),
-            (size(row.size_bytes), True),
-            (f"[bold]{interval(row.decode_tps)}[/]", True),
-            (ttft(row), True),
-            (interval(row.prefill_tps), wide),
-            (milliseconds(row.load_ms), wide),
-            (number(row.output_tps), wide),
-            (str(row.decode_tps.n if row.decode_tps else row.requests_ok or 0), wide),
-            (when(row, wide), True),
-        ]
+        cells = {
+            "quant": safe(row.quantization or NOTHING, 12),
+            "decode tok/s": f"[bold]{interval(row.decode_tps)}[/]",
+            "TTFT p50": ttft(row),
+            "n": str(row.decode_tps.n if row.decode_tps else row.requests_ok or 0),
+            **sorted_cells(row, wide),
+        }
         measured = row.decode_tps is not None or row.ttft_ms is not None
         table.add_row(
-            str(place) if measured else NOTHING, named(row) + more, *(cell for cell, shown in cells if shown)
+            str(place) if measured else NOTHING, named(row) + more, *(cells[name] for name in columns)
         )
     return table
 
 
-def quality_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str]) -> Table:
-    """Rank, score with its interval and what has no verdict, beside the speed of the same requests."""
+def sorted_cells(row: BoardRow, wide: bool) -> dict[str, str]:
+    """The cells of the columns in SORTED."""
+    return {
+        "prefill tok/s": interval(row.prefill_tps),
+        "load": milliseconds(row.load_ms),
+        "total tok/s": number(row.output_tps),
+        "size": size(row.size_bytes),
+        "when": when(row, wide),
+    }
+
+
+def quality_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str], by: str = "") -> Table:
+    """Rank, score with its interval and what has no verdict, beside the speed; `by` as there."""
     table = plain_table()
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("model", overflow="fold", min_width=16)
     columns = [
         ("quant", "left", wide),
-        ("size", "right", wide),
+        ("size", "right", wide or by == "size"),
         ("score", "right", True),
         ("95 %", "right", True),
         ("n", "right", True),
         ("decode tok/s", "right", True),
-        ("TTFT p50", "right", True),
-        ("when", "left", wide),
+        ("TTFT p50", "right", wide or not by),
+        *((name, "right", True) for name in ("prefill tok/s", "load", "total tok/s") if name == by),
+        ("when", "left", wide or by == "when"),
         ("no verdict, cut", "left", wide),
     ]
     for name, justify, shown in columns:
@@ -122,19 +130,20 @@ def quality_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str]) -
     for row, more in zip(rows, beside, strict=False):
         found = row.quality
         assert found is not None
-        cells = [
-            (safe(row.quantization or NOTHING, 12), wide),
-            (size(row.size_bytes), wide),
-            (f"[bold]{points(found.score)}[/]", True),
-            (bounds(found), True),
-            (f"{found.n:,}", True),
-            (interval(row.decode_tps) if wide else rate(row.decode_tps), True),
-            (ttft(row), True),
-            (when(row, wide), wide),
-            (hints(found), wide),
-        ]
+        cells = {
+            "quant": safe(row.quantization or NOTHING, 12),
+            "score": f"[bold]{points(found.score)}[/]",
+            "95 %": bounds(found),
+            "n": f"{found.n:,}",
+            "decode tok/s": interval(row.decode_tps) if wide else rate(row.decode_tps),
+            "TTFT p50": ttft(row),
+            "no verdict, cut": hints(found),
+            **sorted_cells(row, wide),
+        }
         below = "" if wide or not hints(found) else f"\n[dim]{hints(found)}[/]"
-        table.add_row(rank(found), named(row) + more + below, *(cell for cell, shown in cells if shown))
+        table.add_row(
+            rank(found), named(row) + more + below, *(cells[name] for name, _, shown in columns if shown)
+        )
     return table
 
 
@@ -144,23 +153,29 @@ def explain_lone(screen: Console, shown: Sequence[Value | None]) -> None:
         screen.print("≈ no interval: too few requests, or their tokens were estimated", style="dim")
 
 
-def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
+def show_models(models: Sequence[ModelRow], limit: int | None = None, sort: str | None = None) -> None:
     """One row per model: the score of every suite with its interval and rank, and the speed."""
     screen = console()
+    by = SORTED.get(sort or "", "")
     wide = screen.width >= _WIDE
     suites = sorted({suite for model in models for suite in model.scores})
     table = plain_table()
     table.add_column("model", overflow="fold", min_width=14)
-    for name, shown in (("quant", wide), ("size", wide)):
-        if shown:
+    for name in ("quant", "size"):
+        if wide or name == by:
             table.add_column(name, justify="right", no_wrap=True)
     for suite in suites:
         table.add_column(f"{safe(suite)}, rank", justify="right", no_wrap=wide)
     table.add_column("decode tok/s", justify="right", no_wrap=True)
     table.add_column("TTFT p50", justify="right", no_wrap=True)
+    if by not in ("", "size"):
+        table.add_column(by, justify="right", no_wrap=True)
     beside = beside_names(models)  # before the cut: a name that is shown once may still be another's too
     for model, more in zip(models[: limit or _ROWS], beside, strict=False):
-        cells = [(safe(model.quantization or NOTHING, 12), wide), (size(model.size_bytes), wide)]
+        cells = [
+            (safe(model.quantization or NOTHING, 12), wide),
+            (size(model.size_bytes), wide or by == "size"),
+        ]
         scores = [model.scores[suite].quality if suite in model.scores else None for suite in suites]
         speed = model.speed
         table.add_row(
@@ -169,8 +184,13 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None) -> None:
             *(NOTHING if found is None else in_one_cell(found, wide) for found in scores),
             NOTHING if speed is None else interval(speed.decode_tps),
             NOTHING if speed is None else ttft(speed),
+            *(
+                [NOTHING if speed is None else sorted_cells(speed, wide)[by]]
+                if by not in ("", "size")
+                else []
+            ),
         )
-    screen.print(narrowed(table, spare=SPARE))
+    screen.print(narrowed(table, spare=[name for name in SPARE if name != by]))
     if len(models) > (limit or _ROWS):
         screen.print(f"{len(models) - (limit or _ROWS)} more: --limit {len(models)}", style="dim")
     for suite in sorted({suite for model in models for suite in model.elsewhere}):

@@ -72,7 +72,11 @@ def simulate(config_path: Path | None, as_json: bool, list_faults: bool, **flags
         click.echo(f"warning: listening on {config.host}: others on the network can reach it", err=True)
     from tiltyard.servers.simulator.server import run_loop
 
-    run_loop(lambda: _serve(config, as_json))
+    try:
+        run_loop(lambda: _serve(config, as_json))
+    except UsageError as error:  # it cannot listen there
+        way = next((f"--{name.replace('_', '-')}" for name in ("port", "port_base") if flags[name]), None)
+        raise UsageError(str(error), f"choose another {way or 'host or port'}") from None
 
 
 def _merged(config: Any, flags: dict[str, Any], known: tuple[str, ...]) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
 from tiltyard.reports.terminal_json import render_shapes
-from tiltyard.reports.words import clean, number, percent
+from tiltyard.reports.words import clean, count, number, percent, with_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,8 +65,8 @@ def render_graded(summary: Mapping[str, Json], console: Console) -> None:
         render_shapes(summary, console)
     elif groups:
         console.print(groups_table(groups))
-    for reason, count in (summary.get("errors") or {}).items():
-        console.print(f"[red]![/] {count} × {escape(clean(str(reason), 200))}", highlight=False, emoji=False)
+    for reason, times in (summary.get("errors") or {}).items():
+        console.print(f"[red]![/] {times} × {escape(clean(str(reason), 200))}", highlight=False, emoji=False)
 
 
 def lines_of(parts: Sequence[str], width: int, between: str = "   ") -> Iterator[str]:
@@ -122,11 +122,13 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=False)
-    for justify in ("left", "right", "left"):
-        table.add_column(justify=justify)
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    aside = ", unsupported aside" if (summary.get("outcomes") or {}).get("unsupported") else ""
     shared = {
         "hit the token limit": summary.get("cap_hit"),
-        "requests that failed": summary.get("error_rate"),
+        f"requests that failed{aside}": summary.get("error_rate"),
     }
     for name, entry in {**(summary.get("rates") or {}), **shared}.items():
         if isinstance(entry, Mapping) and entry.get("value") is not None:
@@ -141,7 +143,8 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
         figure = (summary.get("speed") or {}).get(name)
         if figure and figure.get("mean") is not None:
             words = {"decode_tps": "decode", "ttft_ms": "first token"}[name]
-            table.add_row(words, number(figure["mean"]), f"[dim]{unit}[/]")
+            why = "" if figure.get("ci95") else f" · {clean(str(figure.get('why') or 'no interval'), 120)}"
+            table.add_row(words, with_interval(figure), f"[dim]{unit} · n {count(figure.get('n'))}{why}[/]")
     return table
 
 

@@ -200,8 +200,10 @@ def test_a_server_without_log_probabilities_is_asked_without(
 
 def test_the_sample_set_and_a_prompt_of_ones_own(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:
     prompt = tmp_path / "prompt.txt"
-    prompt.write_text("<known> {question}\n{options}\nOnly a letter.", encoding="utf-8")
-    summary = tiltyard(*command(sim, "--prompt", str(prompt))).summary()
+    prompt.write_text("<known> {question}\n{options}\nOnly a letter, {tone}.", encoding="utf-8")
+    done = tiltyard(*command(sim, "--prompt", str(prompt)))
+    assert f"warning: {prompt}: {{tone}}: sent as it stands; filled in are {{question}}, " in done.err
+    summary = done.summary()
     assert summary["n"] == 128
     assert len(summary["groups"]) == 8
     assert summary["rates"]["answered"]["value"] == 1.0
@@ -283,7 +285,9 @@ def test_plain_settings_from_environment_and_dotenv(tiltyard: Tiltyard, sim: Run
         ("METRICS_PORT", "80.0", "it must be a port: a whole number from 0 to 65535"),
         ("METRICS_PORT", "65536", "it must be a port: a whole number from 0 to 65535"),
         ("RATE_LIMIT_DELAY", "1s", "it must be a number"),
-        ("RATE_LIMIT_DELAY", "-1", "it must be 0 or more"),
+        ("RATE_LIMIT_DELAY", "-1", "it must be a finite number, 0 or more"),
+        ("RATE_LIMIT_DELAY", "inf", "it must be a finite number, 0 or more"),
+        ("RATE_LIMIT_DELAY", "nan", "it must be a finite number, 0 or more"),
         ("VERBOSE", "maybe", "it must be true or false"),
     ],
 )
@@ -314,6 +318,23 @@ def test_what_fails_is_logged_and_asked_again(tiltyard: Tiltyard, tmp_path: Path
     assert messages.count("answered") == 6
     assert "asked again" in messages
     assert (messages[0], messages[-1]) == ("run begins", "run ends")
+
+
+def test_the_log_of_a_run_that_could_not_begin_says_why(
+    tiltyard: Tiltyard, sim: Running, tmp_path: Path
+) -> None:
+    for number, environment in enumerate(
+        (
+            {"OLLAMA_BASE_URL": "http://127.0.0.1:9"},
+            {"OLLAMA_BASE_URL": sim.url("ollama"), "MODEL_NAME": "zzz"},
+        )
+    ):
+        out = tmp_path / str(number)
+        done = tiltyard("run", "mcq", "--output-dir", str(out), env={"MODEL_NAME": "m", **environment})
+        assert done.code == 3
+        (log,) = out.glob("*.log")
+        entry = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+        assert f"error: {entry['error']}\n" in done.err
 
 
 def test_what_failed_is_asked_again_on_resume_and_answers_are_not(tiltyard: Tiltyard, tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ import pytest
 from tiltyard.errors import UsageError
 from tiltyard.suites.mcq import Mcq
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.prompts import checked_template, read_template, rendered, shipped_template
+from tiltyard.suites.mcq.prompts import (
+    checked_template,
+    read_template,
+    rendered,
+    shipped_template,
+    unknown_places,
+)
 from tiltyard.suites.mcq.questions import question_set, shipped_file
 
 ENTRIES = [json.loads(line) for line in shipped_file().read_text(encoding="utf-8").splitlines()]
@@ -68,3 +74,10 @@ def test_a_template_must_ask_the_question(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no \{options\}"):
         read_template(path)
     assert checked_template("{question} {options} {'a': 1}", "t") == "{question} {options} {'a': 1}"
+
+
+def test_what_looks_like_a_place_and_is_none() -> None:
+    usual = 'As {"answer": "A"}, {\'a\': {x}}, {}, { foo }, \\boxed{answer}, \\frac{ab}{cd}: '
+    assert unknown_places(usual.replace("{cd}", "") + "{question} {options} {letters}") == []
+    assert unknown_places("{foo} {Question} {foo} {{choices}}") == ["{foo}", "{Question}", "{choices}"]
+    assert all(unknown_places(shipped_template(reasons)) == [] for reasons in (False, True))

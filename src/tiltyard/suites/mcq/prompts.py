@@ -18,6 +18,7 @@ from tiltyard.suites.mcq.layouts import LETTERS
 SHIPPED = {False: "plain.txt", True: "reasons.txt"}  # by --cot
 LONGEST = 100_000  # characters of a template
 _PLACES = re.compile(r"\{(question|options|letters)\}")
+_OTHERS = re.compile(r"(?<!\w)\{(?!(?:question|options|letters)\})([A-Za-z_]\w+)\}")  # not \boxed{answer}
 REMEDY = "write {question} and {options} where they shall stand; {letters} may stand too"
 
 
@@ -47,6 +48,11 @@ def checked_template(text: str, where: str) -> str:
     if len(text) > LONGEST:
         raise UsageError(f"{where} is longer than {LONGEST:,} characters", "shorten it")
     return text
+
+
+def unknown_places(template: str) -> list[str]:
+    """What looks like a place in a template and is none: it would be asked as it stands."""
+    return list(dict.fromkeys(f"{{{name}}}" for name in _OTHERS.findall(template)))
 
 
 def rendered(template: str, question: str, options: Sequence[str]) -> str:
