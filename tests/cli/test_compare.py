@@ -41,7 +41,9 @@ def test_a_known_difference_is_found_with_its_reason(folder):
     (row,) = found["rows"]
     assert row["verdict"] == "lower"
     assert row["ratio"]["ratio"] == pytest.approx(0.75, abs=0.02)
-    assert row["ratio"]["paired"] is True
+    assert row["ratio"]["paired"] is False
+    assert " + " in done.stdout
+    assert "unpaired" in done.stdout
 
 
 def test_latest_and_previous_are_the_default_and_a_tie_is_a_tie(folder):
@@ -59,7 +61,7 @@ def test_a_narrow_margin_cannot_tell_and_says_how_many_more(folder):
     *_, a, b = ids(folder)
     done = tiltyard(folder, "compare", a, b, "--margin", "0.4", "--metric", "decode_tps")
     assert "cannot tell, about " in done.stdout
-    assert "more pairs" in done.stdout
+    assert "more requests each" in done.stdout
 
 
 def test_by_takes_the_newest_two_that_differ(folder):
@@ -78,6 +80,7 @@ def test_by_takes_the_newest_two_that_differ(folder):
     [
         (("nonsense",), "no run 'nonsense'"),
         (("latest", "latest"), "the same run"),
+        (("latest",), "is the newest run, and one run by itself is compared with the newest"),
         (("--metric", "beauty"), "there is no metric 'beauty'"),
         (("--by", "quantt"), "no run has anything called 'quantt'"),
         (
@@ -93,6 +96,13 @@ def test_what_cannot_be_compared_is_refused_with_a_remedy(folder, words, said):
     assert said in done.stderr
     assert "try: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_newest_run_alone_teaches_how_to_compare_it(folder):
+    done = tiltyard(folder, "compare", ids(folder)[-1])
+    assert done.returncode == 2
+    assert "try: " in done.stderr
+    assert "tiltyard compare latest previous" in done.stderr
 
 
 def test_an_empty_store_says_what_to_do(tmp_path):

@@ -117,6 +117,29 @@ def test_stages_are_rows_of_their_own_when_asked_for():
     assert whole.verdict == "higher"
 
 
+def test_repetitions_of_one_item_are_compared_with_all_their_values():
+    """A's first answers are slow; B has as few as those."""
+    a, b = made.quick("m", 40, n=60), made.quick("m", 40, n=9, seed=2)
+    slow = [
+        replace(x, measures=replace(x.measures, decode_tps=x.measures.decode_tps * (0.7 if i < 9 else 1.1)))
+        for i, x in enumerate(a.attempts)
+    ]
+    row = compare_runs(Side(run=a.run(), attempts=slow), side(b), ["decode_tps"]).rows[0]
+    means = [sum(x.measures.decode_tps for x in attempts) / len(attempts) for attempts in (slow, b.attempts)]
+    assert (row.ratio.paired, row.ratio.n_a, row.ratio.n_b) == (False, len(slow), len(b.attempts))
+    assert row.ratio.ratio == pytest.approx(means[1] / means[0])
+    assert row.ratio.ratio < 1
+    assert row.verdict != "higher"
+
+
+def test_different_items_are_paired():
+    a, b = graded("a"), graded("b", seed=2)
+    [row] = compare_runs(side(a), side(b), ["decode_tps"]).rows
+    assert row.ratio.paired
+    unfinished = [Side(run=replace(x.run(), summary=None), attempts=x.attempts) for x in (a, b)]
+    assert compare_runs(*unfinished, ["decode_tps"]).rows[0].ratio.paired
+
+
 def test_other_stages_cannot_be_compared():
     row = compare_runs(side(made.quick("m")), side(made.depth("m", seed=2)), ["decode_tps"]).rows[0]
     assert (row.verdict, row.words) == ("none", "no stage in which both measured it")

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tiltyard.reports.narrow import narrowed
-from tiltyard.reports.stages import in_words
-from tiltyard.reports.terminal_stages import stage_table
+from tiltyard.reports.stages import in_words, load_charts
+from tiltyard.reports.terminal_stages import change, stage_table
 
 
 def figure(mean: float) -> dict[str, Any]:
@@ -43,6 +43,45 @@ def test_depths_are_compared_with_the_first() -> None:
     assert "pp512 tok/s" in text
     assert "d4096" in text
     assert text.count("−25 %") == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "changes", "words"),
+    [
+        (("direct", "client"), ("difference", "client"), 0, ("(whole wait)", "(by difference)")),
+        (("direct", None), ("difference", None), 0, ("(by difference)",)),
+        (("direct", "client"), ("cached", "server"), 0, ("(whole wait)", "(server's time)")),
+        (("direct", "client"), ("cached", "client"), 1, ("(whole wait)",)),
+        (("difference", "client"), ("difference", "client"), 1, ("(by difference)",)),
+        (("direct", "server"), ("difference", "server"), 1, ("(server's time)", "(by difference)")),
+    ],
+)
+def test_prefill_measured_in_two_ways_has_no_change(
+    first: tuple[str, str | None], then: tuple[str, str | None], changes: int, words: tuple[str, ...]
+) -> None:
+    rows = [
+        {
+            "depth": depth,
+            "prompt_tokens": 512,
+            "output_tokens": 128,
+            "prefill_tps": figure(prefill),
+            "prefill_method": method,
+            "prefill_source": source,
+        }
+        for depth, prefill, (method, source) in ((0, 7_766.0, first), (8192, 3_883.0, then))
+    ]
+    summary = {"findings": {"depths": rows}}
+    assert drawn(summary, 110).count("−50 %") == changes
+    assert all(each in drawn(summary, 110) for each in words)
+    chart = load_charts(summary)[0]
+    assert chart is not None
+    assert ("50 % less" in chart.caption) is bool(changes)
+    assert all(each.strip("()") in chart.caption for each in words)
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    first, then = ({"decode_tps": figure(mean)} for mean in (25.0, 24.99))
+    assert change(then, first, "decode_tps") == "0 %"
 
 
 def test_the_knee_is_marked() -> None:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tiltyard.stats.contrast import Ratio, holm, log_ratio, more_needed, needed_n, verdict
+from tiltyard.stats.contrast import Ratio, holm, log_ratio, mean_ratio, more_needed, needed_n, verdict
 from tiltyard.stats.figures import figure, half_width
 
 
@@ -33,6 +33,63 @@ def test_a_known_ratio_is_inside_its_interval_as_often_as_promised(match, true):
     assert 0.93 <= hits / tries <= 0.97
 
 
+@pytest.mark.parametrize("sizes", [(8, 8), (128, 9), (9, 128), (40, 5)])
+@pytest.mark.parametrize("true", [0.94, 1.0, 3.0])
+def test_the_ratio_of_two_means_is_inside_its_interval_as_often_as_promised(sizes, true):
+    rng, hits, tries = random.Random(f"{sizes}{true}"), 0, 1_000
+    for _ in range(tries):
+        found = mean_ratio(run(rng, 40, 0.14, sizes[0]), run(rng, 40 * true, 0.14, sizes[1]))
+        assert (found.paired, found.n_a, found.n_b) == (False, *sizes)
+        hits += found.low <= true <= found.high
+    assert 0.93 <= hits / tries <= 0.97
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.5])
+def test_a_verdict_never_has_the_opposite_direction_of_the_means(spread):
+    """B has few answers of another spread, and all of A's count, not those that B has a partner for."""
+    rng, claims = random.Random(f"{spread}"), 0
+    for _ in range(1_000):
+        a = {
+            "s": {
+                ("i", k): v
+                for k, v in enumerate([60.0] * 9 + [rng.lognormvariate(3.7, 0.3) for _ in range(119)])
+            }
+        }
+        b = run(rng, 40 * math.exp(rng.gauss(0, 0.2)), spread, 9)
+        found = mean_ratio(a, {"s": b["s0"]})
+        mean_a, mean_b = (math.fsum(x.values()) / len(x) for x in (a["s"], b["s0"]))
+        assert found.ratio == pytest.approx(mean_b / mean_a)
+        said = verdict(found, found.p_value)
+        claims += said in ("higher", "lower")
+        assert said != ("higher" if mean_b < mean_a else "lower")
+    assert claims > 100
+
+
+def test_means_of_single_values_make_the_stages_the_units():
+    rng = random.Random(8)
+    found = mean_ratio(run(rng, 40, 0.01, 1, stages=6), run(rng, 50, 0.01, 1, stages=6))
+    assert (found.pairs, found.paired, found.share_a) == (6, True, None)
+    assert verdict(found, found.p_value) == "higher"
+    single = mean_ratio({"a": {1: 2.0}}, {"a": {1: 3.0}})
+    assert (single.ratio, single.low, single.paired) == (pytest.approx(1.5), None, False)
+    assert mean_ratio({"a": {1: 0.0}}, {"a": {1: 3.0}}) is None
+    assert mean_ratio({"a": {1: 0.0, 2: 2.0}}, {"a": {1: 1.0, 2: 1.0}}).ratio == pytest.approx(1)
+
+
+def test_more_needed_knows_which_side_is_vague():
+    """A hundred noisy answers and nine steady ones: a few more of each would not help."""
+    rng, decided, tries = random.Random(11), 0, 200
+    for _ in range(tries):
+        n_a, n_b = 128, 9
+        first = mean_ratio(run(rng, 40, 0.3, n_a), run(rng, 43.9, 0.01, n_b))
+        if verdict(first, first.p_value) == "unclear":
+            more = min(more_needed(first) or 0, 4_000)
+            n_a, n_b = n_a + more, n_b + more
+        found = mean_ratio(run(rng, 40, 0.3, n_a), run(rng, 43.9, 0.01, n_b))
+        decided += verdict(found, found.p_value) != "unclear"
+    assert decided / tries > 0.65
+
+
 def test_clear_differences_are_named_with_their_direction():
     rng = random.Random(1)
     faster = log_ratio(run(rng, 40, 0.02, 12), run(rng, 43, 0.02, 12))
@@ -52,15 +109,16 @@ def test_equal_and_precise_is_the_same_equal_and_noisy_is_unclear():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("match", [True, False])
+@pytest.mark.parametrize("match", [True, False, None])
 def test_false_claims_stay_below_five_percent_over_five_metrics(match):
     """2,000 comparisons of a run with its equal, five metrics each: how often is any called different?"""
-    rng, wrong, tries = random.Random(3 + match), 0, 2_000
+    rng, wrong, tries = random.Random(5 if match is None else 3 + match), 0, 2_000
     for _ in range(tries):
         found = []
         for _ in range(5):
             a, b = run(rng, 40, 0.08, 6), run(rng, 40, 0.08, 6)
-            found.append(log_ratio(a, b if match else unmatched(b)))
+            one_item = match is None
+            found.append(mean_ratio(a, b) if one_item else log_ratio(a, b if match else unmatched(b)))
         adjusted = holm([f.p_value for f in found])
         wrong += any(verdict(f, p) in ("higher", "lower") for f, p in zip(found, adjusted, strict=True))
     assert wrong / tries <= 0.055  # 0.05 plus one standard error of the simulation

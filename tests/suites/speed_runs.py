@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tiltyard.load.lag import ClientMeter
 from tiltyard.records import Attempt
 from tiltyard.servers import DIALECTS, Address, Server
-from tiltyard.servers.llamacpp import LlamaCpp
-from tiltyard.servers.ollama import Ollama
-from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.suites import Bench, StageResult
 from tiltyard.suites.asking import Sitting, ask_stage
@@ -46,8 +44,8 @@ async def conduct(
     url: str, dialect: str, settings: dict[str, Any], known: Sequence[Attempt] = ()
 ) -> tuple[list[StageResult], dict[str, Any]]:
     assert dialect in DIALECTS
-    kinds = {"llamacpp": LlamaCpp, "openai": OpenAI, "ollama": Ollama}
-    server: Server = kinds[dialect](Address(url=url))
+    module, _, name = DIALECTS[dialect].partition(":")  # type: ignore[index]
+    server: Server = getattr(importlib.import_module(module), name)(Address(url=url))
     try:
         await server.identify()
         bench = Bench(server=server, model=await server.describe("m"), settings=settings)

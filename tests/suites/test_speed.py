@@ -12,6 +12,7 @@ from tests.suites.speed_runs import FAST, Ran, run_speed
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
+from tiltyard.reports.stages import prefill_way
 from tiltyard.servers.simulator import SimModel
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.observed import observed
@@ -194,6 +195,47 @@ def test_depth_of_a_server_that_never_says_what_it_reused_is_measured_by_differe
     assert all(row["prefill_tps"] is not None for row in rows)
 
 
+STEP = replace(FAST, prefill_tps=20_000, decode_tps=25, prefix_cache=False)  # a token takes as long as 800
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["openai", "mlx", "vllm", "sglang", "lmstudio", "ollama", "llamacpp"])
+@best_of()
+def test_prefill_that_does_not_slow_with_depth_shows_no_change(dialect: str) -> None:
+    settings = {"profile": "depth", "depths": "0,2k", "output_tokens": 4, "requests": 3, "context": 16_384}
+    ran = run_speed(settings, STEP, dialect)
+    flat, deep = ran.summary["findings"]["depths"]
+    assert prefill_way(flat) == prefill_way(deep)
+    assert flat["prefill_tps"]["mean"] == pytest.approx(20_000, rel=0.02)
+    assert deep["prefill_tps"]["mean"] == pytest.approx(20_000, rel=0.02)
+    timed = dialect in ("ollama", "llamacpp")
+    assert flat["prefill_source"] == deep["prefill_source"] == ("server" if timed else "client")
+    assert flat["prefill_method"] == ("direct" if timed else "difference")
+    assert ("pp128" in [r.stage.name for r in ran.results]) is not timed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["openai", "ollama"])
+@best_of()
+def test_a_difference_of_prefills_holds_the_truth_where_decode_slows_with_depth(dialect: str) -> None:
+    """A wait ends with a decode step, which takes longer behind 2,560 tokens than behind 2,048."""
+    model = replace(FAST, prefill_tps=10_000, decode_tps=50, half_depth=4096.0, prefix_cache=False)
+    settings = {"profile": "depth", "depths": "0,2k", "output_tokens": 4, "requests": 3, "context": 16_384}
+    deep = run_speed(settings, model, dialect).summary["findings"]["depths"][1]
+    truth = 10_000 / (1 + (2048 + 256) / 4096)
+    low, high = deep["prefill_tps"]["ci95"]
+    assert low - 1 <= truth <= high + 1
+    assert deep["prefill_tps"]["mean"] == pytest.approx(truth, rel=0.02)
+
+
+def test_depth_zero_alone_needs_no_difference() -> None:
+    settings = {"profile": "depth", "depths": "0", "output_tokens": 4, "requests": 2, "context": 16_384}
+    ran = run_speed(settings, replace(FAST, prefix_cache=False), "openai")
+    [row] = ran.summary["findings"]["depths"]
+    assert (row["prefill_method"], row["prefill_source"]) == ("direct", "client")
+    assert [r.stage.name for r in ran.results] == ["pp512", "tg4"]
+
+
 @pytest.mark.parametrize(
     ("dialect", "context", "why"),
     [
@@ -234,11 +276,10 @@ def test_answers_shorter_than_asked_are_said(stops_at: int | None, notes: int) -
 
 
 def test_a_prompt_that_is_sent_again_has_no_prefill_rate() -> None:
-    """Unless the server tells what it reused."""
+    """Unless the server tells what it reused. Not even the first: it may have been sent by the run before."""
     settings = {"profile": "fixed", "requests": 3, "output_tokens": 4, "prompt": "the same words " * 200}
     silent = run_speed(settings, replace(FAST, prefill_tps=1_000), "ollama").summary
-    assert (silent["prefill_tps"]["n"], silent["unmeasured"]["prefill_tps"]["requests"]) == (1, 2)
-    assert silent["prefill_tps"]["mean"] == pytest.approx(1_000, rel=0.25)  # of the first alone
+    assert (silent["prefill_tps"], silent["unmeasured"]["prefill_tps"]["requests"]) == (None, 3)
     assert "does not say what of it was cached" in silent["unmeasured"]["prefill_tps"]["why"]
     told = run_speed(settings, replace(FAST, prefill_tps=1_000), "llamacpp").summary
     assert told["prefill_tps"]["mean"] == pytest.approx(1_000, rel=0.25)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tiltyard.records import Run
     from tiltyard.reports.comparison import Comparison
+    from tiltyard.stats.contrast import Ratio
     from tiltyard.store.store import Store
 
 Work = frozenset[tuple[str, ...]]  # stages with their loads
@@ -131,6 +132,11 @@ def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: s
     run_a, run_b = found
     assert run_a is not None
     assert run_b is not None
+    if b is None and run_a.id == run_b.id:
+        raise UsageError(
+            f"{run_a.id} is the newest run, and one run by itself is compared with the newest",
+            "the one before it: tiltyard compare latest previous",
+        )
     return run_a, run_b
 
 
@@ -247,7 +253,7 @@ def speed_table(found: Comparison) -> Table:
     from tiltyard.reports.comparison import METRICS
     from tiltyard.reports.words import NOTHING, clean
 
-    table = plain_table("", "metric", "B / A", "95 % interval", "pairs, or n", "B against A")
+    table = plain_table("", "metric", "B / A", "95 % interval", "values", "B against A")
     for row in found.rows:
         name = METRICS.get(row.metric, row.metric)
         ratio = row.ratio
@@ -256,10 +262,17 @@ def speed_table(found: Comparison) -> Table:
             escape(f"  {clean(row.stage, 60)}" if row.stage else name),
             NOTHING if ratio is None else f"{ratio.ratio:.3f}",
             NOTHING if ratio is None or ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
-            NOTHING if ratio is None else str(ratio.pairs) if ratio.paired else f"{ratio.n_a} + {ratio.n_b}",
+            NOTHING if ratio is None else values(ratio),
             f"[bold]{row.words}[/]" if row.verdict in ("higher", "lower") else row.words,
         )
     return table
+
+
+def values(ratio: Ratio) -> str:
+    """What the ratio is of: pairs of different items, or all values of both."""
+    if ratio.paired:
+        return f"{ratio.pairs:,} pair{'' if ratio.pairs == 1 else 's'}"
+    return f"{ratio.n_a:,} + {ratio.n_b:,}, unpaired"
 
 
 def plain_table(*columns: str) -> Table:

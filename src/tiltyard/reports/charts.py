@@ -111,7 +111,9 @@ def quantile_rows(rows: Sequence[tuple[str, Mapping[str, Json]]], title: str, la
 
 
 def curve(curves: Sequence[Curve], title: str, x_label: str, y_label: str) -> Chart | None:
-    """Speed over context depth: square-root axis, since depths run from 0 to many thousands."""
+    """Speed over context depth: square-root axis, since depths run from 0 to many thousands. A curve's label
+    says how it was measured; two of them are never put in a ratio.
+    """
     everything = [p for c in curves for p in c.points]
     if len(everything) < 2:
         return None
@@ -121,20 +123,27 @@ def curve(curves: Sequence[Curve], title: str, x_label: str, y_label: str) -> Ch
         Axis(x_label, depths[0], depths[-1], "sqrt", depths, tokens),
         Axis(y_label, low, high),
     )
-    for series, c in zip(("s1", "s2"), curves, strict=False):
-        plot.line(sorted(c.points), series, c.label if len(curves) > 1 else "")
-    first, last = curves[0].points[0], curves[0].points[-1]
-    caption = (
-        f"{number(first.y)} at {tokens(first.x)} tokens of context, {number(last.y)} at {tokens(last.x)}"
-        f" ({_change(first.y, last.y)}). Whiskers are 95 % intervals."
-    )
+    for at, c in enumerate(curves):
+        plot.line(sorted(c.points), "s2" if at else "s1", c.label)
+    caption = f"{' '.join(map(_ends, curves))} Whiskers are 95 % intervals."
     return Chart(title, plot.render(title, caption), caption)
+
+
+def _ends(of: Curve) -> str:
+    """A curve's first and last point in a sentence, and how they were measured."""
+    first, last = of.points[0], of.points[-1]
+    words = f"{number(first.y)} at {tokens(first.x)} tokens of context"
+    if last is not first:
+        words += f", {number(last.y)} at {tokens(last.x)} ({_change(first.y, last.y)})"
+    return f"{words}, {of.label}." if of.label else f"{words}."
 
 
 def _change(first: float, last: float) -> str:
     if first <= 0:
         return "no ratio"
     share = last / first - 1
+    if abs(share) < 0.005:
+        return "no change"
     return f"{abs(share):.0%} {'less' if share < 0 else 'more'}".replace("%", " %")
 
 

@@ -1,6 +1,6 @@
 """Runs side by side: what they scored, the ratio of every metric, verdicts in words, and what differs.
 
-Runs are compared, never pooled: requests are matched stage by stage and item by item, and different suites
+Runs are compared, never pooled: stage by stage, item by item where a stage asks several, and different suites
 are refused. The statistics are in `stats/contrast.py`, scores in `scores.py`; printing is the command's.
 """
 
@@ -25,9 +25,9 @@ from tiltyard.reports.scores import (
     scores_in,
 )
 from tiltyard.reports.traits import differences
-from tiltyard.reports.ways import Side, by_item, guessed, main_way, other_items, samples, unlike
+from tiltyard.reports.ways import Side, by_item, guessed, main_way, other_items, repeats_one, samples, unlike
 from tiltyard.reports.words import between
-from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, more_needed, verdict
+from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, mean_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 from tiltyard.stats.pairing import Scores
 
@@ -162,11 +162,12 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
         of_a, of_b = by_item(a, b, of_a, of_b)
     others = other_items(a, b)
     shared = [stage for stage in of_a if stage in of_b and stage not in others]
+    compared = mean_ratio if metric == "output_tps" or repeats_one(a, b) else log_ratio
     why, guess = unlike(a, b, metric), (guessed(a, metric), guessed(b, metric))
     rows = []
     for stage in (None, *(shared if by_stage and len(shared) > 1 else ())):
         stages = shared if stage is None else [stage]
-        ratio = log_ratio({s: of_a[s] for s in stages}, {s: of_b[s] for s in stages})
+        ratio = compared({s: of_a[s] for s in stages}, {s: of_b[s] for s in stages})
         if ratio is not None and why is not None:
             ratio = replace(ratio, low=None, high=None, p_value=None)
         rows.append(

@@ -25,10 +25,11 @@ def load_charts(summary: Mapping[str, Json]) -> list[Chart | None]:
     stages = [s for s in summary.get("stages") or [] if isinstance(s, Mapping)]
     findings = findings_of(summary)
     found: list[Chart | None] = []
-    for key, name in (("prefill_tps", "Prefill speed"), ("decode_tps", "Decode speed")):
-        over = points(findings.get("depths") or [], _named("depth"), key)
+    depths = findings.get("depths") or []
+    decode = [Curve("", points(depths, _named("depth"), "decode_tps"))]
+    for curves, name in ((prefill_curves(depths), "Prefill speed"), (decode, "Decode speed")):
         title, axis = f"{name} by depth", "tokens of context (square-root scale)"
-        found.append(charts.curve([Curve(name, over)], title, axis, "tok/s"))
+        found.append(charts.curve(curves, title, axis, "tok/s"))
     streams = points(findings.get("curve") or [], _named("streams"), "output_tps")
     streams = streams or points(stages, concurrency, "output_tps")
     if len({p.x for p in streams}) > 1:
@@ -39,6 +40,35 @@ def load_charts(summary: Mapping[str, Json]) -> list[Chart | None]:
     answers = [Curve("answered", answered)] + ([Curve("within objectives", good)] if good else [])
     found.append(charts.rates(answers, "Rate asked, rate answered"))
     return found
+
+
+def prefill_curves(depths: Sequence[Mapping[str, Json]]) -> list[Curve]:
+    """A curve for each way in which prefill was measured: between two ways there is no change."""
+    ways: dict[tuple[Json, ...], list[Mapping[str, Json]]] = {}
+    for row in depths:
+        ways.setdefault(prefill_way(row), []).append(row)
+    found = [Curve(how(rows), points(rows, _named("depth"), "prefill_tps")) for rows in ways.values()]
+    return [curve for curve in found if curve.points]
+
+
+def how(rows: Sequence[Mapping[str, Json]]) -> str:
+    return ", ".join(dict.fromkeys(words for row in rows if (words := prefill_words(row))))
+
+
+def prefill_way(row: Mapping[str, Json]) -> tuple[Json, ...]:
+    """What two depths have to share before their prefill rates may be compared: the server's own times are of
+    prefill alone; a wait of the client holds more, and a difference of two waits does not.
+    """
+    source, method = row.get("prefill_source"), row.get("prefill_method")
+    return (source,) if source == "server" else (source, method == "difference")
+
+
+def prefill_words(row: Mapping[str, Json]) -> str:
+    """How a depth's prefill rate was measured; empty where the run does not tell."""
+    method, source = row.get("prefill_method"), row.get("prefill_source")
+    if method in ("direct", "cached"):
+        return {"server": "server's time", "client": "whole wait"}.get(source or "", "")
+    return {"difference": "by difference", "mixed": "the cache answered now and then"}.get(method or "", "")
 
 
 def findings_of(summary: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tiltyard.records import Json
 from tiltyard.reports.narrow import Column, Narrowing
-from tiltyard.reports.stages import findings_of
+from tiltyard.reports.stages import findings_of, prefill_way, prefill_words
 from tiltyard.reports.words import NOTHING, number, percent, with_interval
 
 Row = Mapping[str, Json]
@@ -29,7 +29,9 @@ def stage_table(summary: Row) -> Narrowing | None:
 
 
 def by_depth(rows: Sequence[Row]) -> Narrowing:
-    """`pp512` and `tg128` behind each depth, with the change against the first."""
+    """`pp512` and `tg128` behind each depth, with the change against the first where both were
+    measured in one way.
+    """
     first = rows[0]
     pp, tg = f"pp{first.get('prompt_tokens', '')} tok/s", f"tg{first.get('output_tokens', '')} tok/s"
     columns = [
@@ -43,8 +45,8 @@ def by_depth(rows: Sequence[Row]) -> Narrowing:
     cells = [
         (
             f"d{row['depth']}",
-            with_interval(row.get("prefill_tps")) + METHODS.get(row.get("prefill_method") or "", ""),
-            change(row, first, "prefill_tps"),
+            with_interval(row.get("prefill_tps")) + (f" ({words})" if (words := prefill_words(row)) else ""),
+            change(row, first, "prefill_tps") if prefill_way(row) == prefill_way(first) else "",
             with_interval(row.get("ttft_ms")),
             with_interval(row.get("decode_tps")),
             change(row, first, "decode_tps"),
@@ -52,9 +54,6 @@ def by_depth(rows: Sequence[Row]) -> Narrowing:
         for row in rows
     ]
     return Narrowing(columns, cells)
-
-
-METHODS = {"difference": " (by difference)", "mixed": " (the cache answered now and then)"}
 
 
 def by_streams(summary: Row, findings: Row) -> Narrowing:
@@ -133,4 +132,5 @@ def change(row: Row, first: Row, name: str) -> str:
     now, then = ((each.get(name) or {}).get("mean") for each in (row, first))
     if row is first or now is None or not then:
         return ""
-    return f"{100 * (now / then - 1):+.0f} %".replace("-", "−")
+    percent_more = round(100 * (now / then - 1))
+    return f"{percent_more:+d} %".replace("-", "−") if percent_more else "0 %"

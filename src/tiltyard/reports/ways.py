@@ -79,6 +79,14 @@ def by_item(a: Side, b: Side, of_a: dict[str, Values], of_b: dict[str, Values]) 
     return found
 
 
+def repeats_one(a: Side, b: Side) -> bool:
+    """Did both ask one item a stage, again and again? Then its repetitions have nothing to pair on."""
+    sides = [{(x.stage, x.item_id) for x in side.attempts} for side in (a, b)]
+    return all(len(asked) == len({stage for stage, _ in asked}) for asked in sides) and not all(
+        "outcomes" in (side.run.summary or {}) for side in (a, b)
+    )
+
+
 def _means(values: Values, units: Mapping[Hashable, int], apart: int | None) -> Values:
     """The geometric mean of each item's values, under keys that pair with no other side's where `apart`."""
     logs: dict[int, list[float]] = {}

@@ -1,8 +1,8 @@
-"""Is B different from A? Ratios with intervals, paired where items match, and an honest verdict.
+"""Is B different from A? Ratios with intervals, paired where different items match, and an honest verdict.
 
-Everything works on logarithms, because speeds differ by factors: "6 % faster" means the same at 8 and at
-800 tok/s. The intervals speak about the requests of the two runs; what changes between runs (heat, other
-programs) is not in them. Leaves out words and screens (`reports/comparison.py`).
+Repetitions of one item have nothing to pair on: their means are compared, with all values. Everything works
+on logarithms, because speeds differ by factors: "6 % faster" means the same at 8 and at 800 tok/s. The
+intervals speak about the requests of the two runs, not of what changes between runs (heat, other programs).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from tiltyard.stats.figures import Interval, half_width
 from tiltyard.stats.student import normal_quantile, t_cdf, t_quantile
 
 Verdict = Literal["higher", "lower", "same", "unclear", "none"]
-Values = Mapping[Hashable, float]  # the values of one stage by what pairs them: (item id, repetition)
+Values = Mapping[Hashable, float]  # the values of one stage by what tells them apart: (item id, repetition)
 
 _POWER = 0.80  # "about n more" is meant to succeed four times out of five
+_NEVER = 1_000_000  # more requests than anybody sends
 
 
 class Ratio(Record, frozen=True):
@@ -34,6 +35,7 @@ class Ratio(Record, frozen=True):
     pairs: int = 0
     stages: int = 1
     medians: float | None = None  # ratio of the medians: far from `ratio` where outliers rule
+    share_a: float | None = None  # unpaired: how much of the variance is A's
 
 
 class _Part(NamedTuple):
@@ -42,10 +44,42 @@ class _Part(NamedTuple):
     mean: float
     variance: float  # of the mean
     df: float
+    of_a: float = 0.0  # unpaired: the part of the variance that is A's
+
+
+def mean_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None:
+    """Compare repetitions of one item a stage: the ratio of the means, never paired, with all values of both.
+
+    Within a stage: Welch's interval of log(mean of b / mean of a), each error relative to its mean (delta
+    method). Stages are combined as in `log_ratio`. Where one holds a single value, the stages are the units,
+    as pairs. None where no stage is in both with means above zero.
+    """
+    both = [(_finite(a[s]), _finite(b[s])) for s in a if s in b]
+    shared = [(x, y) for x, y in both if x and y and math.fsum(x) > 0 and math.fsum(y) > 0]
+    if not shared:
+        return None
+    parts = [_welch_of_means(x, y) for x, y in shared]
+    units = len(shared) > 1 and any(len(side) < 2 for pair in shared for side in pair)
+    combined = [_paired([p.mean for p in parts])] if units else parts
+    estimate = math.fsum(p.mean for p in parts) / len(parts)
+    interval, p_value = _combined(combined, estimate)
+    return Ratio(
+        ratio=math.exp(estimate),
+        low=None if interval is None else math.exp(interval.low),
+        high=None if interval is None else math.exp(interval.high),
+        p_value=p_value,
+        paired=units,
+        n_a=sum(len(x) for x, _ in shared),
+        n_b=sum(len(y) for _, y in shared),
+        pairs=len(shared) if units else 0,
+        stages=len(shared),
+        medians=_ratio_of_medians(shared),
+        share_a=None if units else _share(parts),
+    )
 
 
 def log_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None:
-    """Compare values stage by stage (only stages in both) and give every stage the same weight.
+    """Compare different items stage by stage (only stages in both) and give every stage the same weight.
 
     Within a stage: the t interval of log(b) - log(a) over pairs where at least two thirds of the smaller side
     match, else Welch's interval of the means of logs. Over stages: the mean of the estimates, variances
@@ -77,7 +111,10 @@ def log_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None:
         n_b=sum(len(y) for _, y in shared),
         pairs=pairs,
         stages=len(shared),
-        medians=math.exp(math.fsum(_median(y) - _median(x) for x, y in shared) / len(shared)),
+        share_a=None if paired else _share(parts),
+        medians=math.exp(
+            math.fsum(_median([*y.values()]) - _median([*x.values()]) for x, y in shared) / len(shared)
+        ),
     )
 
 
@@ -85,8 +122,19 @@ def _logs(values: Values) -> dict[Hashable, float]:
     return {k: math.log(v) for k, v in values.items() if v > 0 and math.isfinite(v)}
 
 
-def _median(logs: Mapping[Hashable, float]) -> float:
-    ordered = sorted(logs.values())
+def _finite(values: Values) -> list[float]:
+    return [v for v in values.values() if math.isfinite(v)]
+
+
+def _ratio_of_medians(shared: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float | None:
+    medians = [(_median(x), _median(y)) for x, y in shared]
+    if any(x <= 0 or y <= 0 for x, y in medians):
+        return None
+    return math.exp(math.fsum(math.log(y / x) for x, y in medians) / len(medians))
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
@@ -107,13 +155,30 @@ def _paired(differences: Sequence[float]) -> _Part:
 
 def _welch(a: Sequence[float], b: Sequence[float]) -> _Part:
     (mean_a, var_a), (mean_b, var_b) = _mean_variance(a), _mean_variance(b)
-    error_a, error_b = var_a / len(a), var_b / len(b)
+    return _unpaired(mean_b - mean_a, (var_a / len(a), len(a)), (var_b / len(b), len(b)))
+
+
+def _welch_of_means(a: Sequence[float], b: Sequence[float]) -> _Part:
+    """The same of log(mean of b / mean of a)."""
+    (mean_a, var_a), (mean_b, var_b) = _mean_variance(a), _mean_variance(b)
+    errors = (var_a / mean_a**2 / len(a), len(a)), (var_b / mean_b**2 / len(b), len(b))
+    return _unpaired(math.log(mean_b / mean_a), *errors)
+
+
+def _unpaired(estimate: float, a: tuple[float, int], b: tuple[float, int]) -> _Part:
+    """From each side's variance of the mean and number of values, by Welch and Satterthwaite."""
+    (error_a, n_a), (error_b, n_b) = a, b
     total = error_a + error_b
     if math.isinf(total):
-        return _Part(mean_b - mean_a, total, 0)
-    bottom = error_a**2 / (len(a) - 1) + error_b**2 / (len(b) - 1)
-    df = total**2 / bottom if bottom > 0 else len(a) + len(b) - 2
-    return _Part(mean_b - mean_a, total, df)
+        return _Part(estimate, total, 0)
+    bottom = error_a**2 / (n_a - 1) + error_b**2 / (n_b - 1)
+    return _Part(estimate, total, total**2 / bottom if bottom > 0 else n_a + n_b - 2, error_a)
+
+
+def _share(parts: Sequence[_Part]) -> float | None:
+    """How much of the variance is A's; None where there is none, or no end to it."""
+    total = math.fsum(p.variance for p in parts)
+    return math.fsum(p.of_a for p in parts) / total if 0 < total < math.inf else None
 
 
 def _combined(parts: Sequence[_Part], estimate: float) -> tuple[Interval | None, float | None]:
@@ -158,24 +223,41 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def more_needed(ratio: Ratio, margin: float = 0.02) -> int | None:
     """About how many more units (pairs, or requests on each side) until `verdict` can decide; at least 1.
 
-    With effect d = |log ratio| and unit spread s (from the interval), the smaller n with
-    (t(0.975, n - 1) + z(0.80)) s / sqrt(n) below d (to show a difference) or margin - d (to fit inside):
-    80 % power if the effect is what it seems. None when no interval exists, or none below a million does.
+    With effect d = |log ratio|, the fewest with which (t(0.975, n - 1) + z(0.80)) times the standard error is
+    below d (to show a difference) or margin - d (to fit inside): 80 % power if the effect is what it seems.
+    The error is the interval's, and shrinks on each side by what that side had. None when no interval exists,
+    or none below a million does.
     """
     if ratio.low is None or ratio.high is None:
         return None
-    n = ratio.pairs if ratio.paired else min(ratio.n_a, ratio.n_b)
+    n = ratio.pairs if ratio.paired else ratio.n_a + ratio.n_b - 1
+    each = 1 if ratio.paired else 2
     reach = (math.log(ratio.high) - math.log(ratio.low)) / 2
-    spread = reach / t_quantile(0.975, max(n - 1, 1)) * math.sqrt(n)
+    error = reach / t_quantile(0.975, max(n - 1, 1))
     effect = abs(math.log(ratio.ratio))
     wanted = max(effect, margin - effect)
-    needed = (normal_quantile(0.975) + normal_quantile(_POWER)) * spread / wanted if wanted > 0 else math.inf
-    if needed > 1e3:
-        return None
-    enough = max(2, math.floor(needed**2))
-    while (t_quantile(0.975, enough - 1) + normal_quantile(_POWER)) * spread > wanted * math.sqrt(enough):
-        enough += 1
-    return max(1, enough - n)
+
+    def enough(more: int) -> bool:
+        power = t_quantile(0.975, max(n + each * more - 1, 1)) + normal_quantile(_POWER)
+        return power * error * math.sqrt(_shrunk(ratio, more)) <= wanted
+
+    least, most = 1, 1
+    while not enough(most):
+        least, most = most, most * 2
+        if most > _NEVER:
+            return None
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if enough(middle) else (middle + 1, most)
+    return most
+
+
+def _shrunk(ratio: Ratio, more: int) -> float:
+    """What is left of the variance with so many more units."""
+    if ratio.paired:
+        return ratio.pairs / (ratio.pairs + more)
+    share_a = 0.5 if ratio.share_a is None else ratio.share_a
+    return share_a * ratio.n_a / (ratio.n_a + more) + (1 - share_a) * ratio.n_b / (ratio.n_b + more)
 
 
 def needed_n(fig: Figure, wanted_half_width: float) -> int | None:

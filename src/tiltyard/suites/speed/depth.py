@@ -2,8 +2,9 @@
 
 `pp512 @ d4096`: 512 fresh tokens behind a context of 4,096 that was processed before and is in the server's
 prefix cache. `tg128 @ d4096`: 128 tokens generated behind such a context. A server that reuses no prefix, or
-does not say whether it does, is measured by difference: 512 / (TTFT of 4,608 cold tokens - TTFT of 4,096),
-and marked so.
+does not say whether it does, is measured by difference: 512 / (wait of 4,608 cold tokens - wait of 4,096),
+and marked so. Unless the server times its prefill itself, depth 0 is then too, 512 tokens against 128, since
+a whole wait holds more than prefill.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ DEFAULT_CONTEXT = 4096  # where neither the server nor the user says
 
 
 async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
-    """Two stages per depth; depths that do not fit into the loaded context are left out and said."""
+    """Two stages per depth; depths that do not fit into the loaded context are left out and said. One more,
+    of short prompts, where a deeper one is measured by a difference of waits: then depth 0 has to be, too.
+    """
     reuse = trial.prompts is not None and trial.prompts.scale.reports_cache
+    short = 0  # tokens of the short prompts that depth 0 still needs
     for depth in trial.settings.depth_list() or DEPTHS:
         needed = depth + trial.prompt_tokens + trial.output_tokens + ROOM
         size = room(trial)
@@ -47,6 +51,20 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
             result = yield trial.stage(stage_name(fresh, output, depth), load(trial, fresh), item, warmup=1)
             if fresh and depth and reuse and none_reused(depth, result.attempts):
                 reuse = False  # it could tell, and it does not: from here on by difference
+            if fresh and not depth:
+                well = [a for a in result.attempts if ended_well(a)]
+                short = 0 if server_timed(well) else short_tokens(trial)
+            elif short and not reuse:
+                item = trial.item(prompt_tokens=short, output_tokens=1, depth=0, reuse=False)
+                yield trial.stage(stage_name(short, 1, 0), load(trial, short), item, warmup=1)
+                short = 0
+
+
+def short_tokens(trial: Trial) -> int:
+    """What 512 tokens are held against at depth 0. A quarter of them, not fewer: a few tokens take as long as
+    one does, since the weights are read anyway, and a difference to those would be too small.
+    """
+    return trial.prompt_tokens // 4
 
 
 def load(trial: Trial, fresh: int) -> Load:
@@ -102,13 +120,17 @@ def limits(trial: Trial) -> Slo | None:
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
     """One row per depth: both rates, how prefill was measured, and the depth as the server counted it."""
     named = {result.stage.name: [a for a in result.attempts if ended_well(a)] for result in results}
-    rows: list[Json] = []
+    fillings, decodings = {}, {}
     for depth in trial.settings.depth_list() or DEPTHS:
-        filling = named.get(stage_name(trial.prompt_tokens, 1, depth))
-        decoding = named.get(stage_name(0, trial.output_tokens, depth), [])
-        if filling is None:
-            continue
-        rate, method = prefill_at(depth, filling, decoding)
+        if (filling := named.get(stage_name(trial.prompt_tokens, 1, depth))) is not None:
+            fillings[depth] = filling
+            decodings[depth] = named.get(stage_name(0, trial.output_tokens, depth), [])
+    short, growth = named.get(stage_name(short_tokens(trial), 1, 0), []), step_growth(decodings)
+    rows: list[Json] = []
+    for depth, filling in fillings.items():
+        decoding = decodings[depth]
+        shorter = decoding if depth else short
+        rate, method = prefill_at(depth, filling, shorter, growth)
         rows.append(
             {
                 "depth": depth,
@@ -116,6 +138,7 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
                 "output_tokens": trial.output_tokens,
                 "prefill_tps": rate,
                 "prefill_method": method,
+                "prefill_source": source_of(method, filling, shorter),
                 "ttft_ms": as_json(figure([a.measures.ttft_ms for a in filling])),
                 "decode_tps": as_json(decode_figure(decoding)),
                 "counted_tokens": as_json(figure([a.measures.prompt_tokens for a in decoding])),
@@ -140,23 +163,46 @@ def ended_well(attempt: Attempt) -> bool:
 
 
 def prefill_at(
-    depth: int, filling: Sequence[Attempt], decoding: Sequence[Attempt]
+    depth: int, filling: Sequence[Attempt], shorter: Sequence[Attempt], growth: float = 0.0
 ) -> tuple[Json, str | None]:
     """The prefill rate behind `depth` tokens and how it was found: direct, cached, difference or None.
 
-    Requests that did not find their context in the cache are left out while most did. `mixed`, without a
-    rate, where the cache answered now and then.
+    `shorter`: prompts without the tokens that are measured; at depth 0 there are some only where a deeper
+    context is measured by a difference of waits. Requests that did not find their context in the cache are
+    left out while most did. `mixed`, without a rate, where the cache answered now and then.
     """
     if not filling:
         return None, None
-    if depth == 0:
+    if depth == 0 and not shorter:
         return as_json(figure([a.measures.prefill_tps for a in filling])), "direct"
+    if depth == 0:
+        return difference(filling, shorter, growth), "difference"
     found = [a for a in filling if reused(depth, a)]
     if len(found) >= MOST_OF_THEM * len(filling):
         return as_json(figure([a.measures.prefill_tps for a in found])), "cached"
-    if not none_reused(depth, (*filling, *decoding)):
+    if not none_reused(depth, (*filling, *shorter)):
         return None, "mixed"
-    return difference(filling, decoding), "difference"
+    return difference(filling, shorter, growth), "difference"
+
+
+def source_of(method: str | None, filling: Sequence[Attempt], shorter: Sequence[Attempt]) -> str:
+    """Whose times the prefill rate is of: the server's own, or the client's, whose waits hold more than that;
+    `mixed`, where now this and now that.
+    """
+    if method == "difference":
+        return "server" if server_timed((*filling, *shorter)) else "client"
+    told = {a.measures.server_prefill_tps is not None for a in filling}
+    return "mixed" if len(told) == 2 else "server" if True in told else "client"
+
+
+def server_timed(attempts: Sequence[Attempt]) -> bool:
+    """Did the server say of each how long its prefill took, and long enough to be believed?"""
+    return all(a.measures.server_prefill_tps is not None and prefill_ms(a) is not None for a in attempts)
+
+
+def prefill_ms(attempt: Attempt) -> float | None:
+    timings = attempt.exchanges[-1].timings
+    return None if timings is None else timings.prefill_ms
 
 
 def reused(depth: int, attempt: Attempt) -> bool:
@@ -170,25 +216,47 @@ def none_reused(depth: int, attempts: Sequence[Attempt]) -> bool:
     return all((a.measures.cached_tokens or 0) <= FRESH * depth + SLACK for a in attempts)
 
 
-def difference(longer: Sequence[Attempt], shorter: Sequence[Attempt]) -> Json:
-    """Tokens more / milliseconds more, with the interval of the time turned into one of the rate (Welch)."""
-    more = [pair for a in longer if (pair := size_and_wait(a)) is not None]
-    less = [pair for a in shorter if (pair := size_and_wait(a)) is not None]
+def difference(longer: Sequence[Attempt], shorter: Sequence[Attempt], growth: float = 0.0) -> Json:
+    """Tokens more / milliseconds more, with the interval of the time turned into one of the rate (Welch).
+
+    By the server's own prefill times where all have one. Else by the waits, each of which may hold a decode
+    step or not: those differ by `growth` ms a token, of which half is taken off, and the interval holds both.
+    """
+    timed = server_timed((*longer, *shorter))
+    more = [pair for a in longer if (pair := size_and_wait(a, timed)) is not None]
+    less = [pair for a in shorter if (pair := size_and_wait(a, timed)) is not None]
     if not more or not less:
         return None
     tokens = mean([size for size, _ in more]) - mean([size for size, _ in less])
     waits, base = [wait for _, wait in more], [wait for _, wait in less]
-    extra = mean(waits) - mean(base)
+    doubt = 0.0 if timed else growth * tokens / 2
+    extra = mean(waits) - mean(base) - doubt
     if tokens <= 0 or extra <= 0:
         return None
     found: dict[str, Json] = {"n": len(more), "mean": tokens / extra * 1000.0, "ci95": None, "why": None}
     if len(more) < 2 or len(less) < 2:
         return found | {"why": "one value: no interval"}
     error, freedom = welch(waits, base)
-    reach = t_quantile(0.975, freedom) * error
+    reach = t_quantile(0.975, freedom) * error + doubt
     if reach >= extra:
         return found | {"why": "the difference is within its own error"}
     return found | {"ci95": [tokens / (extra + reach) * 1000.0, tokens / (extra - reach) * 1000.0]}
+
+
+def step_growth(decodings: Mapping[int, Sequence[Attempt]]) -> float:
+    """Milliseconds by which a decode step grows with each token of context, by the shallowest and the deepest
+    that were measured; 0 where it does not, or one depth alone was.
+    """
+    steps = [
+        (mean(sizes), 1000.0 / mean(rates))
+        for _, attempts in sorted(decodings.items())
+        if (sizes := [float(n) for a in attempts if (n := a.measures.prompt_tokens) is not None])
+        and (rates := [rate for a in attempts if (rate := a.measures.decode_tps)])
+    ]
+    if len(steps) < 2:
+        return 0.0
+    (shallow, first), (deep, last) = steps[0], steps[-1]
+    return max((last - first) / (deep - shallow), 0.0) if deep > shallow else 0.0
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
@@ -200,11 +268,11 @@ def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     return math.sqrt(total), total**2 / sum(part**2 / (n - 1) for part, n in parts)
 
 
-def size_and_wait(attempt: Attempt) -> tuple[float, float] | None:
-    measures = attempt.measures
-    if was_cut(attempt.exchanges[-1]) or measures.prompt_tokens is None or measures.ttft_ms is None:
-        return None
-    return float(measures.prompt_tokens), measures.ttft_ms
+def size_and_wait(attempt: Attempt, timed: bool) -> tuple[float, float] | None:
+    """Tokens of the prompt, and the time for it: the server's for its prefill where that is `timed`."""
+    size = attempt.measures.prompt_tokens
+    wait = prefill_ms(attempt) if timed else attempt.measures.ttft_ms
+    return None if was_cut(attempt.exchanges[-1]) or size is None or wait is None else (float(size), wait)
 
 
 def mean(values: Sequence[float]) -> float:
