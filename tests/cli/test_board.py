@@ -71,7 +71,7 @@ def test_models_side_by_side(folder):
     assert good["speed"]["suite"] == "speed"
     assert good["scores"]["mcq"]["rank"] == [1, 2]
     large = next(model for model in found if model["model"] == "large:70b")
-    assert large["speed"]["suite"] == "tools"  # it has no speed run: the graded one's figures
+    assert large["speed"] is None  # it has no speed run, and other requests are no measure beside one
     smallest = json.loads(
         tiltyard(folder, "board", "--by-model", "--sort", "size", "--limit", "1", "--json").stdout
     )
@@ -310,3 +310,23 @@ def test_a_cut_board_still_says_which_of_several_it_shows(tmp_path, words):
     said = "\n".join(lines(tiltyard(tmp_path, "board", "--sort", "decode", *words)))
     assert "127.0.0.1:8001" in said
     assert ("127.0.0.1:8000" in said) == ("--limit" not in words)
+
+
+def test_speeds_under_different_loads_stand_apart(tmp_path):
+    """A model's newest run may be of many streams: that is no decode speed beside others' of one stream."""
+    makers = [(made.quick("a:1b", 100), "quick"), (made.quick("b:1b", 80), "quick")]
+    makers.append((made.concurrency("a:1b", 40, seed=2), "concurrency"))
+    stock(tmp_path, [(maker, maker.run(profile=profile)) for maker, profile in makers])
+    said = lines(tiltyard(tmp_path, "board"))
+    assert [line for line in said if line.startswith("speed")] == [
+        f"speed  {load}, 512 tokens in, 128 out" for load in ("quick", "concurrency")
+    ]
+    found = json.loads(tiltyard(tmp_path, "board", "--by-model", "--json").stdout)["models"]
+    assert {model["model"]: round(model["speed"]["decode_tps"]) for model in found} == {
+        "a:1b": 100,
+        "b:1b": 80,
+    }
+    lines(tiltyard(tmp_path, "report", "--output", str(tmp_path / "r.html")))
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "quick, 512 tokens in, 128 out: how fast they are" in page
+    assert "concurrency, 512 tokens in, 128 out: how fast they are" in page

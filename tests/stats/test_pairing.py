@@ -83,7 +83,15 @@ def test_runs_that_are_to_ask_the_same_share_an_item_set() -> None:
     parts += [{"text_tools": True}]
     assert len({item_set({**whole, **part}) for part in parts} | {"h"}) == 7
     assert item_set({"items": "h", "limit": 5}) == item_set({"items": "h", "limit": 5, "seed": 0})
-    assert item_set({"profile": "quick"}) is None
+
+
+def test_speed_runs_of_one_load_share_an_item_set() -> None:
+    quick = {"profile": "quick", "budget_s": 4.0, "requests": 3, "slo": "ttft=1s", "cached": False}
+    assert item_set(quick) == item_set({"profile": "quick"}) == "quick"
+    fixed = {"profile": "fixed", "prompt_tokens": 32, "concurrency": 64}
+    assert item_set(fixed) == "fixed, 32 tokens in, 64 streams"
+    others = [{"concurrency": 32}, {"rate": 5}, {"cached": True}, {"prompt": "x"}, {"prompt": "y"}]
+    assert len({item_set({**fixed, **other}) for other in others} | {item_set(fixed)}) == 6
 
 
 @pytest.mark.parametrize("body", [b"", b"x123", b"b" * 0, b"f"])

@@ -138,13 +138,13 @@ def board(
 
 
 def what_was_asked(table: list[BoardRow], others: list[list[BoardRow]], store: Store) -> str:
-    """The items of a table in words, where its suite has other tables too."""
+    """The items of a table, or its load, in words, where its suite has other tables too."""
     from tiltyard.reports.traits import items_name
 
     first = table[0]
-    if first.quality is None or sum(other[0].suite == first.suite for other in others) < 2:
+    if sum(other[0].suite == first.suite for other in others) < 2:
         return ""
-    return items_name(store.run(first.run_id))
+    return items_name(store.run(first.run_id)) if first.quality is not None else first.item_set or ""
 
 
 def check_suite(name: str | None) -> None:

@@ -200,7 +200,7 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None, sort: str 
     explain_lone(screen, [model.speed.decode_tps for model in models if model.speed is not None])
     screen.print(
         "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "
-        "speed: of the newest speed run, else of the graded one",
+        "speed: under one load for all",
         style="dim",
     )
 

@@ -19,7 +19,7 @@ from tiltyard import __version__
 from tiltyard.records import Attempt, Run
 from tiltyard.reports.headline import headline, named_apart
 from tiltyard.reports.quality import is_graded, quality_boards, quality_headline, score_of
-from tiltyard.reports.views import ModelView, board, decode_mean, model_view
+from tiltyard.reports.views import ModelView, decode_mean, model_view, speed_boards
 from tiltyard.reports.ways import Side
 from tiltyard.reports.words import clean, unbroken
 
@@ -71,7 +71,7 @@ def _page(
     answers: Mapping[str, Sequence[Attempt]],
 ) -> str:
     anchors = {view.run.id: view.anchor for view in views}
-    rows, axis = board([run for run in shown if not is_graded(run)], anchors)
+    speeds = speed_boards([run for run in shown if not is_graded(run)], anchors)
     boards = quality_boards([run for run in shown if is_graded(run)], answers, anchors)
     style, now = _style(), datetime.now(UTC)
     return (
@@ -80,8 +80,7 @@ def _page(
         .render(
             title=words[0],
             lede=words[1],
-            axis=axis,
-            rows=rows,
+            speeds=speeds,
             boards=boards,
             models=len({served_model(run) for run in shown}),
             hidden_rows=total - len(shown),

@@ -18,6 +18,7 @@ from tiltyard.reports.traits import fig, flat, identity, summary_of
 from tiltyard.reports.ways import Side, samples
 from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
 from tiltyard.stats.figures import figure
+from tiltyard.stats.pairing import item_set
 from tiltyard.stats.proportions import wilson
 
 # summary key -> (name, unit)
@@ -99,10 +100,25 @@ def decode_mean(run: Run) -> float:
     return float(fig(run, "decode_tps").get("mean") or 0.0)
 
 
+class SpeedBoard(NamedTuple):
+    """Runs under one load: `title` names it where there are several."""
+
+    title: str
+    rows: list[BoardRow]
+    axis: str  # over the rows' miniatures
+
+
+def speed_boards(runs: Sequence[Run], anchors: Mapping[str, str]) -> list[SpeedBoard]:
+    """A table for each load, the one with most models first."""
+    loads: dict[str, list[Run]] = {}
+    for run in runs:
+        loads.setdefault(item_set(run.settings) or "", []).append(run)
+    ordered = sorted(loads.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+    return [SpeedBoard(load if len(loads) > 1 else "", *board(found, anchors)) for load, found in ordered]
+
+
 def board(runs: Sequence[Run], anchors: Mapping[str, str]) -> tuple[list[BoardRow], str]:
     """Rows by decode speed, ties sharing a rank, and the axis over their miniatures."""
-    if not runs:
-        return [], ""
     ordered = sorted(runs, key=decode_mean, reverse=True)
     top = max(
         [(fig(r, "decode_tps").get("ci95") or [0, 0])[1] for r in ordered] + [decode_mean(r) for r in ordered]

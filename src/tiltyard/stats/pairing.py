@@ -18,18 +18,49 @@ from typing import Any, Self
 
 from tiltyard.records import Json, Record, content_hash
 
+LOADS = {  # settings of the speed suite that make another load, in words
+    "prompt_tokens": "{} tokens in",
+    "output_tokens": "{} out",
+    "cached": "cached prompts",
+    "concurrency": "{} streams",
+    "rate": "{} a second",
+    "rates": "rates {}",
+    "poisson": "at random",
+    "burst": "bursts of {}",
+    "ramp_to": "up to {} a second",
+    "depths": "depths {}",
+}
 _UNIT_BITS = 44  # of a key: the item; above them the way in which it was asked
 
 
 def item_set(settings: Mapping[str, Json]) -> str | None:
-    """Stands for what a graded run is to ask, by its settings: runs that share it share a table.
+    """Stands for what a run is to ask, by its settings: runs that share it share a table.
 
-    `items` is the hash of all that could be asked; a run may ask part of that.
+    Of a speed run it is its load in words. Of a graded one `items` is the hash of all that could be asked; a
+    run may ask part of that.
     """
+    if "profile" in settings:
+        return load_words(settings)
     items, part = settings.get("items"), part_of(settings)
     if items is None or not part:
         return None if items is None else str(items)
     return content_hash([items, part])
+
+
+def load_words(settings: Mapping[str, Json]) -> str:
+    """What a speed run's requests are like and when they start: `fixed, 32 tokens in, 64 streams`.
+
+    How many there are, and what they are held against, makes no other load.
+    """
+    said = [str(settings["profile"])]
+    for name, words in LOADS.items():
+        value = settings.get(name)
+        if value is not None and value is not False:
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            said.append(words.format(shown))
+    if settings.get("prompt") is not None:
+        said.append(f"a prompt of its own ({content_hash(settings['prompt'])[:8]})")
+    return ", ".join(said)
 
 
 def part_of(settings: Mapping[str, Json]) -> dict[str, Json]:

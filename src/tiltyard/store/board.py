@@ -185,8 +185,8 @@ def board_rows(db: sqlite3.Connection, wanted: Wanted) -> list[BoardRow]:
 
 
 def tables(rows: Sequence[BoardRow], resort: bool) -> list[list[BoardRow]]:
-    """One table for each suite and set of items, speed first, of one suite the larger set first; graded ones
-    by score with `resort`.
+    """One table for each suite and set of items (or load), speed first, of one suite the larger set first,
+    or the load under which more models were measured; graded ones by score with `resort`.
     """
     found: dict[tuple[str, str], list[BoardRow]] = {}
     for row in rows:
@@ -201,7 +201,7 @@ def tables(rows: Sequence[BoardRow], resort: bool) -> list[list[BoardRow]]:
 
 def _table_place(key: tuple[str, str], table: Sequence[BoardRow]) -> tuple[Any, ...]:
     suite, items = key
-    most = max(row.quality.n if row.quality else 0 for row in table)
+    most = max(row.quality.n if row.quality else len(table) for row in table)
     return table[0].quality is not None, suite, -most, items
 
 
@@ -211,13 +211,13 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
     for row in rows:
         found.setdefault(_identity(row), []).append(row)
     common = _common_items(rows)
+    clock = _clock(rows, common)
     models = []
     for own in found.values():
         newest = sorted(own, key=lambda row: row.run_key)
-        graded = [row for row in newest if row.quality is not None]
-        scores = {row.suite: row for row in graded if row.item_set == common[row.suite]}
-        timed = [row for row in newest if row.decode_tps is not None or row.ttft_ms is not None]
-        best = [row for row in timed if row.quality is None] or timed
+        alike = [row for row in newest if row.item_set == common[row.suite]]
+        scores = {row.suite: row for row in alike if row.quality is not None}
+        timed = [row for row in alike if row.suite == clock]
         first = newest[-1]
         models.append(
             ModelRow(
@@ -228,8 +228,8 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
                 server_url=first.server_url,
                 remote=first.remote,
                 scores=scores,
-                elsewhere=tuple(sorted({row.suite for row in graded} - set(scores))),
-                speed=best[-1] if best else None,
+                elsewhere=tuple(sorted({row.suite for row in newest} - {row.suite for row in alike})),
+                speed=timed[-1] if timed else None,
             )
         )
     suites = sorted({suite for model in models for suite in model.scores})
@@ -241,19 +241,31 @@ def _common_items(rows: Sequence[BoardRow]) -> dict[str, str | None]:
     """Of each suite the items that most models were asked: only those compare.
 
     Of several such sets the one that asks most, so that no trial stands in for a whole run; then the newest.
+    The same goes for the loads of speed runs.
     """
     models: dict[tuple[str, str | None], set[tuple[Any, ...]]] = {}
     most: dict[tuple[str, str | None], tuple[int, int]] = {}
     for row in rows:
-        if row.quality is not None:
-            key = row.suite, row.item_set
-            models.setdefault(key, set()).add(_identity(row))
-            n, newest = most.get(key, (0, 0))
-            most[key] = max(n, row.quality.n), max(newest, row.run_key)
+        key = row.suite, row.item_set
+        models.setdefault(key, set()).add(_identity(row))
+        n, newest = most.get(key, (0, 0))
+        most[key] = max(n, row.quality.n if row.quality else 0), max(newest, row.run_key)
     best: dict[str, str | None] = {}
     for suite, items in sorted(models, key=lambda key: (len(models[key]), most[key])):
         best[suite] = items
     return best
+
+
+def _clock(rows: Sequence[BoardRow], common: Mapping[str, str | None]) -> str | None:
+    """The suite whose times stand beside the scores: speed, else the one that timed most models; one for all,
+    since requests of other suites are of other sizes.
+    """
+    timed: dict[str, set[tuple[Any, ...]]] = {}
+    for row in rows:
+        if row.item_set == common[row.suite] and (row.decode_tps is not None or row.ttft_ms is not None):
+            timed.setdefault(row.suite, set()).add(_identity(row))
+    speed = {row.suite for row in rows if row.quality is None}
+    return max(timed, key=lambda suite: (suite in speed, len(timed[suite]), suite), default=None)
 
 
 def _model_rank(model: ModelRow, suites: Sequence[str], sort: SortBy | None) -> tuple[Any, ...]:

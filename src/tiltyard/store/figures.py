@@ -76,9 +76,9 @@ def put_figures(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Json
     values = headline(summary)
     names = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), run_key))
+    (settings,) = db.execute("SELECT settings FROM runs WHERE key = ?", (run_key,)).fetchone()
+    put_score(db, run_key, json.loads(settings), summary)
     if "outcomes" in summary:
-        (settings,) = db.execute("SELECT settings FROM runs WHERE key = ?", (run_key,)).fetchone()
-        put_score(db, run_key, json.loads(settings), summary)
         put_verdicts(db, run_key, summary)
 
 

@@ -239,7 +239,13 @@ def _forgetful(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded, _scored, _forgetful]
+def _loads(db: sqlite3.Connection) -> None:
+    """Version 5: speed runs of different loads stand in tables of their own, as graded runs' items do."""
+    for key, settings in db.execute("SELECT key, settings FROM runs WHERE item_set IS NULL").fetchall():
+        put_score(db, key, json.loads(settings), {})
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded, _scored, _forgetful, _loads]
 
 
 def statements(script: str) -> list[str]:

@@ -63,13 +63,13 @@ def put_verdicts(db: sqlite3.Connection, run_key: int, summary: Mapping[str, Jso
 def put_score(
     db: sqlite3.Connection, run_key: int, settings: Mapping[str, Json], summary: Mapping[str, Json]
 ) -> None:
-    """The columns of `runs` that only a graded run has, inside the caller's transaction."""
+    """What a run asked and, where it was graded, its score: columns of `runs`, all in one transaction."""
+    db.execute("UPDATE runs SET item_set = ? WHERE key = ?", (item_set(settings), run_key))
     if "outcomes" not in summary:
         return
     low, high = summary.get("ci95") or (None, None)
     cap_hit = summary.get("cap_hit") or {}
     values = {
-        "item_set": item_set(settings),
         "score_n": summary.get("n"),
         "score_low": low,
         "score_high": high,
