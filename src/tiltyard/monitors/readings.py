@@ -70,8 +70,8 @@ class Readings(Record, frozen=True):
         devices = {d.device: self._device(d) for d in self.devices}
         measured = {name: part for name, part in devices.items() if part.get("energy_j") is not None}
         total = sum(part["energy_j"] for part in measured.values()) if measured else None
-        nets = [part["energy_net_j"] for part in measured.values()]
-        net = sum(nets) if measured and None not in nets else None
+        nets = [net for part in measured.values() if (net := part.get("energy_net_j")) is not None]
+        net = sum(nets) if nets and len(nets) == len(measured) else None
         best = net if net is not None and net > 0 else total
         return {
             "telemetry": "ok",
