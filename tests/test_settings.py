@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,6 @@ from tiltyard.settings import (
     keys_set,
     load_settings,
     proxy_for,
-    terminal_is_ci,
     variable,
 )
 
@@ -206,12 +208,25 @@ def test_a_key_in_place_of_a_name_is_refused_and_not_repeated(key: str) -> None:
 
 
 def test_children_get_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-1")
-    monkeypatch.setenv("CI", "true")
-    environment = child_environment({"EXTRA": "1"})
-    assert "OPENAI_API_KEY" not in environment
-    assert (environment["EXTRA"], environment["CI"]) == ("1", "true")
-    assert terminal_is_ci()
+    """Not those of known names, nor those that the file or the command line named; all else they get."""
+    write("[keys]\n'box.example' = 'BOX_SECRET'\n")
+    for name in ("OPENAI_API_KEY", "BOX_SECRET", "MY_SECRET", "ANOTHER"):
+        monkeypatch.setenv(name, f"of {name}")
+    load_settings()
+    assert api_key("https://far.example/v1", key_env="MY_SECRET") == "of MY_SECRET"
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=child_environment({"EXTRA": "1"}),
+        capture_output=True,
+        check=True,
+    )
+    seen = json.loads(done.stdout)
+    assert not {"OPENAI_API_KEY", "BOX_SECRET", "MY_SECRET"} & seen.keys()
+    assert (seen["EXTRA"], seen["ANOTHER"], seen["PATH"]) == ("1", "of ANOTHER", os.environ["PATH"])
+
+
+def test_an_unset_variable_is_none() -> None:
     assert variable("NO_SUCH_VARIABLE") is None
 
 

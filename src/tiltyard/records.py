@@ -14,9 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Dialect = Literal[
-    "ollama", "lmstudio", "llamacpp", "mlx", "vllm", "sglang", "openai", "embedded", "simulator"
-]
+Dialect = str  # a name in `servers.DIALECTS` or of a third party's; what is read back may be of any
 
 Ending = Literal[
     "ok",  # a finish reason was seen

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from tiltyard import __version__
 from tiltyard.errors import ServerError, UsageError
 from tiltyard.load.lag import ClientMeter
+from tiltyard.load.summary import Window, summarise
 from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
@@ -169,7 +170,7 @@ async def run_job(
             if not results and claim.run.summary:
                 summary = retold(claim.run.summary, state, facts.get("error"))
             else:
-                found = suite.summarise(results, bench)
+                found = summed_up(suite, results, bench)
                 notes = [*facts["notes"], *found.get("notes", ()), *observed(results)]
                 facts |= {"run_id": claim.run.id, "state": state, **found, "notes": notes}
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
@@ -178,6 +179,15 @@ async def run_job(
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
+
+
+def summed_up(suite: Suite, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
+    """The suite's part of the summary. Where it says nothing of requests, endings and speeds are added."""
+    found = suite.summarise(results, bench)
+    if "requests" in found:
+        return found
+    windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]
+    return {**summarise(windows), "gave_up": any(result.gave_up for result in results), **found}
 
 
 def known_to(store: Store, claim: Claim) -> dict[str, Any]:

@@ -45,16 +45,11 @@ class Settings(Record, frozen=True):
     ollama_url: Annotated[
         str, Words(description="Where Ollama is; OLLAMA_BASE_URL and OLLAMA_HOST are read too.")
     ] = OLLAMA_URL
-    connect_timeout_s: Annotated[
-        float, Words(description="Seconds a connection may take.", extra={"above": 0})
-    ] = 5.0
+    connect_timeout_s: Annotated[float, Words(description="Seconds a connection may take.")] = 5.0
     first_byte_timeout_s: Annotated[
-        float,
-        Words(description="Seconds the first byte may take; a model may have to load.", extra={"above": 0}),
+        float, Words(description="Seconds the first byte may take; a model may have to load.")
     ] = 600.0
-    gap_timeout_s: Annotated[
-        float, Words(description="Seconds of silence between two arrivals.", extra={"above": 0})
-    ] = 60.0
+    gap_timeout_s: Annotated[float, Words(description="Seconds of silence between two arrivals.")] = 60.0
     keys: Annotated[
         Mapping[str, str],
         Words(description="Host -> NAME of the environment variable that holds its API key. File only."),
@@ -161,7 +156,7 @@ def _typed(name: str, value: Any, place: str) -> Any:
         typed = msgspec.convert(value, field.type, strict=True)
     except msgspec.ValidationError as error:
         raise UsageError(f"{place}: {name}: {str(error).replace('`', '')}", "tiltyard config show") from error
-    if isinstance(typed, float) and not 0 < typed < float("inf"):
+    if isinstance(typed, float) and not 0 < typed < float("inf"):  # every number here is a time to wait
         raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "tiltyard config show")
     if name == "data_dir":
         return str(Path(typed).expanduser())
@@ -319,6 +314,7 @@ def without_login(text: str) -> str:
 # ------------------------------------------------------------------ API keys
 
 _handed_out: set[str] = set()
+_named: set[str] = set()  # variables that [keys] or --api-key-env named
 
 
 def api_key(url: str, dialect: str | None = None, key_env: str | None = None) -> str | None:
@@ -345,6 +341,7 @@ def _check_variable(variable: str, place: str) -> None:
             f"{place} must be the NAME of an environment variable that holds the key",
             "export MY_KEY=..., and give MY_KEY there",
         )
+    _named.add(variable)
 
 
 def _named_key(variable: str) -> str:
@@ -441,7 +438,7 @@ def proxy_for(url: str) -> str | None:
     if urllib.request.proxy_bypass(host):
         return None
     proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+    if proxy and not re.match(r"https?://[^/]", proxy):
         raise UsageError(
             f"{parts.scheme}_proxy names no HTTP proxy", f"write http://HOST:PORT, or add {host} to no_proxy"
         )
@@ -449,15 +446,14 @@ def proxy_for(url: str) -> str | None:
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for a child process: ours without any API key, and what it needs besides."""
-    return {**{k: v for k, v in os.environ.items() if k not in KEY_VARIABLES}, **(extra or {})}
+    """The environment for a child process: ours without any API key, and what it needs besides.
+
+    Keys are what stands in the known variables and in those that [keys] or --api-key-env named so far.
+    """
+    hidden = _named.union(KEY_VARIABLES)
+    return {**{name: value for name, value in os.environ.items() if name not in hidden}, **(extra or {})}
 
 
 def variable(name: str) -> str | None:
     """An environment variable of somebody else's, such as XDG_RUNTIME_DIR; None when unset or empty."""
     return _environ().get(name) or None
-
-
-def terminal_is_ci() -> bool:
-    """Does a build service run us? Then nobody watches a progress display."""
-    return os.environ.get("CI", "").lower() not in ("", "0", "false")

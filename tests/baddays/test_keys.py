@@ -105,3 +105,9 @@ def test_an_address_that_is_none_is_refused_with_a_key_too(tiltyard: Tiltyard) -
     assert done.code == 2
     assert "is not the address of a server" in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_key_that_is_refused_for_answers_alone_is_named_as_the_remedy(tiltyard: Tiltyard) -> None:
+    with simulated("unauthorized_401") as simulator:
+        done = tiltyard(*fixed(simulator.url("openai"), "--requests", "2"))
+    refused(done, 1, "0 of 2 requests succeeded", "HTTP 401", "TILTYARD_API_KEY", "--api-key-env")

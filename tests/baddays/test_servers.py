@@ -336,3 +336,12 @@ def test_one_bad_model_does_not_keep_the_others_from_being_measured(tiltyard: Ti
 
 def test_the_sizes_of_the_simulated_model_are_what_these_tests_say() -> None:
     assert (QUICK_MODEL.context_max, QUICK_MODEL.context) == (32_768, 8_192)
+
+
+def test_a_server_that_moved_is_told_of_with_where_to(tiltyard: Tiltyard) -> None:
+    moved = b"HTTP/1.1 301 Moved\r\nLocation: https://gpu-box.invalid/v1/models\r\nContent-Length: 0\r\n\r\n"
+    with ScriptedServer(lambda _: [moved]) as server:
+        refused(tiltyard(*quick(server.url)), 3, "sends its callers elsewhere: https://gpu-box.invalid")
+        done = tiltyard(*fixed(server.url, "--dialect", "openai", "--requests", "1"))
+    assert done.code != 0
+    assert "https://gpu-box.invalid/v1/models" in done.err

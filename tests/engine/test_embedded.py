@@ -81,7 +81,9 @@ def test_it_is_a_server(known: Path) -> None:
     with_engine(known, look)
 
 
-def test_load_is_a_cold_start_and_unload_its_end(known: Path) -> None:
+def test_load_is_a_cold_start_and_unload_its_end(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-1")
+
     async def work(server: Embedded) -> None:
         first = await server.load("known")
         assert not first.was_loaded
@@ -93,6 +95,7 @@ def test_load_is_a_cold_start_and_unload_its_end(known: Path) -> None:
         assert server.info.loaded == ("known",)
         pid = server._process.pid if server._process else None
         assert pid is not None
+        assert "OPENAI_API_KEY" not in psutil.Process(pid).environ()
         await server.unload("known")
         assert is_gone(pid)
         assert (await server.describe("known")).loaded is False

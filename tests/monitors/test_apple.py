@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.monitors.conftest import Command
 from tests.patience import wait_for
 from tiltyard.monitors.apple import Macmon, samples_of
@@ -43,6 +45,19 @@ while True:
     source.close()
     assert child is not None
     assert child.poll() is not None
+
+
+def test_the_tool_sees_no_key(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = """
+import json, os, time
+print(json.dumps({"soc": {"chip_name": f"key {'OPENAI_API_KEY' in os.environ}"}}), flush=True)
+time.sleep(60)
+"""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-1")
+    source = Macmon([command("macmon", body)])
+    names = [device.name for device in source.probe()]
+    source.close()
+    assert names[0] == "key False"
 
 
 def test_other_spellings_and_gaps_are_survived() -> None:

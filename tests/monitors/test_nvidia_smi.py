@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 
 from tests.monitors.conftest import Command
 from tiltyard.monitors.nvidia_smi import FIELDS, NvidiaSmi, number_of
@@ -52,6 +53,12 @@ def test_names_processes_without_their_paths(command: Command) -> None:
     assert processes is not None
     assert [(p.pid, p.name) for p in processes] == [(4242, "llama-server"), (4243, None)]
     assert processes[1].memory_bytes is None
+
+
+def test_the_tool_sees_no_key(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = 'import os; print("0, GPU-a, key", "OPENAI_API_KEY" in os.environ, ", 1, 2, 3, 4, 5, 6, P8")'
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-1")
+    assert [device.name for device in NvidiaSmi(command("nvidia-smi", seen)).probe()] == ["key False"]
 
 
 def test_what_is_not_told_is_none_and_never_zero(command: Command) -> None:

@@ -33,8 +33,8 @@ def test_watches_this_machine_on_a_steady_rhythm() -> None:
     watch.start()
     watch.start()  # a second start changes nothing
     time.sleep(0.4)
-    assert set(watch.latest()) == {"cpu", "ram"}
     readings = watch.stop()
+    assert set(readings.summary()["devices"]) == {"cpu", "ram"}
     assert 4 <= len(readings.of("ram")) <= 12
     summary = readings.summary(tokens=100)
     assert summary["telemetry"] == "ok"
@@ -165,14 +165,6 @@ def test_energy_prefers_the_counter_and_integrates_power_else() -> None:
     assert (energy_of(blind).joules, energy_of(blind).stuck) == (None, True)  # not zero: unknown
     assert energy_of([]).joules is None
     assert integrate([(0, 5.0)]) is None
-
-
-def test_energy_of_a_part_of_the_run() -> None:
-    samples = [Sample(t_ns=i * S, device="gpu0", energy_j=float(i * i)) for i in range(5)]
-    readings = Readings(samples=samples, devices=[GPU], ended_ns=4 * S)
-    assert readings.energy_between(0, 2 * S) == {"gpu0": 4.0}
-    assert readings.energy_between(2 * S, 4 * S) == {"gpu0": 12.0}
-    assert readings.energy_between(9 * S, 10 * S) == {"gpu0": None}
 
 
 def test_a_machine_of_files_is_described_without_names(tree: Tree) -> None:

@@ -1,4 +1,4 @@
-"""Whole runs, by the command line, on a machine whose GPU tells its power: `nvidia-smi` is a program made here."""
+"""Whole runs, by the command line, on a machine whose GPU tells its power: `nvidia-smi` is made here."""
 
 from __future__ import annotations
 

@@ -398,3 +398,42 @@ def test_the_body_of_a_request():
     assert "seed" not in body
     assert body["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
     assert body["messages"][2] == {"role": "tool", "content": "1", "tool_call_id": "a"}
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "cancelled", "insufficient_system_resource"])
+def test_a_finish_reason_that_names_a_failure_is_one(reason: str) -> None:
+    exchange = read_chat(REQUEST, capture_of(body_of([*words("a", "b"), piece(finish=reason)])))
+    assert exchange.ending == "error_midstream"
+    assert reason in (exchange.error or "")
+
+
+def test_an_error_inside_a_choice_is_the_servers_word() -> None:
+    broken = piece(finish="error")
+    broken["choices"][0]["error"] = {"code": 502, "message": "upstream died"}
+    for before in (1, 8):
+        exchange = read_chat(REQUEST, capture_of(body_of([*words(*"a" * before), broken, END, USAGE])))
+        assert (exchange.ending, exchange.error) == ("error_midstream", "upstream died")
+
+
+def test_an_error_line_of_older_llama_servers_is_an_error() -> None:
+    line = 'error: {"code":500,"message":"out of slots","type":"server_error"}'
+    exchange = read_chat(REQUEST, capture_of(body_of([*words("a"), line], done=False)))
+    assert (exchange.ending, exchange.error) == ("error_midstream", "out of slots")
+
+
+@pytest.mark.parametrize(("counted", "believed"), [(0, False), (1, False), (4, True), (30, True)])
+def test_a_count_that_an_answer_contradicts_is_not_used(counted: int, believed: bool) -> None:
+    usage = {"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": counted}}
+    exchange = read_chat(REQUEST, capture_of(body_of([*words(*["word " * 2] * 12), END, usage])))
+    assert exchange.ending == "ok"
+    assert exchange.usage is not None
+    assert exchange.usage.prompt_tokens is None
+    assert exchange.usage.output_tokens == (counted if believed else None)
+    assert ("usage_unbelieved" in exchange.notes) is not believed
+
+
+def test_an_empty_answer_may_have_no_tokens() -> None:
+    usage = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 0}}
+    exchange = read_chat(REQUEST, capture_of(body_of([*words(), END, usage])))
+    assert exchange.usage is not None
+    assert (exchange.usage.output_tokens, exchange.notes) == (0, ())

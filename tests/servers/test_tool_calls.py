@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tiltyard.servers.tool_calls import ToolCalls
 
 
@@ -47,6 +49,14 @@ def test_names_may_be_empty_or_repeated():
     assert calls_of(part("{", "f", index=0, id="a"), part("}", "", index=0), part("", "f", index=0)) == [
         ("f", "{}", "a")
     ]
+
+
+@pytest.mark.parametrize("mark", [{}, {"index": 0}, {"index": None}])
+def test_whole_calls_one_after_the_other_are_as_many(mark):
+    whole = [part('{"city": "Tokyo"}', "w", **mark), part('{"city": "Rome"}', "w", **mark)]
+    assert [arguments for _, arguments, _ in calls_of(*whole)] == ['{"city": "Tokyo"}', '{"city": "Rome"}']
+    pieces = [part(piece, "w", **mark) for piece in ('{"at": ', '{"city": "Rome"}', "}", "")]
+    assert calls_of(*pieces) == [("w", '{"at": {"city": "Rome"}}', None)]
 
 
 def test_arguments_as_an_object_and_whole_calls_without_any_mark():

@@ -137,7 +137,28 @@ def test_a_reused_connection_that_dies_on_the_request_is_asked_again_once(run):
 
         captures = run(main())
     assert [c.failure for c in captures] == [None, None]
+    assert [c.notes for c in captures] == [(), ("sent_again",)]
     assert len(server.requests) == 3
+
+
+def test_a_connection_that_dies_while_the_server_works_is_a_failure(run):
+    """It took the request, and a second one would hide that it failed."""
+
+    def answer(n: int) -> Script:
+        return [0.3, "close"] if n == 1 else [chunked(b"a")]
+
+    with ScriptedServer(answer) as server:
+
+        async def main() -> list[Capture]:
+            wire = Wire(Address(url=server.url))
+            captures = [(await wire.stream("/", b"{}", timeouts=PATIENT)).opened() for _ in range(2)]
+            await wire.close()
+            return captures
+
+        captures = run(main())
+    assert [c.failure for c in captures] == [None, "connect_error"]
+    assert "closed the connection without an answer" in captures[1].error
+    assert len(server.requests) == 2
 
 
 def test_many_streams_over_one_pool_keep_their_answers_apart(run):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.simulator.conftest import call, chat_body
@@ -72,10 +73,12 @@ def test_model_flags() -> None:
         parse_model("m:speed=5")
 
 
-def test_spawned_process(tmp_path: Path) -> None:
+def test_spawned_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-1")
     path = tmp_path / "sim.toml"
     path.write_text(TOML)
     with spawn(path) as sim:
+        assert "OPENAI_API_KEY" not in psutil.Process(sim.pid).environ()
         assert list(sim.urls)[:2] == ["ollama", "openai"]
         answer = call(sim.url("openai"), "/v1/chat/completions", chat_body("written", max_tokens=50))
         assert answer.said() == "good day"

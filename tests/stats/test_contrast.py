@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from tiltyard.stats.contrast import Ratio, holm, log_ratio, mean_ratio, more_needed, needed_n, verdict
-from tiltyard.stats.figures import figure, half_width
+from tiltyard.stats.contrast import Ratio, holm, log_ratio, mean_ratio, more_needed, verdict
 
 
 def run(rng, mean, spread, n, stages=1, name="s"):
@@ -210,14 +209,3 @@ def test_more_needed_is_about_right():
         found = log_ratio(run(rng, 40, 0.05, n), run(rng, 42, 0.05, n))
         decided += verdict(found, found.p_value) != "unclear"
     assert decided / tries > 0.65
-
-
-def test_needed_n_brings_the_wanted_width():
-    rng = random.Random(10)
-    fig = figure([rng.gauss(100, 10) for _ in range(20)])
-    n = needed_n(fig, 1.0)
-    reached = half_width(figure([rng.gauss(100, 10) for _ in range(n)]))
-    assert reached == pytest.approx(1.0, rel=0.5)
-    assert needed_n(fig, 1e6) == 20
-    assert needed_n(figure([1.0]), 1.0) is None
-    assert needed_n(figure([1.0, 1.0]), 0.1) == 2

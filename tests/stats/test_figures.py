@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tiltyard.records import Figure
-from tiltyard.stats.figures import figure, half_width, mean_interval, percentile, width
+from tiltyard.stats.figures import figure, mean_interval, percentile, width
 
 
 def test_the_textbook():
@@ -17,7 +17,6 @@ def test_the_textbook():
     reach = 2.364624251592785 * math.sqrt(32 / 7 / 8)
     assert fig.ci95 == pytest.approx((5 - reach, 5 + reach))
     assert (fig.p99, fig.why, fig.missing) == (None, None, 0)
-    assert half_width(fig) == pytest.approx(reach)
     assert width(fig) == pytest.approx(2 * reach / 5)
 
 
@@ -52,7 +51,6 @@ def test_no_interval_says_why(values, n, why):
     fig = figure(values)
     assert (fig.n, fig.ci95, fig.why) == (n, None, why)
     assert width(fig) is None
-    assert half_width(fig) is None
 
 
 def test_equal_values_have_no_width_and_say_so():
@@ -136,3 +134,13 @@ def test_a_million_gaps_of_a_typed_array():
     assert (fig.n, fig.missing) == (1_000_000, 0)
     assert fig.mean == pytest.approx(math.fsum(values) / 1e6)
     assert fig.p50 == pytest.approx(50.03, abs=0.02)
+
+
+def test_the_mean_of_what_is_never_below_zero_is_not_either() -> None:
+    stalled = figure([50.0] * 20 + [2000.0])
+    assert stalled.ci95 is not None
+    assert stalled.ci95[0] == 0.0
+    assert stalled.ci95[1] > 300
+    signed = figure([-1.0, 1.0, 30.0])
+    assert signed.ci95 is not None
+    assert signed.ci95[0] < 0

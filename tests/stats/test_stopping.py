@@ -6,21 +6,18 @@ import random
 
 import pytest
 
-from tiltyard.stats.figures import figure, width
-from tiltyard.suites.asking import NARROW_LOOKS
+from tiltyard.load.schedule import Stop
+from tiltyard.stats.figures import figure
+from tiltyard.suites.narrow_enough import NarrowEnough
 from tiltyard.suites.speed.quick import LEAST, WIDTH
 
 
 def covers(spread: float, source: random.Random, most: int = 120) -> bool:
     """One run stopped by the rule of `quick`: does its interval hold the true mean of 1?"""
+    rule = NarrowEnough(Stop(width=WIDTH, min_count=LEAST))
     values: list[float] = []
-    looks = 0
-    while len(values) < most and looks < NARROW_LOOKS:
+    while len(values) < most and not rule.look(values):
         values.append(source.gauss(1.0, spread))
-        if len(values) < LEAST:
-            continue
-        relative = width(figure(values))
-        looks = looks + 1 if relative is not None and relative <= WIDTH else 0
     interval = figure(values).ci95
     assert interval is not None
     return interval[0] <= 1.0 <= interval[1]
@@ -32,3 +29,19 @@ def test_intervals_hold_nearly_as_often_as_they_say(spread: float) -> None:
     runs = 1500
     held = sum(covers(spread, source) for _ in range(runs)) / runs
     assert 0.925 <= held <= 0.975
+
+
+def test_one_narrow_look_is_not_enough_and_the_same_values_are_one_look() -> None:
+    rule = NarrowEnough(Stop(width=0.05, min_count=3))
+    assert not rule.look([1.0, 1.0])  # too few
+    assert not rule.look([1.0, 1.0, 1.0])
+    assert not rule.look([1.0, 1.0, 1.0])
+    assert not rule.look([1.0, 1.0, 1.0, 9.0])  # wide again
+    assert not rule.look([1.0] * 5)
+    assert rule.look([1.0] * 6)
+    assert not NarrowEnough(Stop(count=9)).look([1.0] * 9)
+
+
+def test_answers_without_a_value_are_none_of_the_fewest() -> None:
+    rule = NarrowEnough(Stop(width=0.05, min_count=3))
+    assert [rule.look([None, None, *[1.0] * n]) for n in range(5)] == [False, False, False, False, True]

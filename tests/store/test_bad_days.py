@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from tests.store.conftest import make_attempt, make_run
 from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
 from tiltyard.store.connection import connect
+from tiltyard.store.migrations import MIGRATIONS
 from tiltyard.store.recover import recover
-from tiltyard.store.schema import MIGRATIONS
 from tiltyard.store.store import RunFilter, Store
 from tiltyard.store.writer import Writer
 
@@ -36,7 +36,7 @@ from tiltyard.store.writer import Writer
 async def main(path, run_id, count):
     store = Store.open(Path(path))
     claim = store.claim(make_run(run_id))
-    first = len(store.done_keys(run_id))
+    first = store.counts([run_id]).get(run_id, 0)
     async with Writer(store) as writer:
         for number in range(first, first + count):
             await writer.put(make_attempt(run_id, repetition=number))

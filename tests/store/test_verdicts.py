@@ -15,8 +15,8 @@ from tiltyard.records import Attempt, Grade, Model, Outcome
 from tiltyard.stats.pairing import item_key
 from tiltyard.store.board import Wanted, as_mapping, models_of, tables
 from tiltyard.store.connection import connect
+from tiltyard.store.migrations import MIGRATIONS
 from tiltyard.store.recover import recover
-from tiltyard.store.schema import MIGRATIONS
 from tiltyard.store.store import Bundle, Store
 
 Answer = tuple[str, Outcome, float]

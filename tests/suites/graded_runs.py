@@ -34,7 +34,7 @@ from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.tally import Tally
 from tiltyard.suites.telling import Teller
-from tiltyard.suites.verdict import settled, was_cut
+from tiltyard.suites.verdict import answer_cut, settled
 
 QUESTIONS = 12
 
@@ -75,7 +75,7 @@ class Doubles:
             return grade
         said = exchange.text.strip()
         if not said.isdigit():
-            outcome = "truncated" if was_cut(exchange) else "unparsed"
+            outcome = "truncated" if answer_cut(exchange) else "unparsed"
             return Grade(outcome=outcome, score=0.0, rule="digits")  # type: ignore[arg-type]
         right = int(said) == 2 * item.spec["n"]
         return Grade(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Finished
+from tiltyard.servers import notes
 from tiltyard.servers.simulator import SimConfig, SimModel, running
+from tiltyard.suites.observed import SILENT, WORDS, words_for
 
 ESTIMATED = "token counts are estimates"
 THINKER = ("completion", "thinking")
@@ -37,6 +41,33 @@ def test_what_was_seen_is_said(
             *("--requests", "3", "--prompt-tokens", "400", "--output-tokens", "40", "--no-think", "--json"),
         )
     assert words in done.summary()["notes"], done.summary()["notes"]
+
+
+NAMES = {value: name for name, value in vars(notes).items() if name.isupper()}
+
+
+@pytest.mark.parametrize("note", NAMES)
+def test_every_note_has_words_or_is_silent(note: str) -> None:
+    assert (words_for(f"{note}7" if note.endswith((":", "_")) else note) is None) == (note in SILENT)
+
+
+def test_notes_have_no_words_of_another_spelling() -> None:
+    assert NAMES.keys() >= WORDS.keys() | SILENT
+
+
+def test_notes_are_called_by_their_constants() -> None:
+    """Where answers are made and read. A name that is one plain word is other things, too."""
+    root = Path(notes.__file__).parents[1]
+    spelt = {note for note in NAMES if "_" in note}
+    files = [file for part in ("servers", "load", "suites") for file in (root / part).rglob("*.py")]
+    faults = [
+        f"{file.relative_to(root)}:{node.lineno}: {node.value}"
+        for file in files
+        if file.name != "notes.py" and "simulator" not in file.parts
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in spelt
+    ]
+    assert not faults
 
 
 def test_a_rate_of_estimated_tokens_has_no_interval_on_any_screen(tiltyard: Callable[..., Finished]) -> None:

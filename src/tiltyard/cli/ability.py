@@ -6,7 +6,6 @@ then it is run like any other model. What comes out must be 0.7, within what cha
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +19,8 @@ if TYPE_CHECKING:
     from tiltyard.suites import Bench, Suite
 
 ABILITY = 0.7
-SUITES = ("mcq", "json", "tools")
-ANSWERS: Mapping[str, int] = {"mcq": 600, "json": 600, "tools": 300}  # at least; calls take long
+ANSWERS = 600  # at least, unless the suite names its own repeats
 SETTINGS: Mapping[str, Json] = {"temperature": 1.0, "max_tokens": 512}
-MORE: Mapping[str, Mapping[str, Json]] = {
-    "json": {"modes": ["prompt"], "probe": False},
-    "mcq": {"logprobs": False},
-    "tools": {"limit": 20},  # their prompts are long
-}
 CONTEXT = 16_384  # a tiny model's tokens are short, and twenty tools are a long text
 SIGMAS = 3.29  # a right pipeline is beyond it once in a thousand times
 
@@ -38,7 +31,15 @@ async def abilities(folder: Path, tell: Tell) -> list[dict[str, Json]]:
     """Score the models; `folder` takes their files and a store. Raises EngineError without the engine."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise EngineError("the embedded engine is not installed", "pip install 'tiltyard[embedded]'")
-    return [await ability_of(name, folder, tell) for name in SUITES]
+    return [await ability_of(name, folder, tell) for name in provable()]
+
+
+def provable() -> list[str]:
+    """Our suites that judge answers."""
+    from tiltyard.suites import SUITES, load_suite
+    from tiltyard.suites.proof import Provable
+
+    return [name for name in SUITES if isinstance(load_suite(name), Provable)]
 
 
 async def ability_of(name: str, folder: Path, tell: Tell) -> dict[str, Json]:
@@ -50,8 +51,8 @@ async def ability_of(name: str, folder: Path, tell: Tell) -> dict[str, Json]:
 
     path = folder / f"ability-{name}.gguf"
     settings = settings_of(name)
-    items = min(make(name, path), settings.get("limit") or ANSWERS[name])
-    settings["repeats"] = math.ceil(ANSWERS[name] / items)
+    items = min(make(name, path), settings.get("limit") or ANSWERS)
+    settings.setdefault("repeats", math.ceil(ANSWERS / items))
     tell(f"{name}: {items} items, {settings['repeats']} times each")
     server, model = await choose(str(path), like=Address(url="", context=CONTEXT))
     try:
@@ -65,9 +66,14 @@ async def ability_of(name: str, folder: Path, tell: Tell) -> dict[str, Json]:
 
 
 def settings_of(name: str) -> dict[str, Json]:
-    """A suite's usual settings, sampling as the model was made for."""
-    defaults = importlib.import_module(f"tiltyard.cli.run_{name}").defaults()
-    return {**defaults, **SETTINGS, **MORE.get(name, {})}
+    """A suite's usual settings, those of its proofs, and sampling as the model was made for."""
+    from tiltyard.cli.suite_commands import defaults_of
+    from tiltyard.suites import load_suite
+    from tiltyard.suites.proof import ProofSettings
+
+    suite = load_suite(name)
+    own = suite.proof_settings() if isinstance(suite, ProofSettings) else {}
+    return {**defaults_of(name), **SETTINGS, **own}
 
 
 def make(name: str, path: Path) -> int:

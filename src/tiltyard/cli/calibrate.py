@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from tiltyard.cli.data_dir import DATA_DIR, open_store
 from tiltyard.errors import RunFailed
 from tiltyard.records import Json
 
@@ -31,7 +32,7 @@ Examples:
 )
 @click.option("--suites", is_flag=True, help="Instead: do models of known ability get the scores they must?")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store.")
+@DATA_DIR
 def calibrate(seconds: float, suites: bool, as_json: bool, data_dir: Path | None) -> None:
     """Measure the instrument itself: its errors against a server whose timing is known, and its ceiling.
 
@@ -42,9 +43,8 @@ def calibrate(seconds: float, suites: bool, as_json: bool, data_dir: Path | None
         return
     from tiltyard.load.calibrate import calibrate as measure
     from tiltyard.load.calibrate import new_loop
-    from tiltyard.store.store import Store
 
-    store = Store.open(None if data_dir is None else data_dir / "tiltyard.sqlite3")
+    store = open_store(data_dir)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             result = runner.run(measure(seconds, lambda text: click.echo(f"  {text} ...", err=True)))
@@ -64,13 +64,12 @@ def calibrate_suites(as_json: bool, data_dir: Path | None) -> None:
     """Put models of known ability through the graded suites; kept beside what is known of the timing."""
     from tiltyard.cli import ability
     from tiltyard.load.calibrate import new_loop
-    from tiltyard.store.store import Store
 
     def tell(text: str) -> None:
         click.echo(f"  {text} ...", err=True)
 
     with (
-        Store.open(None if data_dir is None else data_dir / "tiltyard.sqlite3") as store,
+        open_store(data_dir) as store,
         tempfile.TemporaryDirectory(prefix="tiltyard-") as folder,
     ):
         with asyncio.Runner(loop_factory=new_loop) as runner:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import difflib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from tiltyard.cli.data_dir import DATA_DIR, open_store
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,6 +58,7 @@ Examples:
 )
 @click.option("--stages", is_flag=True, help="One row per stage as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@DATA_DIR
 def compare(
     *,
     runs: tuple[str, ...],
@@ -64,6 +68,7 @@ def compare(
     margin: float,
     stages: bool,
     as_json: bool,
+    data_dir: Path | None,
 ) -> None:
     """Is B really better, or faster, than A?
 
@@ -73,9 +78,8 @@ def compare(
     from tiltyard.errors import UsageError
     from tiltyard.reports.comparison import compare_many
     from tiltyard.reports.ways import Side
-    from tiltyard.store.store import Store
 
-    with Store.open() as store:
+    with open_store(data_dir) as store:
         chosen = list(choose(store, (*runs[:2], None, None)[:2], by, model))
         chosen += [store.run(name) for name in runs[2:]]
         sides = [Side(run=run, attempts=store.attempts(run.id)) for run in chosen]

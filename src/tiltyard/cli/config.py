@@ -69,10 +69,11 @@ def show(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def path(*, as_json: bool) -> None:
     """Where the settings files and the store are."""
-    from tiltyard.settings import config_file, config_files, data_dir
+    from tiltyard.cli.data_dir import store_file
+    from tiltyard.settings import config_file, config_files
 
     read = config_file()
-    store = data_dir() / "tiltyard.sqlite3"
+    store = store_file(None)
     if as_json:
         import msgspec
 

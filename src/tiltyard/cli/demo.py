@@ -24,18 +24,18 @@ BUDGET_S = 15.0  # per model: three of them stay well within a minute
 @click.option("--fresh", is_flag=True, help="Measure again what is already there.")
 def demo(*, folder: Path, fresh: bool) -> None:
     """See it work on three tiny models, without any server."""
+    from tiltyard.cli.data_dir import in_words, open_store
     from tiltyard.cli.report import write_report
     from tiltyard.cli.run import Common, run_suite
     from tiltyard.cli.showing_board import show_board
     from tiltyard.store.board import tables
-    from tiltyard.store.store import FILE, Store
 
     models = make_models(folder / "models")
     common = Common(model=tuple(map(str, models)), data_dir=folder, fresh=fresh)
     run_suite("speed", {"profile": "quick", "budget_s": BUDGET_S}, common)
     click.echo()
-    with Store.open(folder / FILE) as store:
-        show_board(tables(store.board(), resort=True))
+    with open_store(folder) as store:
+        show_board(tables(store.board(), resort=True), there=in_words(folder))
         page = write_report((), folder / "report.html", store)
     click.echo(f"\nThe report: {page}  ({page.stat().st_size / 1000:.0f} kB, opens without network)")
     click.echo("These are toys. Yours: tiltyard servers, then tiltyard run speed --model NAME")

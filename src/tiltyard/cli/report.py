@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tiltyard.cli.data_dir import DATA_DIR, open_store
+
 if TYPE_CHECKING:
     from tiltyard.records import Attempt, Run
     from tiltyard.store.store import Store
@@ -32,12 +34,14 @@ Examples:
     help="The file to write.",
 )
 @click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
-def report(*, runs: tuple[str, ...], output: Path, open_it: bool) -> None:
+@DATA_DIR
+def report(*, runs: tuple[str, ...], output: Path, open_it: bool, data_dir: Path | None) -> None:
     """Write one self-contained HTML file: the board, curves, distributions and how to measure it again.
 
     RUN is the beginning of a run id, or `latest`; without any, the newest run of every model is taken.
     """
-    path = write_report(runs, output)
+    with open_store(data_dir) as store:
+        path = write_report(runs, output, store)
     click.echo(f"{path}  ({path.stat().st_size / 1000:.0f} kB)")
     if open_it:
         import webbrowser
@@ -45,18 +49,14 @@ def report(*, runs: tuple[str, ...], output: Path, open_it: bool) -> None:
         webbrowser.open(path.resolve().as_uri())
 
 
-def write_report(runs: tuple[str, ...], output: Path, store: Store | None = None) -> Path:
-    """Write the report over these runs (none: the newest of every model) from `store`, or the user's own.
+def write_report(runs: tuple[str, ...], output: Path, store: Store) -> Path:
+    """Write the report over these runs (none: the newest of every model).
 
     Raises UsageError when there is nothing to report or the file cannot be written.
     """
     from tiltyard.errors import UsageError
     from tiltyard.reports.html import render
-    from tiltyard.store.store import Store as RealStore
 
-    if store is None:
-        with RealStore.open() as opened:
-            return write_report(runs, output, opened)
     chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else newest_of_each(store)
     if not chosen:
         raise UsageError("there is nothing to report yet", "measure something: tiltyard run speed")

@@ -6,17 +6,18 @@ They fetch and choose; how it looks on a terminal is in `showing.py`.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from tiltyard.cli.data_dir import DATA_DIR, in_words, open_store, store_file
 from tiltyard.errors import UsageError
+from tiltyard.store.board import SortBy
 
 if TYPE_CHECKING:
     from tiltyard.store.board import BoardRow
     from tiltyard.store.store import Store
-
-SORTS = ("decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when")
 
 BOARD_EPILOG = """\b
 Examples:
@@ -54,7 +55,7 @@ def print_json(value: Any) -> None:
 @click.command(epilog=BOARD_EPILOG)
 @click.option(
     "--sort",
-    type=click.Choice(SORTS),
+    type=click.Choice(get_args(SortBy)),
     help="What comes first.  [default: score of graded suites, decode of speed]",
 )
 @click.option("--suite", metavar="NAME", help="Only this suite.")
@@ -81,6 +82,7 @@ def print_json(value: Any) -> None:
     help="At most so many rows of a table; 25 unless set, with --json all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@DATA_DIR
 def board(
     *,
     sort: Any,
@@ -93,6 +95,7 @@ def board(
     by_model: bool,
     limit: int | None,
     as_json: bool,
+    data_dir: Path | None,
 ) -> None:
     """The leaderboard over everything stored: the newest finished run of each model.
 
@@ -100,7 +103,6 @@ def board(
     questions make another table. Ranks are ranges where models cannot be told apart.
     """
     from tiltyard.store.board import Wanted, as_mapping, model_mapping, models_of, tables
-    from tiltyard.store.store import Store
 
     wanted = Wanted(
         suite=suite,
@@ -112,7 +114,7 @@ def board(
         cloud=cloud,
         limit=limit if as_json and not by_model else None,
     )
-    with Store.open() as store:
+    with open_store(data_dir) as store:
         rows = store.board(wanted)
         made = tables(rows, resort=sort is None)
         asked = [] if by_model or as_json else [what_was_asked(table, made, store) for table in made]
@@ -123,11 +125,11 @@ def board(
     elif models:
         from tiltyard.cli.showing_board import show_models
 
-        show_models(models, limit, sort)
+        show_models(models, limit, sort, in_words(data_dir))
     elif rows:
         from tiltyard.cli.showing_board import show_board
 
-        show_board(made, limit, asked, sort)
+        show_board(made, limit, asked, sort, in_words(data_dir))
     elif suite is None and model is None and min_tps is None and max_gb is None:
         click.echo(
             "the board is empty: `tiltyard run speed` measures, `tiltyard board --cloud` adds cloud models"
@@ -149,10 +151,10 @@ def what_was_asked(table: list[BoardRow], others: list[list[BoardRow]], store: S
 
 def check_suite(name: str | None) -> None:
     """Raises UsageError for a suite that there is not."""
-    from tiltyard.suites import target_of
+    from tiltyard.suites import check_name
 
     if name is not None:
-        target_of(name)
+        check_name(name)
 
 
 @click.command(epilog=RUNS_EPILOG)
@@ -167,6 +169,7 @@ def check_suite(name: str | None) -> None:
     "--recover", "recover_store", is_flag=True, help="Save what a damaged store still holds, and end."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@DATA_DIR
 def runs(
     *,
     suite: str | None,
@@ -176,17 +179,18 @@ def runs(
     limit: int,
     recover_store: bool,
     as_json: bool,
+    data_dir: Path | None,
 ) -> None:
     """List runs, newest first."""
     from msgspec.structs import replace
 
-    from tiltyard.store.store import RunFilter, Store
+    from tiltyard.store.store import RunFilter
 
     if recover_store:
-        recovered(as_json)
+        recovered(as_json, data_dir)
         return
     check_suite(suite)
-    with Store.open() as store:
+    with open_store(data_dir) as store:
         wanted = RunFilter(suite=suite, model=model, state=state, search=search, limit=limit)
         found = store.runs(wanted)
         counts = store.counts([run.id for run in found])
@@ -213,14 +217,13 @@ def brief(run: Any) -> dict[str, Any]:
     return values
 
 
-def recovered(as_json: bool) -> None:
+def recovered(as_json: bool, data_dir: Path | None) -> None:
     """Replace a damaged store by what is readable of it, and say what that is."""
     from tiltyard.errors import StoreCorrupt
-    from tiltyard.settings import data_dir
     from tiltyard.store.recover import recover
-    from tiltyard.store.store import FILE, Store
+    from tiltyard.store.store import Store
 
-    path = data_dir() / FILE
+    path = store_file(data_dir)
     try:
         with Store.open(path) as store:
             whole = store.whole()
@@ -259,16 +262,17 @@ def recovered(as_json: bool) -> None:
     "--limit", type=click.IntRange(min=1), default=40, show_default=True, help="At most so many attempts."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(*, run: str, attempt: int | None, timeline: bool, limit: int, as_json: bool) -> None:
+@DATA_DIR
+def show(
+    *, run: str, attempt: int | None, timeline: bool, limit: int, as_json: bool, data_dir: Path | None
+) -> None:
     """One run, one attempt, or one exchange's timeline.
 
     RUN is the beginning of a run id, or `latest`; ATTEMPT its number in the run's list.
     """
-    from tiltyard.store.store import Store
-
     if timeline and attempt is None:
         raise UsageError("--timeline belongs to one attempt", f"tiltyard show {run} 1 --timeline")
-    with Store.open() as store:
+    with open_store(data_dir) as store:
         found = store.run(run)
         if attempt is not None:
             one = store.attempt(found.id, attempt)
@@ -281,7 +285,7 @@ def show(*, run: str, attempt: int | None, timeline: bool, limit: int, as_json: 
             else:
                 from tiltyard.cli.showing import show_attempt
 
-                show_attempt(found, attempt, one)
+                show_attempt(found, attempt, one, in_words(data_dir))
             return
         attempts = store.attempts(found.id)
         endings = store.endings(found.id)
@@ -292,7 +296,7 @@ def show(*, run: str, attempt: int | None, timeline: bool, limit: int, as_json: 
     else:
         from tiltyard.cli.showing import show_run
 
-        show_run(found, attempts, endings, limit)
+        show_run(found, attempts, endings, limit, in_words(data_dir))
 
 
 def with_ending(attempt: Any, ending: str | None) -> dict[str, Any]:
@@ -306,11 +310,10 @@ def with_ending(attempt: Any, ending: str | None) -> dict[str, Any]:
 @click.command(epilog=RM_EPILOG)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rm(*, runs: tuple[str, ...], yes: bool) -> None:
+@DATA_DIR
+def rm(*, runs: tuple[str, ...], yes: bool, data_dir: Path | None) -> None:
     """Delete runs with all their attempts. There is no way back but an export."""
-    from tiltyard.store.store import Store
-
-    with Store.open() as store:
+    with open_store(data_dir) as store:
         chosen = {run.id: run for run in (store.run(name) for name in runs)}
         counts = store.counts(list(chosen))
         for run in chosen.values():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tiltyard.cli.data_dir import DATA_DIR, open_store
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tiltyard.records import Run
     from tiltyard.store.store import Store
 
-DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store.")
 YES = click.option("--yes", is_flag=True, help="Do it without asking.")
 SUITE = click.option("--test-type", "suite", metavar="SUITE", help="Only runs of this suite.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -39,12 +39,6 @@ def results() -> None:
     """Look after what is stored."""
 
 
-def opened(data_dir: Path | None) -> Store:
-    from tiltyard.store.store import Store
-
-    return Store.open(None if data_dir is None else data_dir / "tiltyard.sqlite3")
-
-
 def chosen(store: Store, suite: str | None) -> list[Run]:
     from tiltyard.cli.results import check_suite
     from tiltyard.store.store import RunFilter
@@ -58,7 +52,7 @@ def chosen(store: Store, suite: str | None) -> list[Run]:
 @DATA_DIR
 def stats(as_json: bool, data_dir: Path | None) -> None:
     """How many runs and attempts of each suite and model, and how large the store is."""
-    with opened(data_dir) as store:
+    with open_store(data_dir) as store:
         runs = store.runs()
         counts = store.counts([run.id for run in runs])
         size = sum(path.stat().st_size for path in store.path.parent.glob(f"{store.path.name}*"))
@@ -81,7 +75,7 @@ def stats(as_json: bool, data_dir: Path | None) -> None:
 @DATA_DIR
 def list_(suite: str | None, as_json: bool, data_dir: Path | None) -> None:
     """Finished runs, newest first: what would be shown instead of asked again."""
-    with opened(data_dir) as store:
+    with open_store(data_dir) as store:
         runs = [run for run in chosen(store, suite) if run.state == "finished"]
         forgotten = store.forgotten()
         partly = {run.id for run in runs if store.has_failures(run.id)}
@@ -136,7 +130,7 @@ def consolidate(suite: str | None, output: Path, data_dir: Path | None) -> None:
     from tiltyard.reports.llmperf import as_csv, rows
     from tiltyard.suites.tabled import beside
 
-    with opened(data_dir) as store:
+    with open_store(data_dir) as store:
         runs = list(reversed(chosen(store, suite)))
         if not runs:
             what = "nothing is stored" if suite is None else f"no run of {suite} is stored"
@@ -158,7 +152,7 @@ def consolidate(suite: str | None, output: Path, data_dir: Path | None) -> None:
 def clean(days: int, suite: str | None, yes: bool, data_dir: Path | None) -> None:
     """Delete runs that began more than so many days ago, with their attempts."""
     before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds")
-    with opened(data_dir) as store:
+    with open_store(data_dir) as store:
         runs = [run for run in chosen(store, suite) if run.started_at < before and run.state != "running"]
         if not runs:
             click.echo(f"nothing is older than {days} days")
@@ -174,7 +168,7 @@ def clean(days: int, suite: str | None, yes: bool, data_dir: Path | None) -> Non
 @DATA_DIR
 def clear_cache(suite: str | None, yes: bool, data_dir: Path | None) -> None:
     """Let finished runs be asked again by the same command. Nothing is deleted."""
-    with opened(data_dir) as store:
+    with open_store(data_dir) as store:
         runs = [run for run in chosen(store, suite) if run.state == "finished"]
         known = store.forgotten()
         fresh = [run.id for run in runs if run.id not in known]

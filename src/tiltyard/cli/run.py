@@ -1,14 +1,13 @@
 """`tiltyard run SUITE`: words become a plan, a plan becomes runs, and the ending becomes an exit code.
 
 What every suite shares is here: choosing models and servers, the progress display, interruption, the closing
-summary. Each suite's own options are in a file of its own, named in `SUITE_COMMANDS`.
+summary. Each suite's own options are in a file of its own, named in `suite_commands.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import math
 import re
 import shlex
@@ -21,20 +20,16 @@ from typing import Any, TypeVar
 
 import click
 
+from tiltyard.cli.data_dir import DATA_DIR, in_words, open_store
 from tiltyard.errors import Interrupted, RunFailed, ServerError
 from tiltyard.records import Json, Record
 
-SUITE_COMMANDS: Mapping[str, str] = {
-    "speed": "tiltyard.cli.run_speed:speed",
-    "mcq": "tiltyard.cli.run_mcq:mcq",
-    "json": "tiltyard.cli.run_json:json_",
-    "tools": "tiltyard.cli.run_tools:tools",
-}
-
 T = TypeVar("T")
-# of words between zeros: what may log in, in an address
+# Both look at a command's words, joined by zeros: the login in an address, and its query.
 LOGIN = re.compile(r"(\0--(?:server|base-url)[=\0](?:[a-zA-Z]+://)?|://)[^/\0]*@")
 QUERY = re.compile(r"(\0--(?:server|base-url)[=\0][^?#\0]*)[?#][^\0]*")
+REFUSED = ("HTTP 401", "HTTP 403")
+KEY_REMEDY = "set TILTYARD_API_KEY, or name another variable with --api-key-env"
 
 
 class Number(click.FloatRange):
@@ -120,7 +115,7 @@ OPTIONS = (
         metavar="SECONDS",
         help="Longest silence in an answer; 60 unless set.",
     ),
-    click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store."),
+    DATA_DIR,
     click.option(
         "--metrics-port",
         type=click.IntRange(0, 65535),
@@ -141,21 +136,26 @@ class SuiteGroup(click.Group):
     """Suites as subcommands, imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUITE_COMMANDS)
+        from tiltyard.suites import known_suites
+
+        return known_suites()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if "," in cmd_name:
             from tiltyard.cli.run_several import several
 
             return several(cmd_name)
-        return suite_command(cmd_name) if cmd_name in SUITE_COMMANDS else None
+        from tiltyard.cli.suite_commands import command_of
 
+        return command_of(cmd_name) if cmd_name in self.list_commands(ctx) else None
 
-def suite_command(suite: str) -> click.Command:
-    """The command of a suite of `SUITE_COMMANDS`."""
-    module, _, name = SUITE_COMMANDS[suite].partition(":")
-    command: click.Command = getattr(importlib.import_module(module), name)
-    return command
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from tiltyard.cli.suite_commands import short_help
+
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help(name, limit)) for name in names])
 
 
 EPILOG = """\b
@@ -232,9 +232,9 @@ def run_jobs(
 ) -> None:
     """The runs themselves, without anything that outlives them."""
     from tiltyard.cli.progress import listening
-    from tiltyard.store.store import Store
 
-    store = Store.open(store_path(common))
+    store = open_store(common.data_dir)
+    there = in_words(common.data_dir)
     try:
         with listening(common.as_json) as listener:
             tell = Telling(listener, also)
@@ -246,15 +246,15 @@ def run_jobs(
         raise Interrupted(f"{why}; everything that was answered is kept", f"{again} carries on") from None
     except ServerError:  # the first one; those of later models are told here
         if not common.as_json:
-            show_summaries([summary for summary in kept if "error" not in summary])
+            show_summaries([summary for summary in kept if "error" not in summary], there)
             for summary in [summary for summary in kept if "error" in summary][1:]:
                 click.echo(f"  failed too: {summary['error']}", err=True)
         raise
     finally:
         store.close()
     if not common.as_json:
-        show_summaries(kept)
-    check_success(kept, common.min_success)
+        show_summaries(kept, there)
+    check_success(kept, common.min_success, there)
 
 
 async def conduct(
@@ -320,11 +320,6 @@ def allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def store_path(common: Common) -> Path | None:
-    """The store's file, where a folder was named; None leaves it to the settings."""
-    return None if common.data_dir is None else common.data_dir / "tiltyard.sqlite3"
-
-
 def loop_run(main: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up first."""
 
@@ -351,7 +346,7 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
         main.close()
 
 
-def show_summaries(summaries: Sequence[Mapping[str, Json]]) -> None:
+def show_summaries(summaries: Sequence[Mapping[str, Json]], there: str) -> None:
     """The closing words for a person."""
     from rich.console import Console
 
@@ -359,7 +354,7 @@ def show_summaries(summaries: Sequence[Mapping[str, Json]]) -> None:
 
     console = Console()
     for summary in summaries:
-        render_summary(summary, console)
+        render_summary(summary, console, there)
         if summary.get("cached"):
             console.print("measured before under the same settings; --fresh measures again", style="dim")
 
@@ -370,7 +365,7 @@ def graded_requests(summary: Mapping[str, Json]) -> Mapping[str, Json]:
     return {**summary, "requests": {"total": total, "ok": total - failed}, "endings": {"error": failed}}
 
 
-def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -> None:
+def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float, there: str) -> None:
     """Raise RunFailed unless enough requests of every run succeeded, and something could be scored."""
     for summary in summaries:
         if "outcomes" in summary and summary["score"] is None:
@@ -379,7 +374,7 @@ def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -
             raise RunFailed(
                 f"{summary['model']}: nothing could be scored ({', '.join(counts) or 'nothing was asked'})"
                 + (f": {reason}" if reason else ""),
-                f"`tiltyard show {summary['run_id']}` has each reason",
+                f"`tiltyard show {summary['run_id']}{there}` has each reason",
             )
         if "outcomes" in summary:
             summary = graded_requests(summary)  # noqa: PLW2901 - what a server refuses is a finding there
@@ -391,10 +386,12 @@ def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float) -
             raise RunFailed(
                 f"{summary['model']}: only {ok} of {total} requests succeeded "
                 f"({', '.join(endings) or 'none was sent'})" + (f": {reason}" if reason else ""),
-                f"`tiltyard show {summary['run_id']}` has each reason; --min-success sets the share",
+                KEY_REMEDY
+                if (reason or "").startswith(REFUSED)
+                else f"`tiltyard show {summary['run_id']}{there}` has each reason; --min-success sets the share",
             )
         if summary.get("gave_up"):
             raise RunFailed(
                 f"{summary['model']}: a part was given up, since nothing but failures came back",
-                f"`tiltyard show {summary['run_id']}` has each reason; the same command asks again",
+                f"`tiltyard show {summary['run_id']}{there}` has each reason; the same command asks again",
             )

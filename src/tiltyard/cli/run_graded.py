@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options, store_path
+from tiltyard.cli.data_dir import in_words, open_store
+from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
@@ -76,24 +77,27 @@ def split_options(options: dict[str, Any]) -> tuple[Common, dict[str, Json]]:
 def check_opponent(suite: str, settings: Mapping[str, Json], common: Common) -> None:
     """Tell how many of the run's items the one that `--against` names has scores of, unless of all.
 
+    A suite that cannot tell its items beforehand is left alone.
     Raises UsageError where they are too few to decide anything, before a server is looked for.
     """
     if not settings.get("against"):
         return
-    from tiltyard.store.store import Store
     from tiltyard.suites.opposing import in_common
 
-    with Store.open(store_path(common)) as store:
+    with open_store(common.data_dir) as store:
         run = store.run(str(settings["against"]))
         scores = store.scores(run.id)
     if scores is None:
         raise UsageError(f"run {run.id} has no scores to compare with", "name a finished graded run")
     found = in_common(suite, settings, scores)
+    if found is None:
+        return
     said = f"run {run.id} scored {found.shared or 'none'} of this run's {found.asked} items"
     if not found.enough:
         why = "too few to ever decide anything" if found.shared else "nothing could ever be decided"
+        there = in_words(common.data_dir)
         raise UsageError(
-            f"{said}: {why}", f"name a run that asked the same items: tiltyard runs --suite {suite}"
+            f"{said}: {why}", f"name a run that asked the same items: tiltyard runs --suite {suite}{there}"
         )
     if found.shared < found.asked:
         click.echo(f"{said}: only those can decide", err=True)

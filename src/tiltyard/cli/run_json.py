@@ -16,7 +16,7 @@ from tiltyard.errors import UsageError
 from tiltyard.records import Json
 from tiltyard.reports.words import clean
 
-MODES = ("prompt", "json_object", "json_schema")
+MODES = ("prompt", "json_object", "json_schema")  # as in suites/structured/, which help need not import
 
 EPILOG = """\b
 Examples:

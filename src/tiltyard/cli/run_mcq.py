@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tiltyard.suites.mcq.reading import QuestionSet
 
 SHOWN = 20  # bad rows
-READINGS = ("letter", "text", "index0", "index1")
+READINGS = ("letter", "text", "index0", "index1")  # as in suites/mcq/layouts.py, which help need not import
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 EPILOG = """\b

@@ -6,28 +6,30 @@ runs that suite by itself. What was measured before under the same settings is n
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import click
 
-from tiltyard.cli.run import SUITE_COMMANDS, common_options, run_suites, suite_command
+from tiltyard.cli.run import common_options, run_suites
 from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
+from tiltyard.cli.suite_commands import command_of, defaults_of, is_graded
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
+from tiltyard.suites import known_suites
 
 
 def several(text: str) -> click.Command:
     """The command for suites separated by commas; raises UsageError for a name that is none."""
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in names if name not in SUITE_COMMANDS]
+    known = known_suites()
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise UsageError(
             f"there is no suite called {', '.join(unknown) or repr(text)}",
-            "choose from: " + ", ".join(SUITE_COMMANDS),
+            "choose from: " + ", ".join(known),
         )
 
-    graded = [name for name in names if is_graded(name)]
+    graded = [name for name in names if is_graded(command_of(name))]
     words = f"Run {', '.join(names)}, each with its usual settings, model after model."
     if graded and len(graded) < len(names):
         words += f" Options about answers are for {' and '.join(graded)}."
@@ -50,15 +52,3 @@ def several(text: str) -> click.Command:
         run_suites(suites, common)
 
     return command
-
-
-def is_graded(name: str) -> bool:
-    """Does the suite's own command have the options of all graded suites?"""
-    return any(param.name == "stop_when" for param in suite_command(name).params)
-
-
-def defaults_of(name: str) -> dict[str, Json]:
-    """A suite's settings without any options."""
-    module = importlib.import_module(SUITE_COMMANDS[name].partition(":")[0])
-    settings: dict[str, Json] = module.defaults()
-    return settings

@@ -11,8 +11,7 @@ import click
 import msgspec
 
 from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options, run_suite
-
-PROFILES = ("quick", "depth", "concurrency", "serve", "soak", "fixed")
+from tiltyard.suites.speed import PROFILES
 
 EPILOG = """\b
 Examples:
@@ -34,7 +33,11 @@ def defaults() -> dict[str, Any]:
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--profile", type=click.Choice(PROFILES), default="quick", show_default=True, help="What to measure."
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="quick",
+    show_default=True,
+    help="What to measure.",
 )
 @click.option("--concurrency", type=str, help="Streams at once; a list (1,2,4) in the profile `concurrency`.")
 @click.option("--rate", type=ABOVE_ZERO, help="Requests per second, whatever the answers do.")

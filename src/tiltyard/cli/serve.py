@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tiltyard.cli.data_dir import DATA_DIR, open_store
 from tiltyard.records import Json, Run
 
 if TYPE_CHECKING:
@@ -78,14 +79,13 @@ def hold(url: str) -> None:
 @click.command(epilog=EPILOG)
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help=f"{PORT} unless set; 0: any free one.")
 @click.option("--metrics-host", help=f"Address to listen on; {HOST} unless set.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the store.")
+@DATA_DIR
 def serve(metrics_port: int | None, metrics_host: str | None, data_dir: Path | None) -> None:
     """Serve the newest figures of every model and suite in the store, at /metrics, until Ctrl+C."""
     from tiltyard.cli.harness_settings import environment
-    from tiltyard.store.store import Store
     from tiltyard.web.metrics import MetricsServer
 
-    with Store.open(None if data_dir is None else data_dir / "tiltyard.sqlite3") as store:
+    with open_store(data_dir) as store:
         source = StoreFigures(store)
         host = metrics_host or environment("METRICS_HOST") or HOST
         named = environment("METRICS_PORT")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tiltyard.store.search import Found
 
 _WIDE = 110
+LONGEST = 4096  # characters of a path
 _KINDS = {"c": "answer", "r": "reasoning", "t": "tool call", "f": "refusal", "o": "-", "p": "ping"}
 _STATES = {"finished": "✓", "running": "…", "interrupted": "‖", "failed": "✗"}
 _ANSWER_CHARS = 4_000
@@ -43,6 +44,12 @@ def safe(text: object, limit: int = 200) -> str:
     from rich.markup import escape
 
     return escape(clean(str(text), limit).replace("\n", "⏎").replace("\t", " "))
+
+
+def hint(screen: Console, words: str, *commands: str, there: str) -> None:
+    """A line that ends with commands. `there`: what each needs to find the store; then no line is broken."""
+    said = ", ".join(f"tiltyard {command}{there}" for command in commands)
+    screen.print(f"{words}: {safe(said, LONGEST)}", style="dim", soft_wrap=bool(there))
 
 
 def day(started_at: str) -> str:
@@ -126,7 +133,10 @@ def mapping(value: Any) -> Mapping[str, Any] | None:
 # ------------------------------------------------------------------ one run
 
 
-def show_run(run: Run, attempts: Sequence[Attempt], endings: Sequence[str | None], limit: int) -> None:
+def show_run(
+    run: Run, attempts: Sequence[Attempt], endings: Sequence[str | None], limit: int, there: str
+) -> None:
+    """`there`: what a command needs to find the run's store."""
     from tiltyard.reports.terminal import render_summary
 
     screen = console()
@@ -145,7 +155,7 @@ def show_run(run: Run, attempts: Sequence[Attempt], endings: Sequence[str | None
     ]
     show_facts(screen, [(name, value) for name, value in facts if value])
     if run.summary:
-        render_summary(run.summary, screen)
+        render_summary(run.summary, screen, there)
     if attempts:
         screen.print()
         table = attempts_table(attempts[:limit], endings, screen.width >= _WIDE)
@@ -153,7 +163,7 @@ def show_run(run: Run, attempts: Sequence[Attempt], endings: Sequence[str | None
     if len(attempts) > limit:
         screen.print(f"{len(attempts) - limit:,} more: --limit {len(attempts)}", style="dim")
     if attempts:
-        screen.print(f"one of them: tiltyard show {safe(run.id)} 1", style="dim")
+        hint(screen, "one of them", f"show {run.id} 1", there=there)
 
 
 def show_facts(screen: Console, facts: Sequence[tuple[str, str]]) -> None:
@@ -196,7 +206,7 @@ def attempts_table(attempts: Sequence[Attempt], endings: Sequence[str | None], w
 # ------------------------------------------------------------------ one attempt
 
 
-def show_attempt(run: Run, place: int, attempt: Attempt) -> None:
+def show_attempt(run: Run, place: int, attempt: Attempt, there: str) -> None:
     screen = console()
     grade = attempt.grade
     facts = [
@@ -220,7 +230,7 @@ def show_attempt(run: Run, place: int, attempt: Attempt) -> None:
     for exchange in attempt.exchanges:
         if exchange.timings is not None:
             show_attribution(screen, exchange)
-    screen.print(f"each arrival: tiltyard show {safe(run.id)} {place} --timeline", style="dim")
+    hint(screen, "each arrival", f"show {run.id} {place} --timeline", there=there)
 
 
 def show_attribution(screen: Console, exchange: Exchange) -> None:

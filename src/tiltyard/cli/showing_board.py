@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tiltyard.cli.showing import console, plain_table, safe
+from tiltyard.cli.showing import console, hint, plain_table, safe
 from tiltyard.reports.apart import digest_of, served_at, told_apart
 from tiltyard.reports.narrow import narrowed
 from tiltyard.reports.words import NOTHING, milliseconds, number, percent, size, with_interval
@@ -33,11 +33,12 @@ def show_board(
     limit: int | None = None,
     items: Sequence[str] = (),
     sort: str | None = None,
+    there: str = "",
 ) -> None:
     """Each table best first. `!` marks rows whose client was the bottleneck, `☁` models served elsewhere.
 
     `items`: for each table what was asked, empty where its suite has no other. What the rows are sorted by is
-    always shown.
+    always shown. `there`: what a command needs to find their store.
     """
     screen = console()
     wide = screen.width >= _WIDE
@@ -67,8 +68,8 @@ def show_board(
     if any(row.quality.outcomes.get(name) for row in rows if row.quality is not None for name in _HINTS):
         screen.print("error, unsupported: left out of the score; refused, unparsed: count as 0", style="dim")
     if ranks:
-        screen.print("one more table: tiltyard board --by-model", style="dim")
-    screen.print("± is half of the 95 % interval; next: tiltyard compare, tiltyard report", style="dim")
+        hint(screen, "one more table", "board --by-model", there=there)
+    hint(screen, "± is half of the 95 % interval; next", "compare", "report", there=there)
 
 
 def speed_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str], by: str = "") -> Table:
@@ -153,7 +154,9 @@ def explain_lone(screen: Console, shown: Sequence[Value | None]) -> None:
         screen.print("≈ no interval: too few requests, or their tokens were estimated", style="dim")
 
 
-def show_models(models: Sequence[ModelRow], limit: int | None = None, sort: str | None = None) -> None:
+def show_models(
+    models: Sequence[ModelRow], limit: int | None = None, sort: str | None = None, there: str = ""
+) -> None:
     """One row per model: the score of every suite with its interval and rank, and the speed."""
     screen = console()
     by = SORTED.get(sort or "", "")
@@ -196,7 +199,7 @@ def show_models(models: Sequence[ModelRow], limit: int | None = None, sort: str 
     for suite in sorted({suite for model in models for suite in model.elsewhere}):
         others = sum(suite in model.elsewhere for model in models)
         said = f"{safe(suite)}: {others} more {'was' if others == 1 else 'were'} asked other items"
-        screen.print(f"{said}, or in another way: tiltyard board --suite {safe(suite)}", style="dim")
+        hint(screen, f"{said}, or in another way", f"board --suite {suite}", there=there)
     explain_lone(screen, [model.speed.decode_tps for model in models if model.speed is not None])
     screen.print(
         "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tiltyard.cli.data_dir import DATA_DIR, in_words, open_store
+
 if TYPE_CHECKING:
     from tiltyard.records import Run
     from tiltyard.reports.bundle import Packed
@@ -44,14 +46,13 @@ Example:
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="The file to write.  [default: standard output]"
 )
-def export(*, runs: tuple[str, ...], kind: str, output: Path | None) -> None:
+@DATA_DIR
+def export(*, runs: tuple[str, ...], kind: str, output: Path | None, data_dir: Path | None) -> None:
     """Write results as JSON, CSV, Markdown or JSONL.
 
     RUN is the beginning of a run id, or `latest`; without any, all runs are written.
     """
-    from tiltyard.store.store import Store
-
-    with Store.open() as store:
+    with open_store(data_dir) as store:
         chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else store.runs()
         if kind == "llmperf":
             write_llmperf(store, chosen, output or Path())
@@ -125,13 +126,13 @@ def write_file(path: Path, parts: Iterable[str]) -> None:
 @click.command("import", epilog=IMPORT_EPILOG)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def import_(*, file: Path, as_json: bool) -> None:
+@DATA_DIR
+def import_(*, file: Path, as_json: bool, data_dir: Path | None) -> None:
     """Take in a bundle from another machine, whole or not at all; runs already here are left out."""
     from tiltyard.reports.bundle import read_bundle
-    from tiltyard.store.store import Store
 
     seen: list[str] = []
-    with Store.open() as store, file.open("rb") as lines:
+    with open_store(data_dir) as store, file.open("rb") as lines:
         new = store.take_in(bundles(read_bundle(lines, str(file)), seen))
     if as_json:
         import msgspec
@@ -141,7 +142,7 @@ def import_(*, file: Path, as_json: bool) -> None:
         return
     click.echo(f"{len(new)} runs taken in, {len(seen) - len(new)} were here already")
     if new:
-        click.echo("next: tiltyard board")
+        click.echo(f"next: tiltyard board{in_words(data_dir)}")
 
 
 def bundles(packed: Iterable[Packed], seen: list[str]) -> Iterator[Bundle]:

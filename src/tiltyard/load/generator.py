@@ -8,14 +8,12 @@ ask. Requests that are under way when the stop rule holds are waited for; a canc
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
 from tiltyard.load.alarm import Alarm
 from tiltyard.load.schedule import SECOND, Load, start_offsets_ns
 from tiltyard.servers.clock import now_ns
-from tiltyard.stats.figures import percentile
 
 LONGEST_SLEEP_NS = SECOND // 5  # `should_stop` is looked at that often while waiting for a start time
 GRACE_NS = 2 * SECOND  # what was due before the end is still sent this long after it
@@ -29,20 +27,10 @@ class Ticket(NamedTuple):
     scheduled_ns: int
 
 
-class Driven(NamedTuple):
-    """What came of a load."""
-
-    wall_s: float  # first start to last end
-    started_ns: int
-    ended_ns: int
-    late_ms_p99: float | None  # open loops: how late requests were started; None for a closed loop
-    launched: int
-
-
 Fire = Callable[[Ticket], Awaitable[bool]]
 
 
-async def drive(load: Load, fire: Fire, should_stop: Callable[[], bool]) -> Driven:
+async def drive(load: Load, fire: Fire, should_stop: Callable[[], bool]) -> None:
     """Run a load to its end. Errors of `fire` cancel what is under way and propagate."""
     offsets = start_offsets_ns(load)
     driver = _Driver(load, fire, should_stop)
@@ -50,15 +38,6 @@ async def drive(load: Load, fire: Fire, should_stop: Callable[[], bool]) -> Driv
         await driver.closed()
     else:
         await driver.open(offsets)
-    ended = now_ns()
-    late = sorted(driver.late_ns)
-    return Driven(
-        wall_s=(ended - driver.began) / 1e9,
-        started_ns=driver.began,
-        ended_ns=ended,
-        late_ms_p99=percentile(late, 0.99) / 1e6 if late else None,
-        launched=driver.launched,
-    )
 
 
 class _Driver:
@@ -67,7 +46,6 @@ class _Driver:
         self.began = now_ns()
         self.launched = 0
         self.exhausted = False
-        self.late_ns = array("q")
         stop = load.stop
         self.most = stop.count
         self.until = (
@@ -111,7 +89,6 @@ class _Driver:
                     due = self.began + offset
                     if not await self.wait_until(due, alarm) or failed:
                         break
-                    self.late_ns.append(now_ns() - due)
                     task = asyncio.create_task(self.launch(Ticket(self.launched, due)))
                     self.launched += 1
                     under_way.add(task)

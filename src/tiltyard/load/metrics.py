@@ -13,15 +13,8 @@ from typing import Literal, NamedTuple
 
 from tiltyard.load.payload import Payload, counted_tokens, find_payload, first_chunk_tokens, payload_times
 from tiltyard.records import Exchange, Measures, ServerTimings, Timeline, TokenSource
-from tiltyard.servers.claims import (
-    COLD,
-    COLD_SHARE,
-    CUT,
-    HEAD_MAYBE_CACHED,
-    LOAD_UNTOLD,
-    MAYBE_CUT,
-    TEMPLATE_TOKENS,
-)
+from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
+from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED, LOAD_UNTOLD, MAYBE_CUT, PREFILL_MAYBE_CACHED
 
 MS = 1e6  # nanoseconds
 # a rate needs a time that the clock can tell to a tenth: ten times twice its error at p99
@@ -214,7 +207,7 @@ def cached_tokens(exchange: Exchange, prompt_tokens: int | None) -> int | None:
     usage, timings = exchange.usage, exchange.timings
     if usage is not None and usage.cached_tokens is not None:
         return usage.cached_tokens
-    if was_cut(exchange):
+    if prompt_cut(exchange):
         return None
     if timings is not None and timings.prefill_tokens is not None and prompt_tokens is not None:
         return max(prompt_tokens - timings.prefill_tokens, 0)
@@ -243,7 +236,7 @@ def prefill(
     some may have been (`maybe_cached`) and nobody says how much. Not `alone`, a wait holds other
     requests: then only the server's figure counts. A prompt that was cut has none at all.
     """
-    if was_cut(exchange):
+    if prompt_cut(exchange):
         return Prefill(None, "unknown")
     kind = prefill_kind(prompt_tokens, cached)
     server = server_prefill_tps(exchange.timings)
@@ -268,7 +261,7 @@ def waits_for_more(exchange: Exchange, payload: Payload | None, tokens: int | No
     return at_once or exchange.events.kinds[payload.first] == "t"
 
 
-def was_cut(exchange: Exchange) -> bool:
+def prompt_cut(exchange: Exchange) -> bool:
     """Was the prompt cut, or may it have been, where nobody says what of the rest came from a cache?"""
     told = exchange.usage is not None and exchange.usage.cached_tokens is not None
     return CUT in exchange.notes or (MAYBE_CUT in exchange.notes and not told)
@@ -278,7 +271,7 @@ def maybe_cached(exchange: Exchange) -> bool:
     """Did another request begin with the same words, so that a prefix cache may have known them? Of a short
     prompt the template's are enough.
     """
-    noted = "prefill_may_be_cached" in exchange.notes or HEAD_MAYBE_CACHED in exchange.notes
+    noted = PREFILL_MAYBE_CACHED in exchange.notes or HEAD_MAYBE_CACHED in exchange.notes
     return exchange.request.prefix_shared or noted
 
 
@@ -444,7 +437,7 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
         tokens_source=source,
         rate_source=rate.source,
         rate_bias=rate.bias,
-        server_prefill_tps=None if was_cut(exchange) else server_prefill_tps(timings),
+        server_prefill_tps=None if prompt_cut(exchange) else server_prefill_tps(timings),
         server_decode_tps=server_decode_tps(timings, tokens),
         server_ttft_ms=None if timings is None else timings.ttft_ms,
         server_total_ms=server_total,

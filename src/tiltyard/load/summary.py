@@ -22,16 +22,16 @@ from tiltyard.load.metrics import (
     chunk_gaps_ms,
     maybe_cached,
     maybe_loaded,
+    prompt_cut,
     too_short,
     waits_for_more,
-    was_cut,
     why_no_rate,
 )
 from tiltyard.load.payload import find_payload
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
-from tiltyard.servers.claims import COLD, CUT, HEAD_MAYBE_CACHED
+from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
@@ -237,7 +237,7 @@ def why_no_prefill(attempt: Attempt, alone: bool) -> str:
     if attempt.measures.prompt_tokens is None:
         return "nobody counted the prompt's tokens"
     exchange = attempt.exchanges[-1]
-    if was_cut(exchange):
+    if prompt_cut(exchange):
         return f"the server {'cut' if CUT in exchange.notes else 'may have cut'} the prompt"
     if maybe_loaded(exchange):
         if COLD in exchange.notes:
@@ -361,9 +361,7 @@ def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:
 
 
 def of_load(load: Load) -> dict[str, Json]:
-    """How requests arrived. `burst` and `rate_to` only where they
-    mean something.
-    """
+    """How requests arrived. `burst` and `rate_to` only where they mean something."""
     streams = load.concurrency if load.kind == "closed" else None
     found: dict[str, Json] = {"kind": load.kind, "concurrency": streams, "rate": load.rate}
     if load.kind == "burst":

@@ -17,6 +17,7 @@ import msgspec
 
 from tiltyard.monitors import Device, Status
 from tiltyard.records import Json, Sample
+from tiltyard.settings import child_environment
 
 FIRST_LINE_S = 3.0
 
@@ -35,7 +36,11 @@ class Macmon:
         self._gpu = f"gpu{first_gpu}"
         try:
             self._child = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=child_environment(),
             )
         except OSError:
             return []

@@ -16,6 +16,7 @@ from tiltyard import __version__
 from tiltyard.monitors.providers import find_providers
 from tiltyard.monitors.sysfs import text_of
 from tiltyard.records import Json
+from tiltyard.settings import child_environment
 
 HYPERVISORS = (
     "KVM",
@@ -80,7 +81,14 @@ def cpu_model(root: Path) -> str | None:
 
 def sysctl(name: str) -> str | None:
     try:
-        done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=2, check=False)
+        done = subprocess.run(
+            ["sysctl", "-n", name],
+            capture_output=True,
+            text=True,
+            timeout=2,
+            check=False,
+            env=child_environment(),
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from tiltyard.monitors import Device, GpuProcess, Status
 from tiltyard.monitors.nvml import system_memory
 from tiltyard.records import Sample
+from tiltyard.settings import child_environment
 
 FIELDS = (
     "index,uuid,name,utilization.gpu,memory.used,memory.total,power.draw,temperature.gpu,clocks.sm,pstate"
@@ -118,6 +119,7 @@ class NvidiaSmi:
                 errors="replace",
                 timeout=TIMEOUT_S,
                 check=False,
+                env=child_environment(),
             )
         except (OSError, subprocess.TimeoutExpired):
             return []

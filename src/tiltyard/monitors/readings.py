@@ -54,15 +54,6 @@ class Readings(Record, frozen=True):
     def of(self, device: str) -> list[Sample]:
         return [sample for sample in self.samples if sample.device == device]
 
-    def energy_between(self, start_ns: int, end_ns: int) -> dict[str, float | None]:
-        """Joules of each device that tells them, over the samples in a window (prefill, decode, a stage)."""
-        inside = [s for s in self.samples if start_ns <= s.t_ns <= end_ns]
-        return {
-            d.device: energy_of([s for s in inside if s.device == d.device]).joules
-            for d in self.devices
-            if d.kind in {"gpu", "package"}
-        }
-
     def summary(self, tokens: int | None = None) -> dict[str, Json]:
         """The `machine` part of a run's summary; `tokens`: all that were put out meanwhile."""
         if self.refused:

@@ -67,10 +67,6 @@ class Watch:
         self._thread = threading.Thread(target=self._run, daemon=True, name="tiltyard-watch")
         self._thread.start()
 
-    def latest(self) -> dict[str, Sample]:
-        """The newest sample of each device, for a live display."""
-        return {sample.device: sample for sample in self._samples[-64:]}
-
     def stop(self) -> Readings:
         """Take the last sample, end the thread, hand over what was read. Safe to call when never started."""
         if self._thread is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,10 @@ SCHEMA = "tiltyard.export/1"
 Ended = tuple[Attempt, str | None]  # an attempt without its exchanges, and how the last of them ended
 Attempts = Callable[[str], Iterable[Ended]]  # of a run id
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for one
+# What a spreadsheet would take for a formula: its sign, wide ones too, behind signs that are not shown.
+_FORMULA = re.compile(
+    r"[\s\x01-\x1f\u200b-\u200f\u2060\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-]|[ \n\ufeff]*[\t\r]"
+)
 _OF_RUN = (
     "run_id",
     "suite",
@@ -127,7 +131,7 @@ def guarded(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     cell = cell.replace("\0", "␀")
-    return "'" + cell if cell.lstrip(" \n\ufeff").startswith(_FORMULA) else cell
+    return "'" + cell if _FORMULA.match(cell) else cell
 
 
 def as_markdown(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:

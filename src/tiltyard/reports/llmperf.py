@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import math
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from tiltyard.records import Attempt, Json, Run
+from tiltyard.reports.export import guarded
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import percentile
 
@@ -55,11 +55,11 @@ Beside = Callable[[str, Attempt], Mapping[str, Json]]
 def rows(run: Run, attempts: Iterable[Attempt], beside: Beside) -> Iterator[dict[str, Json]]:
     """One row per attempt; the attempts come with their exchanges. Unknown is None.
 
-    `beside` tells of a suite's attempt what only the suite knows (`parsed_json`, `expected_tool` ...).
+    `beside` tells a suite's own columns (`parsed_json` ...). CSV leaves out what is not in `COLUMNS`.
     """
     settings = config_hash(run)
     for attempt in attempts:
-        judged = {**verdict(run, attempt), **beside(run.suite, attempt)}
+        judged = {**verdict(attempt), **beside(run.suite, attempt)}
         yield {**timing(attempt), **judged, **place(run, attempt), "config_hash": settings}
 
 
@@ -83,27 +83,14 @@ def timing(attempt: Attempt) -> dict[str, Json]:
     }
 
 
-def verdict(run: Run, attempt: Attempt) -> dict[str, Json]:
-    """What the suite's judge said, in the suite's own columns."""
+def verdict(attempt: Attempt) -> dict[str, Json]:
+    """What the suite's judge said; every suite's own columns are empty."""
     found: dict[str, Json] = dict.fromkeys((*JUDGED, *OF_JSON, *OF_TOOLS))
     grade = attempt.grade
     if grade is None:
         return found
-    details = grade.details
     scored = grade.outcome not in ("error", "unsupported")
-    found |= {"outcome": grade.outcome, "accuracy_score": grade.score if scored else None}
-    if run.suite == "json" and scored:
-        found["json_valid"] = details.get("extracted")
-        found["json_schema_valid"] = details.get("format_valid")
-        found["validation_errors"] = joined(details.get("validation_errors"))
-    if run.suite == "tools" and scored:
-        calls = [call for exchange in attempt.exchanges for call in exchange.tool_calls]
-        found["tool_call_success"] = grade.outcome == "correct"
-        found["number_tool_calls"] = details.get("calls", len(calls))
-        found["tool_call_accuracy"] = grade.score
-        said = [{"name": call.name, "arguments": call.arguments} for call in calls]
-        found["extracted_calls"] = json.dumps(said, ensure_ascii=False) if said else None
-    return found
+    return found | {"outcome": grade.outcome, "accuracy_score": grade.score if scored else None}
 
 
 def place(run: Run, attempt: Attempt) -> dict[str, Json]:
@@ -115,10 +102,6 @@ def place(run: Run, attempt: Attempt) -> dict[str, Json]:
         "test_type": run.suite,
         "timestamp": attempt.started_at,
     }
-
-
-def joined(errors: Json) -> str | None:
-    return "; ".join(map(str, errors)) if errors else None
 
 
 def seconds(value_ms: float | None) -> float | None:
@@ -133,23 +116,15 @@ def config_hash(run: Run) -> str:
 def as_csv(found: Iterable[Mapping[str, Json]]) -> Iterator[str]:
     """CSV text with a head, line by line; cells of models' text are quoted, never cut."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
+    writer = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
     for row in found:
-        writer.writerow({name: cell(value) for name, value in row.items()})
+        writer.writerow({name: guarded(value) for name, value in row.items()})
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
     if buffer.getvalue():
         yield buffer.getvalue()
-
-
-def cell(value: Json) -> Json:
-    """NUL has no place in CSV, and a formula none in a spreadsheet."""
-    if not isinstance(value, str):
-        return value
-    text = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dict[str, Json]:

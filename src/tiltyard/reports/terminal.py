@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def render_summary(summary: Mapping[str, Json], console: Console) -> None:
-    """One run at its end: figures with intervals, how requests ended, cautions, and what to do next."""
+def render_summary(summary: Mapping[str, Json], console: Console, there: str = "") -> None:
+    """One run at its end: figures with intervals, how requests ended, cautions, and what to do next.
+
+    `there`: what a command needs to find the run's store.
+    """
     from rich.markup import escape
 
     def say(mark: str, words: str) -> None:
@@ -59,8 +62,9 @@ def render_summary(summary: Mapping[str, Json], console: Console) -> None:
         console.print(f"[dim]{escape(clean(measured, 400))}[/]", highlight=False, emoji=False)
     run_id = escape(str(summary.get("run_id") or ""))
     if run_id:
-        first = f"run {run_id}   next: tiltyard show {run_id}"
-        commands = (first, "tiltyard board", "tiltyard compare", "tiltyard report")
+        commands = [f"show {run_id}", "board", "compare", "report"]
+        commands = [f"tiltyard {command}{escape(there)}" for command in commands]
+        commands[0] = f"run {run_id}   next: {commands[0]}"
         for line in lines_of(commands, console.width, " · "):
             console.print(f"[dim]{line}[/]", highlight=False, soft_wrap=True)
 

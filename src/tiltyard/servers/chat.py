@@ -8,18 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 import msgspec
+from msgspec.structs import replace
 
 from tiltyard.records import Capture, Ending, Events, Exchange, Request, ServerTimings
 from tiltyard.servers.chat_body import chat_body
 from tiltyard.servers.chat_claims import (
+    believable,
     llamacpp_timings,
     lmstudio_timings,
     runtime_version,
     usage_of,
 )
 from tiltyard.servers.chat_events import ChatEvents
-from tiltyard.servers.error_text import error_in, error_of_body, web_page
+from tiltyard.servers.error_text import error_in, error_of_body, one_line, web_page
 from tiltyard.servers.names import same_model
+from tiltyard.servers.notes import (
+    CLOSED_ROUGHLY,
+    CONTEXT_REACHED,
+    LEFT_OPEN,
+    NOT_STREAMED,
+    REFUSAL,
+    STOP_REASON,
+    UNTERMINATED,
+    USAGE_UNBELIEVED,
+)
 from tiltyard.servers.stream import arrival_times, plain_ends, plain_payloads, sse, unterminated
 from tiltyard.servers.thinking import split_tags
 
@@ -27,6 +39,10 @@ __all__ = ["Accept", "chat_body", "read_chat"]
 
 # A connection that breaks or stays open after the finish reason loses nothing of the answer.
 AFTER_THE_END = ("error_midstream", "timeout_gap")
+# What servers and gateways call it when something went wrong on their side.
+BROKEN_OFF = frozenset(
+    ("error", "server_error", "abort", "aborted", "cancelled", "canceled", "insufficient_system_resource")
+)
 Accept = Callable[[str], bool] | Collection[str]
 
 
@@ -50,7 +66,7 @@ def read_chat(request: Request, capture: Capture, *, accept: Accept | None = Non
         if error is not None:
             return _failed(request, capture, "http_error", error)
         events.add(body.strip(), len(body))
-        notes.append("not_streamed")
+        notes.append(NOT_STREAMED)
     else:
         payloads = plain_payloads(body)
         if payloads is not None:
@@ -62,7 +78,7 @@ def read_chat(request: Request, capture: Capture, *, accept: Accept | None = Non
                 else:
                     events.add(event.data, event.end, event.name)
             if unterminated(body):
-                notes.append("unterminated")
+                notes.append(UNTERMINATED)
     return _exchange(request, capture, events, (notes, accept))
 
 
@@ -84,11 +100,15 @@ def _exchange(
             text, reasoning, kinds = split
             source = "tags"
     if "f" in kinds:
-        notes.append("refusal")
+        notes.append(REFUSAL)
         text = text or _of_kind(kinds, texts, "f")
+    usage = usage_of(said.usage, said.timings)
+    if usage is not None and not believable(usage, sum(map(len, texts))):
+        usage = replace(usage, output_tokens=None)
+        notes.append(USAGE_UNBELIEVED)
     ending, error = _ending(request, capture, said, accept)
     if ending == "ok" and capture.failure is not None:
-        notes.append("left_open" if capture.failure.startswith("timeout") else "closed_roughly")
+        notes.append(LEFT_OPEN if capture.failure.startswith("timeout") else CLOSED_ROUGHLY)
     return Exchange(
         request=request,
         timeline=capture.timeline,
@@ -107,7 +127,7 @@ def _exchange(
         finish_reason=said.finish_reason,
         model_served=said.model,
         engine_version=runtime_version(said.runtime) or said.fingerprint,
-        usage=usage_of(said.usage, said.timings),
+        usage=usage,
         timings=_timings(said),
         logprobs=tuple(said.logprobs),
         error=error,
@@ -127,6 +147,8 @@ def _ending(
 ) -> tuple[Ending, str | None]:
     if said.error is not None:
         return "error_midstream", said.error
+    if said.finish_reason in BROKEN_OFF:
+        return "error_midstream", f"the server ended the answer with finish_reason {said.finish_reason!r}"
     finished = said.finish_reason is not None
     if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error
@@ -157,9 +179,9 @@ def _stop_notes(said: ChatEvents) -> tuple[str, ...]:
     """LM Studio's own stop reason, where the finish reason hides it."""
     reason = said.stats.get("stop_reason") if said.stats is not None else None
     if reason == "contextLengthReached":
-        return ("context_length_reached",)
+        return (CONTEXT_REACHED,)
     if reason in ("modelUnloaded", "failed", "userStopped"):
-        return (f"stop_reason_{reason}",)
+        return (f"{STOP_REASON}{reason}",)
     return ()
 
 
@@ -177,7 +199,10 @@ def _whole_json(capture: Capture) -> object | None:
 def _without_stream(request: Request, capture: Capture) -> Exchange:
     if capture.status is None:
         return _failed(request, capture, capture.failure or "connect_error", capture.error)
-    return _failed(request, capture, "http_error", error_of_body(capture.status, capture.body))
+    said = error_of_body(capture.status, capture.body)
+    if capture.status < 400 and "location" in capture.headers:
+        said += f": it sends its callers to {one_line(capture.headers['location'])}"
+    return _failed(request, capture, "http_error", said)
 
 
 def _failed(request: Request, capture: Capture, ending: Ending, error: str | None) -> Exchange:

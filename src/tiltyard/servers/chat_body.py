@@ -1,11 +1,12 @@
 """The request body of OpenAI chat completions, which most dialects understand.
 
-What only one dialect knows is added by that dialect.
+What only some dialects know is added by those, and stands here where several say it in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -57,3 +58,17 @@ def message_fields(message: Message) -> dict[str, Json]:
     if message.tool_call_id is not None:
         fields["tool_call_id"] = message.tool_call_id
     return fields
+
+
+def thinking_switch(request: Request) -> dict[str, Any]:
+    """Thinking on or off by the chat template's own switch; an effort word where the model takes one."""
+    if isinstance(request.think, bool):
+        return {"chat_template_kwargs": {"enable_thinking": request.think}}
+    return {"reasoning_effort": request.think} if request.think else {}
+
+
+def full_length(request: Request) -> dict[str, Any]:
+    """An answer of all the tokens asked for, where the request wants that; as vLLM and SGLang call it."""
+    if not request.ignore_eos:
+        return {}
+    return {"ignore_eos": True, "min_tokens": request.max_tokens}

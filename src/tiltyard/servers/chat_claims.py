@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from tiltyard.records import Json, ServerTimings, TokenSource, Usage
 
+LONGEST_TOKEN = 40  # characters, on average over an answer: runs of spaces are long, words never
+
 
 def integer(value: Json) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
@@ -45,12 +47,17 @@ def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | Non
         cached = integer(usage.get("prompt_cache_hit_tokens"))
     reasoning = integer(output_details.get("reasoning_tokens"))
     return Usage(
-        prompt_tokens=integer(usage.get("prompt_tokens")),
+        prompt_tokens=integer(usage.get("prompt_tokens")) or None,  # there is no prompt of no tokens
         output_tokens=integer(usage.get("completion_tokens")),
         cached_tokens=cache_n if cached is None else cached,
         reasoning_tokens=integer(usage.get("reasoning_tokens")) if reasoning is None else reasoning,
         source=source,
     )
+
+
+def believable(usage: Usage, characters: int) -> bool:
+    """May an answer of so many characters have as few tokens as the server says?"""
+    return usage.output_tokens is None or characters <= LONGEST_TOKEN * (usage.output_tokens + 1)
 
 
 def llamacpp_timings(timings: Mapping[str, Json]) -> ServerTimings:

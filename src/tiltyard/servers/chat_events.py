@@ -13,6 +13,7 @@ import msgspec
 
 from tiltyard.records import Json, TokenChoice
 from tiltyard.servers.error_text import error_in
+from tiltyard.servers.notes import INVALID_UTF8, SEVERAL_CHOICES, UNREADABLE_EVENT
 from tiltyard.servers.token_choices import token_choices
 from tiltyard.servers.tool_calls import ToolCalls
 
@@ -39,6 +40,7 @@ class _Choice(msgspec.Struct, gc=False):
     text: None = None
     message: None = None
     usage: None = None
+    error: None = None
     token_ids: None = None
 
 
@@ -141,7 +143,7 @@ class ChatEvents:
         except (msgspec.DecodeError, UnicodeDecodeError):
             value = self._decode_again(data)
         if not isinstance(value, Mapping):
-            self._note("unreadable_event")
+            self._note(UNREADABLE_EVENT)
             self._event(end, "o", "")
             return
         error = error_in(value)
@@ -160,7 +162,7 @@ class ChatEvents:
             text = data.decode()
         except UnicodeDecodeError:
             text = data.decode("utf-8", "replace")
-            self._note("invalid_utf8")
+            self._note(INVALID_UTF8)
         try:
             return _ANY.decode(text)
         except msgspec.DecodeError:
@@ -187,12 +189,13 @@ class ChatEvents:
             mine = [c for c in choices if isinstance(c, Mapping) and c and c.get("index", 0) in (0, None)]
             choice = mine[0] if mine else None
             if len(choices) > 1:
-                self._note("several_choices")
+                self._note(SEVERAL_CHOICES)
         if choice is None:
             self._event(end, "o", "")
             self._count(value, {})
             return
         self.choices_seen = True
+        self.error = self.error or error_in(choice)
         usage = choice.get("usage")
         if isinstance(usage, Mapping) and usage:
             self.usage = usage

@@ -8,20 +8,25 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tiltyard.records import Exchange, Request
+from tiltyard.servers.notes import (
+    COLD,
+    CUT,
+    LOAD_UNTOLD,
+    MAYBE_CUT,
+    THINKING_DESPITE_OFF,
+    THINKING_NOT_TO_BE_OFF,
+)
 
-FEWEST_WORDS = 48  # below, templates and counting habits blur the comparison
-COLD = "cold"  # note: the server said, right before, that the model is not in memory
-LOAD_UNTOLD = "load_untold"  # note: the model had not answered before, and nobody says if it is in memory
-CUT = "context_truncated"  # note: the prompt was cut
-MAYBE_CUT = "prompt_maybe_cut"  # note: so few tokens less than were due that it may be the counting, too
-ANSWERED_BY = "answered_by:"  # note: before the name in the answer, which may be another model's
-HEAD_MAYBE_CACHED = "head_maybe_cached"  # note: nobody says how much of a short prompt came from a cache
-PREFILL_HIGH = "prefill_high_by:"  # note: before the percentage that a cached head may add to the rate
-SUSPECT_SHARE, SUSPECT_LESS = 0.98, 16  # likewise; the words that only one prompt has are as many tokens
-DUE_SHARE, DUE_LESS = 0.9, 32  # of the tokens that the server's own counts promised
+# A word is at least one token in every tokenizer in use; a quarter is left for exotic ones. In fewer words
+# than these, templates and counting habits blur the comparison.
+FEWEST_WORDS, SHARE = 48, 0.75
+# A prompt was cut where the server tells less than this share of the tokens that its own counts promised, and
+# that many fewer.
+DUE_SHARE, DUE_LESS = 0.9, 32
+# It may have been cut already at these: the words that only one prompt has are 16 tokens, too.
+SUSPECT_SHARE, SUSPECT_LESS = 0.98, 16
 TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt
 COLD_SHARE = 0.1  # of a prompt; what came from a cache beyond that makes it a warm one
-SHARE = 0.75  # every tokenizer in use gives a word at least one token; a quarter is left for exotic ones
 
 
 def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) -> Exchange:
@@ -35,7 +40,7 @@ def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) 
         exchange = exchange if kept == exchange.notes else replace(exchange, notes=kept)
     found = list(more)
     if request.think is False and exchange.reasoning.strip():
-        found.append("thinking_despite_off" if told else "thinking_not_to_be_off")
+        found.append(THINKING_DESPITE_OFF if told else THINKING_NOT_TO_BE_OFF)
     if ok and prompt_was_cut(request, exchange):
         found.append(CUT)
     elif ok and prompt_is_short(request, exchange):

@@ -13,8 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from msgspec.structs import replace
 
 from tiltyard import settings
-from tiltyard.errors import NoServer, UsageError
+from tiltyard.errors import NoServer, NotAModelServer, UsageError
 from tiltyard.servers import DIALECTS, Address, Server
+from tiltyard.servers.error_text import one_line
 from tiltyard.servers.names import nearest
 from tiltyard.servers.recognise import FIRST_PAGE, PAGES, recognise
 from tiltyard.servers.replies import base_url, let_in, not_a_model_server
@@ -126,10 +127,20 @@ async def find_dialect(address: Address) -> str:
     if dialect is None:
         for reply in seen.values():
             let_in(reply)
+        moved = next((reply.headers["location"] for reply in seen.values() if is_moved(reply)), None)
+        if moved is not None:
+            raise NotAModelServer(
+                f"{base_url(address.url)} sends its callers elsewhere: {one_line(moved)}",
+                "give the address that it names, without the path of the page",
+            )
         raise not_a_model_server(
             base_url(address.url), "none of the pages of a model server has the right shape"
         )
     return dialect
+
+
+def is_moved(reply: Reply) -> bool:
+    return 300 <= reply.status < 400 and "location" in reply.headers
 
 
 async def first_page(wire: Wire) -> Reply:

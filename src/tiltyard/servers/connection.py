@@ -25,6 +25,7 @@ _FIRST_READ: Final = 4096  # small reads keep tokens apart; a connection that fi
 _SMALL: Final = [_BUFFER[:_FIRST_READ]]
 _LARGE: Final = [_BUFFER]
 _SECOND: Final = 1_000_000_000
+_AT_ONCE: Final = 100_000_000  # a close that crossed the request comes within a round trip; later, it failed
 
 
 class ExchangeError(Exception):
@@ -229,7 +230,8 @@ class Connection:
     def _cut_off(self, what: str) -> ExchangeError:
         answer = self.answer
         if answer is None or not answer.raw:
-            return ExchangeError("connect_error", f"{what} without an answer", stale=self.reused)
+            at_once = answer is not None and now_ns() - answer.sent_ns < _AT_ONCE
+            return ExchangeError("connect_error", f"{what} without an answer", stale=self.reused and at_once)
         if answer.status is None:
             return ExchangeError("connect_error", f"{what} within the answer's headers")
         return ExchangeError("error_midstream", f"{what} in the middle of the answer")

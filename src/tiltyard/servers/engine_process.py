@@ -27,6 +27,7 @@ import msgspec
 
 from tiltyard.errors import EngineError
 from tiltyard.records import Record
+from tiltyard.settings import child_environment
 
 INSTALL = "pip install 'tiltyard[embedded]'"
 READY_LIMIT_S = 900.0  # a large model from a slow disk
@@ -162,7 +163,12 @@ class EngineProcess:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("wb") as log:
                 self._child = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    bufsize=0,
+                    env=child_environment(),
                 )
         except OSError as error:
             what = f"cannot start the engine's process: {error.strerror or error}"

@@ -46,6 +46,8 @@ def _message(error: Json) -> str:
     if isinstance(error, str):
         return one_line(error) or "an error without a message"
     if isinstance(error, Mapping):
+        if isinstance(error.get("loc"), list) and error.get("msg"):  # FastAPI: which input it is about
+            return one_line(f"{'.'.join(map(str, error['loc']))}: {error['msg']}")
         for key in ("message", "error", "detail", "msg", "title", "type", "code"):
             inner = error.get(key)
             if inner:

@@ -17,13 +17,12 @@ from msgspec.structs import replace
 from tiltyard.errors import ServerError, Unsupported
 from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, llamacpp_router
-from tiltyard.servers.chat_body import message_fields
+from tiltyard.servers.chat_body import message_fields, thinking_switch
 from tiltyard.servers.gguf_file import read_gguf
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import match, quantization, same_model, told
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, table, word
-from tiltyard.servers.vllm import thinking_switch
 from tiltyard.servers.wire import Reply
 
 POLL_S = 0.1

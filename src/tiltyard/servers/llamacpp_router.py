@@ -17,12 +17,11 @@ from tiltyard.records import Json, Model, Record
 from tiltyard.servers import Loading
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, not_found, quantization
-from tiltyard.servers.replies import done, fetch, rows, table, word
+from tiltyard.servers.replies import POLL_S, done, fetch, rows, table, until_gone, word
 from tiltyard.servers.wire import Wire
 
 LOAD_WAIT_S = 600.0
 UNLOAD_WAIT_S = 60.0
-POLL_S = 0.05
 AWAY = ("unloaded", "failed", "")
 
 
@@ -139,10 +138,8 @@ async def unload(wire: Wire, model: str) -> None:
     if (await find(wire, model)).status in AWAY:
         return
     done(await wire.call("POST", "/models/unload", {"model": model}), f"unloading {model}")
-    end = time.perf_counter() + UNLOAD_WAIT_S
-    while (await find(wire, model)).status not in AWAY:
-        if time.perf_counter() > end:
-            raise ServerError(
-                f"{model} is still in memory after {UNLOAD_WAIT_S:.0f} s", "look at the server's log"
-            )
-        await asyncio.sleep(POLL_S)
+
+    async def is_there() -> bool:
+        return (await find(wire, model)).status not in AWAY
+
+    await until_gone(is_there, model, UNLOAD_WAIT_S, "look at the server's log")

@@ -16,6 +16,7 @@ from tiltyard.records import Capture, Dialect, Exchange, Model, Request, ServerI
 from tiltyard.servers import Address, Loading, lmstudio_v1
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import match, quantization, same_model
+from tiltyard.servers.notes import CONTEXT_REACHED
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, rows, table, word
 
@@ -102,13 +103,13 @@ class LMStudio(OpenAI):
     def read(self, request: Request, capture: Capture) -> Exchange:
         exchange = super().read(request, capture)
         if exchange.ending == "ok" and self.context_full(request, exchange):
-            notes = tuple(dict.fromkeys((*exchange.notes, "context_length_reached")))
+            notes = tuple(dict.fromkeys((*exchange.notes, CONTEXT_REACHED)))
             return replace(exchange, finish_reason="length", notes=notes)
         return exchange
 
     def context_full(self, request: Request, exchange: Exchange) -> bool:
         """Did the answer end because the context was full? Its OpenAI layer does not say so."""
-        if exchange.finish_reason == "contextLengthReached" or "context_length_reached" in exchange.notes:
+        if exchange.finish_reason == "contextLengthReached" or CONTEXT_REACHED in exchange.notes:
             return True
         context, usage = self.contexts.get(request.model), exchange.usage
         if context is None or usage is None or exchange.finish_reason not in ("stop", None):

@@ -5,21 +5,18 @@ It cannot generate for us: no seed, no stop words, no tools, no assistant turns.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 
-from tiltyard.errors import ServerError
 from tiltyard.records import Json, Model
 from tiltyard.servers import Loading
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount
-from tiltyard.servers.replies import done, fetch, rows, table, word
+from tiltyard.servers.replies import done, fetch, rows, table, until_gone, word
 from tiltyard.servers.wire import Wire
 
 LOAD_WAIT_S = 900.0
 UNLOAD_WAIT_S = 60.0
-POLL_S = 0.05
 
 
 def listed(value: Json) -> list[Model] | None:
@@ -113,10 +110,8 @@ async def unload(wire: Wire, key: str) -> None:
             await wire.call("POST", "/api/v1/models/unload", {"instance_id": instance}),
             f"unloading {instance}",
         )
-    end = time.monotonic() + UNLOAD_WAIT_S
-    while await instances(wire, key):
-        if time.monotonic() > end:
-            raise ServerError(
-                f"{key} is still in memory after {UNLOAD_WAIT_S:.0f} s", "unload it in LM Studio"
-            )
-        await asyncio.sleep(POLL_S)
+
+    async def is_there() -> bool:
+        return bool(await instances(wire, key))
+
+    await until_gone(is_there, key, UNLOAD_WAIT_S, "unload it in LM Studio")

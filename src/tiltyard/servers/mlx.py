@@ -10,9 +10,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tiltyard.records import Capture, Dialect, Exchange, Request, ServerInfo
+from tiltyard.errors import ServerError
+from tiltyard.records import Capture, Dialect, Exchange, Request, ServerInfo, Timeline
 from tiltyard.servers import Address
+from tiltyard.servers.clock import now_ns, unix_offset_ns
 from tiltyard.servers.names import not_found, same_model
+from tiltyard.servers.notes import SCHEMA_NOT_SENT
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, table
 
@@ -53,12 +56,26 @@ class Mlx(OpenAI):
         return extra
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
-        """Raises ModelNotFound for a model that is not listed: merely asking would start a download."""
-        if request.model not in self.listed:
-            await self.listing()
-        if request.model not in self.listed:
-            raise not_found(request.model, sorted(self.listed - {DEFAULT_MODEL}), self.where)
+        """Sends nothing for a model that is not listed: merely asking would start a download."""
+        try:
+            await self.find(request.model)
+        except ServerError as error:
+            now = now_ns()
+            timeline = Timeline(
+                scheduled_ns=now if scheduled_ns is None else scheduled_ns,
+                started_ns=now,
+                closed_ns=now,
+                origin_unix_ns=unix_offset_ns(),
+            )
+            return Capture(timeline=timeline, failure="connect_error", error=str(error))
         return await super().ask(replace(request, response_format=None), scheduled_ns)
+
+    async def find(self, model: str) -> None:
+        """Look into the list, anew where the model is not in the one known; raises ModelNotFound."""
+        if model not in self.listed:
+            await self.listing()
+        if model not in self.listed:
+            raise not_found(model, sorted(self.listed - {DEFAULT_MODEL}), self.where)
 
     def accepts(self, asked: str, served: str) -> bool:
         return asked == DEFAULT_MODEL or same_model(asked, served)
@@ -66,5 +83,5 @@ class Mlx(OpenAI):
     def read(self, request: Request, capture: Capture) -> Exchange:
         exchange = super().read(request, capture)
         if request.response_format is not None:
-            exchange = replace(exchange, notes=(*exchange.notes, "schema_not_sent"))
+            exchange = replace(exchange, notes=(*exchange.notes, SCHEMA_NOT_SENT))
         return exchange

@@ -17,11 +17,23 @@ from msgspec.structs import replace
 from tiltyard.errors import ServerError
 from tiltyard.records import Capture, Dialect, Exchange, Json, Message, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, moe
-from tiltyard.servers.claims import COLD, CUT, LOAD_UNTOLD, MAYBE_CUT, judged
+from tiltyard.servers.claims import judged
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount, match, not_found, told
-from tiltyard.servers.ollama_stream import PREFIX_SEEN, read_ollama
-from tiltyard.servers.replies import base_url, done, fetch, is_local, not_a_model_server, rows, table, word
+from tiltyard.servers.notes import COLD, CUT, LOAD_UNTOLD, MAYBE_CUT, PREFIX_SEEN
+from tiltyard.servers.ollama_stream import read_ollama
+from tiltyard.servers.replies import (
+    base_url,
+    done,
+    fetch,
+    is_local,
+    not_a_model_server,
+    rows,
+    table,
+    until_gone,
+    word,
+)
+from tiltyard.servers.surroundings import environment_of
 from tiltyard.servers.wire import open_wire
 
 CONTEXT = 4096  # where nobody says and the model is not loaded; the server's own choice depends on its VRAM
@@ -31,7 +43,8 @@ PREFIX = 96  # characters at the beginning of a prompt that make it the same to 
 PREFIXES = 10_000  # remembered ones
 UNLOAD_WAIT_S = 30.0
 LOAD_WAIT_S = 900.0
-POLL_S = 0.05
+PARALLEL = "OLLAMA_NUM_PARALLEL"
+SETTINGS = ("OLLAMA_KV_CACHE_TYPE", "OLLAMA_FLASH_ATTENTION", PARALLEL)  # its API tells none of them
 
 
 class Ollama:
@@ -56,7 +69,15 @@ class Ollama:
         tags = table(await fetch(self.wire, "/api/tags"))
         if version is None or not isinstance(tags.get("models"), list):
             raise not_a_model_server(self.address.url, "no /api/version and /api/tags as Ollama has them")
-        self.info = replace(self.info, version=version, loaded=tuple(await self.residents()))
+        loaded = tuple(await self.residents())
+        known = environment_of(self.info.url, SETTINGS) if self.info.local else {}
+        self.info = replace(
+            self.info,
+            version=version,
+            loaded=loaded,
+            slots=int(known[PARALLEL]) if known.get(PARALLEL, "").isdecimal() else None,
+            notes=tuple(f"{name}={value}" for name, value in known.items()),
+        )
         return self.info
 
     async def memory(self) -> dict[str, Mapping[str, Json]] | None:
@@ -136,8 +157,8 @@ class Ollama:
         return notes
 
     def read(self, request: Request, capture: Capture) -> Exchange:
-        told = request if request.think is not None else replace(request, think=False)
-        exchange = judged(told, read_ollama(request, capture))
+        sent = request if request.think is not None else replace(request, think=False)
+        exchange = judged(sent, read_ollama(request, capture))
         full = exchange.ending == "ok" and self.filled(request, exchange)
         if not full or CUT in exchange.notes or MAYBE_CUT in exchange.notes:
             return exchange
@@ -195,14 +216,11 @@ class Ollama:
         done(reply, f"unloading {model}")
         self.resident.pop(model, None)
         self.contexts.pop(model, None)
-        end = time.monotonic() + UNLOAD_WAIT_S
-        while match(model, list(await self.residents())):
-            if time.monotonic() > end:
-                raise ServerError(
-                    f"{model} is still in memory after {UNLOAD_WAIT_S:.0f} s",
-                    f"`ollama stop {model}` may help",
-                )
-            await asyncio.sleep(POLL_S)
+
+        async def is_there() -> bool:
+            return match(model, list(await self.residents())) is not None
+
+        await until_gone(is_there, model, UNLOAD_WAIT_S, f"`ollama stop {model}` may help")
 
     async def close(self) -> None:
         if self.looking is not None:

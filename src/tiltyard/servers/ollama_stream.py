@@ -25,9 +25,21 @@ from tiltyard.records import (
     ToolCall,
     Usage,
 )
-from tiltyard.servers.claims import COLD, COLD_SHARE, HEAD_MAYBE_CACHED, PREFILL_HIGH, TEMPLATE_TOKENS
+from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
 from tiltyard.servers.error_text import error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
+from tiltyard.servers.notes import (
+    COLD,
+    HEAD_MAYBE_CACHED,
+    NO_DONE_REASON,
+    PREFILL_HIGH,
+    PREFILL_MAYBE_CACHED,
+    PREFIX_SEEN,
+    SERVER_BUSY,
+    SERVER_LOADING,
+    TOKEN_REPEAT,
+    USAGE_MISSES_THINKING,
+)
 from tiltyard.servers.replies import table, word
 from tiltyard.servers.stream import arrival_times, ndjson
 from tiltyard.servers.thinking import split_tags
@@ -35,7 +47,6 @@ from tiltyard.servers.token_choices import token_choices
 
 WHOLE = 0.75  # of the time in which words came, that a count of all of them was made in
 REPEATS = 30  # the server aborts without a word when one piece comes more often than this in a row
-PREFIX_SEEN = "prefix_seen"  # note: this client sent a prompt with the same beginning before
 UNAVAILABLE = 503
 FULL = ("busy", "queue", "pending", "overload", "too many")  # words of a server with more than it can take
 
@@ -301,23 +312,23 @@ def head_note(share: float) -> list[str]:
 def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -> tuple[str, ...]:
     notes = list(capture.notes)
     if ending == "truncated" and story.repeats_itself:
-        notes.append("token_repeat")
+        notes.append(TOKEN_REPEAT)
     if capture.status == UNAVAILABLE:
         notes += unavailable(error_of_body(capture.status, capture.body).casefold())
     if story.last is not None and not story.last.done_reason:
-        notes.append("no_done_reason")
+        notes.append(NO_DONE_REASON)
     last = story.last
     if ending == "ok" and PREFIX_SEEN in capture.notes:
-        notes.append("prefill_may_be_cached")
+        notes.append(PREFILL_MAYBE_CACHED)
     elif ending == "ok" and last is not None and last.prompt_eval_count and is_new(request, notes):
         notes += head_note(head_share(request, last))
     if story.tells_half(request):
-        notes.append("usage_misses_thinking")
+        notes.append(USAGE_MISSES_THINKING)
     return tuple(notes)
 
 
 def unavailable(said: str) -> list[str]:
     """Why a server could not answer, where its words tell."""
     if any(word in said for word in FULL):
-        return ["server_busy"]
-    return ["server_loading"] if "loading" in said else []
+        return [SERVER_BUSY]
+    return [SERVER_LOADING] if "loading" in said else []

@@ -18,7 +18,7 @@ from tiltyard.records import Capture, Dialect, Exchange, Json, Model, Request, S
 from tiltyard.servers import Address, Loading
 from tiltyard.servers.chat import chat_body, read_chat
 from tiltyard.servers.chat_claims import plainly_another, same_letters
-from tiltyard.servers.claims import ANSWERED_BY, COLD, LOAD_UNTOLD, judged
+from tiltyard.servers.claims import judged
 from tiltyard.servers.hub_cache import completed
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import (
@@ -30,6 +30,7 @@ from tiltyard.servers.names import (
     same_model,
     shown,
 )
+from tiltyard.servers.notes import ANSWERED_BY, COLD, LOAD_UNTOLD
 from tiltyard.servers.replies import (
     base_url,
     fetch,
@@ -52,6 +53,7 @@ class OpenAI:
     dialect: Dialect = "openai"
     can: frozenset[str] = frozenset({"seed", "tools", "schema"})
     from_folders = False  # its models are folders of config and weights, which may be on this machine
+    tokenizer_page: str | None = None  # counts the tokens of a text, asked as vLLM is
 
     def __init__(self, address: Address) -> None:
         url = base_url(address.url)
@@ -177,7 +179,10 @@ class OpenAI:
     # ------------------------------------------------------------------ what only some can
 
     async def count_tokens(self, model: str, text: str) -> Usage | None:
-        return None
+        if self.tokenizer_page is None:
+            return None
+        payload = {"model": model, "prompt": text, "add_special_tokens": False}
+        return await self.counted(self.tokenizer_page, payload)
 
     async def count_chat(self, request: Request) -> Usage | None:
         return None

@@ -6,10 +6,12 @@ a crash.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from tiltyard import settings
@@ -19,6 +21,7 @@ from tiltyard.servers.error_text import error_of_body
 from tiltyard.servers.wire import Reply, Wire
 
 KEY_REMEDY = "give the key with TILTYARD_API_KEY or --api-key-env NAME"
+POLL_S = 0.05
 SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -125,6 +128,17 @@ def done(reply: Reply, what: str) -> Mapping[str, Json]:
         reason = error_of_body(reply.status, reply.body)
         raise ServerError(f"{what} failed: {reason}", "look at the server's own log")
     return table(value)
+
+
+async def until_gone(
+    is_there: Callable[[], Awaitable[bool]], model: str, limit_s: float, remedy: str
+) -> None:
+    """Wait until a model that was told to leave the memory has left it; raises ServerError where it stays."""
+    end = time.monotonic() + limit_s
+    while await is_there():
+        if time.monotonic() > end:
+            raise ServerError(f"{model} is still in memory after {limit_s:.0f} s", remedy)
+        await asyncio.sleep(POLL_S)
 
 
 def not_a_model_server(url: str, seen: str) -> NotAModelServer:

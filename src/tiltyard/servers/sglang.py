@@ -11,18 +11,19 @@ from typing import Any
 from msgspec.structs import replace
 
 from tiltyard.errors import NoServer
-from tiltyard.records import Capture, Dialect, Json, Model, Request, ServerInfo, Usage
+from tiltyard.records import Capture, Dialect, Json, Model, Request, ServerInfo
 from tiltyard.servers import Address
+from tiltyard.servers.chat_body import full_length, thinking_switch
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import same_model
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, table, word
-from tiltyard.servers.vllm import thinking_switch
 
 
 class SGLang(OpenAI):
     dialect: Dialect = "sglang"
     from_folders = True
+    tokenizer_page = "/tokenize"
     can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
 
     def __init__(self, address: Address) -> None:
@@ -57,12 +58,7 @@ class SGLang(OpenAI):
         )
 
     def extra(self, request: Request) -> dict[str, Any]:
-        extra = thinking_switch(request)
-        if request.ignore_eos:
-            extra["ignore_eos"] = True
-            if request.max_tokens is not None:
-                extra["min_tokens"] = request.max_tokens
-        return extra
+        return thinking_switch(request) | full_length(request)
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         if request.cache_prompt is False:
@@ -78,7 +74,3 @@ class SGLang(OpenAI):
 
     def accepts(self, asked: str, served: str) -> bool:
         return same_model(asked, served) or served == self.model_path
-
-    async def count_tokens(self, model: str, text: str) -> Usage | None:
-        payload = {"model": model, "prompt": text, "add_special_tokens": False}
-        return await self.counted("/tokenize", payload)

@@ -70,6 +70,9 @@ def sse(body: bytes) -> list[SseEvent]:
             value = value.removeprefix(b" ")
             if field == b"data":
                 data.append(value)
+            elif field == b"error":  # older llama.cpp
+                data.append(value)
+                name = "error"
             elif field == b"event":
                 name = value.decode("utf-8", "replace")
     return events

@@ -27,7 +27,8 @@ class ToolCalls:
 
     A fragment belongs to the call of its `index`. Without an index, an id opens a call and no id continues
     the last one. An index that is taken by a call with another id opens a new one (Ollama gives every call
-    index 0). A name may be repeated or empty; arguments may come as an object.
+    index 0). Without both, a named fragment with arguments opens one where those of the last are complete. A
+    name may be repeated or empty; arguments may come as an object.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,8 @@ class ToolCalls:
     def _call_for(self, index: Json, id_: str | None, function: Mapping[str, Json]) -> _Call:
         if isinstance(index, int) and not isinstance(index, bool):
             call = self._by_index.get(index)
-            if call is None or (id_ is not None and call.id is not None and call.id != id_):
+            other = call is not None and id_ is not None and call.id is not None and call.id != id_
+            if call is None or other or (id_ is None and _begins_another(call, function)):
                 call = self._open()
                 self._by_index[index] = call
             return call
@@ -70,7 +72,7 @@ class ToolCalls:
         if id_ is not None:
             return last if last.id == id_ else self._open()
         whole = isinstance(function.get("arguments"), Mapping) and bool(function.get("name"))
-        return self._open() if whole else last  # a whole call without id and index stands for itself
+        return self._open() if whole or _begins_another(last, function) else last
 
     def _open(self) -> _Call:
         call = _Call()
@@ -99,3 +101,19 @@ class ToolCalls:
             )
             for call in self._calls
         )
+
+
+def _begins_another(call: _Call, function: Mapping[str, Json]) -> bool:
+    """Does a fragment without an id begin another call? This one has a name and all of its arguments."""
+    arguments = function.get("arguments")
+    if not function.get("name") or not call.name:
+        return False
+    if not isinstance(arguments, str) or not arguments.lstrip().startswith("{"):
+        return False
+    if not call.arguments or not call.arguments[-1].rstrip().endswith("}"):
+        return False
+    try:
+        msgspec.json.decode("".join(call.arguments))
+    except msgspec.DecodeError:
+        return False
+    return True

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address
-from tiltyard.servers.chat_body import message_fields
+from tiltyard.servers.chat_body import full_length, message_fields, thinking_switch
 from tiltyard.servers.names import same_model
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import not_a_model_server, table, word
@@ -22,6 +22,7 @@ from tiltyard.servers.replies import not_a_model_server, table, word
 class Vllm(OpenAI):
     dialect: Dialect = "vllm"
     from_folders = True
+    tokenizer_page = "/tokenize"
     can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
 
     def __init__(self, address: Address) -> None:
@@ -47,13 +48,9 @@ class Vllm(OpenAI):
         return replace(model, context_loaded=model.context_max, loaded=True, path=word(item.get("root")))
 
     def extra(self, request: Request) -> dict[str, Any]:
-        extra = thinking_switch(request)
+        extra = thinking_switch(request) | full_length(request)
         # Tells the tokens of each chunk, which may be several with speculative decoding.
         extra["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
-        if request.ignore_eos:
-            extra["ignore_eos"] = True
-            if request.max_tokens is not None:
-                extra["min_tokens"] = request.max_tokens
         if request.cache_prompt is False:
             extra["cache_salt"] = secrets.token_hex(16)
         return extra
@@ -63,17 +60,6 @@ class Vllm(OpenAI):
         root = word(self.roots.get(asked))
         return same_model(asked, served) or (root is not None and root == self.roots.get(served, served))
 
-    async def count_tokens(self, model: str, text: str) -> Usage | None:
-        payload = {"model": model, "prompt": text, "add_special_tokens": False}
-        return await self.counted("/tokenize", payload)
-
     async def count_chat(self, request: Request) -> Usage | None:
         messages = [message_fields(each) for each in request.messages]
         return await self.counted("/tokenize", {"model": request.model, "messages": messages})
-
-
-def thinking_switch(request: Request) -> dict[str, Any]:
-    """Thinking on or off by the chat template's own switch; an effort word where the model takes one."""
-    if isinstance(request.think, bool):
-        return {"chat_template_kwargs": {"enable_thinking": request.think}}
-    return {"reasoning_effort": request.think} if request.think else {}

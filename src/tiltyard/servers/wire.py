@@ -22,6 +22,7 @@ from tiltyard.servers import Address
 from tiltyard.servers.answer import Answer, decoded
 from tiltyard.servers.clock import now_ns
 from tiltyard.servers.connection import Connection, ExchangeError
+from tiltyard.servers.notes import SENT_AGAIN
 from tiltyard.servers.pool import Pool
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -136,10 +137,10 @@ class Wire:
         )
         capture = (await self._request(method.upper(), path, headers, body, (None, limits))).opened()
         if capture.failure is not None or capture.status is None:
-            raise NoServer(
-                f"{self.origin.url}: {capture.error or 'no answer'}",
-                "check that the server is running and the address is right",
-            )
+            remedy = "check that the server is running and the address is right"
+            if "certificate" in (capture.error or ""):
+                remedy = "name its certificate, or that of who signed it: SSL_CERT_FILE=/path/to/cert.pem"
+            raise NoServer(f"{self.origin.url}: {capture.error or 'no answer'}", remedy)
         return Reply(status=capture.status, headers=capture.headers, body=capture.body)
 
     async def close(self) -> None:
@@ -185,6 +186,7 @@ class Wire:
             failure=outcome.ending if outcome else None,
             error=outcome.error if outcome else None,
             held=len(answer.raw),
+            notes=(SENT_AGAIN,) if fresh else (),
             unseal=partial(self._capture, begun, connection, reused, answer, outcome),
         )
 
@@ -297,8 +299,9 @@ def _one_line(value: str) -> str:
 
 def open_wire(address: Address) -> Wire:
     """The client for an address: our own for http, aiohttp's for https and through proxies."""
-    proxy = settings.proxy_for(address.url)
-    if proxy is not None or parse_origin(address.url).scheme == "https":
+    origin = parse_origin(address.url)
+    proxy = settings.proxy_for(origin.url)
+    if proxy is not None or origin.scheme == "https":
         from tiltyard.servers.tls import TlsWire
 
         return TlsWire(address, proxy=proxy)

@@ -11,8 +11,8 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from tiltyard.records import Figure, Record
-from tiltyard.stats.figures import Interval, half_width
+from tiltyard.records import Record
+from tiltyard.stats.figures import Interval
 from tiltyard.stats.student import normal_quantile, t_cdf, t_quantile
 
 Verdict = Literal["higher", "lower", "same", "unclear", "none"]
@@ -258,24 +258,3 @@ def _shrunk(ratio: Ratio, more: int) -> float:
         return ratio.pairs / (ratio.pairs + more)
     share_a = 0.5 if ratio.share_a is None else ratio.share_a
     return share_a * ratio.n_a / (ratio.n_a + more) + (1 - share_a) * ratio.n_b / (ratio.n_b + more)
-
-
-def needed_n(fig: Figure, wanted_half_width: float) -> int | None:
-    """How many values in all would bring the interval of the mean to +- `wanted_half_width` (same unit).
-
-    The standard deviation is taken from the present interval; n = (t(0.975, n - 1) s / wanted)^2, iterated.
-    None without an interval; the present n where it is narrow enough already.
-    """
-    now = half_width(fig)
-    if now is None or wanted_half_width <= 0:
-        return None
-    if now <= wanted_half_width:
-        return fig.n
-    deviation = now / t_quantile(0.975, fig.n - 1) * math.sqrt(fig.n)
-    n = fig.n
-    for _ in range(50):
-        following = max(2, math.ceil((t_quantile(0.975, n - 1) * deviation / wanted_half_width) ** 2))
-        if following == n:
-            break
-        n = following if abs(following - n) > 1 else max(n, following)
-    return n

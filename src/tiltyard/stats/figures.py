@@ -17,7 +17,7 @@ from tiltyard.stats.student import t_quantile
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Figure", "Interval", "figure", "half_width", "mean_interval", "percentile", "t_quantile", "width"]
+__all__ = ["Figure", "Interval", "figure", "mean_interval", "percentile", "t_quantile", "width"]
 
 _NUMPY_FROM = 300_000  # below this, importing numpy costs more than it saves
 _P99_FROM = 100
@@ -32,8 +32,9 @@ def figure(values: Sequence[float | None], *, clusters: Sequence[int] | None = N
     """Summarise a sample. None, NaN and infinities are left out and counted in `missing`.
 
     `ci95` is the 95 % interval of the mean: mean +- t(0.975, n - 1) * s / sqrt(n) when each value is its own
-    unit; with `clusters` (one id per value) see `cluster_error`. Percentiles are linear (type 7). p99 is None
-    below 100 values. `why` says what stands in the way of an interval.
+    unit; with `clusters` (one id per value) see `cluster_error`. It ends at zero where no value is below.
+    Percentiles are linear (type 7). p99 is None below 100 values. `why` says what stands in the way of an
+    interval.
     """
     if clusters is not None and len(clusters) != len(values):
         raise ValueError(f"{len(values)} values but {len(clusters)} cluster ids")
@@ -67,11 +68,6 @@ def width(fig: Figure) -> float | None:
     if fig.ci95 is None or not fig.mean:
         return None
     return (fig.ci95[1] - fig.ci95[0]) / abs(fig.mean)
-
-
-def half_width(fig: Figure) -> float | None:
-    """Half the width of the 95 % interval, in the unit of the figure. None without one."""
-    return None if fig.ci95 is None else (fig.ci95[1] - fig.ci95[0]) / 2
 
 
 def cluster_error(sums: Sequence[float], sizes: Sequence[int], mean: float) -> tuple[float, float]:
@@ -176,7 +172,7 @@ def _filled(
         p99=percentile(ordered, 0.99) if n >= _P99_FROM else None,
         min=float(ordered[0]),
         max=float(ordered[-1]),
-        ci95=None if ci95 is None else (ci95.low, ci95.high),
+        ci95=None if ci95 is None else (max(ci95.low, 0.0) if ordered[0] >= 0 else ci95.low, ci95.high),
         why=why,
         missing=missing,
     )

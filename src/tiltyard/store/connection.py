@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
-from tiltyard.store.schema import MIGRATIONS
+from tiltyard.store.migrations import MIGRATIONS
 
 BUSY_S = 5.0  # how long to wait for another process that is writing
 

@@ -5,10 +5,12 @@ Runs that differ in it are never pooled; runs that share it are carried on, or s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from tiltyard.records import Json, Model, ServerInfo, content_hash
 
+SETTING = re.compile(r"[A-Z][A-Z0-9_]+=.*")  # a note on a server: how its environment sets it
 HARDWARE = ("cpu", "ram_bytes", "gpus")
 NO_EFFECT = ("files", "retries", "retry_delay_s", "pause_s")  # on a result: where items lie, who is patient
 
@@ -34,7 +36,10 @@ def fingerprint(
             "settings": {name: value for name, value in settings.items() if name not in NO_EFFECT},
             "model": [model.digest or model.name, model.quantization],
             "served_at": None if model.digest else server.url,
-            "engine": [server.dialect, model.engine, model.engine_version or server.version, server.slots],
+            "engine": [
+                *(server.dialect, model.engine, model.engine_version or server.version, server.slots),
+                *sorted(note for note in server.notes if SETTING.fullmatch(note)),
+            ],
             "context": settings.get("context") if movable else model.context_loaded,
             "machine": {key: machine.get(key) for key in HARDWARE} if server.local else server.url,
         }

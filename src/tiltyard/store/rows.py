@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -19,6 +20,7 @@ from tiltyard.records import (
     Json,
     Measures,
     Model,
+    Record,
     Run,
     Sample,
     ServerInfo,
@@ -28,12 +30,12 @@ from tiltyard.records import (
     ToolCall,
     Usage,
 )
-from tiltyard.store.schema import MEASURE_COLUMNS
 from tiltyard.store.timelines import Expanded, pack, unpack
 
 Row = tuple[Any, ...]
 Columns = Mapping[str, Any]
 T = TypeVar("T")
+M = TypeVar("M", Model, ServerInfo)
 
 # Failures that are not the model's doing: asked again when the run is resumed.
 OUTSIDE = frozenset(
@@ -81,6 +83,7 @@ def from_json(text: str | None, kind: type[T]) -> T | None:
 
 # ------------------------------------------------------------------ attempts
 
+MEASURE_COLUMNS = Measures.__struct_fields__  # a new one needs a migration
 ATTEMPT_COLUMNS = (
     "run_key, stage, item_id, item_hash, repetition, try_no, session, started_at, client_bound, "
     "ending, failed_outside, outcome, score, points, reasons, rule, details, " + ", ".join(MEASURE_COLUMNS)
@@ -269,15 +272,25 @@ def struct_row(record: Model | ServerInfo) -> Row:
     return tuple(values)
 
 
-def _struct_of(kind: type[T], row: Columns, prefix: str) -> T:
-    values = {}
-    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]
-        value = row[prefix + field.name]
-        if isinstance(value, str) and "tuple" in str(field.type):
-            value = msgspec.json.decode(value)
-        elif isinstance(value, int) and "bool" in str(field.type):
-            value = bool(value)
-        values[field.name] = value
+def _fields_with(kind: type[Record], wanted: type) -> frozenset[str]:
+    """The fields whose type is `wanted` or, as in `tuple[str, ...] | None`, may be."""
+    found = {}
+    for field in msgspec.structs.fields(kind):
+        kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+        found[field.name] = {get_origin(each) or each for each in kinds}
+    return frozenset(name for name, kinds in found.items() if wanted in kinds)
+
+
+_AS_JSON = {kind: _fields_with(kind, tuple) for kind in (Model, ServerInfo)}
+_AS_INTEGER = {kind: _fields_with(kind, bool) for kind in (Model, ServerInfo)}
+
+
+def _struct_of(kind: type[M], row: Columns, prefix: str) -> M:
+    values = {name: row[prefix + name] for name in kind.__struct_fields__}
+    for name in _AS_JSON[kind]:
+        values[name] = None if values[name] is None else msgspec.json.decode(values[name])
+    for name in _AS_INTEGER[kind]:
+        values[name] = None if values[name] is None else bool(values[name])
     return msgspec.convert(values, kind)
 
 

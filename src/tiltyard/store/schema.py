@@ -1,53 +1,14 @@
-"""The tables, as a list of migrations: each a function that takes the store from one version to the next.
+"""The SQL of each version of the store, one script per version, run by the steps in `migrations.py`.
 
-A migration runs in one transaction and is never edited once released; a new column is a new function at the
-end of `MIGRATIONS`. Names are readable and carry their unit, since other tools read this file too.
+A script is never edited once released, comments included: a new column is a script of its own at the end of
+`VERSIONS`. Names are readable and carry their unit, since other tools read this file too.
 """
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Callable
-
-from tiltyard.store.verdicts import TABLES, put_score, put_verdicts
-
-# One column per field of `records.Measures`, in its order.
-MEASURE_COLUMNS = {
-    "queue_ms": "REAL",
-    "connect_ms": "REAL",
-    "ttfb_ms": "REAL",
-    "first_event_ms": "REAL",
-    "ttft_ms": "REAL",
-    "ttfo_ms": "REAL",
-    "ttft_scheduled_ms": "REAL",
-    "e2e_ms": "REAL",
-    "e2e_scheduled_ms": "REAL",
-    "close_ms": "REAL",
-    "tail_ms": "REAL",
-    "itl_ms": "REAL",
-    "decode_tps": "REAL",
-    "e2e_tps": "REAL",
-    "prefill_tps": "REAL",
-    "prefill_kind": "TEXT",
-    "load_ms": "REAL",
-    "prompt_tokens": "INTEGER",
-    "output_tokens": "INTEGER",
-    "cached_tokens": "INTEGER",
-    "reasoning_tokens": "INTEGER",
-    "chunks": "INTEGER",
-    "tokens_per_chunk": "REAL",
-    "tokens_source": "TEXT",
-    "rate_source": "TEXT",
-    "rate_bias": "REAL",
-    "server_prefill_tps": "REAL",
-    "server_decode_tps": "REAL",
-    "server_ttft_ms": "REAL",
-    "server_total_ms": "REAL",
-    "transport_ms": "REAL",
-}
-
-_V1 = f"""
+# The measures of `attempts` stand in one line of the table's text, as in the first stores: hence the
+# line ends after `\`.
+_EVERYTHING = """
 CREATE TABLE models (               -- one row per state in which a model was seen
   id INTEGER PRIMARY KEY,
   identity TEXT NOT NULL UNIQUE,    -- hash of the other columns
@@ -91,7 +52,12 @@ CREATE TABLE attempts (
   ending TEXT,                      -- of the last exchange
   failed_outside INTEGER NOT NULL,  -- 1: not the model's doing; asked again when the run is resumed
   outcome TEXT, score REAL, points REAL, reasons TEXT, rule TEXT,
-  {", ".join(f"{name} {kind}" for name, kind in MEASURE_COLUMNS.items())},
+  queue_ms REAL, connect_ms REAL, ttfb_ms REAL, first_event_ms REAL, ttft_ms REAL, ttfo_ms REAL, \
+ttft_scheduled_ms REAL, e2e_ms REAL, e2e_scheduled_ms REAL, close_ms REAL, tail_ms REAL, itl_ms REAL, \
+decode_tps REAL, e2e_tps REAL, prefill_tps REAL, prefill_kind TEXT, load_ms REAL, prompt_tokens INTEGER, \
+output_tokens INTEGER, cached_tokens INTEGER, reasoning_tokens INTEGER, chunks INTEGER, \
+tokens_per_chunk REAL, tokens_source TEXT, rate_source TEXT, rate_bias REAL, server_prefill_tps REAL, \
+server_decode_tps REAL, server_ttft_ms REAL, server_total_ms REAL, transport_ms REAL,
   UNIQUE (run_key, stage, item_id, repetition, try_no)
 );
 CREATE TABLE texts (                -- long or repeated parts of requests, kept once
@@ -196,64 +162,37 @@ WHEN old.id <= (SELECT indexed_to FROM search_state) BEGIN
 END;
 """
 
+_GRADED = """
+ALTER TABLE attempts ADD COLUMN details TEXT; -- JSON, by the suite's own names
+ALTER TABLE exchanges ADD COLUMN logprobs TEXT; -- JSON
+"""
 
-def _create(db: sqlite3.Connection) -> None:
-    """Version 1: everything."""
-    for statement in statements(_V1):
-        db.execute(statement)
+_SCORED = """
+ALTER TABLE runs ADD COLUMN item_set TEXT; -- hash of the items that were to be asked
+ALTER TABLE runs ADD COLUMN score_n INTEGER;
+ALTER TABLE runs ADD COLUMN score_low REAL;
+ALTER TABLE runs ADD COLUMN score_high REAL;
+ALTER TABLE runs ADD COLUMN score_completed REAL;
+ALTER TABLE runs ADD COLUMN cap_hit REAL; -- share of the answers that hit the token limit
+ALTER TABLE runs ADD COLUMN ci_method TEXT;
+ALTER TABLE runs ADD COLUMN outcomes TEXT; -- JSON
+CREATE TABLE item_sets (            -- the items that a run scored, for all runs that scored the same
+  hash TEXT PRIMARY KEY,
+  keys BLOB NOT NULL                -- 64-bit little-endian, ascending: docs/store.md
+) WITHOUT ROWID;
+CREATE TABLE verdicts (             -- what they scored in one run
+  run_key INTEGER PRIMARY KEY REFERENCES runs(key) ON DELETE CASCADE,
+  items TEXT NOT NULL REFERENCES item_sets(hash),
+  n INTEGER NOT NULL,
+  scores BLOB NOT NULL
+);
+CREATE INDEX verdicts_by_items ON verdicts(items);
+"""
 
+_FORGETFUL = """
+ALTER TABLE runs ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+"""
 
-def _graded(db: sqlite3.Connection) -> None:
-    """Version 2: what a judge saw beside its verdict, and what each token might have been."""
-    db.execute("ALTER TABLE attempts ADD COLUMN details TEXT")  # JSON, by the suite's own names
-    db.execute("ALTER TABLE exchanges ADD COLUMN logprobs TEXT")  # JSON
+_LOADS = ""  # only values: what a speed run asked, in `item_set`
 
-
-_SCORE_COLUMNS = (  # of `runs`, for the board
-    "item_set TEXT",  # hash of the items that were to be asked
-    "score_n INTEGER",
-    "score_low REAL",
-    "score_high REAL",
-    "score_completed REAL",
-    "cap_hit REAL",  # share of the answers that hit the token limit
-    "ci_method TEXT",
-    "outcomes TEXT",  # JSON
-)
-
-
-def _scored(db: sqlite3.Connection) -> None:
-    """Version 3: scores with their intervals on the board, and what each item scored."""
-    for column in _SCORE_COLUMNS:
-        db.execute(f"ALTER TABLE runs ADD COLUMN {column}")
-    for statement in TABLES:
-        db.execute(statement)
-    for key, settings, summary in db.execute("SELECT key, settings, summary FROM runs").fetchall():
-        found = json.loads(summary) if summary else {}
-        if "outcomes" in found:
-            put_score(db, key, json.loads(settings), found)
-            put_verdicts(db, key, found)
-
-
-def _forgetful(db: sqlite3.Connection) -> None:
-    """Version 4: runs that are kept, but no longer stand in for asking again."""
-    db.execute("ALTER TABLE runs ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0")
-
-
-def _loads(db: sqlite3.Connection) -> None:
-    """Version 5: speed runs of different loads stand in tables of their own, as graded runs' items do."""
-    for key, settings in db.execute("SELECT key, settings FROM runs WHERE item_set IS NULL").fetchall():
-        put_score(db, key, json.loads(settings), {})
-
-
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _graded, _scored, _forgetful, _loads]
-
-
-def statements(script: str) -> list[str]:
-    """Split a script into statements, so that each runs inside the caller's transaction."""
-    found, part = [], ""
-    for line in script.splitlines(keepends=True):
-        part += line
-        if sqlite3.complete_statement(part):
-            found.append(part.strip())
-            part = ""
-    return found
+VERSIONS = (_EVERYTHING, _GRADED, _SCORED, _FORGETFUL, _LOADS)

@@ -376,15 +376,6 @@ class Store:
         where = f" AND failed_outside AND {_NEWEST_TRY}"
         return {(a.stage, a.item_id, a.repetition): a for a in self._attempts(run_id, where, True)}
 
-    def done_keys(self, run_id: str) -> set[Key]:
-        """The keys of `done`, without reading the attempts."""
-        with self.reading() as db:
-            sql = (
-                "SELECT stage, item_id, repetition FROM attempts "
-                f"WHERE run_key = ? AND NOT failed_outside AND {_NEWEST_TRY}"
-            )
-            return set(db.execute(sql, (self._key(db, run_id),)))
-
     def tries(self, run_id: str) -> dict[Key, int]:
         """How many tries each item has had."""
         with self.reading() as db:

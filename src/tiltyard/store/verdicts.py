@@ -13,21 +13,6 @@ from collections.abc import Mapping
 from tiltyard.records import Json
 from tiltyard.stats.pairing import Scores, item_key, item_set
 
-TABLES = (
-    """
-CREATE TABLE item_sets (            -- the items that a run scored, for all runs that scored the same
-  hash TEXT PRIMARY KEY,
-  keys BLOB NOT NULL                -- 64-bit little-endian, ascending: docs/store.md
-) WITHOUT ROWID;""",
-    """
-CREATE TABLE verdicts (             -- what they scored in one run
-  run_key INTEGER PRIMARY KEY REFERENCES runs(key) ON DELETE CASCADE,
-  items TEXT NOT NULL REFERENCES item_sets(hash),
-  n INTEGER NOT NULL,
-  scores BLOB NOT NULL
-);""",
-    "CREATE INDEX verdicts_by_items ON verdicts(items);",
-)
 NO_LONGER_NEEDED = "DELETE FROM item_sets WHERE hash NOT IN (SELECT items FROM verdicts)"
 
 _ABOUT_ALL = 0.9  # of the items: a few of a run that asked them all have no score, for errors

@@ -1,7 +1,7 @@
 """What do I ask, and who judges? One file (or folder) per suite behind one protocol.
 
 A suite is one file and one line in `SUITES`; third parties add theirs by the entry-point group
-`tiltyard.suites`, through the same door.
+`tiltyard.suites`, through the same door. What a suite may offer besides is in `Asked`, `Tabled`, `proof.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from importlib.metadata import EntryPoint
+from typing import Any, Protocol, runtime_checkable
 
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load
@@ -96,19 +97,72 @@ class Suite(Protocol):
         """The suite's own part of the summary object."""
 
 
+@runtime_checkable
+class Asked(Protocol):
+    """A suite with the settings of graded suites (`graded.py`) that can tell what it would ask."""
+
+    def asked(self, settings: Mapping[str, Json]) -> tuple[str, Iterable[Item]]:
+        """The name of the stage and its items, each at least once; neither server nor model is known yet."""
+
+
+@runtime_checkable
+class Tabled(Protocol):
+    """A suite with columns of its own in a table of requests (docs/results.md)."""
+
+    def beside(self, attempt: Attempt) -> Mapping[str, Json]:
+        """The columns of an attempt with a grade; what is unknown is left out."""
+
+
 def load_suite(name: str) -> Suite:
-    """A suite by its name. Raises UsageError where there is none."""
-    module, _, attribute = target_of(name).partition(":")
-    suite: Suite = getattr(importlib.import_module(module), attribute)()
+    """A suite by its name. Raises UsageError where there is none, or it cannot be loaded."""
+    maker = named(SUITES[name]) if name in SUITES else load_offered(entry_of(name), "suite")
+    suite: Suite = maker()
     return suite
 
 
-def target_of(name: str) -> str:
-    """Where a suite is: built in, or by a third party's entry point. UsageError for an unknown name."""
-    targets = {
-        **{e.name: e.value for e in importlib.metadata.entry_points(group="tiltyard.suites")},
-        **SUITES,
-    }
-    if name not in targets:
-        raise UsageError(f"there is no suite called {name!r}", "choose from: " + ", ".join(sorted(targets)))
-    return targets[name]
+def known_suites() -> list[str]:
+    """The names of all suites: ours, then those of third parties."""
+    return [*SUITES, *sorted(offered())]
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError where no suite has this name."""
+    if name not in SUITES:
+        entry_of(name)
+
+
+def entry_of(name: str) -> EntryPoint:
+    """Where a third party's suite is. Raises UsageError for an unknown name."""
+    found = offered()
+    if name not in found:
+        raise UsageError(f"there is no suite called {name!r}", "choose from: " + ", ".join(known_suites()))
+    return found[name]
+
+
+def offered(group: str = "tiltyard.suites") -> Mapping[str, EntryPoint]:
+    """What third parties offer, by the name of the suite; ours cannot be replaced."""
+    entries = importlib.metadata.entry_points(group=group)
+    return {entry.name: entry for entry in entries if entry.name not in SUITES}
+
+
+def package_of(entry: EntryPoint) -> str:
+    """The package that offers it."""
+    return entry.dist.name if entry.dist is not None else entry.module
+
+
+def load_offered(entry: EntryPoint, what: str) -> Any:
+    """What an entry point names. Raises UsageError where it is not there."""
+    try:
+        return named(entry.value)
+    except (ImportError, AttributeError) as error:
+        package = package_of(entry)
+        raise UsageError(
+            f"the {what} {entry.name!r} of the package {package} cannot be loaded: {error}",
+            f"update {package}, or remove it",
+        ) from error
+
+
+def named(target: str) -> Any:
+    """The object that `module:name` names."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

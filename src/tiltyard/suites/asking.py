@@ -31,25 +31,24 @@ from tiltyard.records import (
     Timeouts,
 )
 from tiltyard.servers.clock import now_ns
-from tiltyard.stats.figures import figure, width
-from tiltyard.suites import HOPE, HOPELESS_TIMEOUTS, Bench, Stage, StageResult, Suite
+from tiltyard.suites import Bench, Stage, StageResult, Suite
+from tiltyard.suites.despair import Despair
 from tiltyard.suites.keeping import rare_collections, without_words
+from tiltyard.suites.narrow_enough import NarrowEnough
 from tiltyard.suites.patience import Batches, failed_on_the_way
 from tiltyard.suites.resuming import Key, Remaining
 from tiltyard.suites.spans import Spans
 from tiltyard.suites.telling import Teller
 
-NARROW_LOOKS = 2  # one narrow interval may be luck
-REFUSED_FROM = 400  # HTTP status
 AHEAD = 16  # requests made ahead of time, at least
+PAUSE_S = 0.003  # between two looks at whether there is time to read
 BUSY_NS = 1_000_000  # a loop that comes back later than this is busy receiving
-QUIET_NS = 3_000_000  # after an answer, in case the next one ends right behind it
+BUSY_FOR_NS = 10_000_000  # the loop counts as busy for that long after it came back late
+BACKLOG_BYTES = 256 << 20  # unread answers kept while the loop is busy
+BACKLOG_NS = 5_000_000_000  # the longest that an unread answer waits for a busy loop
+QUIET_NS = 3_000_000  # waited after an answer, in case the next one ends right behind it
 THICK_NS = 250_000_000  # the longest that answers coming in thick keep one waiting
-PAUSE_S = 0.003
-BUSY_FOR_NS = 10_000_000  # and counts as busy for that long after
-BACKLOG_BYTES = 256 << 20  # unread answers kept while it is
 UNREAD_GRADED = 4  # unread answers per stream, in stages with a tally
-BACKLOG_NS = 5_000_000_000  # and the longest that one of them waits
 
 
 class Question(NamedTuple):
@@ -97,18 +96,11 @@ class StageAsker:
         self.attempts: list[Attempt] = []
         self.notes: Counter[str] = Counter()
         self.spans = Spans()
-        self.total = self.lost = 0  # attempts; failures in a row, in this sitting
-        self.hopeful = False  # has anything ever succeeded here?
-        self.answered = False  # and in this sitting?
-        self.gave_up = False  # decided once: what was under way then may still end well
-        self.alike: tuple[str, int] = ("", 0)  # the ending of the newest attempts, and how many it has been
-        self.refused: tuple[object, int] = (None, 0)  # the same of answers that need not be read to see it
-        self.promising = False  # has one come that must be read?
+        self.total = 0  # attempts
+        self.despair = Despair(stage.patience)
+        self.narrow_enough = NarrowEnough(stage.load.stop)
         self.left = Remaining(stage, sitting.done, sitting.failed, self.count)
         self.batches = Batches(stage.load.concurrency, stage.patience.pause_s)
-        self.narrow_at = 0  # number of attempts at which the width was last looked at
-        self.narrow_looks = 0
-        self.narrow = False
         self.ready: deque[Question] = deque()
         self.ahead = max(stage.load.concurrency, AHEAD)
         self.made = 0
@@ -146,16 +138,9 @@ class StageAsker:
         else:
             tried = patience.retries
         self.hand_over(Answer(question, capture, now_ns(), tried + 1))
-        self.look_at(capture)
+        self.despair.arrived(capture)
         self.batches.leave()
         return True
-
-    def look_at(self, capture: Capture) -> None:
-        """Count refusals from the beginning, before they are read; a server may refuse faster than that."""
-        if not capture.failure and (capture.status or 0) < REFUSED_FROM:
-            self.promising = True
-        how = (capture.failure, capture.status)
-        self.refused = (how, self.refused[1] + 1 if how == self.refused[0] else 1)
 
     def hand_over(self, answer: Answer) -> None:
         """To be read when there is time."""
@@ -166,19 +151,15 @@ class StageAsker:
     def take(self, item: Item | None, attempt: Attempt) -> None:
         """Count an attempt of this sitting, and what it says of the chance of the next ones."""
         self.left.asked(attempt)
-        self.lost = self.lost + 1 if nothing_known(attempt) else 0
-        self.answered = self.answered or not self.lost
-        ending = attempt.exchanges[-1].ending
-        self.alike = (ending, self.alike[1] + 1 if ending == self.alike[0] else 1)
         self.count(item, attempt)
-        self.gave_up = self.gave_up or self.hopeless()
+        self.despair.took(attempt)
 
     def count(self, item: Item | None, attempt: Attempt) -> None:
         """Count an attempt, and keep it or hand it to the stage's tally."""
         self.total += 1
         self.notes.update({note for exchange in attempt.exchanges for note in exchange.notes})
         self.spans.add(attempt)
-        self.hopeful = self.hopeful or not nothing_known(attempt)
+        self.despair.known(attempt)
         if self.stage.tally is None:
             self.attempts.append(without_words(attempt))
         elif item is not None:
@@ -272,13 +253,14 @@ class StageAsker:
                 self.count(item, attempt)
 
     def result(self) -> StageResult:
+        asked_all = self.stage.expected is not None and self.total >= self.stage.expected
         return StageResult(
             stage=self.stage,
             attempts=self.attempts,
             wall_s=self.spans.wall_s,
             total=self.total,
             notes=self.notes,
-            gave_up=self.gave_up and (self.stage.expected is None or self.total < self.stage.expected),
+            gave_up=self.despair.gave_up and not asked_all,
         )
 
     def end(self) -> None:
@@ -292,18 +274,6 @@ class StageAsker:
             request = replace(self.suite.request(item, self.bench), timeouts=self.sitting.timeouts)
             await self.bench.server.ask(request)
 
-    def hopeless(self) -> bool:
-        """Have too many in a row failed to go on, or has nothing else happened since the beginning?"""
-        patience, ending = self.stage.patience, self.alike[0]
-        late = ending.startswith("timeout")
-        if patience.give_up_after is not None:
-            hope = HOPE if self.answered and not late else 1
-            return self.lost >= patience.give_up_after * hope
-        if patience.hopeless_after is None or self.hopeful:
-            return False
-        times, refused = min(self.alike[1], self.lost), 0 if self.promising else self.refused[1]
-        return (late and times >= HOPELESS_TIMEOUTS) or max(times, refused) >= patience.hopeless_after
-
     def load(self) -> Load | None:
         """What is left of the stage's load after earlier sittings; None: nothing."""
         spans = Spans()
@@ -312,31 +282,13 @@ class StageAsker:
         return left_of(self.stage.load, self.left.already, spans.wall_s)
 
     def should_stop(self) -> bool:
-        """Has the stage decided, given up, or is the interval of the watched figure as narrow as the load's
-        stop rule asks, twice in a row?
-
-        Stopping at the first lucky moment would make intervals that promise too much; docs/statistics.md.
-        """
-        self.gave_up = self.gave_up or self.hopeless()
-        if self.gave_up or (self.stage.decided is not None and self.stage.decided()):
+        """Has the stage given up or decided, or is the watched figure's interval narrow enough?"""
+        if self.despair.decide() or (self.stage.decided is not None and self.stage.decided()):
             return True
         stop = self.stage.load.stop
-        if stop.width is None or len(self.attempts) == self.narrow_at or len(self.attempts) < stop.min_count:
-            return self.narrow
-        self.narrow_at = len(self.attempts)
-        values = figure([getattr(attempt.measures, stop.metric) for attempt in self.attempts])
-        relative = width(values)
-        enough = values.n >= stop.min_count and relative is not None and relative <= stop.width
-        self.narrow_looks = self.narrow_looks + 1 if enough else 0
-        self.narrow = self.narrow_looks >= NARROW_LOOKS
-        return self.narrow
-
-
-def nothing_known(attempt: Attempt) -> bool:
-    """Did it fail without a verdict on what the model would have said?"""
-    return attempt.exchanges[-1].ending != "ok" and (
-        attempt.grade is None or attempt.grade.outcome == "error"
-    )
+        if stop.width is None:
+            return False
+        return self.narrow_enough.look([getattr(attempt.measures, stop.metric) for attempt in self.attempts])
 
 
 async def put_through(suite: Suite, bench: Bench, sitting: Sitting, results: list[StageResult]) -> None:

@@ -1,6 +1,6 @@
 """What was seen in the answers of a run and must be said with its figures, in words and with its count.
 
-The notes themselves are made where answers are read; notes without words here concern no reader.
+The notes themselves are made where answers are read; their names are in `servers/notes.py`.
 """
 
 from __future__ import annotations
@@ -8,31 +8,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tiltyard.servers.claims import ANSWERED_BY, COLD, CUT, MAYBE_CUT, PREFILL_HIGH
+from tiltyard.servers import notes
 from tiltyard.suites import StageResult
 
 WORDS: Mapping[str, str] = {
-    "thinking_despite_off": "the model thought although it was told not to",
-    "thinking_not_to_be_off": "the model thought: this server has no way to be told not to",
-    CUT: "the server cut the prompt to its context without a word",
-    MAYBE_CUT: "the server may have cut the prompt",
-    "context_length_reached": "the answer ended at the end of the context",
-    "token_repeat": "the server gave up on a model that repeated itself",
-    "usage_misses_thinking": "the server's token count leaves the thinking out: not used",
-    "prefill_may_be_cached": "part of the prompt may have come from a cache",
-    COLD: "the model was not in memory: loading is part of the wait",
-    "server_busy": "the server's queue was full",
-    "server_loading": "the server was still loading the model",
-    "schema_not_sent": "this server takes no schema: it was not sent",
-    "not_streamed": "the answer came in one piece: its tokens have no times",
-    "unterminated": "the stream's last event was cut off",
-    "unreadable_event": "an event of the stream could not be read",
-    "invalid_utf8": "the answer held bytes that are no text",
-    "several_choices": "the server sent several choices: the first was read",
-    "no_done_reason": "the server did not say why the answer ended",
-    "left_open": "the server kept the stream open after its end",
-    "closed_roughly": "the server broke the connection instead of closing it",
+    notes.THINKING_DESPITE_OFF: "the model thought although it was told not to",
+    notes.THINKING_NOT_TO_BE_OFF: "the model thought: this server has no way to be told not to",
+    notes.CUT: "the server cut the prompt to its context without a word",
+    notes.MAYBE_CUT: "the server may have cut the prompt",
+    notes.CONTEXT_REACHED: "the answer ended at the end of the context",
+    notes.TOKEN_REPEAT: "the server gave up on a model that repeated itself",
+    notes.USAGE_MISSES_THINKING: "the server's token count leaves the thinking out: not used",
+    notes.USAGE_UNBELIEVED: "the server's token count contradicts the length of the answer: not used",
+    notes.PREFILL_MAYBE_CACHED: "part of the prompt may have come from a cache",
+    notes.COLD: "the model was not in memory: loading is part of the wait",
+    notes.SERVER_BUSY: "the server's queue was full",
+    notes.SERVER_LOADING: "the server was still loading the model",
+    notes.SCHEMA_NOT_SENT: "this server takes no schema: it was not sent",
+    notes.NOT_STREAMED: "the answer came in one piece: its tokens have no times",
+    notes.UNTERMINATED: "the stream's last event was cut off",
+    notes.UNREADABLE_EVENT: "an event of the stream could not be read",
+    notes.INVALID_UTF8: "the answer held bytes that are no text",
+    notes.SEVERAL_CHOICES: "the server sent several choices: the first was read",
+    notes.NO_DONE_REASON: "the server did not say why the answer ended",
+    notes.SENT_AGAIN: "the server closed its connection as the request came: sent again on a new one",
+    notes.LEFT_OPEN: "the server kept the stream open after its end",
+    notes.CLOSED_ROUGHLY: "the server broke the connection instead of closing it",
 }
+# What these mean is said beside the figure or the grade that they decide.
+SILENT = frozenset((notes.LOAD_UNTOLD, notes.HEAD_MAYBE_CACHED, notes.PREFIX_SEEN, notes.REFUSAL))
 
 
 def observed(results: Sequence[StageResult]) -> list[str]:
@@ -50,13 +54,15 @@ def observed(results: Sequence[StageResult]) -> list[str]:
 
 
 def words_for(note: str) -> str | None:
-    """A note in words; None where it concerns no reader."""
-    if note.startswith(ANSWERED_BY):
-        name = note.removeprefix(ANSWERED_BY)
+    """A note in words; None for a silent one."""
+    if note.startswith(notes.ANSWERED_BY):
+        name = note.removeprefix(notes.ANSWERED_BY)
         return f"answered by {name}, which may be another model than the one asked for"
-    if note.startswith(PREFILL_HIGH):
-        percent = note.removeprefix(PREFILL_HIGH)
+    if note.startswith(notes.PREFILL_HIGH):
+        percent = note.removeprefix(notes.PREFILL_HIGH)
         return f"prefill is up to {percent} % too high: it counts the template's cached head as read"
+    if note.startswith(notes.STOP_REASON):
+        return f"the server's own reason for the end was {note.removeprefix(notes.STOP_REASON)}"
     return WORDS.get(note)
 
 

@@ -14,6 +14,7 @@ from tiltyard.load.summary import plus
 from tiltyard.records import Attempt, Exchange, Grade, Item, Outcome
 from tiltyard.settings import hide_keys
 from tiltyard.suites.stopping import Stopping
+from tiltyard.suites.verdict import answer_cut
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never score, in either direction
@@ -91,7 +92,7 @@ class Tally:
             self.cut.append(-1)
             self.thought.append(-1)
             return
-        self.cut.append(answer.finish_reason == "length" or "context_length_reached" in answer.notes)
+        self.cut.append(answer_cut(answer))
         self.thought.append(bool(answer.reasoning) or "r" in answer.events.kinds)
 
     def add_item(self, number: int) -> None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 
 from tiltyard.records import Exchange, Grade
+from tiltyard.servers.notes import CONTEXT_REACHED
 
+NOT_IMPLEMENTED = 501
 # said by Ollama, LM Studio, llama.cpp, vLLM and SGLang when a model or its template has no such ability
 NO_TOOLS = re.compile(
     r"does(?: not|n't) support (?:tools|tool|function)|tools? (?:is|are|calling is) not supported"
-    r"|not support(?:ed)? (?:tools|tool cal|function cal)|--jinja|tool.call.parser|enable-auto-tool-choice",
+    r"|not support(?:ed)? (?:tools|tool cal|function cal)|--jinja|tool.call.parser|enable-auto-tool-choice"
+    r"|no endpoints found that support tool use|\bbody\.tools\b"
+    r"|(?:unrecognized|unknown|unexpected|unsupported|extra|additional)\b[^.]{0,60}\btools\b",
     re.IGNORECASE,
 )
 NO_SCHEMA = re.compile(
@@ -37,7 +41,7 @@ def settled(exchange: Exchange) -> Grade | None:
 
     error        the server, the network, or another model than the one asked
     unsupported  the server says that this model cannot be asked such a thing
-    refused      the server's own refusal field, and no other words
+    refused      the server's own refusal field, or its filter, and no other words
     truncated    nothing but thinking came before the limit
     unparsed     an empty answer
     """
@@ -50,7 +54,9 @@ def settled(exchange: Exchange) -> Grade | None:
         return Grade(outcome="refused", score=0.0, rule="refusal_field")
     if exchange.text.strip() or exchange.tool_calls:
         return None
-    if was_cut(exchange):
+    if exchange.finish_reason == "content_filter":
+        return Grade(outcome="refused", score=0.0, rule="content_filter")
+    if answer_cut(exchange):
         where = "while thinking" if exchange.reasoning else "before anything was said"
         return Grade(outcome="truncated", score=0.0, rule="cut", reasons=(f"cut {where}",))
     return Grade(outcome="unparsed", score=0.0, rule="empty", reasons=("an empty answer",))
@@ -62,17 +68,18 @@ def unsupported(exchange: Exchange) -> Grade | None:
         return None
     said = exchange.error or ""
     request = exchange.request
-    without_tools = bool(request.tools) and NO_TOOLS.search(said)
-    without_schema = request.response_format is not None and NO_SCHEMA.search(said)
+    at_all = exchange.status == NOT_IMPLEMENTED  # plain chat is: the first word before the run was one
+    without_tools = bool(request.tools) and (at_all or NO_TOOLS.search(said))
+    without_schema = request.response_format is not None and (at_all or NO_SCHEMA.search(said))
     if not without_tools and not without_schema:
         return None
     rule = "tools_refused" if without_tools else "schema_refused"
     return Grade(outcome="unsupported", score=0.0, rule=rule, reasons=(said,))
 
 
-def was_cut(exchange: Exchange) -> bool:
+def answer_cut(exchange: Exchange) -> bool:
     """Did the answer end because a limit was reached (of tokens, or of the context)?"""
-    return exchange.finish_reason == "length" or "context_length_reached" in exchange.notes
+    return exchange.finish_reason == "length" or CONTEXT_REACHED in exchange.notes
 
 
 def looks_refused(text: str) -> bool:

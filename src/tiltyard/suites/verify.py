@@ -5,7 +5,7 @@ Nothing is asked of any model; the suite's own grader judges.
 
 from __future__ import annotations
 
-from tiltyard.records import Exchange, Record, Request, Timeline, ToolCall
+from tiltyard.records import Exchange, Grade, Record, Request, Timeline, ToolCall
 from tiltyard.suites import Suite
 from tiltyard.suites.proof import Provable
 
@@ -42,9 +42,8 @@ def verify(suite: Suite) -> Verified | None:
     return Verified(suite=suite.name, items=len(seen), faults=tuple(faults))
 
 
-def reason_of(grade: object) -> str:
-    reasons = getattr(grade, "reasons", ())
-    return "; ".join(reasons) or str(getattr(grade, "rule", None))
+def reason_of(grade: Grade | None) -> str:
+    return "none" if grade is None else "; ".join(grade.reasons) or str(grade.rule)
 
 
 def answered(text: str, tool_calls: tuple[ToolCall, ...]) -> Exchange:

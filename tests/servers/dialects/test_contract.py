@@ -16,9 +16,9 @@ from tiltyard.errors import ModelNotFound, NoServer, NotAModelServer, Unauthoriz
 from tiltyard.load.metrics import measure
 from tiltyard.records import Timeouts
 from tiltyard.servers import DIALECTS, Address, Server
-from tiltyard.servers.claims import LOAD_UNTOLD
 from tiltyard.servers.connect import connect, open_server
 from tiltyard.servers.names import ACTIVE_BY_NAME
+from tiltyard.servers.notes import LOAD_UNTOLD
 from tiltyard.servers.simulator import DIALECT_NAMES, Running, SimConfig, SimModel, running
 
 ALL = [*DIALECT_NAMES, "simulator"]
@@ -226,13 +226,35 @@ def test_a_dead_port(dialect: str) -> None:
             await connect(url, dialect)
         with pytest.raises(NoServer):
             await connect(url)
-        server = open_server("openai" if dialect in ("simulator", "mlx") else dialect, Address(url=url))
+        server = open_server("openai" if dialect == "simulator" else dialect, Address(url=url))
         exchange = await server.send(ask_for("alpha:7b", timeouts=PATIENT))
         await server.close()
         return exchange
 
     exchange = asyncio.run(main())
     assert exchange.ending == "connect_error"
+    assert exchange.error
+
+
+@each
+def test_a_server_that_dies_is_counted_and_raises_nothing(dialect: str) -> None:
+    async def main() -> Any:
+        with running(SimConfig(models=MODELS)) as sim:
+            server = await connect(url_of(sim, dialect), dialect)
+        known = await server.send(ask_for("alpha:7b", timeouts=PATIENT))
+        unknown = await server.send(ask_for("not-there", timeouts=PATIENT))
+        await server.close()
+        return known, unknown
+
+    for exchange in asyncio.run(main()):
+        assert exchange.ending == "connect_error"
+        assert exchange.error
+
+
+@each
+def test_asking_for_a_model_that_is_not_there_raises_nothing(start: Start, dialect: str) -> None:
+    exchange = using(start(), dialect, lambda server: server.send(ask_for("not-there", max_tokens=2)))
+    assert exchange.ending != "ok"
     assert exchange.error
 
 

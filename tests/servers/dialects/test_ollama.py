@@ -15,8 +15,8 @@ from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unautho
 from tiltyard.load.metrics import measure
 from tiltyard.records import Message, Request, ToolCall
 from tiltyard.servers import Address
-from tiltyard.servers.claims import COLD, LOAD_UNTOLD, MAYBE_CUT
 from tiltyard.servers.names import ACTIVE_BY_NAME
+from tiltyard.servers.notes import COLD, LOAD_UNTOLD, MAYBE_CUT, PREFIX_SEEN
 from tiltyard.servers.ollama import (
     CONTEXT,
     Ollama,
@@ -26,7 +26,7 @@ from tiltyard.servers.ollama import (
     draft_tokens,
     listed_model,
 )
-from tiltyard.servers.ollama_stream import PREFIX_SEEN, decode, read_ollama
+from tiltyard.servers.ollama_stream import decode, read_ollama
 
 Serve = Callable[..., Canned]
 MS = 1_000_000

@@ -13,8 +13,8 @@ from tests.servers.scripted import ScriptedServer, head
 from tests.servers.scripted import chunk as a_chunk
 from tiltyard.errors import ModelNotFound, NotAModelServer, Unauthorized
 from tiltyard.servers import Address
-from tiltyard.servers.claims import LOAD_UNTOLD
 from tiltyard.servers.mlx import MAX_TOKENS, Mlx
+from tiltyard.servers.notes import LOAD_UNTOLD
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.sglang import SGLang
 from tiltyard.servers.vllm import Vllm
@@ -246,8 +246,11 @@ def test_mlx_is_told_every_default_that_would_surprise() -> None:
 def test_mlx_is_never_asked_for_what_it_did_not_list(serve: Serve) -> None:
     canned = serve({"GET /v1/models": LIST, "POST /v1/chat/completions": STREAM})
     server = Mlx(Address(url=canned.url))
+    (capture,) = run(server, lambda: server.ask(ask_for("somebody/else"), scheduled_ns=7))
+    assert (capture.failure, capture.timeline.scheduled_ns) == ("connect_error", 7)
+    assert "has no model 'somebody/else'" in capture.error
     with pytest.raises(ModelNotFound):
-        run(server, lambda: server.ask(ask_for("somebody/else")))
+        run(server, lambda: server.describe("somebody/else"))
     assert canned.bodies("/v1/chat/completions") == []
     run(server, lambda: server.send(ask_for("m")), lambda: server.send(ask_for("default_model")))
     assert len(canned.bodies("/v1/chat/completions")) == 2

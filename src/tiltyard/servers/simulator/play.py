@@ -287,9 +287,13 @@ class Turn:
         faults, model = self.faults, self.ask.model
         first = self.index == 0
         ttft_given = "ttft_ms" in faults or model.ttft_ms is not None
-        # With a programmed time to first token the first event leaves then, however many tokens it holds.
+        # With a programmed time to first token the first event leaves then, however many tokens it holds:
+        # the others were made before, so what the server claims of its prefill is that much less.
         count = 1 if first and ttft_given else tokens
-        step = count * self.engine.token_ns(self.spent.prompt + self.index, faults)
+        one = self.engine.token_ns(self.spent.prompt + self.index, faults)
+        step, before = count * one, (tokens - count) * one
+        self.spent.decode_ns += before
+        self.spent.prefill_ns = max(self.spent.prefill_ns - before, 0)
         if model.jitter:
             draw = random.Random(f"{self.ask.number}|{self.index}|{self.site.config.seed}").random()
             step = int(step * (1 + model.jitter * (2 * draw - 1)))

@@ -23,6 +23,7 @@ from tiltyard.servers.simulator.connection import Connection
 from tiltyard.servers.simulator.pace import Pacer
 from tiltyard.servers.simulator.site import Hub, Site, reachable
 from tiltyard.servers.simulator.world import World
+from tiltyard.settings import child_environment
 
 
 class Simulator:
@@ -183,7 +184,7 @@ def spawn(config_path: Path, *arguments: str) -> Iterator[Spawned]:
         "--json",
         *arguments,
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
     try:
         line = process.stdout.readline() if process.stdout is not None else ""
         if not line.strip():

@@ -17,7 +17,6 @@ from tiltyard.servers.simulator.answer import Answer, Ask, Piece, babble
 
 encode = msgspec.json.encode
 _MARK = "\ue001"
-_ID_MARK = "\ue002"
 
 
 class Spent(msgspec.Struct):

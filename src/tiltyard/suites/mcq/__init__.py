@@ -34,7 +34,7 @@ from tiltyard.suites.patience import failed_on_the_way
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.tally import Tally
-from tiltyard.suites.verdict import looks_refused, settled, was_cut
+from tiltyard.suites.verdict import answer_cut, looks_refused, settled
 
 TOPS = (20, 10, 5)  # alternatives of each token, as many as the server gives
 REFUSALS = (400, 422, 500, 501)
@@ -123,7 +123,7 @@ class Mcq:
         if decided is not None:
             return replace(decided, details=gold)
         found = extract(exchange.text, item.spec["options"])
-        cut = was_cut(exchange)
+        cut = answer_cut(exchange)
         if found.option is None or (cut and found.rule not in DEFINITE):
             return without_letter(exchange, found, cut, gold)
         right = found.option == item.spec["right"]
@@ -162,6 +162,14 @@ class Mcq:
             "notes": [*questions.notes, *self.notes],
         }
         return found
+
+    def asked(self, settings: Mapping[str, Json]) -> tuple[str, Iterator[Item]]:
+        asking = read_asking({**settings, "rotations": False}, Choosing)
+        questions = question_set(asking.files.get("questions") or (), asking.answers)
+        return self.name, items_of(questions, tested(questions, shots_of(asking, questions), asking), asking)
+
+    def proof_settings(self) -> Mapping[str, Json]:
+        return {"logprobs": False}
 
     def proofs(self) -> Iterator[Proof]:
         """Every question of the sample set with its right letter."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from tiltyard.load.metrics import was_cut
+from tiltyard.load.metrics import prompt_cut
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
 from tiltyard.load.summary import as_json, guessed
@@ -272,7 +272,7 @@ def size_and_wait(attempt: Attempt, timed: bool) -> tuple[float, float] | None:
     """Tokens of the prompt, and the time for it: the server's for its prefill where that is `timed`."""
     size = attempt.measures.prompt_tokens
     wait = prefill_ms(attempt) if timed else attempt.measures.ttft_ms
-    return None if was_cut(attempt.exchanges[-1]) or size is None or wait is None else (float(size), wait)
+    return None if prompt_cut(attempt.exchanges[-1]) or size is None or wait is None else (float(size), wait)
 
 
 def mean(values: Sequence[float]) -> float:

@@ -144,8 +144,6 @@ def check_arrivals(settings: SpeedSettings) -> None:
         raise UsageError(f"requests arrive in one way, not as {' and '.join(ways)}", "leave one of them out")
     if settings.ramp_to is not None and (settings.rate is None or settings.seconds is None):
         raise UsageError("a ramp needs a first rate and a duration", "add --rate 1 --seconds 30")
-    if sum(bool(kind) for kind in (settings.poisson, settings.burst, settings.ramp_to)) > 1:
-        raise UsageError("arrivals at random, bursts and a ramp exclude each other", "choose one of them")
     if settings.burst is not None and settings.concurrency is not None:
         raise UsageError("either bursts or a concurrency, not both", "leave one of them out")
     if settings.rate is not None and settings.concurrency is not None:
@@ -155,12 +153,8 @@ def check_arrivals(settings: SpeedSettings) -> None:
     if settings.rate is None:
         if settings.poisson and settings.profile != "serve":
             raise UsageError("arrivals at random need a rate", "add --rate REQUESTS_PER_SECOND")
-        if settings.ramp_to is not None:
-            raise UsageError("a ramp begins at a rate", "add --rate REQUESTS_PER_SECOND")
         if settings.burst is not None and (settings.profile == "soak" or settings.seconds is not None):
             raise UsageError("bursts that go on need a rate", "add --rate REQUESTS_PER_SECOND on average")
-    if settings.ramp_to is not None and settings.seconds is None:
-        raise UsageError("a ramp takes a time", "add --seconds SECONDS")
 
 
 def numbers(name: str, value: Numbers | None) -> list[float]:

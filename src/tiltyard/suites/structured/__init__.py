@@ -13,20 +13,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Grade, Item, Json, Message, Outcome, Request, content_hash
+from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Outcome, Request, content_hash
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.stopping import order_of
 from tiltyard.suites.structured.cases import Case, CaseSet, case_set, from_folder
+from tiltyard.suites.structured.columns import columns_of
 from tiltyard.suites.structured.extract import Reading, read_value
 from tiltyard.suites.structured.figures import as_groups, by_level, by_mode, differences, rates, with_missing
 from tiltyard.suites.structured.judge import Judge, judge_of
 from tiltyard.suites.structured.probe import probe
 from tiltyard.suites.structured.values import compare
 from tiltyard.suites.tally import Tally
-from tiltyard.suites.verdict import looks_refused, settled, was_cut
+from tiltyard.suites.verdict import answer_cut, looks_refused, settled
 
 MODES = ("prompt", "json_object", "json_schema")
 FLAGS = ("answered", "strict", "extracted", "repaired", "schema_valid", "format_valid")
@@ -101,7 +102,7 @@ class Structured:
     def judged(self, case: Case, mode: str, exchange: Exchange) -> Grade:
         """An answer that ended well and says something."""
         reading = read_value(exchange.text, case.kinds)
-        cut = was_cut(exchange)
+        cut = answer_cut(exchange)
         if reading.rung is None or (cut and reading.open):
             return without_value(case, exchange, reading, cut)
         verdict = self.judge(case).judge(reading.value)
@@ -157,6 +158,18 @@ class Structured:
             "schema_honesty": self.honesty,
             "left_out": list(self.left_out),
         }
+
+    def asked(self, settings: Mapping[str, Json]) -> tuple[str, Iterator[Item]]:
+        asking = read_asking(settings, Shaping)
+        cases = case_set(asking.files.get("schemas"), asking.level)
+        order: Sequence[int] = order_of(len(cases), asking.limit, asking.seed, shuffled=True)
+        return self.name, items_of(cases, order, asking)
+
+    def beside(self, attempt: Attempt) -> Mapping[str, Json]:
+        return columns_of(attempt)
+
+    def proof_settings(self) -> Mapping[str, Json]:
+        return {"modes": ["prompt"], "probe": False}
 
     def proofs(self) -> Iterator[Proof]:
         """Every shipped case as a plain prompt, with its expected value. Raises UsageError."""

@@ -15,11 +15,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tiltyard.records import Exchange, Json, Message, Request, Timeouts
+from tiltyard.servers.notes import SCHEMA_NOT_SENT
 from tiltyard.suites import Bench
 from tiltyard.suites.graded import Asking
 from tiltyard.suites.structured.extract import NOTHING, parsed
 from tiltyard.suites.structured.judge import judge_of
-from tiltyard.suites.verdict import unsupported, was_cut
+from tiltyard.suites.verdict import answer_cut, unsupported
 
 TOKENS = 300
 TRIES = 2  # where an answer could meet the schema by luck
@@ -148,7 +149,7 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
             return {"verdict": "refused", "said": exchange.error}
         if exchange.ending in GONE:
             return {"verdict": "unknown", "said": exchange.error, "lost": exchange.ending}
-        if exchange.ending != "ok" or "schema_not_sent" in exchange.notes:
+        if exchange.ending != "ok" or SCHEMA_NOT_SENT in exchange.notes:
             return {"verdict": "unknown", "said": exchange.error}
         value = parsed(exchange.text)
         if value is not NOTHING and judge.judge(value).formats:
@@ -172,7 +173,7 @@ async def tempted(bench: Bench, request: Request, trial: Trial, most: int) -> bo
         value = parsed(exchange.text)
         if exchange.ending == "ok" and isinstance(value, dict) and value.keys() - {"v"}:
             return True
-        if was_cut(exchange) and len("".join(exchange.text.split())) > len('{"v":false}'):
+        if answer_cut(exchange) and len("".join(exchange.text.split())) > len('{"v":false}'):
             return True  # inside of what should not be there
     return False
 
@@ -180,7 +181,7 @@ async def tempted(bench: Bench, request: Request, trial: Trial, most: int) -> bo
 async def answer(bench: Bench, request: Request, most: int) -> Exchange:
     """One answer, with the run's whole limit where a short one was spent on thinking."""
     exchange = await bench.server.send(request)
-    if was_cut(exchange) and not exchange.text.strip() and most > (request.max_tokens or 0):
+    if answer_cut(exchange) and not exchange.text.strip() and most > (request.max_tokens or 0):
         exchange = await bench.server.send(replace(request, max_tokens=most))
     return exchange
 
@@ -188,4 +189,4 @@ async def answer(bench: Bench, request: Request, most: int) -> Exchange:
 def open_ended(exchange: Exchange) -> bool:
     """Was it cut off where it could still have become an object with a key? Then it says nothing."""
     start = "".join(exchange.text[:SHOWN].split())
-    return was_cut(exchange) and (start.startswith('{"') or not start)
+    return answer_cut(exchange) and (start.startswith('{"') or not start)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Grade, Item, Json, Message, Request, ToolCall
+from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Request, ToolCall
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
@@ -33,10 +33,11 @@ from tiltyard.suites.tools.cases import (
     reference_calls,
     tools_of,
 )
+from tiltyard.suites.tools.columns import columns_of
 from tiltyard.suites.tools.judging import judge_calls, judge_words, unanswered
 from tiltyard.suites.tools.text_calls import find_calls
 from tiltyard.suites.tools.text_tools import in_words
-from tiltyard.suites.verdict import looks_refused, settled, was_cut
+from tiltyard.suites.verdict import answer_cut, looks_refused, settled
 
 RATES = (
     "right_tool", "right_arguments", "exact_call", "exact_call_lenient", "needless_call", "missing_call",
@@ -88,7 +89,7 @@ class Tools:
             return unanswered(Grade(outcome="unparsed", score=0.0, rule="call_in_text", reasons=reasons), due)
         read = [read_call(call, schemas) for call in calls]
         grade = judge_bfcl(item, read, exchange) if case is None else judge_case(case, read, exchange)
-        if was_cut(exchange) and is_unfinished(item, read, grade):
+        if answer_cut(exchange) and is_unfinished(item, read, grade):
             return unanswered(Grade(outcome="truncated", score=0.0, rule="cut"), due)
         return grade
 
@@ -109,6 +110,17 @@ class Tools:
             "left_out": left_out,
             **({"findings": {"notes": notes}} if notes else {}),
         }
+
+    def asked(self, settings: Mapping[str, Json]) -> tuple[str, Iterator[Item]]:
+        asking = read_asking(settings, ToolsAsking)
+        name, items, _ = asked_items(asking, folder_of(asking))
+        return name, items
+
+    def beside(self, attempt: Attempt) -> Mapping[str, Json]:
+        return columns_of(attempt)
+
+    def proof_settings(self) -> Mapping[str, Json]:
+        return {"limit": 20, "repeats": 15}  # their prompts are long
 
     def proofs(self) -> Iterator[Proof]:
         for number, case in enumerate(cases()):
