@@ -300,7 +300,7 @@ def test_empty_and_not_streamed_answers():
         (b'{"error":{"message":"no\\nsuch model","type":"x"}}', "no such model"),
         (b'{"error":"model \'x\' not found"}', "model 'x' not found"),
         (b'{"object":"error","message":"flat"}', "flat"),
-        (b'{"detail":[{"loc":["body"],"msg":"field required"}]}', "field required"),
+        (b'{"detail":[{"loc":["body"],"msg":"field required"}]}', "body: field required"),
         (b'{"message":"Not allowed"}', "Not allowed"),
         (b"Not Found", "Not Found"),
         (b"<html><head><title>502 Bad\nGateway</title></head>", "502 Bad Gateway"),

@@ -383,12 +383,11 @@ def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float, t
         if total == 0 or ok / total < min_success:
             endings = [f"{count} {name}" for name, count in summary["endings"].items() if name != "ok"]
             reason = next(iter(summary.get("errors") or ()), None)
+            each = f"`tiltyard show {summary['run_id']}{there}` has each reason; --min-success sets the share"
             raise RunFailed(
                 f"{summary['model']}: only {ok} of {total} requests succeeded "
                 f"({', '.join(endings) or 'none was sent'})" + (f": {reason}" if reason else ""),
-                KEY_REMEDY
-                if (reason or "").startswith(REFUSED)
-                else f"`tiltyard show {summary['run_id']}{there}` has each reason; --min-success sets the share",
+                KEY_REMEDY if (reason or "").startswith(REFUSED) else each,
             )
         if summary.get("gave_up"):
             raise RunFailed(
