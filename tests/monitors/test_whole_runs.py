@@ -43,14 +43,14 @@ def call(command: Command, tmp_path: Path) -> Call:
 @pytest.mark.parametrize("baseline", [(), ("--baseline", "1")], ids=["no baseline", "baseline"])
 def test_a_gpu_that_tells_its_power_is_part_of_a_run(call: Call, baseline: tuple[str, ...]) -> None:
     """One of the two tells no memory; nobody tells a counter."""
-    model = SimModel(name="m", loaded=True, ttft_ms=20, token_ms=20)
+    model = SimModel(name="m", loaded=True, ttft_ms=20, token_ms=5)
     with running(SimConfig(models=(model,), dialects=("openai",))) as simulator:
         words = ["--server", simulator.url("openai"), "--model", "m", "--json", *baseline]
         load = ["--profile", "fixed", "--requests", "2", "--output-tokens", "100"]
         done = call("run", "speed", *load, *words)
         assert done.returncode == 0, done.stderr
         machine: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])["machine"]
-        again = call("run", "mcq", "--limit", "2", *words)
+        again = call("run", "mcq", "--limit", "2", "--max-tokens", "8", *words)
         assert again.returncode == 0, again.stderr
     assert machine["energy_of"] == ["gpu0", "gpu1"]
     assert machine["energy_j"] > 0
