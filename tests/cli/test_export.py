@@ -90,3 +90,17 @@ def test_no_writer_of_csv_lets_a_formula_out() -> None:
     wanted = [f"'{name}" for name in FORMULAS] + list(HARMLESS)
     assert ours == known == [text.replace("\x00", "\u2400") for text in wanted]
     assert export.guarded(-1.5) == -1.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "streams"),
+    [
+        ({"profile": "fixed", "concurrency": "4"}, 4),
+        ({"profile": "quick"}, 1),
+        ({"profile": "concurrency", "concurrency": "1,2,4"}, None),
+        ({"profile": "fixed", "rate": 5}, None),
+        ({"concurrency": 2}, 2),
+    ],
+)
+def test_streams_are_a_number_for_readers_of_llmperfs_files(settings, streams) -> None:
+    assert llmperf.streams_of(replace(make_run(), settings=settings)) == streams

@@ -264,6 +264,13 @@ def test_depths_asked_for_by_name_are_tried_where_nobody_says_what_fits() -> Non
     assert "4096 are loaded" in told.summary["findings"]["notes"][0]
 
 
+def test_answers_longer_than_asked_are_said() -> None:
+    settings = {"profile": "fixed", "requests": 3, "output_tokens": 20, "prompt_tokens": 32}
+    ran = run_speed(settings, FAST, "openai", faults=("output_tokens=60",))
+    said = "3 of 3 answers were longer than asked for: 60 tokens on average instead of 20"
+    assert said in ran.summary["findings"]["notes"]
+
+
 @pytest.mark.parametrize(("stops_at", "notes"), [(7, 1), (None, 0)])
 def test_answers_shorter_than_asked_are_said(stops_at: int | None, notes: int) -> None:
     settings = {"profile": "fixed", "requests": 3, "output_tokens": 40, "prompt_tokens": 32}

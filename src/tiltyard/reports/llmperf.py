@@ -37,6 +37,7 @@ JUDGED = ("outcome", "accuracy_score")
 OF_JSON = ("json_valid", "json_schema_valid", "validation_errors", "parsed_json")
 EXPECTED = ("expected_tool", "expected_args")
 OF_TOOLS = ("tool_call_success", "number_tool_calls", "tool_call_accuracy", *EXPECTED, "extracted_calls")
+ONE_STREAM = ("quick", "depth")  # profiles, unless told otherwise
 TAIL = ("test_case", "generated_text", "model", "test_type", "timestamp", "config_hash")
 COLUMNS = (*BASE, *JUDGED, *OF_JSON, *OF_TOOLS, *TAIL)
 SUMMARISED = (
@@ -151,10 +152,18 @@ def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dic
         "stddev_input_tokens": spreads["number_input_tokens"]["stddev"],
         "mean_output_tokens": spreads["number_output_tokens"]["mean"],
         "stddev_output_tokens": spreads["number_output_tokens"]["stddev"],
-        "num_concurrent_requests": run.settings.get("concurrency"),
+        "num_concurrent_requests": streams_of(run),
         "timestamp": int(datetime.fromisoformat(run.started_at).timestamp()),
         **{f"results_{name}": value for name, value in results.items()},
     }
+
+
+def streams_of(run: Run) -> int | None:
+    """Requests at once, as a number; None where they were several numbers, a rate, or the server's slots."""
+    asked = run.settings.get("concurrency")
+    if asked is None:
+        return 1 if run.settings.get("profile") in ONE_STREAM else None
+    return int(asked) if str(asked).isdecimal() else None
 
 
 def spread(values: Sequence[float]) -> dict[str, Json]:

@@ -94,7 +94,7 @@ class Speed:
         profile = load_profile(trial.settings.profile)
         conclusion = dict(profile.conclude(trial, results))
         headline, waits_from = conclusion.pop("headline", None), conclusion.pop("waits_from", None)
-        trial.note_short_answers(results)
+        trial.note_lengths(results)
         windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]
         return {
             "profile": trial.settings.profile,

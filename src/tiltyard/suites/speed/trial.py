@@ -19,6 +19,7 @@ from tiltyard.suites.speed.options import SpeedSettings
 PROMPT_TOKENS = 512
 OUTPUT_TOKENS = 128
 ENDED_EARLY = 0.9  # of the tokens asked for, at most
+LONGER = 1.02  # of them, and one more for the end
 STRAYS = 0.05  # prompts of another size than asked for that are worth no word
 HOPELESS_AFTER = 8  # failures of one kind, and no success
 
@@ -182,9 +183,9 @@ class Trial:
             "off_target": missed,
         }
 
-    def note_short_answers(self, results: Iterable[StageResult]) -> None:
-        """Say where the model ended its answers well before the length that was asked for, as far as somebody
-        counted: an estimate may be a fifth too low.
+    def note_lengths(self, results: Iterable[StageResult]) -> None:
+        """Say where answers ended well before the length that was asked for, or went on beyond it, as far as
+        somebody counted: an estimate may be a fifth too low.
         """
         sizes = [
             (attempt.measures.output_tokens, answer_tokens(attempt.item_id))
@@ -202,6 +203,13 @@ class Trial:
             self.notes.append(
                 f"{len(short)} of {len(sizes)} answers ended early, at {said:.0f} tokens on average "
                 f"instead of {asked:.0f}: {why}"
+            )
+        long = [(said, asked) for said, asked in sizes if asked and said > LONGER * asked + 1]
+        if long:
+            said, asked = (sum(column) / len(long) for column in zip(*long, strict=True))
+            self.notes.append(
+                f"{len(long)} of {len(sizes)} answers were longer than asked for: {said:.0f} tokens on "
+                f"average instead of {asked:.0f}"
             )
 
 
