@@ -10,33 +10,21 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.baddays.conftest import Tiltyard, quick, simulated
+from tests.servers.middle import Middle
 
 NEWER = {"lmstudio": (b"1.52.0", b"1.99.9"), "mlx": (b"0.32.0", b"0.99.0")}
 
 
-class Between:
+class Between(Middle):
     """A forwarder that writes a newer version into every answer, once `updated`; sizes stay as they are."""
 
     def __init__(self, url: str, versions: tuple[bytes, bytes]) -> None:
-        self.target = int(url.rstrip("/").rpartition(":")[2])
         self.versions = versions
         self.updated = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(int(url.rstrip("/").rpartition(":")[2]))
+        self.url = f"http://127.0.0.1:{self.port}"
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
             back = threading.Thread(target=self._pass, args=(client, server, False), daemon=True)
             back.start()

@@ -6,11 +6,11 @@ import asyncio
 import base64
 import json
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.middle import Middle
 from tiltyard.errors import UsageError
 from tiltyard.records import Capture
 from tiltyard.servers import Address
@@ -22,28 +22,14 @@ WORD = "PROXYWORD7"
 LOGIN = base64.b64encode(f"me:{WORD}".encode())
 
 
-class Proxy:
+class Proxy(Middle):
     """Hands every request on to one server, whatever host it names; CONNECT is refused."""
 
     def __init__(self, target: int) -> None:
-        self.target = target
         self.asked: list[bytes] = []  # first lines of what was let through
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(target)
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
         with client:
             head = b""
             while b"\r\n\r\n" not in head:

@@ -29,7 +29,6 @@ T = TypeVar("T")
 LOGIN = re.compile(r"(\0--(?:server|base-url)[=\0](?:[a-zA-Z]+://)?|://)[^/\0]*@")
 QUERY = re.compile(r"(\0--(?:server|base-url)[=\0][^?#\0]*)[?#][^\0]*")
 REFUSED = ("HTTP 401", "HTTP 403")
-KEY_REMEDY = "set TILTYARD_API_KEY, or name another variable with --api-key-env"
 
 
 class Number(click.FloatRange):
@@ -367,6 +366,8 @@ def graded_requests(summary: Mapping[str, Json]) -> Mapping[str, Json]:
 
 def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float, there: str) -> None:
     """Raise RunFailed unless enough requests of every run succeeded, and something could be scored."""
+    from tiltyard.servers.replies import KEY_REMEDY
+
     for summary in summaries:
         if "outcomes" in summary and summary["score"] is None:
             counts = [f"{count} {name}" for name, count in summary["outcomes"].items() if count]

@@ -71,4 +71,4 @@ def full_length(request: Request) -> dict[str, Any]:
     """An answer of all the tokens asked for, where the request wants that; as vLLM and SGLang call it."""
     if not request.ignore_eos:
         return {}
-    return {"ignore_eos": True, "min_tokens": request.max_tokens}
+    return {"ignore_eos": True} | ({} if request.max_tokens is None else {"min_tokens": request.max_tokens})

@@ -222,7 +222,7 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
         timings=timings,
         logprobs=tuple(story.logprobs),
         error=error,
-        notes=notes_of(request, capture, story, ending),
+        notes=(*notes_of(request, capture, story, ending), *((USAGE_MISSES_THINKING,) if half else ())),
         raw=capture.body if ending != "ok" else None,
     )
 
@@ -322,8 +322,6 @@ def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -
         notes.append(PREFILL_MAYBE_CACHED)
     elif ending == "ok" and last is not None and last.prompt_eval_count and is_new(request, notes):
         notes += head_note(head_share(request, last))
-    if story.tells_half(request):
-        notes.append(USAGE_MISSES_THINKING)
     return tuple(notes)
 
 

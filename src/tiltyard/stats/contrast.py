@@ -8,7 +8,7 @@ intervals speak about the requests of the two runs, not of what changes between 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Sized
 from typing import Literal, NamedTuple
 
 from tiltyard.records import Record
@@ -59,23 +59,10 @@ def mean_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None
     if not shared:
         return None
     parts = [_welch_of_means(x, y) for x, y in shared]
-    units = len(shared) > 1 and any(len(side) < 2 for pair in shared for side in pair)
-    combined = [_paired([p.mean for p in parts])] if units else parts
-    estimate = math.fsum(p.mean for p in parts) / len(parts)
-    interval, p_value = _combined(combined, estimate)
-    return Ratio(
-        ratio=math.exp(estimate),
-        low=None if interval is None else math.exp(interval.low),
-        high=None if interval is None else math.exp(interval.high),
-        p_value=p_value,
-        paired=units,
-        n_a=sum(len(x) for x, _ in shared),
-        n_b=sum(len(y) for _, y in shared),
-        pairs=len(shared) if units else 0,
-        stages=len(shared),
-        medians=_ratio_of_medians(shared),
-        share_a=None if units else _share(parts),
-    )
+    if len(shared) > 1 and any(len(side) < 2 for pair in shared for side in pair):
+        units = [_paired([p.mean for p in parts])]
+        return _ratio_of(units, shared, len(shared), _ratio_of_medians(shared))
+    return _ratio_of(parts, shared, 0, _ratio_of_medians(shared))
 
 
 def log_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None:
@@ -99,6 +86,14 @@ def log_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None:
         pairs = sum(map(len, differences))
     else:
         parts, pairs = [_welch(list(x.values()), list(y.values())) for x, y in shared], 0
+    medians = [_median([*y.values()]) - _median([*x.values()]) for x, y in shared]
+    return _ratio_of(parts, shared, pairs, math.exp(math.fsum(medians) / len(medians)))
+
+
+def _ratio_of(
+    parts: Sequence[_Part], shared: Sequence[tuple[Sized, Sized]], pairs: int, medians: float | None
+) -> Ratio:
+    """The stages' parts as one ratio; without `pairs` they are unpaired. `shared`: the values behind them."""
     estimate = math.fsum(p.mean for p in parts) / len(parts)
     interval, p_value = _combined(parts, estimate)
     return Ratio(
@@ -106,15 +101,13 @@ def log_ratio(a: Mapping[str, Values], b: Mapping[str, Values]) -> Ratio | None:
         low=None if interval is None else math.exp(interval.low),
         high=None if interval is None else math.exp(interval.high),
         p_value=p_value,
-        paired=paired,
+        paired=pairs > 0,
         n_a=sum(len(x) for x, _ in shared),
         n_b=sum(len(y) for _, y in shared),
         pairs=pairs,
         stages=len(shared),
-        share_a=None if paired else _share(parts),
-        medians=math.exp(
-            math.fsum(_median([*y.values()]) - _median([*x.values()]) for x, y in shared) / len(shared)
-        ),
+        share_a=None if pairs else _share(parts),
+        medians=medians,
     )
 
 

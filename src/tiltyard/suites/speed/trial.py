@@ -144,7 +144,7 @@ class Trial:
 
     def tokens_due(self, spec: Mapping[str, Any]) -> int | None:
         """The size that the server will find, where words became tokens by its own count."""
-        if "prompt" in spec or self.prompts is None or self.template_tokens is None:
+        if "prompt" in spec or self.template_tokens is None:
             return None
         return int(spec["prompt_tokens"] + spec.get("depth", 0)) or None
 
