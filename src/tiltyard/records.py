@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -30,6 +30,7 @@ Ending = Literal[
 ]
 
 Outcome = Literal["correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 RunState = Literal["running", "finished", "interrupted", "failed"]
 

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.load.exchanges import make_exchange, steady
-from tiltyard.load.metrics import attribute, chunk_gaps_ms, measure, prefill_kind, why_no_rate
+from tiltyard.load.metrics import attribute, chunk_gaps_ms, measure, why_no_rate
+from tiltyard.load.prefill import prefill_kind
 from tiltyard.records import ServerTimings, Usage
 
 

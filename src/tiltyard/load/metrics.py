@@ -2,8 +2,8 @@
 
 Latencies count from `sent_ns`, the moment the first byte of the request was handed to the kernel; the
 `*_scheduled` ones from the schedule, so that a client or server that stalls cannot hide. Only exchanges that
-ended `ok` have latencies and rates. Summaries over many exchanges are in `summary.py`; what a number means to
-a reader is in docs/metrics.md.
+ended `ok` have latencies and rates. The prefill rate is in `prefill.py`, the server's own figures are in
+`server_claims.py`, summaries over many exchanges in `summary.py`; what a number means is in docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -12,18 +12,22 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from tiltyard.load.payload import Payload, counted_tokens, find_payload, first_chunk_tokens, payload_times
-from tiltyard.records import Exchange, Measures, ServerTimings, Timeline, TokenSource
-from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
-from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED, LOAD_UNTOLD, MAYBE_CUT, PREFILL_MAYBE_CACHED
+from tiltyard.load.prefill import cached_tokens, prefill, prompt_cut, waits_for_more
+from tiltyard.load.server_claims import (
+    load_ms,
+    prefill_claim_ms,
+    server_decode_tps,
+    server_prefill_tps,
+    server_total_ms,
+)
+from tiltyard.records import Exchange, Measures, Timeline, TokenSource
 
 MS = 1e6  # nanoseconds
 # a rate needs a time that the clock can tell to a tenth: ten times twice its error at p99
 SHORTEST_NS = {"kernel": 400_000, "user": 5_000_000}
-SHORTEST_MS = 0.4  # of a server's own claims, whatever its clock
 VAGUE = 0.02  # a guessed rate with a larger bias gives way to the server's own
 
 RateSource = Literal["client", "server", "client-chunked", "client-estimated"]
-PrefillKind = Literal["cold", "warm", "unknown"]
 
 
 class Decode(NamedTuple):
@@ -32,11 +36,6 @@ class Decode(NamedTuple):
     tps: float | None
     source: RateSource | None
     bias: float | None
-
-
-class Prefill(NamedTuple):
-    tps: float | None
-    kind: PrefillKind
 
 
 def _since(start_ns: int | None, end_ns: int | None) -> float | None:
@@ -200,136 +199,6 @@ def e2e_tps(tokens: int | None, e2e: float | None) -> float | None:
     return None if tokens is None or not e2e or e2e <= 0 else tokens / e2e * 1000.0
 
 
-def cached_tokens(exchange: Exchange, prompt_tokens: int | None) -> int | None:
-    """Prompt tokens that the server did not process again: its own word, else prompt - processed. Of a prompt
-    that was cut nobody but the server knows what was new.
-    """
-    usage, timings = exchange.usage, exchange.timings
-    if usage is not None and usage.cached_tokens is not None:
-        return usage.cached_tokens
-    if prompt_cut(exchange):
-        return None
-    if timings is not None and timings.prefill_tokens is not None and prompt_tokens is not None:
-        return max(prompt_tokens - timings.prefill_tokens, 0)
-    return None
-
-
-def prefill_kind(prompt_tokens: int | None, cached: int | None) -> PrefillKind:
-    """cold: at most a tenth of the prompt came from a cache, or no more than a chat template's head (32
-    tokens, and half the prompt); warm: more did; unknown: the server does not say.
-    """
-    if prompt_tokens is None or cached is None:
-        return "unknown"
-    head = min(TEMPLATE_TOKENS, prompt_tokens // 2)
-    return "cold" if cached <= max(prompt_tokens * COLD_SHARE, head) else "warm"
-
-
-def prefill(
-    exchange: Exchange, ttft: float | None, prompt_tokens: int | None, cached: int | None, alone: bool = True
-) -> Prefill:
-    """Prefill rate in tokens/s: the server's processed tokens / its prefill time where it gives them, else
-    the client's estimate (prompt - cached) / (TTFT - load), which holds a queue, one decode step and the
-    network too.
-
-    `ttft` is None where the wait held more than the prompt (`waits_for_more`).
-    `Measures.server_prefill_tps` is set exactly when the figure is the server's. None when all was cached, or
-    some may have been (`maybe_cached`) and nobody says how much. Not `alone`, a wait holds other
-    requests: then only the server's figure counts. A prompt that was cut has none at all.
-    """
-    if prompt_cut(exchange):
-        return Prefill(None, "unknown")
-    kind = prefill_kind(prompt_tokens, cached)
-    server = server_prefill_tps(exchange.timings)
-    if server is not None:
-        return Prefill(server, kind)
-    load = load_ms(exchange.timings)
-    unknown = cached is None and maybe_cached(exchange)
-    if not alone or maybe_loaded(exchange) or unknown or ttft is None or prompt_tokens is None:
-        return Prefill(None, kind)
-    fresh = prompt_tokens - (cached or 0)
-    wait = ttft - (load or 0.0)
-    return Prefill(fresh / wait * 1000.0 if fresh > 0 and wait > 0 else None, kind)
-
-
-def waits_for_more(exchange: Exchange, payload: Payload | None, tokens: int | None) -> bool:
-    """Does the wait for the first payload hold the making of several tokens? A tool call is kept back until
-    its name is known, and some servers keep back the whole answer.
-    """
-    if payload is None:
-        return False
-    at_once = payload.chunks == 1 and (tokens is None or tokens > 2)  # a letter and its end are no wait
-    return at_once or exchange.events.kinds[payload.first] == "t"
-
-
-def prompt_cut(exchange: Exchange) -> bool:
-    """Was the prompt cut, or may it have been, where nobody says what of the rest came from a cache?"""
-    told = exchange.usage is not None and exchange.usage.cached_tokens is not None
-    return CUT in exchange.notes or (MAYBE_CUT in exchange.notes and not told)
-
-
-def maybe_cached(exchange: Exchange) -> bool:
-    """Did another request begin with the same words, so that a prefix cache may have known them? Of a short
-    prompt the template's are enough.
-    """
-    noted = PREFILL_MAYBE_CACHED in exchange.notes or HEAD_MAYBE_CACHED in exchange.notes
-    return exchange.request.prefix_shared or noted
-
-
-def maybe_loaded(exchange: Exchange) -> bool:
-    """Did the wait hold a load, as far as anybody can tell, and nobody says for how long?"""
-    notes = exchange.notes
-    return load_ms(exchange.timings) is None and (COLD in notes or LOAD_UNTOLD in notes)
-
-
-def load_ms(timings: ServerTimings | None) -> float | None:
-    """What the server says it spent on loading; not zero on a warm server (its scheduler counts too)."""
-    return None if timings is None else timings.load_ms
-
-
-def server_prefill_tps(timings: ServerTimings | None) -> float | None:
-    """The server's prefill rate: processed tokens / prefill time, else the rate that it prints. None where it
-    claims a time that no clock tells (`SHORTEST_MS`).
-    """
-    if timings is None:
-        return None
-    if timings.prefill_tokens and timings.prefill_ms:
-        return claimed(timings.prefill_tokens, timings.prefill_tokens / timings.prefill_ms * 1000.0)
-    return claimed(timings.prefill_tokens, timings.prefill_tps)
-
-
-def claimed(tokens: int | None, tps: float | None) -> float | None:
-    """A server's rate, unless the time behind it is too short to be a measurement."""
-    if not tps or (tokens and tokens / tps * 1000.0 < SHORTEST_MS):
-        return None
-    return tps
-
-
-def server_decode_tps(timings: ServerTimings | None, tokens: int | None = None) -> float | None:
-    """The server's decode rate by its own definition: as printed, else tokens / decode time. None where it
-    claims a time that no clock tells (`SHORTEST_MS`). `tokens`: of the answer, where its timings have none.
-    """
-    if timings is None:
-        return None
-    if timings.decode_tps:
-        return claimed(timings.decode_tokens or tokens, timings.decode_tps)
-    if timings.decode_tokens and timings.decode_ms:
-        return claimed(timings.decode_tokens, timings.decode_tokens / timings.decode_ms * 1000.0)
-    return None
-
-
-def server_total_ms(timings: ServerTimings | None) -> float | None:
-    """The server's total, else the sum of the parts that it names; None when it names neither prefill nor
-    decode.
-    """
-    if timings is None:
-        return None
-    if timings.total_ms is not None:
-        return timings.total_ms
-    if timings.prefill_ms is None or timings.decode_ms is None:
-        return None
-    return (timings.load_ms or 0.0) + (timings.queue_ms or 0.0) + timings.prefill_ms + timings.decode_ms
-
-
 def transport_ms(closed: float | None, server_total: float | None) -> float | None:
     """Client's total (to close) - server's total. Below zero where the server counts what the client cannot
     see.
@@ -358,13 +227,6 @@ def attribute(exchange: Exchange) -> dict[str, float | None]:
     parts["client"] = None if waited is None else waited - connecting
     parts["total"] = None if waited is None or closed is None else waited + closed
     return parts
-
-
-def prefill_claim_ms(timings: ServerTimings | None) -> float | None:
-    """The server's prefill time; of one that only tells its own time to first token, that (its queue too)."""
-    if timings is None:
-        return None
-    return timings.ttft_ms if timings.prefill_ms is None else timings.prefill_ms
 
 
 def chunk_gaps_ms(exchange: Exchange) -> list[float]:

@@ -17,17 +17,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.load.metrics import (
-    attribute,
-    chunk_gaps_ms,
-    maybe_cached,
-    maybe_loaded,
-    prompt_cut,
-    too_short,
-    waits_for_more,
-    why_no_rate,
-)
+from tiltyard.load.metrics import attribute, chunk_gaps_ms, too_short, why_no_rate
 from tiltyard.load.payload import find_payload
+from tiltyard.load.prefill import maybe_cached, maybe_loaded, prompt_cut, waits_for_more
 from tiltyard.load.schedule import Load
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
@@ -224,7 +216,8 @@ def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
         why = why_no_rate(attempt.exchanges[-1])
         found += [("decode_tps", why), ("itl_ms", why)]
     if (measures.chunks or 0) < 2:
-        found.append(("chunk_gap_ms", "the answer came in one piece"))
+        why = "the answer came in one piece" if measures.chunks else "nothing of the answer was streamed"
+        found.append(("chunk_gap_ms", why))
     if measures.prefill_kind == "warm":
         found.append(("prefill_tps", "most of the prompt came from a cache: prefill_warm_tps"))
     elif measures.server_prefill_tps is None and (measures.prefill_tps is None or not alone):

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tiltyard.records import Attempt, Json, Run
+from tiltyard.records import OUTCOMES, Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.scores import ended_early, scores_in
 from tiltyard.reports.traits import fig, identity, items_name
 from tiltyard.reports.words import clean, milliseconds, percent, with_interval
 from tiltyard.stats.pairing import Scores, item_set
 from tiltyard.stats.ranks import Entrant, placed, ranks
-
-OUTCOMES = ("correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error")
 
 
 class QualityRow(NamedTuple):

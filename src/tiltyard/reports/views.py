@@ -27,7 +27,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "prefill_tps": ("Prefill speed", "tok/s"),
     "ttft_ms": ("Time to first token", "ms"),
     "ttfo_ms": ("Time to first visible token", "ms"),
-    "itl_ms": ("Time per token (ITL)", "ms"),
+    "itl_ms": ("Time per token (ITL), one per request", "ms"),
     "chunk_gap_ms": ("Gap between chunks", "ms"),
     "e2e_ms": ("Whole request", "ms"),
     "queue_ms": ("Wait in the client", "ms"),

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from tiltyard import __version__
-from tiltyard.records import Outcome
+from tiltyard.records import OUTCOMES
 from tiltyard.web.figures import RunFigures
-
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # each has a series from the start, for rates
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

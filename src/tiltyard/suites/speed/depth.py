@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from tiltyard.load.metrics import prompt_cut
+from tiltyard.load.prefill import prompt_cut
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
 from tiltyard.load.summary import as_json, guessed
