@@ -176,9 +176,16 @@ def at_import_time(module: Module) -> set[int]:
 
 
 def test_no_import_cycles() -> None:
-    """Between packages the order above leaves none; here, between modules, for what runs at import time."""
+    """Between packages the order above leaves none; here, between modules, for what runs at import time.
+
+    The command line imports nearly everything inside functions, to start fast: there those count as well.
+    """
     graph = {
-        m.name: {target for line, target in imported(m) if target != m.name and line in at_import_time(m)}
+        m.name: {
+            target
+            for line, target in imported(m)
+            if target != m.name and (m.package == "cli" or line in at_import_time(m))
+        }
         for m in modules()
     }
     done: set[str] = set()

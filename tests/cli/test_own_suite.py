@@ -37,7 +37,7 @@ class Plain:
 """
 COMMAND = '''
 import click
-from tiltyard.cli.run import run_suite
+from tiltyard.cli.conducting import run_suite
 from tiltyard.cli.run_graded import graded_options, split_options
 
 

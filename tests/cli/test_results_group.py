@@ -96,6 +96,27 @@ def test_consolidate_writes_the_known_columns(folder: Path) -> None:
     assert rows[0]["tool_call_success"] == ""
 
 
+def test_consolidate_without_a_name_overwrites_nothing(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    here = tmp_path_factory.mktemp("here")
+    env = {**os.environ, "TILTYARD_DATA_DIR": str(folder)}
+    command = [sys.executable, "-m", "tiltyard", "results", "consolidate"]
+    said = []
+    for more in ((), (), (), ("--test-type", "json")):
+        done = subprocess.run(
+            [*command, *more], capture_output=True, text=True, timeout=60, check=True, env=env, cwd=here
+        )
+        said.append(done.stderr.split()[0])
+        if said == ["consolidated.csv"]:
+            (here / "consolidated.csv").write_text("mine now", encoding="utf-8")
+    assert said == ["consolidated.csv", "consolidated_2.csv", "consolidated_3.csv", "consolidated_json.csv"]
+    assert sorted(path.name for path in here.iterdir()) == sorted(said)
+    assert (here / "consolidated.csv").read_text(encoding="utf-8") == "mine now"
+    counts = [len((here / name).read_text(encoding="utf-8").splitlines()) for name in said[1:]]
+    assert counts == [7, 7, 4]
+
+
 def judged(item: Item, suite: Suite, text: str, calls: tuple[ToolCall, ...] = ()) -> Attempt:
     made = make_attempt(suite.name)
     answer = replace(made.exchanges[-1], text=text, tool_calls=calls)

@@ -42,6 +42,15 @@ def fixed(url: str, model: str, *more: str) -> list[str]:
     return [*head, *more]
 
 
+def test_the_address_of_a_page_works_as_the_servers(tiltyard: Tiltyard, sim: str) -> None:
+    command = ["run", "speed", "--profile", "fixed", "--server", f"{sim}/v1/chat/completions"]
+    done = tiltyard(
+        *command, "--model", "fast", "--requests", "1", "--output-tokens", "2", "--json", "--fresh"
+    )
+    assert done.code == 0, done.err
+    assert (done.summary()["server"]["url"], done.summary()["requests"]["ok"]) == (sim, 1)
+
+
 @best_of()
 def test_the_summary_has_the_promised_shape_and_the_true_numbers(tiltyard: Tiltyard, sim: str) -> None:
     more = ("--concurrency", "4", "--requests", "120", "--output-tokens", "11", "--json", "--fresh")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Finished
 from tiltyard.cli.run_log import KEPT, MAX_BYTES, logging_to
+from tiltyard.cli.run_mcq import SHOWN
 from tiltyard.errors import NoServer
+from tiltyard.servers.simulator import SimConfig, SimModel, running
 
 KEY = "sk-a-key-that-nobody-may-read"
 ODD = 'two\nlines\r, "quotes", \u2028\u2029\x85\x1b[2J, half a character \ud800, \x00 and 🦊'
@@ -67,3 +71,27 @@ def test_the_error_that_ends_a_run_is_in_its_log(
     assert str(entry["error"]).startswith("nobody knows ")
     assert str(entry["error"]).endswith(" at http://***@h:1, ***@h:1")
     assert KEY not in path.read_text(encoding="utf-8") + capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bad", [0, 1, SHOWN + 3])
+def test_rows_that_are_skipped_are_in_the_log(
+    tiltyard: Callable[..., Finished], tmp_path: Path, bad: int
+) -> None:
+    rows = ["What is one and one?,1,2,3,4,B", *(["What is two and two?,1,,3,4,D"] * bad)]
+    (tmp_path / "q.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    models = (SimModel(name="m", natural_tokens=4, loaded=True),)
+    with running(SimConfig(models=models, dialects=("openai",), delay=False)) as sim:
+        place = ("--server", sim.url("openai"), "--dialect", "openai", "--output-dir", "o", "--verbose")
+        done = tiltyard("run", "mcq", "q.csv", "--lenient", *place)
+    assert done.code == 0, done.err
+    (path,) = (tmp_path / "o").iterdir()
+    entries = [entry for entry in lines(path) if str(entry["message"]).startswith("row")]
+    each = [entry for entry in entries if entry["message"] == "row skipped"]
+    assert len(each) == min(bad, SHOWN)
+    for number, entry in enumerate(each):
+        assert (entry["file"], entry["line"]) == (str(tmp_path / "q.csv"), number + 2)
+        assert (entry["levelname"], entry["reason"]) == ("WARNING", "option B is empty")
+    totals = [(entry["total"], entry["logged"]) for entry in entries if entry["message"] == "rows skipped"]
+    assert totals == ([(bad, min(bad, SHOWN))] if bad else [])
+    assert "row skipped" not in done.err  # the screen has them once, also with --verbose
+    assert done.err.count("skipped: ") == min(bad, SHOWN + 1)

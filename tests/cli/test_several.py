@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import Finished
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 
 pytestmark = pytest.mark.slow
@@ -68,3 +70,40 @@ def test_a_suite_that_is_none(tmp_path: Path) -> None:
     code, events, errors = run(tmp_path, "mcq,poems", "--models", "a")
     assert (code, events) == (2, [])
     assert "there is no suite called poems" in errors
+
+
+IDENTITY = ("digest", "quantization", "parameters", "size_bytes", "vram_bytes", "remote")
+ONLY_ON_THE_BOARD = {*IDENTITY, "fingerprint", "started_at", "item_set", "rank"}
+
+
+def within(part: Any, whole: Any) -> bool:
+    """Is every value of `part` in `whole`, under the same name?"""
+    if isinstance(part, dict):
+        return whole is not None and all(
+            name in whole and within(value, whole[name]) for name, value in part.items()
+        )
+    return bool(part == whole)
+
+
+def test_the_board_has_the_names_and_values_of_the_summary(tiltyard: Callable[..., Finished]) -> None:
+    models = (SimModel(name="a", natural_tokens=4, loaded=True),)
+    with running(SimConfig(models=models, dialects=("ollama",), delay=False)) as sim:
+        place = ("--server", sim.url("ollama"), "--model", "a", "--json")
+        timed = tiltyard("run", "speed", "--profile", "fixed", "--requests", "3", *place)
+        graded = tiltyard("run", "mcq", "--limit", "2", *place)
+    assert (timed.code, graded.code) == (0, 0), timed.err + graded.err
+    summaries = {"speed": timed.summary(), "mcq": graded.summary()}
+    rows = json.loads(tiltyard("board", "--json").out)["rows"]
+    assert {row["suite"] for row in rows} == {"speed", "mcq"}
+    for row in rows:
+        summary = summaries[row["suite"]]
+        whole = {**(summary.get("speed") or {}), **summary}
+        same = {name: value for name, value in row.items() if name not in ONLY_ON_THE_BOARD}
+        assert {"server", "requests", "client", "decode_tps"} <= set(same)
+        assert {
+            name: value
+            for name, value in same.items()
+            if not within(value, whole.get(name)) and (value is not None or name in whole)
+        } == {}
+    (model,) = json.loads(tiltyard("board", "--by-model", "--json").out)["models"]
+    assert within(model["server"], summaries["mcq"]["server"])

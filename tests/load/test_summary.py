@@ -150,6 +150,13 @@ def test_what_could_not_be_measured_is_named_with_its_reason() -> None:
     assert nothing["unmeasured"]["ttft_ms"] == {"requests": 0, "why": "no request ended well"}
 
 
+def test_an_answer_of_no_tokens_did_not_come_in_one_piece() -> None:
+    silent = make_exchange([(9.0, "o", "")], usage=Usage(output_tokens=0))
+    found = summarise([Window("s", Load(stop=Stop(count=3)), attempts([silent] * 3), 1.0)])
+    why = {"requests": 3, "why": "nothing of the answer was streamed"}
+    assert (found["unmeasured"]["chunk_gap_ms"], found["unmeasured"]["ttft_ms"]) == (why, why)
+
+
 def test_a_wait_beside_other_requests_is_no_prefill() -> None:
     """Unless the server timed it: at 4 streams a TTFT holds the prompts of the others."""
     exchange = make_exchange(steady(20), usage=USAGE)

@@ -283,8 +283,6 @@ def test_streams_that_stop_without_a_finish():
 
 
 def test_empty_and_not_streamed_answers():
-    assert read([]).ending == "empty"
-    assert read_chat(REQUEST, capture_of(b"")).ending == "empty"
     assert read([": ping", {"choices": []}]).ending == "empty"
     whole = {"model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
     exchange = read_chat(REQUEST, capture_of(json.dumps(whole, indent=1).encode(), kind="application/json"))
@@ -292,6 +290,31 @@ def test_empty_and_not_streamed_answers():
     unknown = json.dumps({"error": "Unexpected endpoint or method. (POST /foo)"}).encode()
     exchange = read_chat(REQUEST, capture_of(unknown, kind="application/json"))
     assert (exchange.ending, exchange.error) == ("http_error", "Unexpected endpoint or method. (POST /foo)")
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
+@pytest.mark.parametrize("body", [b"", b"\r\n\r\n"])
+def test_a_200_that_holds_nothing_is_no_answer(body: bytes, kind: str):
+    exchange = read_chat(REQUEST, capture_of(body, kind=kind))
+    assert (exchange.ending, exchange.error) == ("empty", "the server sent an empty answer")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'{"status":"ok"}', b"data: {}\n\n", b"hello", b"data: [DONE]\n\n", b": ping\n\n"]
+)
+def test_a_200_that_holds_something_else_is_no_answer(body: bytes):
+    exchange = read_chat(REQUEST, capture_of(body, kind="application/json"))
+    assert (exchange.ending, exchange.error) == ("empty", "the answer holds no choices")
+
+
+def test_an_answer_of_no_tokens_is_one():
+    """A model may end its turn at once."""
+    for chunks in ([piece({"role": "assistant", "content": ""}), END], [END]):
+        exchange = read(chunks)
+        assert (exchange.ending, exchange.text, exchange.finish_reason) == ("ok", "", "stop")
+    whole = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}
+    exchange = read_chat(REQUEST, capture_of(json.dumps(whole).encode(), kind="application/json"))
+    assert (exchange.ending, exchange.text) == ("ok", "")
 
 
 @pytest.mark.parametrize(

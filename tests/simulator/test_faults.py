@@ -16,6 +16,8 @@ from tiltyard.servers.simulator.faults import choose, parse_fault
 QUIET = {"chat_template_kwargs": {"enable_thinking": False}}
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in "abc"]
 
+RENAMED = {**chat_body(**QUIET), "max_completion_tokens": 4}
+del RENAMED["max_tokens"]
 OBJECT = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
 
 
@@ -56,6 +58,14 @@ def between(sim: Running, fault: str, dialect: str = "openai") -> list[float]:
     return [(write[0] - entry["received_ns"]) / 1e6 for write in entry["writes"]]
 
 
+def put_away() -> bool:
+    """Is the server asleep until it is asked?"""
+    with running(SimConfig(models=(FAST,), dialects=("llamacpp",), faults=("asleep",))) as sim:
+        sleeping = [call(sim.url(), "/props").json()["is_sleeping"]]
+        call(sim.url(), "/v1/chat/completions", chat_body())
+        return [*sleeping, call(sim.url(), "/props").json()["is_sleeping"]] == [True, False]
+
+
 ON_THE_WIRE: dict[str, Callable[[Running], bool]] = {
     "unknown_200": lambda sim: "Unexpected endpoint" in ask(sim, "unknown_200").json()["error"],
     "not_a_model_server": lambda sim: ask(sim, "not_a_model_server").body.startswith(b"<!doctype html>"),
@@ -70,6 +80,18 @@ ON_THE_WIRE: dict[str, Callable[[Running], bool]] = {
     ),
     "unauthorized_401": refused("unauthorized_401", 401),
     "error_500": refused("error_500", 500),
+    "asleep": lambda sim: put_away(),
+    "max_tokens_400": lambda sim: (
+        "max_completion_tokens" in ask(sim, "max_tokens_400").json()["error"]["message"]
+        and call(sim.url("openai"), "/v1/chat/completions", RENAMED, {"X-Sim-Fault": "max_tokens_400"})
+        .said()
+        .count(" ")
+        == 3
+    ),
+    "stream_options_422": lambda sim: (
+        ask(sim, "stream_options_422", stream_options={"include_usage": True}).status == 422
+        and ask(sim, "stream_options_422").status == 200
+    ),
     "drop": lambda sim: wire(sim, "drop") == b"",
     "jit_load": lambda sim: between(sim, "jit_load=60")[0] > 60,
     "stall_first": lambda sim: between(sim, "stall_first=60")[0] > 60,

@@ -75,7 +75,8 @@ def test_a_cloud_is_no_part_of_this_machines_board(full: Store) -> None:
 def test_a_row_says_what_was_measured(full: Store) -> None:
     row = as_mapping(full.board()[0])
     assert row["decode_tps"] == {"n": 5, "mean": 100.0, "p50": 100.0, "ci95": [99.0, 101.0]}
-    assert (row["run_id"], row["load_ms"], row["client_bound"], row["requests_ok"]) == ("r2", 1500.0, True, 5)
+    assert (row["run_id"], row["load"], row["client"]) == ("r2", {"load_ms": 1500.0}, {"bottleneck": True})
+    assert row["requests"] == {"ok": 5, "failed": 0}
     assert row["prefill_tps"] is None  # a stage's figure is not the run's
 
 

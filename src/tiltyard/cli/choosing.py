@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from tiltyard import settings as configuration
-from tiltyard.cli.run import Common
+from tiltyard.cli.options import Common
 from tiltyard.errors import ModelNotFound, NotAModelServer, UsageError
 from tiltyard.records import Json, Model
 from tiltyard.run import Job

@@ -24,9 +24,10 @@ BUDGET_S = 15.0  # per model: three of them stay well within a minute
 @click.option("--fresh", is_flag=True, help="Measure again what is already there.")
 def demo(*, folder: Path, fresh: bool) -> None:
     """See it work on three tiny models, without any server."""
+    from tiltyard.cli.conducting import run_suite
     from tiltyard.cli.data_dir import in_words, open_store
+    from tiltyard.cli.options import Common
     from tiltyard.cli.report import write_report
-    from tiltyard.cli.run import Common, run_suite
     from tiltyard.cli.showing_board import show_board
     from tiltyard.store.board import tables
 

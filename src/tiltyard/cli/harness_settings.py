@@ -21,6 +21,8 @@ class Plain(NamedTuple):
     option: str
     read: Callable[[str], Any]
     help: str
+    decides: bool = True  # what is asked, and how: it belongs into the command that asks it again
+    other: str = ""  # the option's usual name, where it has two
 
 
 def integer(text: str, least: int, most: float, words: str) -> int:
@@ -56,25 +58,36 @@ def switch(text: str) -> bool:
 
 VARIABLES: Mapping[str, Plain] = {
     "MODEL_NAME": Plain("model", lambda text: (text,), "The model, where no --model is given."),
-    "OUTPUT_DIR": Plain("output_dir", Path, "Folder of the log file."),
-    "VERBOSE": Plain("verbose", switch, "A line for every answer; whole replies in the log."),
-    "MAX_RETRIES": Plain("max_retries", whole(0), "Further tries where a request fails on its way."),
+    "OUTPUT_DIR": Plain("output_dir", Path, "Folder of the log file.", decides=False),
+    "VERBOSE": Plain("verbose", switch, "A line for every answer; whole replies in the log.", decides=False),
+    "MAX_RETRIES": Plain(
+        "max_retries", whole(0), "Further tries where a request fails on its way.", other="retries"
+    ),
     "RATE_LIMIT_DELAY": Plain("rate_limit_delay", seconds, "Seconds of rest after each batch."),
-    "BATCH_SIZE": Plain("batch_size", whole(1), "Questions at once."),
-    "METRICS_PORT": Plain("metrics_port", port, "Serve /metrics there, during the run and after it."),
-    "METRICS_HOST": Plain("metrics_host", str, "Address that /metrics listens on; 127.0.0.1 unless set."),
+    "BATCH_SIZE": Plain("batch_size", whole(1), "Questions at once.", other="concurrency"),
+    "METRICS_PORT": Plain(
+        "metrics_port", port, "Serve /metrics there, during the run and after it.", decides=False
+    ),
+    "METRICS_HOST": Plain(
+        "metrics_host", str, "Address that /metrics listens on; 127.0.0.1 unless set.", decides=False
+    ),
     "CSV_PATTERN": Plain("csv_pattern", str, "Which files of a folder are read."),
 }
 
 
 def with_environment(options: dict[str, Any]) -> dict[str, Any]:
-    """The options, with those that were not given taken from the environment. Raises UsageError."""
-    found = dict(options)
+    """The options, with those that were not given taken from the environment. Raises UsageError.
+
+    `environment` among them are the words that would have given them: those that decide what is asked.
+    """
+    found, words = dict(options), []
     for name, plain in VARIABLES.items():
         named = plain.option == "model" and (found.get("models") or found.get("all_models"))
-        if not named and found.get(plain.option) in (None, ()) and (text := (variable(name) or "").strip()):
+        given = named or any(found.get(each) not in (None, ()) for each in (plain.option, plain.other))
+        if not given and (text := (variable(name) or "").strip()):
             found[plain.option] = value_of(name, plain, text)
-    return found
+            words += [f"--{plain.option.replace('_', '-')}", text] if plain.decides else []
+    return {**found, "environment": tuple(words)}
 
 
 def environment(name: str) -> Any:

@@ -5,7 +5,9 @@ The store is also the cache: a run that has finished under the same settings is 
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,7 +31,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 EPILOG = """\b
 Examples:
   tiltyard results stats                                    how much there is
-  tiltyard results consolidate --test-type json -o all.csv  a row per request, all runs
+  tiltyard results consolidate                              a row per request, all runs
   tiltyard results clean --days 30                          delete what is older
   tiltyard results clear-cache                              let everything be asked again"""
 
@@ -122,9 +124,14 @@ def show(title: str, columns: tuple[str, ...], lines: list[dict[str, Json]]) -> 
 
 @results.command(epilog="Example:  tiltyard results consolidate --test-type json -o all.csv")
 @SUITE
-@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="The CSV file to write.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="The CSV file; unless set consolidated.csv, or with a number where there is one, in this folder.",
+)
 @DATA_DIR
-def consolidate(suite: str | None, output: Path, data_dir: Path | None) -> None:
+def consolidate(suite: str | None, output: Path | None, data_dir: Path | None) -> None:
     """Every request of all runs in one CSV file, under llmperf's column names."""
     from tiltyard.cli.transfer import write_file
     from tiltyard.reports.llmperf import as_csv, rows
@@ -140,8 +147,15 @@ def consolidate(suite: str | None, output: Path, data_dir: Path | None) -> None:
             for run in runs:
                 yield from rows(run, store.attempts(run.id, with_exchanges=True), beside)
 
+        output = output or free_name(f"consolidated_{suite}" if suite else "consolidated")
         write_file(output, as_csv(lines()))
     click.echo(f"{output}  ({len(runs)} runs)", err=True)
+
+
+def free_name(stem: str) -> Path:
+    """A CSV file of that name in the current folder, or with a number behind it where that is taken."""
+    names = itertools.chain((f"{stem}.csv",), (f"{stem}_{number}.csv" for number in itertools.count(2)))
+    return next(Path(name) for name in names if not os.path.lexists(name))
 
 
 @results.command(epilog="Example:  tiltyard results clean --days 30 --yes")

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from tiltyard.cli.data_dir import in_words, open_store
-from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options
+from tiltyard.cli.options import ABOVE_ZERO, Common, Number, common_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
@@ -66,7 +65,7 @@ def split_options(options: dict[str, Any]) -> tuple[Common, dict[str, Json]]:
     """
     from tiltyard.suites.graded import Asking, read_asking
 
-    common = Common(**{name: options.pop(name) for name in msgspec.structs.asdict(Common())})
+    common = Common.taken_from(options)
     settings = {name: value for name, value in options.items() if value is not None}
     if common.context is not None:
         settings["context"] = common.context

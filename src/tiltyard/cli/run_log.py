@@ -13,17 +13,21 @@ import logging
 import queue
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.records import Json
 from tiltyard.settings import data_dir, hide_keys
+
+if TYPE_CHECKING:
+    from tiltyard.suites.mcq.reading import Bad
 
 MAX_BYTES = 10 * 1024 * 1024
 KEPT = 5
@@ -32,8 +36,7 @@ LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # JSON allows them as they are; re
 LOGIN = re.compile(r"[^\s/:]+:[^\s/]*@")  # before a server's name
 ROOT = "tiltyard"
 log = logging.getLogger(f"{ROOT}.run")
-
-Listener = Callable[[Mapping[str, Json]], None]
+rows = logging.getLogger(f"{ROOT}.rows")  # for the file alone: the screen has them before the log begins
 
 
 class JsonLines(logging.Formatter):
@@ -57,6 +60,8 @@ class AnswerLines(logging.Handler):
     """A line for every answer on standard error, for --verbose."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == rows.name:
+            return
         fields = getattr(record, "fields", {})
         said = " ".join(f"{k}={v}" for k, v in fields.items() if k in SHORT and v is not None)
         text = f"{record.levelname.lower()} {record.getMessage()} {said}"
@@ -143,6 +148,14 @@ def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
         logger.propagate = before[1]
         listener.stop()
         file.close()
+
+
+def log_skipped(bad: Sequence[Bad], total: int) -> None:
+    """Records of the files that are no questions: those of `bad`, and how many there are."""
+    for one in bad:
+        rows.warning("row skipped", extra={"fields": one._asdict()})
+    if total:
+        rows.warning("rows skipped", extra={"fields": {"total": total, "logged": len(bad)}})
 
 
 def log_event(event: Mapping[str, Json]) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from tiltyard.cli.run import Common, Number, run_jobs, serving
+from tiltyard.cli.conducting import run_jobs, serving
+from tiltyard.cli.options import Common, Number
 from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
@@ -59,7 +60,8 @@ Examples:
 def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     """Does it choose the right option? Your questions, or the sample set."""
     from tiltyard.cli.harness_settings import with_environment
-    from tiltyard.cli.run_log import log_event, log_folder, logging_to
+    from tiltyard.cli.run_log import log_event, log_folder, log_skipped, logging_to
+    from tiltyard.suites.mcq.questions import question_set
 
     options = with_environment(options)
     own = {name: options.pop(name) for name in OWN}
@@ -72,6 +74,8 @@ def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     folder = log_folder(own["output_dir"], common.data_dir)
     with logging_to(folder, bool(own["verbose"])) as path, serving(common) as heard:
         click.echo(f"log: {path}", err=True)
+        questions = question_set(settings["files"]["questions"], settings.get("answers"))
+        log_skipped(questions.bad[:SHOWN], questions.bad_count)
         run_jobs({"mcq": settings}, common, True, [log_event, *heard])
 
 
@@ -90,13 +94,13 @@ OWN = (
 
 
 def with_source(common: Common, own: dict[str, Any]) -> Common:
-    """The server also under its other names; MODEL_NAME is a list of one."""
+    """The server also under its other names."""
     from tiltyard.cli.harness_settings import ollama_named
     from tiltyard.settings import load_settings
 
     server = common.server or own["base_url"]
-    if server is None and load_settings().server is None:
-        server = ollama_named()
+    if server is None and load_settings().server is None and (server := ollama_named()) is not None:
+        return replace(common, server=server, environment=(*common.environment, "--server", server))
     return replace(common, server=server)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from tiltyard.cli.run import common_options, run_suites
+from tiltyard.cli.conducting import run_suites
+from tiltyard.cli.options import common_options
 from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.cli.suite_commands import command_of, defaults_of, is_graded
 from tiltyard.errors import UsageError

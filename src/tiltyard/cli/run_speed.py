@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import msgspec
 
-from tiltyard.cli.run import ABOVE_ZERO, Common, Number, common_options, run_suite
+from tiltyard.cli.conducting import run_suite
+from tiltyard.cli.options import ABOVE_ZERO, Common, Number, common_options
 from tiltyard.suites.speed import PROFILES
 
 EPILOG = """\b
@@ -70,7 +70,7 @@ def speed(**options: Any) -> None:
     """How fast is each model: cold load, prefill, decode, many at once, under load, over time."""
     from tiltyard.suites.speed.options import read_settings
 
-    common = Common(**{name: options.pop(name) for name in msgspec.structs.asdict(Common())})
+    common = Common.taken_from(options)
     settings = {name: value for name, value in options.items() if value is not None}
     if common.context is not None:
         settings["context"] = common.context

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tiltyard.cli.run import run_suite
+from tiltyard.cli.conducting import run_suite
 from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.records import Json
 from tiltyard.reports.words import clean

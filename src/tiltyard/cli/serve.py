@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tiltyard.cli.data_dir import DATA_DIR, open_store
-from tiltyard.records import Json, Run
+from tiltyard.cli.progress import Listener
+from tiltyard.records import Run
 
 if TYPE_CHECKING:
     from tiltyard.store.store import Store
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 HOST, PORT = "127.0.0.1", 8000
 FRESH_S = 1.0  # the store is read at most that often
 LOCAL = ("127.0.0.1", "::1", "localhost")
-Listener = Callable[[Mapping[str, Json]], None]
 
 EPILOG = """\b
 Examples:

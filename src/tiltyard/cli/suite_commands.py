@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from tiltyard.cli.run import common_options, run_suite
+from tiltyard.cli.conducting import run_suite
+from tiltyard.cli.options import common_options
 from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.records import Json, content_hash
 from tiltyard.suites import Asked, Suite, load_offered, load_suite, named, offered, package_of

@@ -20,7 +20,7 @@ from tiltyard.servers.chat_claims import (
     usage_of,
 )
 from tiltyard.servers.chat_events import ChatEvents
-from tiltyard.servers.error_text import error_in, error_of_body, one_line, web_page
+from tiltyard.servers.error_text import EMPTY_ANSWER, error_in, error_of_body, one_line, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
     CLOSED_ROUGHLY,
@@ -153,7 +153,7 @@ def _ending(
     if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error
     if not said.choices_seen:
-        return "empty", "the answer holds no choices"
+        return "empty", "the answer holds no choices" if capture.body.strip() else EMPTY_ANSWER
     if accept is not None and said.model and not _accepted(request.model, said.model, accept):
         return "wrong_model", f"asked for {request.model}, answered by {said.model}"
     if not finished:

@@ -14,6 +14,7 @@ from tiltyard.records import Json
 
 MAX_ERROR_CHARS = 300
 WEB_PAGE = "a web page answered, not a model server"
+EMPTY_ANSWER = "the server sent an empty answer"
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 

@@ -36,6 +36,7 @@ class LlamaCpp(OpenAI):
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self.props: Mapping[str, Json] = {}
+        self.asleep = False
         self.router = False
         self.several = False  # several models without being a router
         self.names: frozenset[str] = frozenset()  # what the one loaded model is called
@@ -57,13 +58,13 @@ class LlamaCpp(OpenAI):
         else:
             items = await self.listing() or []
             loaded = () if self.several else tuple(str(item["id"]) for item in items)
-        asleep = self.props.get("is_sleeping") is True
+        self.asleep = self.props.get("is_sleeping") is True
         self.info = replace(
             self.info,
             version=word(self.props.get("build_info")),
             slots=whole(self.props.get("total_slots")),
-            loaded=() if asleep else loaded,
-            notes=("asleep: the first request loads the weights again",) if asleep else (),
+            loaded=() if self.asleep else loaded,
+            notes=("asleep: the first request loads the weights again",) if self.asleep else (),
         )
         return self.info
 
@@ -165,9 +166,9 @@ class LlamaCpp(OpenAI):
     # ------------------------------------------------------------------ what it can
 
     async def is_away(self, model: str) -> bool:
-        """A router loads a model just in time; the first request waits for that."""
+        """A router loads a model just in time, a sleeping server its own: the first request waits for it."""
         if not self.router:
-            return False
+            return self.asleep
         try:
             listed = await self.models()
         except ServerError:  # the request itself will say so

@@ -29,6 +29,7 @@ THINKING_DESPITE_OFF = "thinking_despite_off"
 THINKING_NOT_TO_BE_OFF = "thinking_not_to_be_off"  # this server has no switch for it
 USAGE_MISSES_THINKING = "usage_misses_thinking"
 USAGE_UNBELIEVED = "usage_unbelieved"  # far fewer tokens than so long an answer has
+USAGE_REFUSED = "usage_refused"  # it may not be asked for, and did not come
 REFUSAL = "refusal"  # it came in a field of its own
 CONTEXT_REACHED = "context_length_reached"  # the answer ended at the end of the context
 TOKEN_REPEAT = "token_repeat"

@@ -26,7 +26,7 @@ from tiltyard.records import (
     Usage,
 )
 from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
-from tiltyard.servers.error_text import error_in, error_of_body, web_page
+from tiltyard.servers.error_text import EMPTY_ANSWER, error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
     COLD,
@@ -93,12 +93,12 @@ class Story:
         self.logprobs: list[TokenChoice] = []
         self.last: Line | None = None  # the one with done: true
         self.error: str | None = None
-        self.objects = 0
+        self.objects = 0  # that are lines of this dialect
 
     def add(self, t_ns: int, line: Line) -> None:
-        self.objects += 1
         kind, text = "o", ""
         said = line.message
+        self.objects += said is not None or line.done or line.error is not None
         if line.error is not None:
             self.error = error_in({"error": line.error}) or "an error without a text"
         elif said is not None:
@@ -245,7 +245,8 @@ def ending_of(request: Request, capture: Capture, story: Story) -> tuple[Ending,
         page = web_page(capture.headers.get("content-type", ""), capture.body)
         if page is not None:
             return "http_error", page
-        return "empty", capture.error or "a 200 answer without a single line of JSON"
+        other = "the answer holds no line as Ollama sends them"
+        return "empty", other if capture.body.strip() else EMPTY_ANSWER
     return "truncated", "the stream ended without done: true"
 
 

@@ -30,7 +30,8 @@ from tiltyard.servers.names import (
     same_model,
     shown,
 )
-from tiltyard.servers.notes import ANSWERED_BY, COLD, LOAD_UNTOLD
+from tiltyard.servers.notes import ANSWERED_BY, COLD, LOAD_UNTOLD, USAGE_REFUSED
+from tiltyard.servers.refused_fields import COUNTS, refused_field, without
 from tiltyard.servers.replies import (
     base_url,
     fetch,
@@ -63,6 +64,7 @@ class OpenAI:
         self.prefix = "/v1"
         self.catalogue: frozenset[str] = frozenset()  # the names in its list
         self.warm: set[str] = set()  # models that have answered
+        self.refused: dict[str, set[str]] = {}  # the fields that a model refuses: a gateway has several kinds
         self.where = f"{self.dialect} at {self.address.url}"
 
     # ------------------------------------------------------------------ who it is
@@ -133,7 +135,7 @@ class OpenAI:
         away = False if request.model in self.warm else await self.is_away(request.model)
         capture = await self.wire.stream(
             self.chat_path(),
-            chat_body(request, extra=self.extra(request)),
+            chat_body(request, extra=without(self.extra(request), request, self.refused_by(request.model))),
             scheduled_ns=scheduled_ns,
             timeouts=request.timeouts,
             request_id=request.request_id,
@@ -170,11 +172,25 @@ class OpenAI:
         exchange = read_chat(request, capture, accept=lambda served: self.accepts(request.model, served))
         served = exchange.model_served
         doubtful = exchange.ending == "ok" and served and self.doubts(request.model, served)
-        more = (f"{ANSWERED_BY}{shown(served)}",) if served and doubtful else ()
+        more = [f"{ANSWERED_BY}{shown(served)}"] if served and doubtful else []
+        if exchange.ending == "ok" and exchange.usage is None and COUNTS in self.refused_by(request.model):
+            more.append(USAGE_REFUSED)
         return judged(request, exchange, *more, told="think" in self.can)
 
+    def refused_by(self, model: str) -> set[str]:
+        return self.refused.setdefault(model, set())
+
     async def send(self, request: Request, scheduled_ns: int | None = None) -> Exchange:
-        return self.read(request, (await self.ask(request, scheduled_ns)).opened())
+        """Asks again where a field was refused that may be written otherwise; `ask` then writes it so."""
+        exchange = self.read(request, (await self.ask(request, scheduled_ns)).opened())
+        field, refused = refused_field(exchange), self.refused_by(request.model)
+        if field is None or field in refused:
+            return exchange
+        refused.add(field)
+        again = await self.send(request)
+        if again.ending == "http_error":  # so it was not about this field
+            refused.discard(field)
+        return again
 
     # ------------------------------------------------------------------ what only some can
 

@@ -23,15 +23,20 @@ from tiltyard.servers.wire import Reply, Wire
 KEY_REMEDY = "give the key with TILTYARD_API_KEY or --api-key-env NAME"
 POLL_S = 0.05
 SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+# The pages whose addresses people copy. `/api` alone is part of the address: gateways have their pages below.
+PAGE = re.compile(
+    r"(/v1(/(chat/completions|completions|models))?|/(chat/)?completions"
+    r"|/api/(chat|generate|tags|v1/chat|v0/(chat/completions|completions|models)))$"
+)
 
 
 def base_url(text: str, *, login: bool = False) -> str:
     """A server's address from what people write: a scheme is added, end slashes are dropped.
 
     `0.0.0.0` and `[::]`, which servers bind but nobody can connect to everywhere, become loopback; a `/v1`
-    at the end (how OpenAI clients write it) is dropped. User and password are kept only with `login`, for
-    the connection: what is shown and stored must not have them. A query is refused, and not repeated: it may
-    be a key, and would never be sent. Raises UsageError.
+    at the end (how OpenAI clients write it) is dropped, and so is the path of a well-known page. User and
+    password are kept only with `login`, for the connection: what is shown and stored must not have them. A
+    query is refused, and not repeated: it may be a key, and would never be sent. Raises UsageError.
     """
     written = text.strip()
     if "?" in written or "#" in written:
@@ -51,7 +56,7 @@ def base_url(text: str, *, login: bool = False) -> str:
     user, at, _ = parts.netloc.rpartition("@")
     if login and at:
         origin = f"{user}@{origin}"
-    return f"{parts.scheme}://{origin}{parts.path.rstrip('/').removesuffix('/v1')}"
+    return f"{parts.scheme}://{origin}{PAGE.sub('', parts.path.rstrip('/'))}"
 
 
 def is_local(url: str) -> bool:

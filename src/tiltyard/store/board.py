@@ -116,12 +116,19 @@ def as_mapping(row: BoardRow) -> dict[str, Json]:
             "ci95": None if low is None else [low, high],
             "ci_method": quality["method"],
             "score_completed": quality["completed"],
-            "cap_hit": quality["cap_hit"],
+            "cap_hit": None if quality["cap_hit"] is None else {"value": quality["cap_hit"]},
             "outcomes": quality["outcomes"],
             "rank": quality["rank"],
         }
-    values["quant"] = row.quantization
-    values["server"] = row.dialect
+    values["server"] = {
+        "dialect": values.pop("dialect"),
+        "version": values.pop("engine_version"),
+        "url": values.pop("server_url"),
+    }
+    values["requests"] = {"ok": values.pop("requests_ok"), "failed": values.pop("requests_failed")}
+    load_ms, bound = values.pop("load_ms"), values.pop("client_bound")
+    values["load"] = None if load_ms is None else {"load_ms": load_ms}
+    values["client"] = None if bound is None else {"bottleneck": bound}
     for metric in METRICS:
         if (value := values[metric]) is not None:
             low, high = value.pop("low"), value.pop("high")
@@ -132,6 +139,7 @@ def as_mapping(row: BoardRow) -> dict[str, Json]:
 def model_mapping(model: ModelRow) -> dict[str, Json]:
     """A model as plain values: what `board --by-model --json` prints."""
     values: dict[str, Json] = to_builtins(model)
+    values["server"] = {"dialect": values.pop("dialect"), "url": values.pop("server_url")}
     values["scores"] = {suite: as_mapping(row) for suite, row in model.scores.items()}
     values["speed"] = None if model.speed is None else as_mapping(model.speed)
     return values
@@ -140,8 +148,8 @@ def model_mapping(model: ModelRow) -> dict[str, Json]:
 METRICS = ("decode_tps", "prefill_tps", "ttft_ms", "e2e_ms")
 _COLUMNS = (
     "runs.id AS run_id, runs.key AS run_key, suite, models.name AS model, digest, quantization, parameters, "
-    "size_bytes, vram_bytes, dialect, servers.url AS server_url, models.engine_version, fingerprint, "
-    "started_at, "
+    "size_bytes, vram_bytes, dialect, servers.url AS server_url, "
+    "coalesce(servers.version, models.engine_version) AS engine_version, fingerprint, started_at, "
     "state, remote, client_bound, requests_ok, requests_failed, score, load_ms, output_tps, item_set, "
     "score_n, score_low, score_high, score_completed, ci_method, cap_hit, outcomes"
 )

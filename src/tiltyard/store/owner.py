@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -35,29 +36,31 @@ def alive(owner: Owner, active_at: str | None) -> bool:
     return started is not None and abs(started - owner.started) < 2.0
 
 
-def _start_of(pid: int) -> float | None:
-    """Start time of a living process, or None; a zombie does not live."""
-    if platform.system() == "Linux":
-        return _start_on_linux(pid)
-    import psutil
+if sys.platform == "linux":
 
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+    def _start_of(pid: int) -> float | None:
+        """Start time of a living process, or None; a zombie does not live."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except OSError:
             return None
-        return float(process.create_time())
-    except psutil.NoSuchProcess:
-        return None
-    except psutil.AccessDenied:
-        return 0.0
+        state, *fields = stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold anything
+        if state in (b"Z", b"X"):
+            return None
+        return int(fields[18]) / os.sysconf("SC_CLK_TCK")
 
+else:
 
-def _start_on_linux(pid: int) -> float | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    state, *fields = stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold anything
-    if state in (b"Z", b"X"):
-        return None
-    return int(fields[18]) / os.sysconf("SC_CLK_TCK")
+    def _start_of(pid: int) -> float | None:
+        """Start time of a living process, or None; a zombie does not live."""
+        import psutil
+
+        try:
+            process = psutil.Process(pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            return float(process.create_time())
+        except psutil.NoSuchProcess:
+            return None
+        except psutil.AccessDenied:
+            return 0.0

@@ -19,6 +19,7 @@ from tiltyard.servers.connect import connect, open_server
 from tiltyard.servers.discover import PORTS, Found, addresses, discover, survey
 from tiltyard.servers.recognise import recognise
 from tiltyard.servers.simulator import DIALECT_NAMES, SimConfig, running
+from tiltyard.servers.simulator.config import SimDialect
 from tiltyard.servers.wire import Reply
 
 Serve = Callable[..., Canned]
@@ -99,6 +100,30 @@ def silent() -> Any:
 
 
 @best_of()
+@pytest.mark.parametrize(
+    ("dialect", "page"),
+    [
+        ("openai", "/v1/chat/completions"),
+        ("openai", "/v1/models"),
+        ("ollama", "/api/chat"),
+        ("ollama", "/api/generate"),
+        ("llamacpp", "/chat/completions"),
+        ("lmstudio", "/api/v0/chat/completions"),
+    ],
+)
+def test_the_address_of_a_page_is_the_servers(dialect: SimDialect, page: str) -> None:
+    async def both(url: str) -> tuple[str, list[Found]]:
+        server = await connect(url + page)
+        await server.close()
+        return server.info.url, await discover([url + page], timeout_s=10)
+
+    with running(SimConfig(dialects=(dialect,))) as simulator:
+        url = simulator.url(dialect)
+        named, found = asyncio.run(both(url))
+    assert named == url
+    assert [(each.url, each.info and each.info.dialect) for each in found] == [(url, dialect)]
+
+
 def test_a_silent_port_delays_nobody_and_is_reported(silent: str, serve: Serve) -> None:
     canned = serve({"GET /api/version": VERSION, "GET /api/tags": TAGS, "GET /api/ps": TAGS})
     with socket.socket() as free:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from msgspec.structs import replace
 
 from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events
 from tiltyard.errors import ModelNotFound, ServerError, Unsupported
+from tiltyard.load.metrics import measure
 from tiltyard.servers import Address
 from tiltyard.servers.llamacpp import LlamaCpp, capabilities, is_loading
 from tiltyard.servers.llamacpp_router import argument, entries, is_router
 from tiltyard.servers.names import ACTIVE_BY_NAME
+from tiltyard.servers.notes import COLD
+from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.wire import Reply
 
 Serve = Callable[..., Canned]
@@ -105,6 +109,17 @@ def test_a_sleeping_server_is_not_warm(serve: Serve) -> None:
     assert info.loaded == ()
     assert "asleep" in info.notes[0]
     assert model.loaded is False
+
+
+def test_the_first_request_to_a_sleeping_server_is_cold() -> None:
+    model = SimModel(name="m", load_ms=60.0, ttft_ms=5.0, token_ms=1.0)
+    with running(SimConfig(models=(model,), dialects=("llamacpp",), faults=("asleep",))) as sim:
+        server = LlamaCpp(Address(url=sim.url()))
+        ask = partial(server.send, ask_for("m", max_tokens=2))
+        info, first, second, again = run(server, server.identify, ask, ask, server.identify)
+    assert (info.loaded, again.loaded) == ((), ("m",))
+    assert (COLD in first.notes, COLD in second.notes) == (True, False)
+    assert (measure(first).ttft_ms or 0) >= 60
 
 
 def test_a_list_without_meta_while_loading_is_survived(serve: Serve) -> None:

@@ -265,6 +265,25 @@ def test_loading_is_no_answer(reason: str) -> None:
     assert read_ollama(ask_for("m"), captured(lines({**LAST, "done_reason": reason}))).ending == "empty"
 
 
+@pytest.mark.parametrize("body", [b"", b"\n"])
+def test_a_200_that_holds_nothing_is_no_answer(body: bytes) -> None:
+    exchange = read_ollama(ask_for("m"), captured(body))
+    assert (exchange.ending, exchange.error) == ("empty", "the server sent an empty answer")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'{"status":"ok"}', b"hello", b'{"model":"m","choices":[]}', b"data: [DONE]\n\n"]
+)
+def test_a_200_in_another_dialect_is_no_answer(body: bytes) -> None:
+    exchange = read_ollama(ask_for("m"), captured(body))
+    assert (exchange.ending, exchange.error) == ("empty", "the answer holds no line as Ollama sends them")
+
+
+def test_an_answer_of_no_tokens_is_one() -> None:
+    exchange = read_ollama(ask_for("m"), captured(lines(LAST)))
+    assert (exchange.ending, exchange.text, exchange.finish_reason) == ("ok", "", "stop")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "note"),
     [

@@ -49,6 +49,8 @@ class Ask(msgspec.Struct, kw_only=True):
     last: str  # the text of the last message, which scripts look at
     stream: bool = True
     max_tokens: int | None = None
+    shifts: bool = False  # a full context makes room for more, as Ollama's does
+    room: int | None = None  # tokens that the context has left; None: no end to them
     min_tokens: int = 0
     ignore_eos: bool = False
     think: bool = False
@@ -61,7 +63,7 @@ class Ask(msgspec.Struct, kw_only=True):
     usage: bool = False
     options: frozenset[str] = (
         frozenset()
-    )  # continuous_usage, timings_per_token, return_progress, generate, text
+    )  # continuous_usage, timings_per_token, return_progress, generate, raw, text, store
     logprobs: int | None = None  # alternatives of each token; None: no log-probabilities
     faults: Faults
     number: int = 0
@@ -78,6 +80,7 @@ class Answer(msgspec.Struct, kw_only=True):
     content_variant: int | None = None
     call_tokens: int = 0
     repeats: bool = False  # the token-repeat guard: ends without a finish
+    full: bool = False  # ended where the context does
 
     @property
     def output_tokens(self) -> int:
@@ -108,6 +111,14 @@ def babble(variant: int, length: int) -> list[str]:
 
 def compose(ask: Ask, seed: int, occurrence: int) -> Answer:
     """Decide the whole answer. The same prompt, seeds and occurrence give the same answer."""
+    answer = _composed(ask, seed, occurrence)
+    if ask.room is not None and answer.output_tokens > ask.room and not answer.repeats:
+        answer = _cut(answer, ask.room)
+        answer.full = True
+    return answer
+
+
+def _composed(ask: Ask, seed: int, occurrence: int) -> Answer:
     model, faults = ask.model, ask.faults
     rng = random.Random(f"{seed}|{model.name}|{ask.seed}|{occurrence}|{ask.last}")
     if "token_repeat" in faults:

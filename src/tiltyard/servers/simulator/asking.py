@@ -110,7 +110,7 @@ def refuse_key(site: Site, request: Request) -> Reply | None:
 
 
 def resolve(site: Site, name: Any, faults: Faults) -> SimModel | None:
-    model = site.config.model(str(name)) if name else None
+    model = site.model(str(name)) if name else None
     if model is None and "wrong_model" in faults:
         return site.first
     return model
@@ -132,14 +132,29 @@ def read_openai(site: Site, request: Request, *, lenient: bool = False) -> Ask |
         return site.refused(faults, request, str(payload.get("model"))) or site.error(
             "not_found", str(payload.get("model"))
         )
+    strict = refuse_field(payload, faults)
+    if strict is not None:
+        return strict
     ask = _ask(site, model, payload, faults)
     ask.number = number
     if request.path.endswith("/completions") and "/chat/" not in request.path:
         ask.options |= {"text"}
+        ask.think = False  # without a template nobody tells the model to
     limit = site.engine(model).context
     if len(ask.prompt) >= limit and "truncate_context" not in faults:
         return site.error("too_long", f"{len(ask.prompt)}|{limit}")
     return ask
+
+
+def refuse_field(payload: Mapping[str, Any], faults: Faults) -> Reply | None:
+    """The refusals of strict servers, as OpenAI and FastAPI word them."""
+    if "max_tokens_400" in faults and "max_tokens" in payload:
+        said = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        return openai_error("bad_request", f"Unsupported parameter: {said}")
+    if "stream_options_422" in faults and "stream_options" in payload:
+        extra = {"loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}
+        return json_reply({"detail": [{"type": "extra_forbidden", **extra}]}, 422)
+    return None
 
 
 def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults) -> Ask:
@@ -172,6 +187,7 @@ def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults
         min_tokens=whole(payload.get("min_tokens")) or 0,
         ignore_eos=payload.get("ignore_eos") is True,
         think=wants_thought(model, payload),
+        shifts=site.dialect == "ollama",
         tools=tools if isinstance(tools, list) else [],
         tool_choice=payload.get("tool_choice"),
         schema=schema,
@@ -185,6 +201,15 @@ def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults
         logprobs=asked_for(payload),
         faults=faults,
     )
+
+
+def named_below(site: Site, request: Request, page: str) -> SimModel | Reply:
+    """The model whose name ends the path, after `page`; names may have folders."""
+    refusal = refuse_key(site, request)
+    if refusal is not None:
+        return refusal
+    name = request.path.removeprefix(page)
+    return site.model(name) or site.error("not_found", name)
 
 
 def openai_error(kind: str, detail: str) -> Reply:

@@ -16,6 +16,7 @@ from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply, now_ns
 from tiltyard.servers.simulator.engine import Engine
 from tiltyard.servers.simulator.faults import Faults
+from tiltyard.servers.simulator.native_shapes import CompletionShape
 from tiltyard.servers.simulator.shapes import Spent
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
         ("POST", "/chat/completions"): chat,
         ("POST", "/v1/chat/completions"): chat,
         ("POST", "/v1/completions"): chat,
+        ("POST", "/completion"): completion,
         ("GET", "/v1/models"): models,
         ("GET", "/models"): router_models if config.router else models,
     }
@@ -104,6 +106,15 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
 def chat(site: Site, request: Request) -> Reply | None:
     ask = read_openai(site, request, lenient=not site.config.router)
     return ask if isinstance(ask, Reply) else site.chat(request, ask, partial(OpenAIShape, FLAVOUR))
+
+
+def completion(site: Site, request: Request) -> Reply | None:
+    """Its own way to ask: a bare prompt, without a template."""
+    ask = read_openai(site, request, lenient=not site.config.router)
+    if isinstance(ask, Reply):
+        return ask
+    ask.think = False
+    return site.chat(request, ask, partial(CompletionShape, timings))
 
 
 def _model(site: Site, name: str | None) -> SimModel:
@@ -181,7 +192,7 @@ def props(site: Site, request: Request) -> Reply:
             "bos_token": "",
             "eos_token": "<eos>",
             "build_info": BUILD,
-            "is_sleeping": False,
+            "is_sleeping": not engine.resident,
         }
     )
 

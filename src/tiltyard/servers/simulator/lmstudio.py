@@ -13,6 +13,7 @@ from tiltyard.servers.simulator import tokens
 from tiltyard.servers.simulator.answer import Ask
 from tiltyard.servers.simulator.asking import (
     content_text,
+    named_below,
     openai_error,
     read_body,
     read_openai,
@@ -41,7 +42,9 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
         ("POST", "/api/v1/models/unload"): unload,
         ("POST", "/api/v1/chat"): v1_chat,
         ("GET", "/api/v0/models"): v0_models,
+        ("GET", "/api/v0/models/"): v0_model,
         ("POST", "/api/v0/chat/completions"): v0_chat,
+        ("POST", "/api/v0/completions"): v0_chat,
         ("GET", "/v1/models"): openai_models,
         ("POST", "/v1/chat/completions"): openai_chat,
         ("POST", "/v1/completions"): openai_chat,
@@ -104,26 +107,32 @@ def v0_models(site: Site, request: Request) -> Reply:
     refusal = refuse_key(site, request)
     if refusal is not None:
         return refusal
-    rows = []
-    for model in site.config.models:
-        engine = site.engine(model)
-        row: dict[str, Any] = {
-            "id": model.name,
-            "object": "model",
-            "type": "vlm" if "vision" in model.capabilities else "llm",
-            "publisher": _publisher(model),
-            "arch": model.architecture,
-            "compatibility_type": "gguf",
-            "quantization": model.quantization,
-            "state": "loaded" if engine.resident else "not-loaded",
-            "max_context_length": model.context_max,
-        }
-        if "tools" in model.capabilities:
-            row["capabilities"] = ["tool_use"]
-        if engine.resident:
-            row["loaded_context_length"] = engine.context
-        rows.append(row)
-    return json_reply({"object": "list", "data": rows})
+    return json_reply({"object": "list", "data": [_v0_row(site, model) for model in site.models]})
+
+
+def v0_model(site: Site, request: Request) -> Reply:
+    found = named_below(site, request, "/api/v0/models/")
+    return found if isinstance(found, Reply) else json_reply(_v0_row(site, found))
+
+
+def _v0_row(site: Site, model: SimModel) -> dict[str, Any]:
+    engine = site.engine(model)
+    row: dict[str, Any] = {
+        "id": model.name,
+        "object": "model",
+        "type": "vlm" if "vision" in model.capabilities else "llm",
+        "publisher": _publisher(model),
+        "arch": model.architecture,
+        "compatibility_type": "gguf",
+        "quantization": model.quantization,
+        "state": "loaded" if engine.resident else "not-loaded",
+        "max_context_length": model.context_max,
+    }
+    if "tools" in model.capabilities:
+        row["capabilities"] = ["tool_use"]
+    if engine.resident:
+        row["loaded_context_length"] = engine.context
+    return row
 
 
 def openai_models(site: Site, request: Request) -> Reply:
@@ -240,6 +249,7 @@ def _v1_ask(engine: Engine, payload: Mapping[str, Any], faults: Faults) -> Ask:
         stream=payload.get("stream") is True,
         max_tokens=whole(payload.get("max_output_tokens")),
         think=model.thinks and payload.get("reasoning") != "off",
+        options=frozenset({"store"} if payload.get("store") is not False else ()),
         faults=faults,
     )
 

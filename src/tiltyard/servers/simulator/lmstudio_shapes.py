@@ -25,7 +25,7 @@ def _stats(shape: OpenAIShape, spent: Spent) -> dict[str, Any]:
             "tokens_per_second": rate,
             "time_to_first_token": (spent.load_ns + spent.prefill_ns) / 1e9,
             "generation_time": spent.decode_ns / 1e9,
-            "stop_reason": reason[shape.answer.finish],
+            "stop_reason": "contextLengthReached" if shape.answer.full else reason[shape.answer.finish],
         },
         "model_info": {
             "arch": model.architecture,
@@ -154,6 +154,8 @@ class V1Shape(Shape):
         out: dict[str, Any] = {"model_instance_id": self.model, "output": output}
         if self.faults.get("stats") != "none":
             out["stats"] = stats
+        if "store" in self.ask.options:
+            out["response_id"] = f"resp_{self.ask.number:048x}"
         return out
 
     def whole(self, spent: Spent) -> bytes:

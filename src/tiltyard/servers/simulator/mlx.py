@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.servers.simulator.asking import openai_error, read_openai
+from tiltyard.servers.simulator.asking import named_below, openai_error, read_openai
 from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
-from tiltyard.servers.simulator.config import SimConfig
+from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 from tiltyard.servers.simulator.shapes import Spent
 
@@ -50,6 +50,7 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
     return {
         ("GET", "/health"): lambda site, request: json_reply({"status": "ok"}),
         ("GET", "/v1/models"): models,
+        ("GET", "/v1/models/"): one_model,
         ("POST", "/v1/chat/completions"): chat,
         ("POST", "/chat/completions"): chat,
         ("POST", "/v1/completions"): chat,
@@ -57,10 +58,16 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
 
 
 def models(site: Site, request: Request) -> Reply:
-    rows: list[dict[str, Any]] = [
-        {"id": model.name, "object": "model", "created": 1_760_000_000} for model in site.config.models
-    ]
-    return json_reply({"object": "list", "data": rows})
+    return json_reply({"object": "list", "data": [_row(model) for model in site.models]})
+
+
+def one_model(site: Site, request: Request) -> Reply:
+    found = named_below(site, request, "/v1/models/")
+    return found if isinstance(found, Reply) else json_reply(_row(found))
+
+
+def _row(model: SimModel) -> dict[str, Any]:
+    return {"id": model.name, "object": "model", "created": 1_760_000_000}
 
 
 def chat(site: Site, request: Request) -> Reply | None:
@@ -69,6 +76,9 @@ def chat(site: Site, request: Request) -> Reply | None:
         or "content-length" not in request.headers
     ):
         return Reply(411, b'{"error": "Content-Length header is required"}')
+    if _wrong_type(request.json()):
+        request.connection.transport.close()
+        return None
     ask = read_openai(site, request)
     if isinstance(ask, Reply):
         return ask
@@ -79,6 +89,14 @@ def chat(site: Site, request: Request) -> Reply | None:
         if ask.model.stops_at is None:
             ask.max_tokens = min(_DEFAULT_TOKENS, ask.model.natural_tokens)
     return site.chat(request, ask, partial(OpenAIShape, FLAVOUR))
+
+
+def _wrong_type(payload: Any) -> bool:
+    """Is a parameter of a wrong type? Its handler fails on that, and the connection just closes."""
+    if not isinstance(payload, Mapping):
+        return False
+    numbers = [payload[name] for name in ("max_tokens", "temperature", "top_p", "seed") if name in payload]
+    return not all(isinstance(each, int | float) for each in numbers)
 
 
 def unknown(site: Site, request: Request) -> Reply:

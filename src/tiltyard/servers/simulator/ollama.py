@@ -8,26 +8,23 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.servers.simulator import tokens
+from tiltyard.servers.simulator import ollama_library, ollama_v1, tokens
 from tiltyard.servers.simulator.answer import Ask
 from tiltyard.servers.simulator.asking import (
     last_text,
     read_body,
-    read_openai,
     resolve,
     template,
     whole,
 )
-from tiltyard.servers.simulator.chunks import OpenAIShape
 from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply, now_ns
 from tiltyard.servers.simulator.engine import Engine
 from tiltyard.servers.simulator.faults import Faults
 from tiltyard.servers.simulator.guesses import asked_for
-from tiltyard.servers.simulator.ollama_shapes import FLAVOUR, OllamaShape, rfc3339
+from tiltyard.servers.simulator.ollama_shapes import OllamaShape, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +39,7 @@ _FOREVER = 10 * 365 * 86_400.0
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
-    return {
+    out: dict[tuple[str, str], Handler] = {
         ("GET", "/"): lambda site, request: Reply(200, b"Ollama is running", "text/plain; charset=utf-8"),
         ("GET", "/api/version"): lambda site, request: json_reply({"version": VERSION}),
         ("GET", "/api/tags"): tags,
@@ -50,10 +47,10 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
         ("POST", "/api/show"): show,
         ("POST", "/api/chat"): chat,
         ("POST", "/api/generate"): chat,
-        ("POST", "/v1/chat/completions"): openai_chat,
-        ("POST", "/v1/completions"): openai_chat,
-        ("GET", "/v1/models"): openai_models,
+        **ollama_library.ROUTES,
+        **ollama_v1.ROUTES,
     }
+    return {page: ollama_library.guarded(handler) for page, handler in out.items()}
 
 
 # ---- models
@@ -86,7 +83,7 @@ def _row(model: SimModel) -> dict[str, Any]:
 
 
 def tags(site: Site, request: Request) -> Reply:
-    return json_reply({"models": [_row(model) for model in site.config.models]})
+    return json_reply({"models": [_row(model) for model in site.models]})
 
 
 def _drop_expired(site: Site) -> None:
@@ -121,7 +118,7 @@ def show(site: Site, request: Request) -> Reply:
     name = payload.get("model") or payload.get("name")
     if not name:
         return error(site, "bad_request", "model is required")
-    model = site.config.model(str(name))
+    model = site.model(str(name))
     if model is None:
         return error(site, "not_found", str(name))
     arch = model.architecture
@@ -195,6 +192,9 @@ def chat(site: Site, request: Request) -> Reply | None:
     if isinstance(ask, Reply):
         return ask
     ask.number = number
+    if payload.get("_debug_render_only") is True:
+        head = {"model": ask.served, "created_at": rfc3339(time.time_ns())}
+        return json_reply({**head, "_debug_info": {"rendered_template": "".join(ask.prompt)}})
     return site.chat(request, ask, OllamaShape)
 
 
@@ -256,6 +256,7 @@ def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults
         stream=payload.get("stream") is not False,
         max_tokens=limit if limit is not None and limit >= 0 else None,
         think=model.thinks and payload.get("think") is not False,
+        shifts=payload.get("shift") is not False,
         tools=tools if isinstance(tools, list) else [],
         schema=True if form == "json" else form if isinstance(form, Mapping) else None,
         answers_tool=bool(messages)
@@ -263,9 +264,15 @@ def _ask(site: Site, model: SimModel, payload: Mapping[str, Any], faults: Faults
         and messages[-1].get("role") == "tool",
         seed=max(0, whole(options.get("seed")) or 0),
         logprobs=asked_for(payload),
-        options=frozenset({"generate"} if not isinstance(payload.get("messages"), list) else ()),
+        options=_kind(payload),
         faults=faults,
     )
+
+
+def _kind(payload: Mapping[str, Any]) -> frozenset[str]:
+    if isinstance(payload.get("messages"), list):
+        return frozenset()
+    return frozenset({"generate", "raw"} if payload.get("raw") is True else {"generate"})
 
 
 def keep_alive(value: Any) -> float:
@@ -298,22 +305,6 @@ def _load(site: Site, request: Request, engine: Engine, seconds: float) -> None:
         request.connection.reply(json_reply({**line, **empty, "done": True, "done_reason": reason}))
 
     site.pacer.start(play(), lambda: None)
-
-
-def openai_chat(site: Site, request: Request) -> Reply | None:
-    ask = read_openai(site, request)
-    if isinstance(ask, Reply):
-        return ask
-    site.engine(ask.model).expires = time.time() + 300
-    return site.chat(request, ask, partial(OpenAIShape, FLAVOUR))
-
-
-def openai_models(site: Site, request: Request) -> Reply:
-    rows = [
-        {"id": model.name, "object": "model", "created": 1_760_000_000, "owned_by": "library"}
-        for model in site.config.models
-    ]
-    return json_reply({"object": "list", "data": rows})
 
 
 def unknown(site: Site, request: Request) -> Reply:

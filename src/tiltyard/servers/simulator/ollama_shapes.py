@@ -96,7 +96,7 @@ class OllamaShape(Shape):
         if self.faults.get("usage") == "none":
             figures.pop("prompt_eval_count", None)
             figures.pop("eval_count", None)
-        if self.generate:
+        if self.generate and "raw" not in self.ask.options:
             out["context"] = [1, 2, 3]
         return out | {name: value for name, value in figures.items() if value}
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tiltyard.servers.simulator.asking import openai_error, read_openai, refuse_key
+from tiltyard.servers.simulator.asking import named_below, openai_error, read_openai, refuse_key
 from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
-from tiltyard.servers.simulator.config import SimConfig
+from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ FLAVOUR = Flavour("openai", fingerprint="fp_simulator")
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
     return {
         ("GET", "/v1/models"): models,
+        ("GET", "/v1/models/"): one_model,
         ("POST", "/v1/chat/completions"): chat,
         ("POST", "/v1/completions"): chat,
     }
@@ -37,11 +38,16 @@ def models(site: Site, request: Request) -> Reply:
     refusal = refuse_key(site, request)
     if refusal is not None:
         return refusal
-    rows = [
-        {"id": model.name, "object": "model", "created": 1_760_000_000, "owned_by": "simulator"}
-        for model in site.config.models
-    ]
-    return json_reply({"object": "list", "data": rows})
+    return json_reply({"object": "list", "data": [_row(model) for model in site.models]})
+
+
+def one_model(site: Site, request: Request) -> Reply:
+    found = named_below(site, request, "/v1/models/")
+    return found if isinstance(found, Reply) else json_reply(_row(found))
+
+
+def _row(model: SimModel) -> dict[str, Any]:
+    return {"id": model.name, "object": "model", "created": 1_760_000_000, "owned_by": "simulator"}
 
 
 def unknown(site: Site, request: Request) -> Reply:

@@ -57,10 +57,13 @@ class Site:
         self.prepared = world.prepared
         self.port = 0
         always = dialect in _ALWAYS_LOADED and not (dialect == "llamacpp" and self.config.router)
+        asleep = dialect == "llamacpp" and "asleep" in world.standing
         self.engines = {
-            model.name: Engine(model, self.config, always or model.loaded) for model in self.config.models
+            model.name: Engine(model, self.config, (always or model.loaded) and not asleep)
+            for model in self.config.models
         }
         self.order = [name for name, engine in self.engines.items() if engine.resident]
+        self.deleted: set[str] = set()  # names, until they are pulled again
         self._always = always
         module = importlib.import_module(f"tiltyard.servers.simulator.{_MODULES[dialect]}")
         self.routes: Mapping[tuple[str, str], Handler] = module.routes(dialect, self.config)
@@ -78,7 +81,25 @@ class Site:
         connection.log = self.world.connections
         return connection
 
+    def route(self, method: str, path: str) -> Handler | None:
+        """Who answers there: a page of that path, or one that ends in / for everything below it."""
+        found = self.routes.get((method, path))
+        below = path if found is None else ""
+        while found is None and below:
+            below = below.rpartition("/")[0]
+            found = self.routes.get((method, f"{below}/")) if below else None
+        return found
+
     # ---- models
+
+    @property
+    def models(self) -> list[SimModel]:
+        """What is there to be served: all but the deleted."""
+        return [model for model in self.config.models if model.name not in self.deleted]
+
+    def model(self, name: str) -> SimModel | None:
+        found = self.config.model(name)
+        return None if found is None or found.name in self.deleted else found
 
     def engine(self, model: SimModel) -> Engine:
         return self.engines[model.name]
@@ -120,9 +141,7 @@ class Site:
     def _reply(self, request: Request) -> Reply | None:
         if request.path.startswith("/tiltyard"):
             return self.world.about(request)
-        route = self.routes.get((request.method, request.path))
-        if route is None and request.method == "HEAD":
-            route = self.routes.get(("GET", request.path))
+        route = self.route("GET" if request.method == "HEAD" else request.method, request.path)
         spoilt = self._spoilt(request)
         if spoilt is not None:
             return spoilt if spoilt.status else None
@@ -197,7 +216,11 @@ class Site:
             ask.prompt = ask.prompt[-int(faults.number("truncate_context", 64)) :]
         key = (ask.model.name, ask.last)
         occurrence = self.world.occurrence(hash(key))
+        if not ask.shifts and "output_tokens" not in faults:
+            ask.room = max(self.engine(ask.model).context - len(ask.prompt), 0)
         answer = compose(ask, self.config.seed, occurrence)
+        if answer.full and self.dialect == "lmstudio":
+            answer.finish = "stop"  # only its statistics tell
         if faults:
             decorate(answer, faults)
         request_id = request.headers.get("x-request-id") or f"sim-{ask.number}"
@@ -229,5 +252,5 @@ class Hub:
             site.handle(request._replace(path="/" + rest))
             return
         known = ("GET" if request.method == "HEAD" else request.method, request.path)
-        found = next((site for site in self._order if known in site.routes), self._order[0])
+        found = next((site for site in self._order if site.route(*known)), self._order[0])
         found.handle(request)

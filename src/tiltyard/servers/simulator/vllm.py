@@ -10,10 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.servers.simulator import tokens
-from tiltyard.servers.simulator.asking import openai_error, read_body, read_openai, refuse_key, template
+from tiltyard.servers.simulator.asking import (
+    named_below,
+    openai_error,
+    read_body,
+    read_openai,
+    refuse_key,
+    template,
+)
 from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
-from tiltyard.servers.simulator.config import SimConfig
+from tiltyard.servers.simulator.config import SimConfig, SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
+from tiltyard.servers.simulator.native_shapes import GenerateShape
+from tiltyard.servers.simulator.shapes import encode
 
 if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
@@ -41,6 +50,8 @@ def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]
         out[("GET", "/version")] = lambda site, request: json_reply({"version": VERSION})
         out[("POST", "/detokenize")] = detokenize
         return out
+    out[("GET", "/v1/models/")] = one_model
+    out[("POST", "/generate")] = generate
     out[("GET", "/get_model_info")] = model_info
     out[("GET", "/server_info")] = server_info
     out[("GET", "/get_server_info")] = server_info
@@ -57,24 +68,49 @@ def chat(site: Site, request: Request) -> Reply | None:
     return site.chat(request, ask, partial(OpenAIShape, FLAVOURS[site.dialect]))
 
 
+def generate(site: Site, request: Request) -> Reply | None:
+    """SGLang's own way to ask: the bare text, without a template."""
+    payload = read_body(site, request)
+    if isinstance(payload, Reply):
+        return payload
+    how = payload.get("sampling_params")
+    how = how if isinstance(how, Mapping) else {}
+    body = {
+        **{name: how[name] for name in ("ignore_eos", "min_new_tokens") if name in how},
+        "model": site.first.name,
+        "prompt": payload.get("text", ""),
+        "stream": payload.get("stream"),
+        "max_tokens": how.get("max_new_tokens", 128),
+    }
+    ask = read_openai(site, request._replace(body=encode(body)))
+    if isinstance(ask, Reply):
+        return ask
+    ask.think = False
+    return site.chat(request, ask, GenerateShape)
+
+
 def models(site: Site, request: Request) -> Reply:
     refusal = refuse_key(site, request)
     if refusal is not None:
         return refusal
-    rows: list[dict[str, Any]] = []
-    for model in site.config.models:
-        row: dict[str, Any] = {
-            "id": model.name,
-            "object": "model",
-            "created": 1_760_000_000,
-            "owned_by": site.dialect,
-            "root": model.name,
-            "max_model_len": site.engine(model).context,
-        }
-        if site.dialect == "vllm":
-            row |= {"parent": None, "permission": []}
-        rows.append(row)
-    return json_reply({"object": "list", "data": rows})
+    return json_reply({"object": "list", "data": [_row(site, model) for model in site.models]})
+
+
+def one_model(site: Site, request: Request) -> Reply:
+    found = named_below(site, request, "/v1/models/")
+    return found if isinstance(found, Reply) else json_reply(_row(site, found))
+
+
+def _row(site: Site, model: SimModel) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": model.name,
+        "object": "model",
+        "created": 1_760_000_000,
+        "owned_by": site.dialect,
+        "root": model.name,
+        "max_model_len": site.engine(model).context,
+    }
+    return row | {"parent": None, "permission": []} if site.dialect == "vllm" else row
 
 
 def tokenize(site: Site, request: Request) -> Reply:
