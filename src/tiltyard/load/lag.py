@@ -2,8 +2,8 @@
 
 One timer ticks a few dozen times a second and notes how late it came and how much processor time the event
 loop's thread had used or stood in line for. Where the thread had work nearly all the time, or the loop came
-back late nearly every time or once for long, more could not have been asked for or stamped in time. Arrival
-stamps by the kernel stay true even then.
+back late nearly every time or once for long, more could not have been asked for or stamped in time. The
+kernel's stamps stay true as long as the client reads one arrival before the next (`held_up.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from bisect import bisect_left
 from contextlib import suppress
 from types import TracebackType
 
-from tiltyard.records import Attempt, Json
+from tiltyard.load.held_up import HELD_MS, HeldUp
+from tiltyard.records import Attempt, Exchange, Json
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import percentile
 
@@ -47,6 +48,7 @@ class ClientMeter:
         self._bound_before = array("q")  # bound ns in all windows up to and including each
         self._timer: asyncio.TimerHandle | None = None
         self._wanted = WantedTime()
+        self._held = HeldUp()
 
     async def __aenter__(self) -> ClientMeter:
         self.started_ns = now_ns()
@@ -68,7 +70,9 @@ class ClientMeter:
         self._window_lags.clear()
 
     def _arm(self) -> None:
-        self._expected = now_ns() + round(TICK_S * 1e9)
+        self._armed = now_ns()
+        self._waited = self._wanted.in_line_ns()
+        self._expected = self._armed + round(TICK_S * 1e9)
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
@@ -76,6 +80,8 @@ class ClientMeter:
         late = max(now - self._expected, 0) / 1e6
         self.lag_ms.append(late)
         self._window_lags.append(late)
+        if max(late, (self._wanted.in_line_ns() - self._waited) / 1e6) >= HELD_MS:
+            self._held.add(self._armed, now)
         if now - self._window_began >= WINDOW_NS:
             self._close_window(now)
         self._arm()
@@ -113,6 +119,10 @@ class ClientMeter:
         if end_ns <= start_ns:
             return False
         return (self.bound_ns(end_ns) - self.bound_ns(start_ns)) / (end_ns - start_ns) >= BOUND_SHARE
+
+    def held_up(self, exchange: Exchange) -> bool:
+        """Did arrivals of an answer merge while the client was kept from reading them?"""
+        return self._held.merged(exchange)
 
     def saw(self, attempt: Attempt) -> None:
         """Count an attempt of this sitting."""
@@ -158,10 +168,14 @@ class WantedTime:
 
     def ns(self) -> int:
         """Nanoseconds since the thread began."""
+        return time.thread_time_ns() + self.in_line_ns()
+
+    def in_line_ns(self) -> int:
+        """Nanoseconds in which it waited for a core; 0 where the system does not tell."""
         if self._file is None:
-            return time.thread_time_ns()
+            return 0
         self._file.seek(0)
-        return time.thread_time_ns() + int(self._file.read(100).split()[1])
+        return int(self._file.read(100).split()[1])
 
     def close(self) -> None:
         if self._file is not None:

@@ -43,6 +43,7 @@ UNTERMINATED = "unterminated"
 UNREADABLE_EVENT = "unreadable_event"
 INVALID_UTF8 = "invalid_utf8"
 SEVERAL_CHOICES = "several_choices"
+ARRIVALS_MERGED = "arrivals_merged"  # the client was held up: several tokens bear the time of the last
 SENT_AGAIN = "sent_again"  # the kept connection was closed as the request came
 LEFT_OPEN = "left_open"  # the connection, after the end
 CLOSED_ROUGHLY = "closed_roughly"

@@ -31,6 +31,7 @@ from tiltyard.records import (
     Timeouts,
 )
 from tiltyard.servers.clock import now_ns
+from tiltyard.servers.notes import ARRIVALS_MERGED
 from tiltyard.suites import Bench, Stage, StageResult, Suite
 from tiltyard.suites.despair import Despair
 from tiltyard.suites.keeping import rare_collections, without_words
@@ -170,6 +171,8 @@ class StageAsker:
         item, repetition, request = answer.question
         exchange = self.bench.server.read(request, answer.capture.opened())
         exchange = await recounted(self.bench.server, exchange, self.bench.settings.get("tokenizer"))
+        if self.sitting.meter.held_up(exchange):
+            exchange = replace(exchange, notes=(*exchange.notes, ARRIVALS_MERGED))
         timeline = exchange.timeline
         key = (self.stage.name, item.id, repetition)
         started = datetime.fromtimestamp((timeline.origin_unix_ns + timeline.started_ns) / 1e9, UTC)
