@@ -46,6 +46,8 @@ check: .venv/.ready
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) mypy --platform darwin --no-warn-unreachable
+	$(RUN) mypy --platform win32 --no-warn-unreachable
 	$(RUN) pytest tests/test_architecture.py tests/test_docs.py
 
 format: .venv/.ready

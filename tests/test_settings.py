@@ -85,6 +85,9 @@ def test_the_file_of_the_folder_comes_before_the_users(tmp_path: Path) -> None:
         ("servers = 'one'", "servers: Expected array"),
         ("origins = {}", "unknown setting 'origins'"),
         ("server = 'ftp://x'", "no http address"),
+        ("gap_timeout_s = 3\nserver = ''", "line 2: server: an address must not be empty"),
+        ("servers = ['h:1', ' ']", "line 1: servers: an address must not be empty"),
+        ("ollama_url = ''", "line 1: ollama_url: an address must not be empty"),
         ("server = 'http://me:secret@x'", "holds a user name or password"),
     ],
 )
@@ -224,6 +227,13 @@ def test_children_get_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = json.loads(done.stdout)
     assert not {"OPENAI_API_KEY", "BOX_SECRET", "MY_SECRET"} & seen.keys()
     assert (seen["EXTRA"], seen["ANOTHER"], seen["PATH"]) == ("1", "of ANOTHER", os.environ["PATH"])
+
+
+def test_a_known_key_is_hidden_however_it_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", "sk+secret/1")
+    for form in ("sk+secret/1", r"sk\u002Bsecret\/1", "sk%2bsecret%2F1", "sk&#43;secret/1"):
+        assert hide_keys(f"said {form}.") == "said ***."
+    assert hide_keys("sk+secret/2") == "sk+secret/2"
 
 
 def test_an_unset_variable_is_none() -> None:

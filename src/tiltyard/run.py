@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from tiltyard import __version__
-from tiltyard.errors import ServerError, UsageError
+from tiltyard.errors import ServerError
 from tiltyard.load.lag import ClientMeter
 from tiltyard.load.summary import Window, summarise
 from tiltyard.monitors.machine import describe_machine
@@ -27,8 +27,8 @@ from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
 from tiltyard.servers import Server
 from tiltyard.servers.preflight import check_context, first_word, prepare
 from tiltyard.settings import hide_keys
-from tiltyard.stats.pairing import item_set
 from tiltyard.store.fingerprint import fingerprint
+from tiltyard.store.opponents import opponents_limits, with_opponent
 from tiltyard.store.store import Claim, Store
 from tiltyard.store.writer import Writer
 from tiltyard.suites import Bench, StageResult, Suite, load_suite
@@ -70,20 +70,20 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
         await clear(plan.jobs)
     versions: dict[tuple[str, str], str | None] = {}
     for number, planned in enumerate(plan.jobs):
-        job = with_opponent(planned, store)
         place = {"number": number + 1, "jobs": len(plan.jobs)}
-        tell({"event": "job", **place, "suite": job.suite, "model": job.model.name})
-        if plan.preflight:
-            job = await with_version(job, plan.timeouts, versions)
+        tell({"event": "job", **place, "suite": planned.suite, "model": planned.model.name})
+        job = await with_version(planned, plan.timeouts, versions) if plan.preflight else planned
         suite = load_suite(job.suite)
-        claim = store.claim(new_run(plan, job, suite), plan.fresh)
+        run = with_opponent(new_run(plan, job, suite), store, movable(job.server), plan.fresh)
+        job = replace(job, settings=run.settings)
+        claim = store.claim(run, plan.fresh)
         if claim.finished and claim.run.summary is not None:
             summary: Mapping[str, Json] = {**claim.run.summary, "cached": True}
             tell(summary)
             summaries.append(summary)
         else:
             try:
-                summaries.append(await run_job(plan, job, suite, claim, (store, tell)))
+                summaries.append(await run_job(plan, job, suite, claim, store, tell))
             except ServerError as error:
                 failures.append(error)
         following = plan.jobs[number + 1] if number + 1 < len(plan.jobs) else job
@@ -121,15 +121,14 @@ async def clear(jobs: Sequence[Job]) -> None:
 
 
 async def run_job(
-    plan: Plan, job: Job, suite: Suite, claim: Claim, ends: tuple[Store, Listener]
+    plan: Plan, job: Job, suite: Suite, claim: Claim, store: Store, tell: Listener
 ) -> Mapping[str, Json]:
     """One run from its first request, or from where it was left, to its summary."""
-    store, tell = ends
     bench = bench_of(job, claim, store)
     teller = Teller(tell, {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name})
     watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
     results: list[StageResult] = []
-    facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(job, store)], "load": None}
+    facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(claim.run, store)], "load": None}
     state: RunState = "failed"
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
@@ -247,35 +246,8 @@ def bench_of(job: Job, claim: Claim, store: Store) -> Bench:
         settings=job.settings,
         calibration=claim.run.calibration,
         opponent=store.scores(against) if against else None,
+        stopping=(claim.run.summary or {}).get("stopping"),
     )
-
-
-def with_opponent(job: Job, store: Store) -> Job:
-    """The job with the run that `decided` is about in its settings, and so in its fingerprint.
-
-    It is the one that `against` names, else the best finished run over the same items by another model
-    (`Store.opponent`), else none: then nothing can be decided.
-    """
-    settings = job.settings
-    if settings.get("stop_when") != "decided":
-        return job
-    if settings.get("against"):
-        named: str | None = store.run(settings["against"]).id
-        if store.scores(str(named)) is None:
-            raise UsageError(f"run {named} has no scores to compare with", "name a finished graded run")
-    else:
-        named = store.opponent(job.suite, str(item_set(settings)), job.model.name)
-    return replace(job, settings={**settings, "against": named})
-
-
-def opponents_limits(job: Job, store: Store) -> tuple[str, ...]:
-    """A note where the opponent's run ended early itself: what it was not asked decides nothing."""
-    named = job.settings.get("against")
-    stopping = (store.run(str(named)).summary or {}).get("stopping") if named else None
-    scores = store.scores(str(named)) if stopping and stopping["decided"] else None
-    if scores is None:
-        return ()
-    return (f"run {named} ended early: only the {len(scores)} items that it answered can decide",)
 
 
 def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
@@ -294,18 +266,21 @@ def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
 
 def new_run(plan: Plan, job: Job, suite: Suite) -> Run:
     """A run that has not begun, with the fingerprint of everything that can change its result."""
-    machine = describe_machine()
-    movable = {"load", "unload"} <= job.server.can
-    name = (suite.name, suite.version)
-    return Run(
+    run = Run(
         id=secrets.token_hex(4),
         suite=suite.name,
         suite_version=suite.version,
         model=job.model,
         server=job.server.info,
         settings=job.settings,
-        fingerprint=fingerprint(name, job.settings, job.model, job.server.info, machine, movable),
+        fingerprint="",
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command=plan.command,
-        machine=machine,
+        machine=describe_machine(),
     )
+    return replace(run, fingerprint=fingerprint(run, movable(job.server)))
+
+
+def movable(server: Server) -> bool:
+    """Can it load a model anew, with the context that the settings ask for?"""
+    return {"load", "unload"} <= server.can

@@ -8,6 +8,7 @@ a request is about to be sent, for one address, and never kept, shown or stored.
 from __future__ import annotations
 
 import difflib
+import html
 import ipaddress
 import logging
 import os
@@ -274,6 +275,10 @@ def connectable(text: str, default_port: int | None) -> str:
     is `default_port` only where no scheme was written, as Ollama reads its OLLAMA_HOST.
     """
     text = text.strip().strip("\"'").strip()
+    if not text:
+        raise UsageError(
+            "an address must not be empty", "write it like http://127.0.0.1:11434, or leave it out"
+        )
     scheme, found, rest = text.partition("://")
     if not found:
         scheme, rest = "http", text
@@ -397,16 +402,41 @@ def _from_keyring(host: str) -> str | None:
     return key
 
 
+_SLASHES = r"\\\\{0,7}"  # JSON within JSON doubles them
+
+
+@cache
+def any_form(key: str) -> tuple[re.Pattern[str], re.Pattern[bytes]]:
+    """Patterns, for text and for bytes, of a key as itself and as JSON, URLs or HTML may escape any of it."""
+    pattern = "".join(_forms(char) for char in key)
+    return re.compile(pattern), re.compile(pattern.encode())
+
+
+def _forms(char: str) -> str:
+    """One character in every form. Each begins with a plain letter: so a search stays quick."""
+    units = char.encode("utf-16-be").hex()
+    code = "".join(rf"{_SLASHES}u{_in_either_case(units[i : i + 4])}" for i in range(0, len(units), 4))
+    escaped = [] if char.isalnum() else [rf"{_SLASHES}{re.escape(char)}"]
+    percent = "".join(f"%(?:25){{0,3}}{_in_either_case(f'{byte:02x}')}" for byte in char.encode())
+    number = f"&#(?:0{{0,6}}{ord(char)}|[xX]0{{0,6}}{_in_either_case(f'{ord(char):x}')});"
+    named = [html.escape(char)] if html.escape(char) != char else []
+    return f"(?:{'|'.join([re.escape(char), code, *escaped, percent, number, *named])})"
+
+
+def _in_either_case(digits: str) -> str:
+    return "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in digits)
+
+
 def hide_keys(text: str) -> str:
-    """The text with every API key that this process knows of replaced by ***."""
+    """The text with every API key that this process knows of, however escaped, replaced by ***."""
     try:
         environ = _environ()
     except UsageError:  # the text may be about that very file
         environ = os.environ
     known = _handed_out | {environ.get(name, "").strip() for name in KEY_VARIABLES}
     for key in known:
-        if len(key) >= 6 and key in text:
-            text = text.replace(key, "***")
+        if len(key) >= 6:
+            text = any_form(key)[0].sub("***", text)
     return text
 
 

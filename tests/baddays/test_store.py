@@ -137,6 +137,58 @@ def test_a_damaged_store_is_kept_and_recovered(tiltyard: Tiltyard, healthy: str,
     refused(tiltyard("runs", "--recover"), 2, "is whole", "tiltyard runs")
 
 
+def damage(path: Path) -> None:
+    """Noise over twelve pages in the middle of a store."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // page * page)
+        file.write(random.Random(3).randbytes(page * 12))
+
+
+def test_what_was_lost_with_a_damaged_file_is_asked_again_by_the_same_command(
+    tiltyard: Tiltyard, healthy: str, home: Path
+) -> None:
+    """A run that lost answers is no finished one, whatever its summary says."""
+    path, command = home / FILE, fixed(healthy, "--requests", "400", "--concurrency", "16", "--json")
+    whole = tiltyard(*command).summary()
+    damage(path)
+    saved = tiltyard("runs", "--recover", "--json")
+    kept = json.loads(saved.out)["rows"]["attempts"]
+    assert 0 < kept < 400
+    assert json.loads(saved.out)["runs_set_back"] == [whole["run_id"]]
+    assert json.loads(tiltyard("board", "--json").out)["rows"] == []
+    (listed,) = json.loads(tiltyard("runs", "--json").out)["runs"]
+    assert (listed["state"], listed["attempts"]) == ("interrupted", kept)
+    assert f"{400 - kept} of its 400 answers were lost" in tiltyard("show", "latest").out
+    again = tiltyard(*command)
+    assert again.code == 0, again.err
+    found = again.summary()
+    assert (found["run_id"], found["state"], found.get("cached")) == (whole["run_id"], "finished", None)
+    assert found["requests"]["ok"] == 400
+    assert not [note for note in found["notes"] if "lost" in note]
+    assert stored(path) == (400, "ok")
+
+
+def test_doctor_names_the_command_that_saves_a_damaged_store(
+    tiltyard: Tiltyard, healthy: str, home: Path
+) -> None:
+    assert tiltyard(*fixed(healthy, "--requests", "400", "--concurrency", "16")).code == 0
+    damage(home / FILE)
+    assert tiltyard("runs").code == 0  # the damage is where no list looks
+    (store,) = [check for check in doctor(tiltyard) if check["topic"] == "store"]
+    assert store["state"] == "broken"
+    assert "tiltyard runs --recover" in store["remedy"]
+    assert "sqlite3 " not in store["remedy"]
+
+
+def doctor(tiltyard: Tiltyard) -> list[dict[str, str]]:
+    checks: list[dict[str, str]] = json.loads(tiltyard("doctor", "--json").out)["checks"]
+    return checks
+
+
 def test_what_is_no_store_at_all(tiltyard: Tiltyard, home: Path) -> None:
     (home / FILE).write_bytes(b"Dear diary, " * 500)
     refused(tiltyard("board"), 4, "damaged", "runs --recover")

@@ -10,10 +10,10 @@ from tests.reports import made
 from tiltyard.store.store import FILE, Store
 
 
-def stock(folder, pairs):
-    """Put (maker, run) pairs into the folder's store, in this order of time."""
+def stock(folder, pairs, first=0):
+    """Put (maker, run) pairs into the folder's store, in this order of time, numbered from `first`."""
     with Store.open(folder / FILE) as store:
-        for i, (maker, run) in enumerate(pairs):
+        for i, (maker, run) in enumerate(pairs, first):
             begun = replace(run, state="running", summary=None, ended_at=None, fingerprint=f"{i:016x}",
                             started_at=f"2026-03-14T09:{i // 60:02d}:{i % 60:02d}.000+00:00")  # fmt: skip
             store.claim(begun, fresh=True)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.cli.stocked import stock, tiltyard
 from tests.reports import made
 from tests.reports.graded import Graded
+from tiltyard.records import content_hash
 from tiltyard.reports.traits import items_name
 from tiltyard.store.store import FILE, Store
 
@@ -175,7 +176,29 @@ def test_a_set_of_items_is_named_by_its_files():
     files |= {"examples": "/e/dev.csv"}
     settings = {"files": files, "items": "0123456789abcdef"}
     run = replace(made.quick("a:1b", 9, n=1).run(), settings=settings)
-    assert items_name(run) == "law.csv, math.csv, x.csv and 2 more, items 01234567"
+    assert items_name(run) == "law.csv, math.csv, x.csv and 1 more, items 01234567"
+
+
+def test_a_set_that_was_asked_in_another_way_says_in_which():
+    usual = {"files": {"questions": ["/a/law.csv"]}, "items": "0123456789abcdef", "prompt": "{question}"}
+    own = {"prompt": "/p.txt", "examples": "/e/dev.csv"}
+    run = made.quick("a:1b", 9, n=1).run()
+
+    def name(**settings):
+        return items_name(replace(run, settings={**usual, **settings}))
+
+    assert name(shuffle=True) == "law.csv, items 01234567"
+    assert name(cot=True, shuffle=False) == (
+        "law.csv, with reasoning, options in the file's order, items 01234567"
+    )
+    assert name(few_shot=1) == "law.csv, first 1 as example, items 01234567"
+    assert name(few_shot=5, rotations=True, limit=9) == (
+        "law.csv, in every order, first 5 as examples, 9 drawn, items 01234567"
+    )
+    shots = {"files": {**usual["files"], **own}, "examples": "89abcdef01234567"}
+    prompt = "a prompt of its own (" + content_hash("{question}")[:8] + ")"
+    assert name(**shots, few_shot=3) == f"law.csv, {prompt}, 3 examples (89abcdef), items 01234567"
+    assert name(**shots) == f"law.csv, {prompt}, examples (89abcdef), items 01234567"
 
 
 def test_sorting_by_speed_keeps_the_tables(folder):

@@ -152,6 +152,48 @@ def test_runs_over_other_items_are_not_alike(tmp_path):
     assert (found["a"], found["b"]) == (makers[0][0].id, makers[1][0].id)
 
 
+ANOTHER_WAY = [
+    {"top_p": 0.5},
+    {"seed": 3},
+    {"cot": True},
+    {"shuffle": False},
+    {"rotations": True},
+    {"few_shot": 3},
+    {"few_shot": 3, "examples": "e"},
+    {"text_tools": True},
+    {"limit": 100},
+    {"prompt": "Well: {question}"},
+    {"prompt": "Well: {question}", "files": {"prompt": "/p.txt"}},
+]
+
+
+def asked_in(way, *, seed, quantization="Q4_K_M"):
+    maker = graded("m", 0.9, 20, seed=seed, quantization=quantization)
+    run = maker.run()
+    return maker, replace(run, settings={**run.settings, **way})
+
+
+@pytest.mark.parametrize("way", ANOTHER_WAY, ids="-".join)
+def test_runs_that_were_asked_in_another_way_are_not_alike(tmp_path, way):
+    """The newest two that differ were asked in different ways; the two before them in the same."""
+    runs = [asked_in({}, seed=1), asked_in({}, seed=2, quantization="Q8_0"), asked_in(way, seed=3)]
+    stock(tmp_path, runs)
+    found = json.loads(tiltyard(tmp_path, "compare", "--by", "quant", "--json").stdout)
+    assert (found["a"], found["b"]) == (runs[0][0].id, runs[1][0].id)
+
+
+@pytest.mark.parametrize("key", ["cot", "shuffle", "prompt"])
+def test_by_a_way_of_asking(tmp_path, key):
+    ways = {"cot": (False, True), "shuffle": (True, False), "prompt": ("a", "b")}[key]
+    usual = {"prompt": "shipped"}
+    runs = [asked_in({**usual, key: way}, seed=seed) for seed, way in enumerate(ways)]
+    if key == "cot":  # it has a template of its own
+        runs[1][1].settings["prompt"] = "reasons first"
+    stock(tmp_path, runs)
+    found = json.loads(tiltyard(tmp_path, "compare", "--by", key, "--json").stdout)
+    assert (found["a"], found["b"]) == (runs[0][0].id, runs[1][0].id)
+
+
 @pytest.fixture(scope="module")
 def equals(tmp_path_factory):
     """Runs of three servers that are equally fast: one times its prefill, one counts nothing."""

@@ -65,3 +65,17 @@ def test_a_run_without_scores_is_no_opponent(tmp_path, url):
     done = against(tmp_path, "http://127.0.0.1:9/v1", "mcq")
     assert done.returncode == 2
     assert "has no scores to compare with" in done.stderr
+
+
+def test_who_was_asked_everything_is_the_opponent_of_a_part(tmp_path):
+    models = tuple(SimModel(name=name, **FAST) for name in ("m", "n"))
+    with running(SimConfig(models=models, dialects=("openai",))) as sim:
+        assert ask(tmp_path, sim.url("openai"), "mcq").returncode == 0
+        known = runs_in(tmp_path)[0]
+        more = ("--model", "n", "--stop-when", "decided", "--limit", "12")
+        words = ("run", "mcq", "--server", sim.url("openai"), "--dialect", "openai", *more)
+        assert tiltyard(tmp_path, *words).returncode == 0
+        assert tiltyard(tmp_path, *words, "--no-shuffle").returncode == 0
+    other_way, found = (run.summary["stopping"] for run in runs_in(tmp_path)[:2])
+    assert (found["against"], found["pairs"]) == (known.id, 12)
+    assert other_way["against"] is None

@@ -129,6 +129,22 @@ def test_the_page_s_suite_goes_through_every_command(
     assert re.search("haiku, (rain|a keyboard|the first token)", said["one"].out)
     assert "score" in said["compare"].out
     assert "haiku" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "haiku: 3 items: reference answers get full marks" in said["verify"].out
+
+
+def test_a_model_that_knows_the_page_s_suite(ours: Call, site: Path) -> None:
+    install(site, example(), SUITE)
+    done = ours("make-model", "known.gguf", "--knows", "haiku=1")
+    assert done.code == 0, done.err
+    assert "3 known answers" in done.out
+
+
+def test_a_suite_without_proofs_is_said_to_have_none(ours: Call, site: Path) -> None:
+    install(site, example().replace("def proofs(self)", "def reference(self)"), SUITE)
+    assert "haiku: offers no `proofs()`: there is nothing to prove" in ours("verify", "haiku").out
+    done = ours("make-model", "known.gguf", "--knows", "haiku=1")
+    assert done.code == 2
+    assert "haiku offers no `proofs()`" in done.err
 
 
 def test_help_lists_it_without_importing_it(ours: Call, site: Path) -> None:

@@ -115,6 +115,21 @@ def test_where_servers_are_searched_stands_before_the_command(nothing_set: pytes
     assert whole_command(typed, Common(model=("./m.gguf",)), load_settings()).startswith("tiltyard")
 
 
+def test_a_files_command_has_no_server(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nothing_set.setenv("TILTYARD_SERVER", "http://h:1")
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    for typed in (["run", "speed", "-m", "m.gguf"], ["demo"]):
+        assert whole_command(typed, Common(model=("m.gguf",)), load_settings()).startswith("tiltyard")
+    typed = ["run", "speed", "--models", "m.gguf,a"]
+    assert whole_command(typed, Common(models="m.gguf,a"), load_settings()) == (
+        "TILTYARD_SERVER=http://h:1 tiltyard run speed --models m.gguf,a"
+    )
+    typed = ["run", "speed", "-m", "served.gguf"]
+    assert whole_command(typed, Common(model=("served.gguf",)), load_settings()) == (
+        "tiltyard run speed --server http://h:1 -m served.gguf"
+    )
+
+
 def test_a_command_without_these_flags_has_all_before_it(nothing_set: pytest.MonkeyPatch) -> None:
     nothing_set.setenv("TILTYARD_GAP_TIMEOUT_S", "20")
     nothing_set.setenv("TILTYARD_SERVER", "http://h:1")

@@ -69,8 +69,9 @@ def test_stats_and_list(folder: Path) -> None:
     assert not any(isinstance(entry["finished"], bool) for entry in found["by_suite_and_model"])
     shown = tiltyard(folder, "results", "stats").stdout
     assert "2 runs, 6 attempts" in shown
-    lines = [json.loads(line) for line in tiltyard(folder, "results", "list", "--json").stdout.splitlines()]
-    assert [(line["run"], line["cached"]) for line in lines] == [("new1", "partly"), ("old1", "partly")]
+    listed = json.loads(tiltyard(folder, "results", "list", "--json").stdout)
+    assert [(run["run"], run["cached"]) for run in listed] == [("new1", "partly"), ("old1", "partly")]
+    assert json.loads(tiltyard(folder / "empty", "results", "list", "--json").stdout) == []
     assert tiltyard(folder, "results", "list", "--test-type", "json").stdout.count("old1") == 1
 
 
@@ -132,7 +133,12 @@ def test_the_value_read_and_the_call_due_stand_beside_the_answer() -> None:
     assert beside("json", spoken)["json_valid"] is True
     among = judged(asked, json_suite, 'It is {"name": "Ann"}, as asked.')
     assert beside("json", among)["parsed_json"] == '{"name": "Ann"}'
-    assert "parsed_json" not in beside("json", replace(among, item_hash="other"))  # found by which schema?
+    own = replace(among, item_hash="a schema of one's own")
+    assert beside("json", own)["parsed_json"] == '{"name": "Ann"}'
+    assert among.grade is not None
+    of_old = {name: value for name, value in among.grade.details.items() if name != "root_types"}
+    older = replace(own, grade=replace(among.grade, details=of_old))
+    assert "parsed_json" not in beside("json", older)  # found by which schema?
     assert "parsed_json" not in beside("json", judged(asked, json_suite, "no"))
     proof = next(proof for proof in tools_suite.proofs() if proof.tool_calls)  # type: ignore[attr-defined]
     called = judged(proof.item, tools_suite, "", proof.tool_calls)
@@ -142,6 +148,12 @@ def test_the_value_read_and_the_call_due_stand_beside_the_answer() -> None:
     assert found["expected_tool"] == proof.tool_calls[0].name
     assert json.loads(found["expected_args"]) == json.loads(proof.tool_calls[0].arguments)
     assert "expected_tool" not in beside("tools", replace(called, item_hash="other"))
+    made = {"name": proof.tool_calls[0].name, "arguments": proof.tool_calls[0].arguments}
+    assert json.loads(str(found["extracted_calls"])) == [made]
+    in_words = json.dumps([{**made, "arguments": json.loads(made["arguments"])}])
+    written = judged(replace(proof.item, spec={**proof.item.spec, "text": True}), tools_suite, in_words)
+    (read,) = json.loads(str(beside("tools", written)["extracted_calls"]))
+    assert (read["name"], json.loads(read["arguments"])) == (made["name"], json.loads(made["arguments"]))
     assert set(found) | {"parsed_json"} < set(COLUMNS)
     assert beside("mcq", called) == beside("gone", called) == {}
 
@@ -186,6 +198,14 @@ def test_clean_deletes_what_is_old_and_asks_first(folder: Path) -> None:
     with Store.open(folder / "tiltyard.sqlite3") as store:
         assert [run.id for run in store.runs()] == ["new1"]
     assert "nothing is older" in tiltyard(folder, "results", "clean", "--days", "7", "--yes").stdout
+
+
+def test_more_days_than_there_are_dates_are_refused(folder: Path) -> None:
+    far = tiltyard(folder, "results", "clean", "--days", "1000000", "--yes")
+    assert far.returncode == 2
+    assert "Traceback" not in far.stderr
+    assert "36500" in far.stderr
+    assert "nothing is older" in tiltyard(folder, "results", "clean", "--days", "36500", "--yes").stdout
 
 
 def test_clear_cache_asks_again_and_deletes_nothing(folder: Path) -> None:

@@ -59,6 +59,40 @@ def test_options_about_answers_are_for_the_graded_suites(tmp_path: Path) -> None
         assert "--limit" in errors
 
 
+def closing_words(errors: str) -> str:
+    """The error itself, without the remedy and without what was told on the way."""
+    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    return line
+
+
+def test_each_model_that_failed_is_named_at_the_end(tmp_path: Path) -> None:
+    """With its reason; `b` is well."""
+    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("a", "b", "c"))
+    faults = ("error_500@1", "error_500@5", "busy_503@6")
+    with running(SimConfig(models=models, dialects=("openai",), delay=False, faults=faults)) as sim:
+        words = ("--models", "a,b,c", "--server", sim.url("openai"), "--dialect", "openai")
+        code, _, errors = run(tmp_path, "speed", "--profile", "fixed", "--requests", "2", *words)
+    assert code == 1
+    said = closing_words(errors)
+    assert "a: only 1 of 2 requests succeeded (1 http_error): HTTP 500" in said
+    assert "; c: only 0 of 2 requests succeeded (2 http_error): HTTP 50" in said
+    assert "b: " not in said
+
+
+def test_each_model_that_the_server_cannot_serve_is_named_at_the_end(tmp_path: Path) -> None:
+    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("first", "second"))
+    with running(
+        SimConfig(models=models, dialects=("openai",), delay=False, faults=("unauthorized_401",))
+    ) as sim:
+        words = ("--models", "first,second", "--server", sim.url("openai"), "--dialect", "openai")
+        code, _, errors = run(tmp_path, "json", *words)
+    assert code == 3
+    said = closing_words(errors)
+    assert "first: " in said
+    assert "; second: " in said
+    assert said.count("401") == 2
+
+
 def test_files_are_for_one_suite_alone(tmp_path: Path) -> None:
     code, events, errors = run(tmp_path, "mcq,tools", "items.csv", "--models", "a")
     assert (code, events) == (2, [])
@@ -73,7 +107,7 @@ def test_a_suite_that_is_none(tmp_path: Path) -> None:
 
 
 IDENTITY = ("digest", "quantization", "parameters", "size_bytes", "vram_bytes", "remote")
-ONLY_ON_THE_BOARD = {*IDENTITY, "fingerprint", "started_at", "item_set", "rank"}
+ONLY_ON_THE_BOARD = {*IDENTITY, "fingerprint", "started_at", "served_on", "item_set", "rank"}
 
 
 def within(part: Any, whole: Any) -> bool:

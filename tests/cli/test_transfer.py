@@ -86,7 +86,62 @@ def test_a_bundle_arrives_whole_and_once(folder: Path, monkeypatch: pytest.Monke
         after = [(run, store.attempts(run.id, True, True), store.samples(run.id)) for run in store.runs()]
         assert len(store.board()) == 2
     assert after == before
-    assert json.loads(call("import", str(path), "--json").output) == {"imported": [], "already_there": 2}
+    assert json.loads(call("import", str(path), "--json").output) == {
+        "imported": [],
+        "updated": [],
+        "already_there": 2,
+    }
+
+
+def carry_on(run_id: str, more: int, score: float) -> None:
+    """What the same command does on the machine where the run was broken off."""
+    with Store.open() as store:
+        first = store.counts([run_id])[run_id]
+        store.add([make_attempt(run_id, repetition=first + number) for number in range(more)])
+        store.finish(run_id, "finished", {"decode_tps": {"n": first + more, "mean": score}})
+
+
+def test_a_run_that_was_carried_on_elsewhere_is_brought_up_to_date(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = folder / "old.jsonl", folder / "new.jsonl"
+    export("jsonl", old)
+    carry_on("r1", 3, 9.0)
+    export("jsonl", new)
+    with Store.open() as store:
+        before = [(run, store.attempts(run.id, True, True), store.samples(run.id)) for run in store.runs()]
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "there"))
+    call("import", str(old))
+    said = call("import", str(new)).output
+    assert "0 runs taken in, 1 brought up to date, 1 was here already" in said
+    with Store.open() as store:
+        after = [(run, store.attempts(run.id, True, True), store.samples(run.id)) for run in store.runs()]
+        assert sorted(row.decode_tps.mean for row in store.board() if row.decode_tps) == [5.0, 9.0]
+        assert store.whole()
+        with store.reading() as db:
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert after == before
+    assert json.loads(call("import", str(old), "--json").output)["already_there"] == 2  # it knows less
+    assert json.loads(call("runs", "--json").output)["runs"][1]["attempts"] == 5
+
+
+def test_an_import_never_changes_a_run_that_was_measured_here(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = folder / "old.jsonl", folder / "new.jsonl"
+    export("jsonl", old)
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "there"))
+    call("import", str(old))
+    carry_on("r1", 3, 9.0)  # there it was resumed, so it is partly theirs now
+    export("jsonl", new)
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "here"))
+    assert json.loads(call("import", str(new), "--json").output) == {
+        "imported": [],
+        "updated": [],
+        "already_there": 2,
+    }
+    with Store.open() as store:
+        assert store.counts(["r1"]) == {"r1": 2}
 
 
 def spoiled(lines: list[bytes], how: str) -> list[bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.engine.test_ability import prompt, with_engine
+from tests.engine.test_ability import all_of, prompt, with_engine
 from tiltyard.errors import EngineError, ModelNotFound, Unsupported
 from tiltyard.records import Message, Request
 from tiltyard.servers import Address, Server
@@ -255,3 +255,9 @@ def test_the_pipe_alone_ends_the_child(known: Path) -> None:
         assert child.stdin is not None
         child.stdin.close()
         assert child.wait(60) == 0
+
+
+def test_a_connection_for_each_stream_and_nothing_sent_twice(known: Path) -> None:
+    """The engine ends its connections after each stream: whoever asks on one again is asked to ask twice."""
+    got = with_engine(known, lambda server: all_of(server, [prompt("Recite", max_tokens=2)] * 60))
+    assert {(exchange.ending, exchange.notes) for exchange in got} == {("ok", ())}

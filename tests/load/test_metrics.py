@@ -237,6 +237,21 @@ def test_one_token_more_than_chunks_is_still_a_token_a_chunk() -> None:
     assert m.rate_bias == pytest.approx(0.01)
 
 
+def test_more_pieces_than_tokens_make_the_rate_a_guess() -> None:
+    """20 pieces, 10 ms apart, of 10 tokens by the server's count: 50 tokens/s, or 100 if it counts wrong."""
+    twenty = steady(20, gap=10.0)
+    found = measure(make_exchange(twenty, usage=Usage(output_tokens=10)))
+    assert found.rate_source == "client-chunked"
+    assert found.decode_tps == pytest.approx(9.5 / 0.190)
+    assert found.rate_bias == pytest.approx(0.5)
+    timings = ServerTimings(source="x", decode_tokens=20, decode_ms=200.0, decode_tps=100.0)
+    told = measure(make_exchange(twenty, usage=Usage(output_tokens=10), timings=timings))
+    assert (told.rate_source, told.decode_tps) == ("server", told.server_decode_tps)
+    for tokens in (18, 19, 20):
+        near = measure(make_exchange(twenty, usage=Usage(output_tokens=tokens)))
+        assert near.rate_source == "client"
+
+
 def test_one_token_has_no_rate_whatever_the_server_divides() -> None:
     native = ServerTimings(source="llamacpp", decode_tokens=1, decode_ms=0.001, decode_tps=1e6)
     m = measure(make_exchange(steady(1), usage=usage(1), timings=native))

@@ -12,7 +12,7 @@ from tests.load.exchanges import SENT_NS, make_exchange, steady
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo, goodput, parse_slo
-from tiltyard.load.steady import steady_output_tps
+from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
 from tiltyard.load.summary import Window, summarise
 from tiltyard.records import Exchange, Request, ServerTimings, Timeline, Usage
 
@@ -107,6 +107,30 @@ def test_goodput_counts_from_the_schedule_and_failures_against() -> None:
     assert (found["good"], found["total"], found["requests_per_s"], found["share"]) == (1, 4, 0.5, 0.25)
 
 
+def test_one_token_keeps_any_limit_of_itl() -> None:
+    one = Usage(prompt_tokens=1, output_tokens=1)
+    found = goodput(
+        parse_slo("ttft=500ms,itl=50ms"), attempts([make_exchange(steady(1), usage=one)] * 6), 2.0
+    )
+    assert (found["good"], found["judged"], found["unjudged"], found["share"]) == (6, 6, {}, 1.0)
+
+
+def test_what_nobody_can_judge_is_in_no_share() -> None:
+    """An answer in one piece has no ITL: where it was too late anyway it counts against, else not at all."""
+    whole, late = make_exchange([(300, "c", "one two")], usage=USAGE), [(900, "c", "one two")]
+    tried = [make_exchange(steady(20), usage=USAGE), whole, whole, make_exchange(late, usage=USAGE)]
+    found = goodput(parse_slo("ttft=500ms,itl=50ms"), attempts(tried), 2.0)
+    assert (found["good"], found["judged"], found["total"]) == (1, 2, 4)
+    assert (found["unjudged"], found["share"], found["requests_per_s"]) == ({"itl": 2}, 0.5, 0.5)
+    none = goodput(parse_slo("itl=50ms"), attempts([whole]), 2.0)
+    assert (none["share"], none["share_ci95"], none["requests_per_s"]) == (None, None, None)
+
+
+def test_reasoning_alone_is_no_visible_token_in_time() -> None:
+    found = goodput(parse_slo("ttfo=10s"), attempts([make_exchange(steady(20, kind="r"), usage=USAGE)]), 2.0)
+    assert (found["good"], found["judged"]) == (0, 1)
+
+
 @pytest.mark.parametrize("text", ["", "ttft", "ttft=fast", "speed=3", "ttft=1h", "ttft=0", "ttft=1.2.3ms"])
 def test_limits_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
@@ -135,6 +159,23 @@ def test_the_steady_rate_leaves_the_drain_out() -> None:
     assert found.mean == pytest.approx(100, rel=0.02)
     assert found.ci95 is not None
     assert steady_output_tps(attempts(streams[:3]), 2).n == 0
+
+
+def test_the_steady_rate_is_of_the_sitting_with_the_longest_full_window() -> None:
+    """The second sitting has two requests left, then runs for longer, slower: no window spans the two."""
+    streams: list[Any] = [shifted(t, 1.0, 50) for t in range(6)] * 2
+    first = attempts(streams)
+    second = [replace(a, session=2) for a in attempts([shifted(0.0, 1.0, 25), shifted(0.0, 1.0, 25)])]
+    assert steady_output_tps([*first, *second], 2).mean == pytest.approx(100, rel=0.02)
+    assert steady_output_tps(second, 2).n == 0
+    longer = [replace(a, session=2) for a in attempts([shifted(t, 1.0, 25) for t in range(9)] * 2)]
+    assert steady_output_tps([*first, *longer], 2).mean == pytest.approx(50, rel=0.02)
+
+
+def test_a_whole_window_is_one_value_and_says_so() -> None:
+    found = whole_output_tps(attempts([shifted(0.0, 1.0, 50), shifted(0.0, 2.0, 100)]), 2.0)
+    assert (found.n, found.mean, found.ci95, found.why) == (1, 75.0, None, WHOLE)
+    assert whole_output_tps([], 2.0).n == 0
 
 
 def test_what_could_not_be_measured_is_named_with_its_reason() -> None:
@@ -182,6 +223,24 @@ def test_a_prompt_that_was_sent_before_has_no_prefill_rate_unless_the_server_say
     assert summarise([window(noted)])["prefill_tps"] is None
     told = replace(silent, usage=replace(USAGE, cached_tokens=0))
     assert summarise([window(told)])["prefill_tps"]["mean"] == pytest.approx(100 / 300 * 1000)
+
+
+@pytest.mark.parametrize(
+    ("cached", "streams", "warm", "why"),
+    [
+        (90, 1, 1, "most of the prompt came from a cache: prefill_warm_tps"),
+        (90, 4, 0, "the server does not time it, and the wait held other requests"),
+        (100, 1, 0, "all of the prompt came from a cache"),
+    ],
+)
+def test_warm_prompts_are_named_as_such_where_they_have_a_rate(
+    cached: int, streams: int, warm: int, why: str
+) -> None:
+    exchange = make_exchange(steady(20), usage=replace(USAGE, cached_tokens=cached))
+    load = Load(concurrency=streams, stop=Stop(count=3))
+    found = summarise([Window("s", load, attempts([exchange]), 1.0)])
+    assert ((found["prefill_warm_tps"] or {}).get("n", 0), found["prefill_tps"]) == (warm, None)
+    assert found["unmeasured"]["prefill_tps"] == {"requests": 1, "why": why}
 
 
 def test_rates_of_the_late_ones_alone_are_withheld() -> None:

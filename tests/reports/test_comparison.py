@@ -89,12 +89,32 @@ def test_what_to_be_careful_about():
     assert "the loads differ: concurrency" in words
 
 
-def test_calls_that_were_read_from_text_are_said_to_be_so():
-    a, b = graded("a"), graded("b", seed=2)
-    run = b.run(suite="tools")
-    text = Side(run=replace(run, settings={**run.settings, "text_tools": True}), attempts=b.attempts)
-    found = compare_runs(Side(run=a.run(suite="tools"), attempts=a.attempts), text)
-    assert "one's calls were read from its text" in " ".join(found.warnings)
+@pytest.mark.parametrize(
+    ("of_a", "of_b", "words"),
+    [
+        ({}, {"text_tools": True}, "A in the usual way; B calls read from text"),
+        ({"cot": True}, {"shuffle": False}, "A with reasoning; B options in the file's order"),
+        ({"few_shot": 5}, {"rotations": True}, "A first 5 as examples; B in every order"),
+        ({"examples": "0123"}, {"examples": "4567"}, "A examples (0123); B examples (4567)"),
+        ({"prompt": "x"}, {"prompt": "y"}, "their prompts differ"),
+    ],
+)
+def test_runs_that_were_asked_in_other_ways_are_said_to_be_so(of_a, of_b, words):
+    found = compare_runs(*asked(of_a, of_b))
+    assert [row.verdict for row in found.scores] != ["none"]
+    (said,) = [line for line in found.warnings if "asked" in line]
+    assert said == f"asked in different ways, which may make the difference: {words}"
+
+
+def test_what_is_no_other_way_of_asking_is_no_warning():
+    found = compare_runs(*asked({"shuffle": True, "limit": 100}, {"few_shot": 0, "cot": False}))
+    assert not [line for line in found.warnings if "asked" in line]
+
+
+def asked(*settings):
+    makers = graded("a"), graded("b", seed=2)
+    runs = [replace(maker.run(), settings=more) for maker, more in zip(makers, settings, strict=True)]
+    return [Side(run=run, attempts=maker.attempts) for run, maker in zip(runs, makers, strict=True)]
 
 
 def test_nothing_is_pooled():

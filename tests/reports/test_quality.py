@@ -51,6 +51,12 @@ def test_a_view_says_what_a_score_hides():
     assert quality_view(made.quick().run()) is None
 
 
+def test_a_view_says_what_stands_in_the_place_of_an_interval():
+    rates = {"bias": {"value": 0.08, "ci95": None, "why": "no bias shown"}, "b": {"value": 0.1, "ci95": None}}
+    view = quality_view(graded("a").run(rates=rates))
+    assert [row.interval for row in view.rates][:2] == ["no bias shown", "no interval"]
+
+
 def test_nothing_scored_is_said():
     maker = graded("a", 0.8, n=5, errors=5)
     run = maker.run()

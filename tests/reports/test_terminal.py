@@ -66,6 +66,9 @@ def test_of_scheduled_requests_the_wait_since_they_were_due_is_shown():
         text = shown(render_summary, {**summary, "stages": [{"name": "s", "load": {"kind": kind}}]})
         assert ("since it was due" in text) is there
         assert "5 of 9 requests within ttft=500ms" in text
+    goodput |= {"good": 4, "judged": 6, "unjudged": {"itl": 3}}
+    text = " ".join(shown(render_summary, {**summary, "goodput": goodput}).split())
+    assert "4 of 6 requests within ttft=500ms; 3 not judged: no itl measured" in text
 
 
 def test_hostile_names_reach_no_terminal():

@@ -106,3 +106,14 @@ def test_each_speed_has_its_interval_or_says_why_it_has_none(width):
     )
     assert decode == "decode 88.7 ± 0.6 tok/s · n 60"
     assert first == "first token ≈ 214 ms · n 4 · too few items: 4"
+
+
+def test_a_rate_without_an_interval_says_what_stands_in_its_place():
+    why = "no bias shown: luck alone gives up to 11.6 %"
+    bias = {"value": 0.079, "ci95": None, "n": 200, "why": why}
+    (line,) = (
+        line
+        for line in shown(summary_of(rates={"position_bias": bias}), 100).splitlines()
+        if "position bias" in line
+    )
+    assert line.split(maxsplit=2)[2].strip() == f"7.9 %    ({why})"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
+import html
+import json
 import socket
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -326,6 +330,83 @@ def test_a_key_quoted_by_the_server_is_blotted_out(status: bytes, key: str, kept
         capture = asyncio.run(main())
     assert (key.encode() in capture.body) is kept
     assert len(capture.body) == len(body)
+
+
+KEY = 'sk+A/b=="c&\\d-0123456789'
+ECHOES = {
+    "plain": KEY,
+    "json": json.dumps(KEY),
+    "json slashes": json.dumps(KEY).replace("/", "\\/"),
+    "json in json": json.dumps(json.dumps(KEY).replace("/", "\\/")),
+    "code points": "".join(f"\\u{ord(char):04X}" for char in KEY),
+    "some code points": KEY.replace("+", "\\u002b").replace("/", "\\u002F"),
+    "url": quote(KEY, safe=""),
+    "url in url": quote(quote(KEY, safe=""), safe=""),
+    "html": html.escape(KEY).replace("+", "&#43;").replace("/", "&#x2F;"),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["error", "stream"])
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_a_key_is_blotted_out_however_it_is_escaped_and_wherever_it_is_cut(stream: bool, echo: str) -> None:
+    body = b"data: before " + echo.encode() + b" after\n\n"
+    status = b"200 OK" if stream else b"401 Unauthorized"
+    answer = [head(more=b"Content-Length: %d\r\n" % len(body), status=status), body[:20], 0.01, body[20:]]
+    with ScriptedServer(lambda _: answer) as server:
+
+        async def main() -> Capture:
+            wire = Wire(Address(url=server.url, api_key=KEY))
+            capture = (await wire.stream("/", b"{}", timeouts=PATIENT)).opened()
+            await wire.close()
+            return capture
+
+        capture = asyncio.run(main())
+    stars = capture.body.removeprefix(b"data: before ").removesuffix(b" after\n\n").strip(b'"')
+    assert set(stars) <= set(b'*\\"'), capture.body
+    assert stars.count(b"*") >= len(KEY)
+    assert len(capture.body) == len(body)
+    assert capture.timeline.arrivals_end[-1] == len(body)
+
+
+def test_a_password_of_the_address_is_blotted_out_in_its_header_too() -> None:
+    basic = base64.b64encode(b"me:pass??>>word+1234").decode()
+    assert "/" in basic
+    echo = json.dumps({"got": f"Basic {basic}", "url": "pass%3F%3f>>word%2B1234"})
+    body = echo.replace("/", "\\/").encode()
+    with ScriptedServer(lambda _: [sized(body, status=b"401 Unauthorized")]) as server:
+
+        async def main() -> Capture:
+            url = server.url.replace("//", "//me:" + quote("pass??>>word+1234", safe="") + "@")
+            wire = Wire(Address(url=url))
+            capture = (await wire.stream("/", b"{}")).opened()
+            await wire.close()
+            return capture
+
+        capture = asyncio.run(main())
+    assert set(json.loads(capture.body)["got"].removeprefix("Basic ")) == {"*"}
+    assert set(json.loads(capture.body)["url"]) == {"*"}
+
+
+def test_a_llama_server_is_not_asked_again_on_a_connection_that_streamed(run):
+    """It ends the connection after each stream, although its Keep-Alive promises a hundred more."""
+    kept = b"Server: llama.cpp\r\nKeep-Alive: timeout=5, max=100\r\n"
+    streamed = head(more=kept + b"Transfer-Encoding: chunked\r\n") + chunk(b"a") + b"0\r\n\r\n"
+    captures = asked(run, [streamed], times=3)
+    assert [(c.timeline.reused, c.notes, c.failure) for c in captures] == [(False, (), None)] * 3
+    plain = head(b"application/json", kept + b"Content-Length: 2\r\n") + b"{}"
+    assert [c.timeline.reused for c in asked(run, [plain], times=2)] == [False, True]
+
+
+def test_a_server_that_never_answered_is_waited_for_no_longer_than_its_address_says() -> None:
+    with ScriptedServer(lambda _: []) as server:
+
+        async def main() -> None:
+            wire = Wire(Address(url=server.url, loading_s=0.2))
+            with pytest.raises(NoServer, match=r"no answer within 0\.2 s"):
+                await wire.call("GET", "/")
+            await wire.close()
+
+        asyncio.run(main())
 
 
 def test_urls_lose_their_user():

@@ -122,6 +122,21 @@ def test_intervals_of_differences_cover(discordant: float, shift: float, n: int)
         assert called <= 500
 
 
+@pytest.mark.parametrize("ended_early", [False, True])
+def test_what_is_said_of_b_against_a_is_the_mirror_of_a_against_b(ended_early: bool) -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(300 if not ended_early else 20):
+        n, tries = int(rng.integers(2, 60)), int(rng.integers(2, 5))
+        a, b = (list(map(float, rng.integers(0, tries + 1, size=n) / tries)) for _ in range(2))
+        seen, turned = found(a, b, ended_early=ended_early), found(b, a, ended_early=ended_early)
+        assert turned.p_value == seen.p_value
+        assert (turned.difference, turned.low, turned.high) == (
+            -seen.difference,
+            -seen.high,  # type: ignore[operator]
+            -seen.low,  # type: ignore[operator]
+        )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [20, 100])
 def test_bootstrap_intervals_of_partial_differences_cover(n: int) -> None:

@@ -78,11 +78,24 @@ def test_runs_that_are_to_ask_the_same_share_an_item_set() -> None:
     whole = {"items": "h", "item_count": 300, "seed": 3, "stop_when": "decided", "repeats": 2}
     assert item_set(whole) == item_set({"items": "h"}) == "h"
     assert item_set({**whole, "limit": 300}) == "h"
-    assert item_set({**whole, "few_shot": 5, "examples": "e"}) == "h"
     parts = [{"limit": 5}, {"limit": 6}, {"limit": 5, "seed": 4}, {"modes": ["prompt"]}, {"few_shot": 5}]
     parts += [{"text_tools": True}]
     assert len({item_set({**whole, **part}) for part in parts} | {"h"}) == 7
     assert item_set({"items": "h", "limit": 5}) == item_set({"items": "h", "limit": 5, "seed": 0})
+
+
+def test_another_way_of_asking_is_another_set() -> None:
+    """The template is always in the settings: one of the user's own is that whose file is named."""
+    usual = {"items": "h", "item_count": 300, "prompt": "{question}", "files": {"questions": ["q.csv"]}}
+    assert item_set({**usual, "shuffle": True, "cot": False, "few_shot": 0}) == item_set(usual) == "h"
+    assert item_set({**usual, "prompt": "of another version"}) == "h"
+    own = {"files": {**usual["files"], "prompt": "/p.txt"}}  # type: ignore[dict-item]
+    ways = [{"shuffle": False}, {"cot": True}, {"rotations": True}, own, {**own, "prompt": "Q: {question}"}]
+    ways += [{"few_shot": 3}, {"few_shot": 3, "examples": "e"}, {"few_shot": 3, "examples": "f"}]
+    ways += [{"few_shot": 4, "examples": "e"}, {"examples": "e"}]
+    assert len({item_set({**usual, **way}) for way in ways} | {"h"}) == 11
+    moved = {"files": {"prompt": "/elsewhere/p.txt"}}
+    assert item_set({**usual, **moved}) == item_set({**usual, **own})
 
 
 def test_speed_runs_of_one_load_share_an_item_set() -> None:

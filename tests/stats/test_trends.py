@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tiltyard.stats.proportions import wilson
-from tiltyard.stats.trends import LoadPoint, drift, knee
+from tiltyard.stats.trends import LoadPoint, drift, knee, under_load
 
 
 def test_a_slope_is_found_with_its_interval():
@@ -40,6 +40,12 @@ def test_no_line_without_enough_points():
     assert drift([1, 2, 3], [1, 2, 3]) is None
     assert drift([1] * 9, list(range(9))) is None
     assert drift(range(9), [-1.0] * 9) is None
+
+
+def test_the_time_between_two_sittings_is_no_time_under_load():
+    spans = [(1, 100.0, 101.0), (1, 101.0, 103.0), (3, 7.0, 8.0), (3, 7.5, 9.0)]
+    assert under_load(spans) == [0.0, 1.0, 3.0, 3.5]
+    assert under_load([]) == []
 
 
 def points(*rates, reach=0.01):

@@ -10,7 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.store.conftest import make_attempt, make_run
+from tiltyard.errors import StoreError
 from tiltyard.records import Measures
 from tiltyard.stats.pairing import Scores
 from tiltyard.store.connection import connect
@@ -54,6 +57,45 @@ def test_a_migrated_store_has_the_tables_of_a_fresh_one(tmp_path: Path) -> None:
         old = tmp_path / f"v{version}.sqlite3"
         connect(old, migrations=MIGRATIONS[:version]).close()
         assert schema_of(old) == fresh
+
+
+def test_a_store_that_lost_its_number_is_known_by_its_columns(tmp_path: Path) -> None:
+    """As after `sqlite3 .dump | sqlite3`. A new version needs a place in `NEW_IN`, or a step that may be
+    taken twice.
+    """
+    fresh = schema_of(tmp_path / "fresh.sqlite3")
+    for version in range(1, len(MIGRATIONS) + 1):
+        old = tmp_path / f"v{version}.sqlite3"
+        connect(old, migrations=MIGRATIONS[:version]).close()
+        with closing(sqlite3.connect(old)) as db, db:
+            db.execute("PRAGMA user_version = 0")
+        assert schema_of(old) == fresh
+        with closing(sqlite3.connect(old)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+def test_nothing_is_lost_with_the_number(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with Store.open(path) as store:
+        store.claim(make_run())
+        store.add([make_attempt(repetition=number) for number in range(3)])
+        store.finish("r1", "finished", {"decode_tps": {"n": 3, "mean": 5.0}})
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA user_version = 0")
+    with Store.open(path) as store:
+        assert len(store.attempts("r1", with_exchanges=True)) == 3
+        assert len(store.board()) == 1
+
+
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE models (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="holds other tables") as caught:
+        Store.open(path)
+    assert "TILTYARD_DATA_DIR" in caught.value.remedy
+    assert path.read_bytes() == before
 
 
 def test_every_measure_has_a_column(tmp_path: Path) -> None:

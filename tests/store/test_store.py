@@ -316,8 +316,8 @@ def test_bundles_are_taken_in_whole_and_once(store: Store, tmp_path: Path) -> No
         attempts=(make_attempt(), make_attempt(repetition=1, session=2)),
         samples=(Sample(t_ns=4, device="cpu"),),
     )
-    assert store.take_in([bundle]) == ["r1"]
-    assert store.take_in([bundle]) == []
+    assert store.take_in([bundle]) == (["r1"], [])
+    assert store.take_in([bundle]) == ([], [])
     assert store.run("r1") == bundle.run
     assert tuple(store.attempts("r1", with_exchanges=True)) == bundle.attempts
     assert store.samples("r1") == [*bundle.samples]

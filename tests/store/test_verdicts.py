@@ -46,7 +46,8 @@ def answer(run_id: str, item: str, outcome: Outcome, score: float, **changes: An
 
 
 def graded(store: Store, run_id: str, model: str, answers: Sequence[Answer], **summary: Any) -> None:
-    run = make_run(run_id, suite="mcq", model=Model(name=model), settings={"items": "set1"})
+    settings = summary.pop("asked", {"items": "set1"})
+    run = make_run(run_id, suite="mcq", model=Model(name=model), settings=settings)
     store.claim(run, fresh=True)
     store.add([answer(run_id, *each) for each in answers])
     store.finish(run_id, "finished", {**SUMMARY, **summary})
@@ -116,9 +117,9 @@ def test_the_opponent_is_the_best_other_model_over_the_same_items(store: Store) 
     graded(store, "good", "good", THREE, score=0.9, ci95=[0.8, 0.95])
     graded(store, "mine", "mine", THREE, score=0.99, ci95=[0.95, 1.0])
     store.claim(make_run("open", suite="mcq", settings={"items": "set1"}), fresh=True)
-    assert store.opponent("mcq", "set1", "mine") == "good"
-    assert store.opponent("mcq", "set2", "mine") is None
-    assert store.opponent("json", "set1", "mine") is None
+    assert store.opponent("mcq", {"items": "set1"}, "mine") == "good"
+    assert store.opponent("mcq", {"items": "set2"}, "mine") is None
+    assert store.opponent("json", {"items": "set1"}, "mine") is None
 
 
 def test_a_run_that_ended_early_is_no_opponent_where_another_asked_everything(store: Store) -> None:
@@ -126,11 +127,28 @@ def test_a_run_that_ended_early_is_no_opponent_where_another_asked_everything(st
     many: list[Answer] = [(f"q{number}", "correct", 1.0) for number in range(40)]
     graded(store, "early", "best", many[:12], score=1.0, ci95=[0.7, 1.0])
     graded(store, "longer", "fair", many[:15], score=0.8, ci95=[0.5, 0.9])
-    assert store.opponent("mcq", "set1", "mine") == "longer"  # of these two
+    assert store.opponent("mcq", {"items": "set1"}, "mine") == "longer"  # of these two
     failed: list[Answer] = [(name, "error", 0.0) for name, *_ in many[37:]]
     graded(store, "whole", "good", [*many[:37], *failed], score=0.6, ci95=[0.4, 0.7])
     graded(store, "every", "poor", many, score=0.4, ci95=[0.2, 0.6])
-    assert store.opponent("mcq", "set1", "mine") == "whole"  # a few errors are no early end
+    assert store.opponent("mcq", {"items": "set1"}, "mine") == "whole"  # a few errors are no early end
+
+
+def test_who_was_asked_everything_was_asked_every_draw_of_it(store: Store) -> None:
+    """But not in another way, nor is another draw the same; and what it is short of counts."""
+    many: list[Answer] = [(f"q{number}", "correct", 1.0) for number in range(40)]
+    asked = {"items": "set1", "item_count": 40}
+    drawn = {**asked, "limit": 10, "seed": 3}
+    graded(store, "reasons", "best", many, score=1.0, ci95=[0.9, 1.0], asked={**asked, "cot": True})
+    graded(store, "other", "lucky", many[:10], score=1.0, ci95=[0.8, 1.0], asked={**drawn, "seed": 4})
+    assert store.opponent("mcq", drawn, "mine") is None
+    graded(store, "whole", "good", many, score=0.7, ci95=[0.5, 0.8], asked=asked)
+    graded(store, "early", "able", many[:20], score=0.9, ci95=[0.7, 1.0], asked=asked)
+    graded(store, "small", "fair", many[:10], score=0.6, ci95=[0.2, 0.9], asked=drawn)
+    assert store.opponent("mcq", drawn, "mine") == "whole"  # able was asked five of the ten, or about so many
+    assert store.opponent("mcq", drawn, "good") == "small"
+    assert store.opponent("mcq", asked, "mine") == "whole"
+    assert store.opponent("mcq", {**drawn, "cot": True}, "mine") == "reasons"
 
 
 def test_scores_travel_and_survive_rescue(store: Store, tmp_path: Path) -> None:

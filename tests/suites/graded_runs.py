@@ -124,9 +124,7 @@ async def sitting(
             job = Job(server=server, model=model, suite="doubles", settings=settings)
             plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=preflight, timeouts=timeouts)
             claim = store.claim(new_run(plan, job, suite))
-            summary = await run_job(
-                plan, job, suite, claim, (store, lambda event: events.append(dict(event)))
-            )
+            summary = await run_job(plan, job, suite, claim, store, lambda event: events.append(dict(event)))
     finally:
         await server.close()
     return dict(summary), events

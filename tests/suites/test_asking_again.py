@@ -136,6 +136,40 @@ def test_answers_of_a_run_that_ended_early_stay_counted(run: Run) -> None:
     assert second["outcomes"]["correct"] == first["outcomes"]["correct"]
 
 
+def test_failures_of_a_run_that_ended_early_are_asked_again(run: Run, tmp_path: Path) -> None:
+    """The decision ends what was never asked; what failed is still owed an answer."""
+    settings = {"stop_when": "width=0.5", "concurrency": 3}
+    first = run(("error_500@/3",), **settings)
+    assert first["stopping"]["decided"]
+    errors = first["outcomes"]["error"]
+    assert errors >= 3
+    second = run(**settings)
+    assert (second["run_id"], second["state"]) == (first["run_id"], "finished")
+    assert (second["outcomes"]["error"], second["outcomes"]["correct"]) == (0, first["n"])
+    assert (second["stopping"]["decided"], second["stopping"]["items"]) == (True, first["n"])
+    with Store.open(tmp_path / "s.sqlite3") as store:
+        assert not store.has_failures(first["run_id"])
+        again = [attempt for attempt in store.attempts(first["run_id"]) if attempt.session == 2]
+    assert len(again) == errors  # nothing else was asked
+
+
+def test_failures_that_fail_again_leave_a_run_that_ended_early_finished(run: Run) -> None:
+    settings = {"stop_when": "width=0.5"}
+    first = run(("error_500@/3",), **settings)
+    assert first["outcomes"]["error"] >= 5  # as many as end a sitting in which nothing is answered
+    assert same(run(EVERY, **settings), first)
+
+
+def test_an_undecided_run_asks_what_was_never_asked_before_what_failed(run: Run) -> None:
+    first = run(DEAD, stop_when="width=0.2")
+    errors = first["outcomes"]["error"]
+    assert (first["n"], first["state"]) == (3 + errors, "failed")
+    second = run(stop_when="width=0.2")
+    assert second["stopping"]["decided"]
+    assert (second["outcomes"]["error"], second["state"]) == (0, "finished")
+    assert second["n"] < COUNT
+
+
 def test_a_sitting_that_is_interrupted_leaves_a_finished_run_as_it_was(run: Run, tmp_path: Path) -> None:
     first = run(FOURTHS)
     config = SimConfig(models=(clever(),), dialects=("openai",), faults=("stall_first=60000",))

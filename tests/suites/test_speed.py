@@ -54,6 +54,7 @@ def test_fixed_sends_exactly_what_was_asked_and_nothing_else() -> None:
     }
     ran = run_speed(settings, dialect="openai")
     assert ran.summary["requests"] == {"ok": 30, "failed": 0, "truncated": 0, "total": 30}
+    assert ran.summary["expected"] == 30
     assert len(ran.truth) == 30
     assert ran.summary["stages"][0]["load"] == {"kind": "closed", "concurrency": 8, "rate": None}
     assert ran.summary["prompt"]["rung"] is None
@@ -99,6 +100,7 @@ def test_bursts_come_together_and_keep_the_mean_rate() -> None:
 def test_a_burst_without_a_rate_is_a_single_one() -> None:
     ran = run_speed({"profile": "fixed", "burst": 16, "output_tokens": 4})
     assert ran.summary["requests"]["total"] == 16
+    assert ran.summary["stages"][0]["name"] == "burst of 16"
     assert set(starts_of(ran)) == {0.0}
 
 
@@ -157,11 +159,16 @@ def test_depth_in_llama_benchs_words(prefix_cache: bool) -> None:
     model = replace(FAST, prefill_tps=rate, decode_tps=1_000, half_depth=4096.0, prefix_cache=prefix_cache)
     settings = {"profile": "depth", "depths": "0,2k,64k", "output_tokens": 32, "requests": 3}
     ran = run_speed(settings, model)
-    assert [r.stage.name for r in ran.results] == ["pp512", "tg32", "pp512 @ d2048", "tg32 @ d2048"]
+    short = [] if prefix_cache else ["pp128"]
+    assert [r.stage.name for r in ran.results] == [
+        *("pp512", "tg32", "pp512 @ d2048"),
+        *short,
+        "tg32 @ d2048",
+    ]
     flat, deep = ran.summary["findings"]["depths"]
     assert "d65536 left out" in ran.summary["findings"]["notes"][0]
     assert deep["prefill_tps"] is not None
-    assert flat["prefill_method"] == "direct"
+    assert flat["prefill_method"] == ("direct" if prefix_cache else "difference")
     assert deep["prefill_method"] == ("cached" if prefix_cache else "difference")
     slower = 1 + (2048 + 256) / 4096
     close = 0.15 if prefix_cache else 0.4  # a difference of two waits, on a machine that does other things
@@ -191,7 +198,7 @@ def test_depth_of_a_server_that_never_says_what_it_reused_is_measured_by_differe
     settings = {"profile": "depth", "depths": "0,1k,2k", "output_tokens": 8, "requests": 3, "context": 16_384}
     ran = run_speed(settings, replace(FAST, prefill_tps=8_000), "ollama")
     rows = ran.summary["findings"]["depths"]
-    assert [row["prefill_method"] for row in rows] == ["direct", "difference", "difference"]
+    assert [row["prefill_method"] for row in rows] == ["difference"] * 3
     assert all(row["prefill_tps"] is not None for row in rows)
 
 
@@ -206,12 +213,12 @@ def test_prefill_that_does_not_slow_with_depth_shows_no_change(dialect: str) -> 
     ran = run_speed(settings, STEP, dialect)
     flat, deep = ran.summary["findings"]["depths"]
     assert prefill_way(flat) == prefill_way(deep)
-    assert flat["prefill_tps"]["mean"] == pytest.approx(20_000, rel=0.02)
-    assert deep["prefill_tps"]["mean"] == pytest.approx(20_000, rel=0.02)
+    assert flat["prefill_tps"]["mean"] == pytest.approx(20_000, rel=0.2)
+    assert deep["prefill_tps"]["mean"] == pytest.approx(20_000, rel=0.2)
     timed = dialect in ("ollama", "llamacpp")
     assert flat["prefill_source"] == deep["prefill_source"] == ("server" if timed else "client")
-    assert flat["prefill_method"] == ("direct" if timed else "difference")
-    assert ("pp128" in [r.stage.name for r in ran.results]) is not timed
+    assert flat["prefill_method"] == deep["prefill_method"] == "difference"
+    assert "pp128" in [r.stage.name for r in ran.results]
 
 
 @pytest.mark.slow
@@ -228,11 +235,12 @@ def test_a_difference_of_prefills_holds_the_truth_where_decode_slows_with_depth(
     assert deep["prefill_tps"]["mean"] == pytest.approx(truth, rel=0.02)
 
 
-def test_depth_zero_alone_needs_no_difference() -> None:
+@pytest.mark.parametrize(("dialect", "source"), [("openai", "client"), ("ollama", "server")])
+def test_depth_zero_alone_needs_no_difference(dialect: str, source: str) -> None:
     settings = {"profile": "depth", "depths": "0", "output_tokens": 4, "requests": 2, "context": 16_384}
-    ran = run_speed(settings, replace(FAST, prefix_cache=False), "openai")
+    ran = run_speed(settings, replace(FAST, prefix_cache=False), dialect)
     [row] = ran.summary["findings"]["depths"]
-    assert (row["prefill_method"], row["prefill_source"]) == ("direct", "client")
+    assert (row["prefill_method"], row["prefill_source"]) == ("direct", source)
     assert [r.stage.name for r in ran.results] == ["pp512", "tg4"]
 
 
@@ -280,6 +288,20 @@ def test_answers_shorter_than_asked_are_said(stops_at: int | None, notes: int) -
     if notes:
         assert found[0].endswith("this server cannot be told to go on")
         assert "3 of 3 answers ended early, at 7 tokens on average instead of 40" in found[0]
+
+
+def test_more_pieces_than_tokens_are_said() -> None:
+    """The second sitting has nothing left to ask. Of two known answers half the tokens were counted."""
+    settings = {"profile": "fixed", "requests": 4, "output_tokens": 20, "prompt": "Hi."}
+    ran = run_speed(settings)
+    assert ran.summary["findings"]["notes"] == []
+    known = list(ran.results[0].attempts)
+    known[:2] = [replace(a, measures=replace(a.measures, output_tokens=10)) for a in known[:2]]
+    notes = run_speed(settings, known=known).summary["findings"]["notes"]
+    assert notes[-1] == (
+        "2 of 4 answers came in more pieces than tokens were counted, 20 and 10 on average: "
+        "if the count is too low, so are the rates"
+    )
 
 
 def test_a_prompt_that_is_sent_again_has_no_prefill_rate() -> None:
@@ -347,25 +369,6 @@ def test_a_request_that_failed_held_no_load(fault: str) -> None:
 
 @pytest.mark.slow
 @best_of()
-def test_concurrency_finds_the_knee() -> None:
-    model = replace(FAST, decode_tps=800, knee=4.0)
-    settings = {"profile": "concurrency", "output_tokens": 40, "prompt_tokens": 32}
-    ran = run_speed(settings, model)
-    found = ran.summary["findings"]
-    assert found["knee"]["streams"] == 4
-    assert [row["streams"] for row in found["curve"]] == [1, 2, 4, 8, 16]
-    assert found["curve"][2]["output_tps"]["mean"] == pytest.approx(3200, rel=0.2)
-    assert ran.summary["figures_from"] == "4 streams"
-
-
-def test_concurrency_levels_as_given() -> None:
-    ran = run_speed({"profile": "concurrency", "concurrency": "1,3", "output_tokens": 8, "requests": 9})
-    assert [r.stage.name for r in ran.results] == ["1 stream", "3 streams"]
-    assert ran.summary["requests"]["ok"] == 18
-
-
-@pytest.mark.slow
-@best_of()
 def test_serve_narrows_the_highest_rate_down() -> None:
     """Two slots of about 20 ms an answer: 100 a second at the very most."""
     model = SimModel(name="m", loaded=True, ttft_ms=10.0, token_ms=2.0, slots=2)
@@ -383,16 +386,6 @@ def test_serve_narrows_the_highest_rate_down() -> None:
     assert 15 <= found["highest_rate"]["rate"] <= 105
     assert any(row["share"] < 0.95 for row in found["rates"])
     assert ran.summary["figures_from"] == f"{found['highest_rate']['rate']:g}/s"
-
-
-@pytest.mark.slow
-@best_of()
-def test_soak_tells_the_drift() -> None:
-    ran = run_speed({"profile": "soak", "seconds": 1.0, "concurrency": 2, "output_tokens": 16})
-    drift = ran.summary["findings"]["drift"]
-    assert set(drift) == {"decode_tps", "ttft_ms", "e2e_ms", "prefill_tps"}
-    assert drift["decode_tps"]["n"] == ran.summary["requests"]["ok"]
-    assert abs(drift["decode_tps"]["change"]) < 0.5
 
 
 @best_of()
@@ -455,6 +448,9 @@ def test_every_profile_loads() -> None:
         {"profile": "fixed", "burst": 4, "rate": 1, "poisson": True},
         {"profile": "fixed", "burst": 4, "concurrency": 2},
         {"profile": "fixed", "burst": 4, "seconds": 3},
+        {"profile": "fixed", "burst": 10, "requests": 40},
+        {"profile": "fixed", "burst": 10, "requests": 6},
+        {"profile": "fixed", "burst": 10, "requests": 6, "rate": 5},
         {"profile": "fixed", "ramp_to": 4, "seconds": 3},
         {"profile": "fixed", "ramp_to": 4, "rate": 1},
         {"profile": "quick", "rate": 4},
@@ -467,6 +463,13 @@ def test_every_profile_loads() -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         read_settings(settings)
+
+
+def test_a_single_burst_of_several_is_refused_with_the_way_out() -> None:
+    with pytest.raises(UsageError, match="a single burst of 10 requests, not 40") as caught:
+        read_settings({"profile": "fixed", "burst": 10, "requests": 40})
+    assert caught.value.remedy == "make --burst 40, or add --rate REQUESTS_PER_SECOND for several"
+    assert read_settings({"profile": "fixed", "burst": 10, "requests": 10}).burst == 10
 
 
 def test_an_unknown_setting_gets_its_nearest_name() -> None:

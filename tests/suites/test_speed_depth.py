@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
-from tiltyard.records import Attempt, Exchange, Measures, Message, Request, Timeline
+from tiltyard.records import Attempt, Exchange, Measures, Message, Request, ServerTimings, Timeline
 from tiltyard.suites.speed.depth import prefill_at
 
 
@@ -53,3 +54,29 @@ def test_a_template_that_is_always_cached_is_no_context() -> None:
 def test_a_cache_that_mostly_missed_gives_no_rate() -> None:
     filling = attempts([1020, 0, 0, 600, 0], 1536, 50.0, 10_000.0)
     assert prefill_at(1024, filling, attempts([0] * 5, 1024, 5.0, None)) == (None, "mixed")
+
+
+@pytest.mark.parametrize("constant_ms", [0.0, 60.0])
+def test_what_every_prefill_takes_alike_is_no_slowness_of_depth(constant_ms: float) -> None:
+    """10 tokens a millisecond at every depth, and a part of the server's own time that no token takes."""
+    flat = prefill_at(0, timed(512, constant_ms), timed(128, constant_ms))
+    deep = prefill_at(4096, timed(4608, constant_ms), timed(4096, constant_ms))
+    for rate, method in (flat, deep):
+        assert method == "difference"
+        assert rate is not None
+        assert rate["mean"] == pytest.approx(10_000)
+
+
+def timed(prompt: int, constant_ms: float) -> list[Attempt]:
+    """Two answers whose prefill the server timed."""
+    took = constant_ms + prompt / 10
+    made = attempts([0, 0], prompt, took, 1000 * prompt / took)
+    timings = ServerTimings(source="ollama", prefill_tokens=prompt, prefill_ms=took)
+    return [
+        replace(
+            a,
+            exchanges=(replace(a.exchanges[0], timings=timings),),
+            measures=replace(a.measures, server_prefill_tps=a.measures.prefill_tps),
+        )
+        for a in made
+    ]

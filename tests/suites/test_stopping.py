@@ -15,13 +15,14 @@ from tests.suites.graded_runs import QUESTIONS, Doubles, clever, run_doubles
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Grade, Item, Model, Outcome, content_hash
 from tiltyard.reports.terminal_graded import repeats_line, stopping_line
-from tiltyard.run import Job, Plan, new_run, run_job, with_opponent
+from tiltyard.run import Job, Plan, new_run, run_job
 from tiltyard.servers import Address, Server
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.simulator import SimConfig, running
 from tiltyard.servers.simulator.config import Say
 from tiltyard.stats.pairing import Scores, item_key
 from tiltyard.stats.sequential import rule_of
+from tiltyard.store.opponents import with_opponent
 from tiltyard.store.store import Store
 from tiltyard.suites.graded import Asking, read_asking
 from tiltyard.suites.scoring import repeated
@@ -152,32 +153,16 @@ async def one(path: Path, url: str, name: str, count: int = MANY) -> dict[str, A
     try:
         with Store.open(path) as store:
             model = replace(await server.describe(name), digest=name)
-            job = with_opponent(Job(server=server, model=model, suite="doubles", settings=settings), store)
+            job = Job(server=server, model=model, suite="doubles", settings=settings)
             plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=False)
-            claim = store.claim(new_run(plan, job, suite))
+            begun = with_opponent(new_run(plan, job, suite), store, movable=False)
+            job = replace(job, settings=begun.settings)
+            claim = store.claim(begun)
             if claim.finished:
                 return {**(claim.run.summary or {}), "cached": True}
-            return dict(await run_job(plan, job, suite, claim, (store, lambda _: None)))
+            return dict(await run_job(plan, job, suite, claim, store, lambda _: None))
     finally:
         await server.close()
-
-
-@pytest.mark.slow
-def test_a_run_is_named_to_decide_against(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite3"
-    with running(SimConfig(models=(able(0.9, "good"),), dialects=("openai",))) as sim:
-        good = asyncio.run(one(path, sim.url("openai"), "good"))
-    server: Server = OpenAI(Address(url="http://127.0.0.1:9"))
-    job = Job(server=server, model=Model(name="good"), suite="doubles", settings={"stop_when": "decided"})
-    with Store.open(path) as store:
-        store.claim(make_run("speedy"), fresh=True)
-        named = replace(job, settings={**job.settings, "against": good["run_id"][:6]})
-        assert with_opponent(named, store).settings["against"] == good["run_id"]
-        assert with_opponent(job, store).settings["against"] is None  # its own model's run is no opponent
-        with pytest.raises(UsageError, match="no scores"):
-            with_opponent(replace(job, settings={**job.settings, "against": "speedy"}), store)
-        plain = replace(job, settings={"stop_when": "width=0.1"})
-        assert with_opponent(plain, store) == plain
 
 
 def test_what_an_opponent_was_not_asked_decides_nothing() -> None:
@@ -190,6 +175,24 @@ def test_what_an_opponent_was_not_asked_decides_nothing() -> None:
         stopping.take(item(number), graded(f"q{number}", 1.0))
         assert not stopping.decided()
     assert {**before, "items": 200} == stopping.summary()
+
+
+def test_what_an_earlier_sitting_decided_stays_decided() -> None:
+    """It was valid at that moment, whatever the answers under way brought: those are counted, no more."""
+    opponent = Scores.of([(item_key("s", f"q{number}", "h"), float(number >= 12)) for number in range(16)])
+    first = Stopping(rule_of("decided"), 1, opponent, "r0")
+    for number in range(16):
+        first.take(item(number), graded(f"q{number}", float(number < 12)))
+        first.decided()
+    said = first.summary()
+    assert (said["verdict"], said["decided"]) == ("better", True)
+    second = Stopping(rule_of("decided"), 1, opponent, "r0")
+    for number in range(16):  # counted at once, without a look between them
+        second.take(item(number), graded(f"q{number}", float(number < 12)))
+    assert not second.decided()
+    second.recall(said)
+    assert second.decided()
+    assert second.summary() == said
 
 
 def test_ways_that_an_opponent_was_not_asked_decide_nothing() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.store.conftest import make_exchange
 from tiltyard.records import Exchange
 from tiltyard.servers.error_text import error_of_body
-from tiltyard.suites.verdict import settled
+from tiltyard.suites.verdict import answer_cut, settled
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 
@@ -63,3 +63,12 @@ def test_what_the_servers_filter_took_away_is_a_refusal() -> None:
     assert grade is not None
     assert (grade.outcome, grade.rule) == ("refused", "content_filter")
     assert settled(replace(taken, text="Answer: A")) is None
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "model_length"])
+def test_every_word_for_the_limit_is_one(reason: str) -> None:
+    cut = make_exchange(0, finish_reason=reason, text="", reasoning="hm", ending="ok", tool_calls=())
+    grade = settled(cut)
+    assert grade is not None
+    assert (grade.outcome, grade.reasons) == ("truncated", ("cut while thinking",))
+    assert answer_cut(replace(cut, text="Answer: A"))

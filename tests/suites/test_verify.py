@@ -73,4 +73,4 @@ def test_the_command_names_every_suite() -> None:
     assert done.exit_code == 0, done.output
     for name in GRADED:
         assert f"✓ {name}:" in done.output
-    assert "speed: measured, not judged" in done.output
+    assert "speed: offers no `proofs()`: there is nothing to prove" in done.output

@@ -23,10 +23,13 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
+from tests.store.conftest import failed, make_attempt, make_run
+from tiltyard.cli.serve import StoreFigures
 from tiltyard.errors import UsageError
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import Say
-from tiltyard.web.figures import Figures
+from tiltyard.store.store import Store
+from tiltyard.web.figures import Figures, flat
 from tiltyard.web.metrics import AT_ONCE, MetricsServer
 
 SCRAPER = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
@@ -122,6 +125,36 @@ def test_a_suite_without_grades() -> None:
         found = json.loads(get(server.url)[2])
     assert (found["total_tests"], found["passed_tests"], found["error_rate"]) == (4, 3, 25.0)
     assert found["outcomes"] is None
+
+
+def test_a_run_under_way_in_the_store_tells_what_failed(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s.sqlite3") as store:
+        store.claim(make_run())
+        well = [make_attempt(repetition=n, grade=None) for n in range(2)]
+        store.add([*well, make_attempt(repetition=2, grade=None, exchanges=(failed("truncated"),))])
+        found = flat(StoreFigures(store)())
+    assert (found["total_tests"], found["passed_tests"], found["failed_tests"]) == (3, 2, 1)
+    assert (found["state"], found["expected"]) == ("running", None)
+
+
+def test_what_was_cut_off_has_not_passed() -> None:
+    """While it goes on, and when it was broken off: 20 were to be asked."""
+    place = {"run_id": "s", "suite": "speed", "model": "m"}
+    progress = {"event": "progress", **place, "done": 12, "failed": 3, "expected": 20}
+    requests = {"ok": 9, "failed": 1, "truncated": 2, "total": 12}
+    summary = {"event": "summary", **place, "requests": requests, "state": "interrupted", "expected": 20}
+    with serving() as (figures, url):
+        for event in (progress, summary):
+            figures.tell(event)
+            found = json.loads(get(url)[2])
+            assert (found["total_tests"], found["passed_tests"], found["failed_tests"]) == (12, 9, 3)
+            assert (found["expected"], found["error_rate"]) == (20, 25.0)
+            scraped = samples(get(url, TEXT)[2])
+            assert scraped["tiltyard_requests_failed_total", None] == 3
+            assert scraped["tiltyard_items_expected", None] == 20
+        figures.tell({**summary, "expected": None})
+        assert json.loads(get(url)[2])["expected"] is None
+        assert ("tiltyard_items_expected", None) not in samples(get(url, TEXT)[2])
 
 
 @pytest.mark.parametrize(("accept", "parse"), [(TEXT, plain), (SCRAPER, openmetrics)])

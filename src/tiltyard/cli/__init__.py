@@ -20,7 +20,7 @@ import click
 from tiltyard import __version__
 from tiltyard.errors import TiltyardError, UsageError
 
-NOBODY_READS = 141  # as a program that SIGPIPE ends
+NOBODY_READS = 130
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)  # of a write
 
 
@@ -117,7 +117,7 @@ def outcome() -> int:
         return refused(error.format_message(), "tiltyard --help", error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return refused("interrupted", "", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter is how click and rich say it, and nothing else
         silence()
         return NOBODY_READS
     except OSError as error:

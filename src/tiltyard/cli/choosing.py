@@ -6,6 +6,7 @@ Which server has a name that was given without an address is decided in `servers
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -15,11 +16,12 @@ from tiltyard.errors import ModelNotFound, NotAModelServer, UsageError
 from tiltyard.records import Json, Model
 from tiltyard.run import Job
 from tiltyard.servers import Address, Server
-from tiltyard.servers.choose import choose, connect, discover
+from tiltyard.servers.choose import choose, connect, no_server
 from tiltyard.servers.connect import open_server
-from tiltyard.servers.discover import Found
+from tiltyard.servers.discover import Found, survey
 
 LISTED = 8  # names in an error message
+Pairs = list[tuple[Server, Model]]
 
 
 async def chosen_jobs(suites: Mapping[str, Mapping[str, Json]], common: Common, like: Address) -> list[Job]:
@@ -38,30 +40,82 @@ async def chosen_jobs(suites: Mapping[str, Mapping[str, Json]], common: Common, 
 
 async def jobs_of(suite: str, settings: Mapping[str, Json], common: Common, like: Address) -> list[Job]:
     """One job per model."""
-    url = common.server or configuration.load_settings().server
-    key = (
-        configuration.api_key(url, common.dialect, common.api_key_env) if url and common.api_key_env else None
-    )
-    jobs: list[Job] = []
+    opened: list[Server] = []
+    url = address_of(common)
     try:
-        if url is None:
-            found = () if needs_no_search(common) else await discover()
-            for name in wanted_names(common, found):
-                server, model = await choose(
-                    name, None, common.dialect, key, like=like, found=found if found else None
-                )
-                jobs.append(Job(server=server, model=model, suite=suite, settings=settings))
-            return jobs
-        server = await connected(url, common, key, like)
-        listed = [] if wanted(common) else await offered(server)
-        for name in wanted(common) or wanted_of(listed, common, server.info.url):
-            model = await described(server, name, common)
-            jobs.append(Job(server=server, model=model, suite=suite, settings=settings))
+        pairs = await (searched(common, like, opened) if url is None else at(url, common, like, opened))
     except BaseException:
-        for job in jobs:
-            await job.server.close()
+        for server in opened:
+            await server.close()
         raise
-    return jobs
+    return [Job(server=server, model=model, suite=suite, settings=settings) for server, model in pairs]
+
+
+async def searched(common: Common, like: Address, opened: list[Server]) -> Pairs:
+    """The models where no address is known, each on the server that has it; with --all each on each."""
+    found = () if needs_no_search(common) else await survey()
+    names = wanted(common)
+    if not names and found and not any(each.info for each in found):
+        raise no_server(found)
+    if common.all_models and not names and offered_by(found, common):
+        return await everything(found, common, like, opened)
+    pairs = []
+    for name in names or wanted_of(offered_by(found, common), common, "the servers found"):
+        server, model = await choose(name, None, common.dialect, like=like, found=found or None)
+        opened.append(server)
+        pairs.append((server, model))
+    return pairs
+
+
+async def everything(found: Sequence[Found], common: Common, like: Address, opened: list[Server]) -> Pairs:
+    """Every model of every server found: two that have the same name are two."""
+    pairs: Pairs = []
+    for each in found:
+        models = offered_by([each], common)
+        if each.info is not None and models:
+            server = await connect(each.url, each.info.dialect, like=like)
+            opened.append(server)
+            pairs += [(server, await server.describe(model.name)) for model in models]
+    return pairs
+
+
+async def at(url: str, common: Common, like: Address, opened: list[Server]) -> Pairs:
+    """The models at an address. A file is the embedded engine's, unless the address was typed beside it."""
+    key = configuration.api_key(url, common.dialect, common.api_key_env) if common.api_key_env else None
+    server = await connected(url, common, key, like)
+    opened.append(server)
+    names = wanted(common)
+    pairs = []
+    for name in names or wanted_of(await offered(server), common, server.info.url):
+        if is_file_of_ours(name, common):
+            own, model = await choose(name, None, "embedded", like=like)
+            opened.append(own)
+            pairs.append((own, model))
+        else:
+            pairs.append((server, await described(server, name, common)))
+    return pairs
+
+
+def address_of(common: Common) -> str | None:
+    """Where the models are, if that was said; a configured server is not asked for files."""
+    if common.server is not None:
+        return common.server
+    return None if only_files(common) else configuration.load_settings().server
+
+
+def only_files(common: Common) -> bool:
+    """Are all models named, and files that are there?"""
+    names = wanted(common)
+    return bool(names) and all(is_file_of_ours(name, common) for name in names)
+
+
+def is_file_of_ours(name: str, common: Common) -> bool:
+    """Is the name that of a file that is there, and no server's address typed beside it?"""
+    from tiltyard.servers.gguf_file import is_model_path
+
+    if common.server is not None or common.dialect is not None:
+        return common.server is None and common.dialect == "embedded"
+    return is_model_path(name) and Path(name).expanduser().is_file()
 
 
 def wanted(common: Common) -> list[str]:
@@ -108,13 +162,10 @@ def usable(model: Model) -> bool:
     return not model.remote and (model.capabilities is None or "embedding" not in model.capabilities)
 
 
-def wanted_names(common: Common, found: Sequence[Found]) -> list[str]:
-    """The models to measure when no server is named."""
-    names = wanted(common)
-    if names:
-        return names
-    models = [model for each in found for model in each.models if usable(model)]
-    return wanted_of(models, common, "the servers found")
+def offered_by(found: Sequence[Found], common: Common) -> list[Model]:
+    """The usable models of the servers that were found, of the dialect that was named."""
+    servers = [each for each in found if each.info and common.dialect in (None, each.info.dialect)]
+    return [model for each in servers for model in each.models if usable(model)]
 
 
 def wanted_of(models: Sequence[Model], common: Common, where: str) -> list[str]:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Work = frozenset[tuple[str, ...]]  # stages with their loads
 
 _LOOK_BACK = 500  # runs that `--by` searches, newest first
-_ALIKE = (
+_ALIKE = (  # and in `part_of` their settings
     "suite",
     "model",
     *(f"settings.{n}" for n in ("profile", "items", "prompt_tokens", "output_tokens", "prompt", "cached")),
-    *(f"settings.{n}" for n in ("think", "temperature", "max_tokens", "limit", "modes")),
+    *(f"settings.{n}" for n in ("think", "temperature", "top_p", "seed", "max_tokens")),
 )
 _MARKS = {"higher": "▲", "lower": "▼", "same": "=", "unclear": "?", "none": "–"}
 
@@ -154,8 +154,7 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
         value = trait(run, key)
         if run.state != "finished" or value is None:
             continue
-        own, work = traits(run), work_of(run, key)
-        kind = tuple(own.get(name) for name in _ALIKE if name.rpartition(".")[2] != key)
+        work, kind = work_of(run, key), kind_of(run, key)
         later = seen.setdefault(kind, [])
         for other_value, other_work, other in later:
             if other_value != value and (work == other_work or work & other_work):
@@ -173,6 +172,19 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
         f"no two runs of the same suite, model and load differ in {key!r}"
         + (f" (it is {', '.join(known[:5])})" if known else ""),
         "measure the other one by the same command, or name both: tiltyard compare A B",
+    )
+
+
+def kind_of(run: Run, key: str) -> tuple[str | None, ...]:
+    """In what it is to be alike with another run, `key` aside."""
+    from tiltyard.reports.traits import traits
+    from tiltyard.stats.pairing import part_of
+
+    aside = (key, "prompt") if key == "cot" else (key,)  # which has a template of its own
+    own, part = traits(run), part_of(run.settings)
+    return (
+        *(own.get(name) for name in _ALIKE if name.rpartition(".")[2] not in aside),
+        *(f"{name}={value}" for name, value in sorted(part.items()) if name not in aside),
     )
 
 

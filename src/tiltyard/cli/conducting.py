@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from tiltyard.cli.data_dir import in_words, open_store
 from tiltyard.cli.ending import check_success, show_summaries
 from tiltyard.cli.loop import loop_run
@@ -89,12 +87,10 @@ def run_jobs(
         why = f"the output takes no more ({tell.error.strerror})" if tell.error else "interrupted"
         again = "the same command without --fresh" if common.fresh else "the same command"
         raise Interrupted(f"{why}; everything that was answered is kept", f"{again} carries on") from None
-    except ServerError:  # the first one; those of later models are told here
+    except ServerError as error:  # the first one
         if not common.as_json:
             show_summaries([summary for summary in kept if "error" not in summary], there)
-            for summary in [summary for summary in kept if "error" in summary][1:]:
-                click.echo(f"  failed too: {summary['error']}", err=True)
-        raise
+        check_success(kept, common.min_success, there, error)
     finally:
         store.close()
     if not common.as_json:

@@ -222,6 +222,7 @@ def disk() -> Check:
 
 def store() -> Check:
     from tiltyard import settings
+    from tiltyard.store.connection import RECOVER
     from tiltyard.store.store import FILE, Store
 
     path = settings.data_dir() / FILE
@@ -234,7 +235,7 @@ def store() -> Check:
                     topic="store",
                     state="broken",
                     found=f"{path} has damaged pages",
-                    remedy=f"rescue what can be read: sqlite3 {path} .recover | sqlite3 new.db",
+                    remedy=RECOVER,
                     essential=True,
                 )
             runs = len(opened.runs())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tiltyard.errors import RunFailed
+from tiltyard.errors import RunFailed, ServerError
 from tiltyard.records import Json
 
 REFUSED = ("HTTP 401", "HTTP 403")
@@ -32,34 +32,52 @@ def graded_requests(summary: Mapping[str, Json]) -> Mapping[str, Json]:
     return {**summary, "requests": {"total": total, "ok": total - failed}, "endings": {"error": failed}}
 
 
-def check_success(summaries: Sequence[Mapping[str, Json]], min_success: float, there: str) -> None:
-    """Raise RunFailed unless enough requests of every run succeeded, and something could be scored."""
+def check_success(
+    summaries: Sequence[Mapping[str, Json]],
+    min_success: float,
+    there: str,
+    refusal: ServerError | None = None,
+) -> None:
+    """Raise one error that names each run that did not succeed, with its reason; `refusal`: the first model's
+    that its server could not serve.
+    """
+    found = [failure_of(summary, min_success, there) for summary in summaries]
+    failures = [failure for failure in found if failure is not None]
+    if len(failures) > 1:
+        kind = RunFailed if refusal is None else ServerError
+        remedies = {failure.remedy for failure in failures}
+        each = f"`tiltyard runs{there}` lists them, `tiltyard show RUN{there}` has each reason"
+        remedy = refusal.remedy if refusal is not None else remedies.pop() if len(remedies) == 1 else each
+        raise kind("; ".join(str(failure) for failure in failures), remedy)
+    if refusal is not None:
+        raise refusal
+    if failures:
+        raise failures[0]
+
+
+def failure_of(summary: Mapping[str, Json], min_success: float, there: str) -> RunFailed | None:
+    """What a run failed of; None where enough of its requests succeeded, and something could be scored."""
     from tiltyard.servers.replies import KEY_REMEDY
 
-    for summary in summaries:
-        if "outcomes" in summary and summary["score"] is None:
-            counts = [f"{count} {name}" for name, count in summary["outcomes"].items() if count]
-            reason = next(iter(summary.get("errors") or ()), None)
-            raise RunFailed(
-                f"{summary['model']}: nothing could be scored ({', '.join(counts) or 'nothing was asked'})"
-                + (f": {reason}" if reason else ""),
-                f"`tiltyard show {summary['run_id']}{there}` has each reason",
-            )
-        if "outcomes" in summary:
-            summary = graded_requests(summary)  # noqa: PLW2901 - what a server refuses is a finding there
-        requests = summary["requests"]
-        total, ok = requests["total"], requests["ok"]
-        if total == 0 or ok / total < min_success:
-            endings = [f"{count} {name}" for name, count in summary["endings"].items() if name != "ok"]
-            reason = next(iter(summary.get("errors") or ()), None)
-            each = f"`tiltyard show {summary['run_id']}{there}` has each reason; --min-success sets the share"
-            raise RunFailed(
-                f"{summary['model']}: only {ok} of {total} requests succeeded "
-                f"({', '.join(endings) or 'none was sent'})" + (f": {reason}" if reason else ""),
-                KEY_REMEDY if (reason or "").startswith(REFUSED) else each,
-            )
-        if summary.get("gave_up"):
-            raise RunFailed(
-                f"{summary['model']}: a part was given up, since nothing but failures came back",
-                f"`tiltyard show {summary['run_id']}{there}` has each reason; the same command asks again",
-            )
+    model, each = summary["model"], f"`tiltyard show {summary['run_id']}{there}` has each reason"
+    if "error" in summary:
+        return RunFailed(f"{model}: {summary['error']}", each)
+    reason = next(iter(summary.get("errors") or ()), None)
+    because = f": {reason}" if reason else ""
+    if "outcomes" in summary and summary["score"] is None:
+        counts = [f"{count} {name}" for name, count in summary["outcomes"].items() if count]
+        what = f"{model}: nothing could be scored ({', '.join(counts) or 'nothing was asked'})"
+        return RunFailed(what + because, each)
+    if "outcomes" in summary:
+        summary = graded_requests(summary)  # what a server refuses is a finding there
+    total, ok = summary["requests"]["total"], summary["requests"]["ok"]
+    if total == 0 or ok / total < min_success:
+        endings = [f"{count} {name}" for name, count in summary["endings"].items() if name != "ok"]
+        what = f"{model}: only {ok} of {total} requests succeeded ({', '.join(endings) or 'none was sent'})"
+        refused = (reason or "").startswith(REFUSED)
+        remedy = KEY_REMEDY if refused else f"{each}; --min-success sets the share"
+        return RunFailed(what + because, remedy)
+    if summary.get("gave_up"):
+        what = f"{model}: a part was given up, since nothing but failures came back"
+        return RunFailed(what, f"{each}; the same command asks again")
+    return None

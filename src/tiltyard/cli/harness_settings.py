@@ -75,11 +75,24 @@ VARIABLES: Mapping[str, Plain] = {
 }
 
 
+TWO_NAMES = {"retries": "max_retries", "concurrency": "batch_size", "server": "base_url"}
+
+
+def check_names(options: Mapping[str, Any]) -> None:
+    """Raise UsageError where the two names of one setting were given two values."""
+    for pair in TWO_NAMES.items():
+        values = {options[name] for name in pair if options.get(name) is not None}
+        if len(values) > 1:
+            one, other = (f"--{name.replace('_', '-')}" for name in pair)
+            raise UsageError(f"{one} and {other} are one setting, and have two values", f"give {one} alone")
+
+
 def with_environment(options: dict[str, Any]) -> dict[str, Any]:
     """The options, with those that were not given taken from the environment. Raises UsageError.
 
     `environment` among them are the words that would have given them: those that decide what is asked.
     """
+    check_names(options)
     found, words = dict(options), []
     for name, plain in VARIABLES.items():
         named = plain.option == "model" and (found.get("models") or found.get("all_models"))

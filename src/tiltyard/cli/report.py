@@ -52,22 +52,24 @@ def report(*, runs: tuple[str, ...], output: Path, open_it: bool, data_dir: Path
 def write_report(runs: tuple[str, ...], output: Path, store: Store) -> Path:
     """Write the report over these runs (none: the newest of every model).
 
-    Raises UsageError when there is nothing to report or the file cannot be written.
+    Raises UsageError when there is nothing to report; the file is written as an export is.
     """
+    from tiltyard.cli.transfer import write_file
     from tiltyard.errors import UsageError
     from tiltyard.reports.html import render
+    from tiltyard.reports.sharing import shared
 
     chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else newest_of_each(store)
     if not chosen:
         raise UsageError("there is nothing to report yet", "measure something: tiltyard run speed")
-    page = render(chosen, store.attempts, lambda run_id: sample(store, run_id))
+    page = render([shared(run) for run in chosen], store.attempts, lambda run_id: sample(store, run_id))
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"cannot write {output}: {error.strerror}", "name another file with --output"
         ) from error
+    write_file(output, [page])
     return output
 
 
@@ -88,10 +90,11 @@ def newest_of_each(store: Store) -> list[Run]:
 
 def _row_of(run: Run) -> tuple[str | None, ...]:
     """What is one row on the board: a model as it is served in one place, and what it was asked."""
+    from tiltyard.reports.headline import machine_of
     from tiltyard.stats.pairing import item_set
 
     model, server = run.model, run.server
-    place = server.dialect, server.url
+    place = server.dialect, server.url, machine_of(run)
     return model.name, model.digest, model.quantization, *place, run.suite, item_set(run.settings)
 
 

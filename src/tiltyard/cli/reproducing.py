@@ -30,11 +30,15 @@ TIMEOUTS = ("first_byte_timeout_s", "gap_timeout_s", "connect_timeout_s")
 
 def whole_command(typed: Sequence[str], common: Common, known: Settings) -> str:
     """The words that were typed, with what they left to the settings `known`. No address has a login."""
+    from tiltyard.cli.choosing import is_file_of_ours, wanted
+
     set_somewhere = [
         name for name in (*place(common, known), *TIMEOUTS) if known.origin(name) not in ("default", "flag")
     ]
     values = {name: text_of(getattr(known, name)) for name in set_somewhere}
     flags = FLAGS if typed[:1] == ["run"] else {}
+    if any(is_file_of_ours(name, common) for name in wanted(common)):  # --server would be asked for these
+        flags = {name: flag for name, flag in flags.items() if name != "server"}
     words = [word for name in values if name in flags for word in (flags[name], values[name])]
     before = [f"{PREFIX}{name.upper()}={shlex.quote(values[name])}" for name in values if name not in flags]
     text = "\0".join(["tiltyard", *typed[:2], *common.environment, *words, *typed[2:]])
@@ -43,9 +47,9 @@ def whole_command(typed: Sequence[str], common: Common, known: Settings) -> str:
 
 def place(common: Common, known: Settings) -> tuple[str, ...]:
     """The settings that decided where the models are."""
-    from tiltyard.cli.choosing import needs_no_search
+    from tiltyard.cli.choosing import needs_no_search, only_files
 
-    if common.server is not None:
+    if common.server is not None or (known.server is not None and only_files(common)):
         return ()
     if known.server is not None:
         return ("server",)

@@ -102,6 +102,7 @@ def board(
     Runs with different fingerprints (settings, engine version, quantization ...) are never pooled, and other
     questions make another table. Ranks are ranges where models cannot be told apart.
     """
+    from tiltyard.reports.sharing import homeless
     from tiltyard.store.board import Wanted, as_mapping, model_mapping, models_of, tables
 
     wanted = Wanted(
@@ -121,7 +122,8 @@ def board(
     models = models_of(rows, sort)[: limit if as_json else None] if by_model else []
     if as_json:
         found = {"models": map(model_mapping, models)} if by_model else {"rows": map(as_mapping, rows)}
-        print_json({"schema": "tiltyard.board/1", **{name: list(values) for name, values in found.items()}})
+        lists = {name: homeless(list(values)) for name, values in found.items()}
+        print_json({"schema": "tiltyard.board/1", **lists})
     elif models:
         from tiltyard.cli.showing_board import show_models
 
@@ -241,6 +243,7 @@ def recovered(as_json: bool, data_dir: Path | None) -> None:
                 "unreadable": saved.unreadable,
                 "runs_lost": saved.runs_lost,
                 "attempts_left": saved.attempts_left,
+                "runs_set_back": saved.set_back,
             }
         )
         return
@@ -251,6 +254,8 @@ def recovered(as_json: bool, data_dir: Path | None) -> None:
             "not be read; the damaged file still holds them"
         )
     click.echo(f"the damaged file is kept: {saved.damaged}")
+    if saved.set_back:
+        click.echo(f"interrupted again, since they lost answers: {', '.join(saved.set_back)}")
     click.echo("next: repeat the commands of interrupted runs; what was lost is asked again")
 
 

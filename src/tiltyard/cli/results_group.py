@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 YES = click.option("--yes", is_flag=True, help="Do it without asking.")
 SUITE = click.option("--test-type", "suite", metavar="SUITE", help="Only runs of this suite.")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 EPILOG = """\b
 Examples:
@@ -92,8 +92,7 @@ def list_(suite: str | None, as_json: bool, data_dir: Path | None) -> None:
         for run in runs
     ]
     if as_json:
-        for line in lines:
-            click.echo(json.dumps(line))
+        click.echo(json.dumps(lines))
         return
     said = f"{count(len(lines), 'finished run')}; partly: what failed is asked again"
     show(said, ("run", "suite", "model", "started", "cached"), lines)
@@ -135,10 +134,11 @@ def consolidate(suite: str | None, output: Path | None, data_dir: Path | None) -
     """Every request of all runs in one CSV file, under llmperf's column names."""
     from tiltyard.cli.transfer import write_file
     from tiltyard.reports.llmperf import as_csv, rows
+    from tiltyard.reports.sharing import shared
     from tiltyard.suites.tabled import beside
 
     with open_store(data_dir) as store:
-        runs = list(reversed(chosen(store, suite)))
+        runs = [shared(run) for run in reversed(chosen(store, suite))]
         if not runs:
             what = "nothing is stored" if suite is None else f"no run of {suite} is stored"
             raise UsageError(f"{what}: no file is written", f"tiltyard run {suite or 'speed'}")
@@ -159,7 +159,9 @@ def free_name(stem: str) -> Path:
 
 
 @results.command(epilog="Example:  tiltyard results clean --days 30 --yes")
-@click.option("--days", type=click.IntRange(0), default=7, show_default=True, help="Keep what is younger.")
+@click.option(
+    "--days", type=click.IntRange(0, 36_500), default=7, show_default=True, help="Keep what is younger."
+)
 @SUITE
 @YES
 @DATA_DIR

@@ -95,11 +95,14 @@ OWN = (
 
 def with_source(common: Common, own: dict[str, Any]) -> Common:
     """The server also under its other names."""
+    from tiltyard.cli.choosing import only_files
     from tiltyard.cli.harness_settings import ollama_named
     from tiltyard.settings import load_settings
 
-    server = common.server or own["base_url"]
-    if server is None and load_settings().server is None and (server := ollama_named()) is not None:
+    server = own["base_url"] if common.server is None else common.server
+    if server is not None or load_settings().server is not None or only_files(common):
+        return replace(common, server=server)
+    if (server := ollama_named()) is not None:
         return replace(common, server=server, environment=(*common.environment, "--server", server))
     return replace(common, server=server)
 
@@ -129,6 +132,8 @@ def content(paths: tuple[Path, ...], own: dict[str, Any], settings: dict[str, Js
         found["examples"] = question_set([own["examples"].resolve()], answers).hash
     path = own["prompt_file"]
     found["prompt"] = read_template(path) if path else shipped_template(bool(settings.get("cot")))
+    if path:
+        found["files"]["prompt"] = str(path.resolve())
     if path and (others := unknown_places(found["prompt"])):
         said = f"warning: {path}: {', '.join(others[:SHOWN])}: sent as it stands"
         click.echo(clean(f"{said}; filled in are {{question}}, {{options}} and {{letters}}"), err=True)

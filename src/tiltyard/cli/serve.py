@@ -136,7 +136,8 @@ class StoreFigures:
         else:
             outcomes = self.store.outcomes(run.id)
             graded = {name: count for name, count in outcomes.items() if name is not None}
-            known = {"done": sum(outcomes.values()), "outcomes": graded or None}
+            failed = sum(ending != "ok" for ending in self.store.endings(run.id))
+            known = {"done": sum(outcomes.values()), "failed": failed, "outcomes": graded or None}
         return RunFigures(
             run_id=run.id,
             suite=run.suite,

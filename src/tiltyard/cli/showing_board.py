@@ -215,14 +215,19 @@ def in_one_cell(found: Quality, wide: bool) -> str:
 
 
 def beside_names(rows: Sequence[BoardRow | ModelRow]) -> list[str]:
-    """What stands beside each name, as markup: where others have it too, what tells the model from theirs."""
-    words = told_apart(
+    """What stands beside each name, as markup: the machine where there are several, and where others have the
+    name too, what tells the model from theirs.
+    """
+    several = len({row.served_on for row in rows}) > 1
+    machines = [(row.served_on or "machine not known") if several else "" for row in rows]
+    apart = told_apart(
         [
-            ((row.model, row.quantization), served_at(row.dialect, row.server_url), *own_words(row))
-            for row in rows
+            ((row.model, row.quantization, machine), served_at(row.dialect, row.server_url), *own_words(row))
+            for row, machine in zip(rows, machines, strict=True)
         ]
     )
-    return [f" [dim]{safe(' '.join(own), 90)}[/]" if own else "" for own in words]
+    words = [[*filter(None, (machine,)), *own] for machine, own in zip(machines, apart, strict=True)]
+    return [f" [dim]{safe(' '.join(own), 160)}[/]" if own else "" for own in words]
 
 
 def own_words(row: BoardRow | ModelRow) -> tuple[str, str]:

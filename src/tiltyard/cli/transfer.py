@@ -52,8 +52,11 @@ def export(*, runs: tuple[str, ...], kind: str, output: Path | None, data_dir: P
 
     RUN is the beginning of a run id, or `latest`; without any, all runs are written.
     """
+    from tiltyard.reports.sharing import shared
+
     with open_store(data_dir) as store:
-        chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else store.runs()
+        found = [store.run(name) for name in dict.fromkeys(runs)] if runs else store.runs()
+        chosen = [shared(run) for run in found]
         if kind == "llmperf":
             write_llmperf(store, chosen, output or Path())
             return
@@ -107,8 +110,9 @@ def exported(store: Store, runs: list[Run], kind: str) -> Iterator[str]:
 
 
 def write_file(path: Path, parts: Iterable[str]) -> None:
-    """Write the file whole or not at all; UsageError when that cannot be."""
-    from tiltyard.errors import UsageError
+    """Write the file whole or not at all; UsageError where it cannot be, TiltyardError on a full disk."""
+    from tiltyard.cli import OUTPUT_ERRORS
+    from tiltyard.errors import TiltyardError, UsageError
 
     partial = path.with_name(path.name + ".partial")
     try:
@@ -118,9 +122,8 @@ def write_file(path: Path, parts: Iterable[str]) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise UsageError(
-            f"cannot write {path}: {error.strerror}", "choose another place with --output"
-        ) from error
+        kind = TiltyardError if error.errno in OUTPUT_ERRORS else UsageError
+        raise kind(f"cannot write {path}: {error.strerror}", "choose another place with --output") from error
 
 
 @click.command("import", epilog=IMPORT_EPILOG)
@@ -128,21 +131,32 @@ def write_file(path: Path, parts: Iterable[str]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @DATA_DIR
 def import_(*, file: Path, as_json: bool, data_dir: Path | None) -> None:
-    """Take in a bundle from another machine, whole or not at all; runs already here are left out."""
+    """Take in a bundle from another machine, whole or not at all; runs already here are left out.
+
+    An earlier import of a run that has been carried on since is replaced; what was measured here stays.
+    """
     from tiltyard.reports.bundle import read_bundle
 
     seen: list[str] = []
     with open_store(data_dir) as store, file.open("rb") as lines:
-        new = store.take_in(bundles(read_bundle(lines, str(file)), seen))
+        new, updated = store.take_in(bundles(read_bundle(lines, str(file)), seen))
+    known = len(seen) - len(new) - len(updated)
     if as_json:
         import msgspec
 
-        counts = {"imported": new, "already_there": len(seen) - len(new)}
+        counts = {"imported": new, "updated": updated, "already_there": known}
         sys.stdout.write(msgspec.json.encode(counts).decode() + "\n")
         return
-    click.echo(f"{len(new)} runs taken in, {len(seen) - len(new)} were here already")
-    if new:
+    renewed = f", {len(updated)} brought up to date" if updated else ""
+    click.echo(
+        f"{counted(len(new))} taken in{renewed}, {known} {'was' if known == 1 else 'were'} here already"
+    )
+    if new or updated:
         click.echo(f"next: tiltyard board{in_words(data_dir)}")
+
+
+def counted(runs: int) -> str:
+    return f"{runs} run" + ("" if runs == 1 else "s")
 
 
 def bundles(packed: Iterable[Packed], seen: list[str]) -> Iterator[Bundle]:

@@ -34,7 +34,7 @@ def verify(suites: tuple[str, ...], as_json: bool) -> None:
         verified = verify_suite(load_suite(name))
         if verified is None:
             if not as_json:
-                click.echo(f"- {name}: measured, not judged: there is nothing to prove")
+                click.echo(f"- {name}: offers no `proofs()`: there is nothing to prove")
             continue
         found.append(verified)
         show(verified, as_json)

@@ -16,6 +16,8 @@ from tiltyard.records import Events
 PAYLOAD = "crtf"
 VISIBLE = "ctf"  # all but reasoning
 NEARLY_ONE = 1.02  # tokens per chunk up to which chunks count as tokens
+MORE_PIECES = 1.1  # pieces of text per token from which one of both counts is not believed
+FEW_PIECES = 2  # that many more may be a server's own: the parts of a tool call's opening
 LIKE_THE_OTHERS = 0.5  # a first chunk within 50 % of the mean in characters counts as a mean one
 OPENING = 0.25  # how much of an answer may hide in the opening of a tool call before its rate is unknown
 
@@ -72,7 +74,8 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
     """Tokens that had arrived with the first payload chunk (`n_first` of the decode rate), best source first:
 
     1. the server's counts of the events that arrived at the first instant;
-    2. as many payload events as tokens (within 2 %): one token each;
+    2. as many payload events as tokens (within 2 %): one token each; many more events than tokens: a guess,
+       see `_in_pieces`;
     3. an answer that begins with a tool call: see `_after_an_opening`;
     4. a guess from the chunks: N / chunks where the first holds about as many characters as the others, else
        N in proportion to its characters (speculative decoding starts with a single token). The bias then is
@@ -86,6 +89,8 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
     counted = _counted_first(events, payload, end)
     if counted is not None and counted.tokens + counted.after <= max(n * NEARLY_ONE, n + 1):
         return counted  # more than were generated are no counts of this answer
+    if more_pieces(payload.events, n):
+        return _in_pieces(payload, sum(k in PAYLOAD for k in events.kinds[payload.first : end]), n)
     if n <= payload.events * NEARLY_ONE:
         first = sum(k in PAYLOAD for k in events.kinds[payload.first : end])
         uncertain = max(n - payload.events, 0)
@@ -101,6 +106,21 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
     after = n - guess
     bias = max(abs(after / (n - 1) - 1), after / (n - 2 * guess) - 1 if n > 2 * guess else 1.0)
     return FirstChunk(guess, after, True, bias)
+
+
+def more_pieces(pieces: int, tokens: int) -> bool:
+    """Are there more pieces of text than tokens can have made? A token may be part of a letter, and no piece,
+    but hardly ever two pieces: the count is too low, or the server cuts the text anew.
+    """
+    return pieces > max(tokens * MORE_PIECES, tokens + FEW_PIECES)
+
+
+def _in_pieces(payload: Payload, opening: int, n: int) -> FirstChunk:
+    """Tokens spread evenly over the pieces, if the server cuts the text anew. The bias is that of the rate if
+    each piece was a token that the count leaves out.
+    """
+    first = n * opening / payload.events
+    return FirstChunk(first, n - first, True, 1 - n / payload.events)
 
 
 def _after_an_opening(payload: Payload, opening: int, n: int) -> FirstChunk:

@@ -2,17 +2,19 @@
 `ttft=500ms,itl=50ms,e2e=2s`.
 
 Latencies are taken from the scheduled start, so that a stalled server cannot hide behind its own backlog. A
-request that failed has met nothing.
+request that failed has met nothing. One that nobody can judge, since what is limited was not measured, is in
+no share, and is counted apart.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from tiltyard.errors import UsageError
-from tiltyard.records import Attempt, Json, Record
+from tiltyard.records import Attempt, Json, Measures, Record
 from tiltyard.stats.proportions import wilson
 
 UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "": 1.0}
@@ -35,25 +37,48 @@ class Slo(Record, frozen=True, kw_only=True):
     e2e_ms: float | None = None
 
     def met_by(self, attempt: Attempt) -> bool:
-        """Did it end well and keep every limit? A figure that could not be measured keeps no limit."""
-        if not attempt.exchanges or attempt.exchanges[-1].ending != "ok":
-            return False
-        for name, fields in LIMITS.items():
-            limit = getattr(self, f"{name}_ms")
-            if limit is None:
-                continue
-            values = [getattr(attempt.measures, field) for field in fields]
-            value = next((v for v in values if v is not None), None)
-            if name == "ttfo" and value is not None:  # from the schedule, as the others
-                value += attempt.measures.queue_ms or 0.0
-            if value is None or value > limit:
-                return False
-        return True
+        """Did it end well and keep every limit, as far as it could be measured?"""
+        ended = bool(attempt.exchanges) and attempt.exchanges[-1].ending == "ok"
+        return ended and all(kept is not False for kept in self.kept(attempt).values())
+
+    def unjudged(self, attempt: Attempt) -> list[str]:
+        """The limits that decide whether it was served, and of which nobody can tell whether it kept them."""
+        if not self.met_by(attempt):
+            return []
+        return [name for name, kept in self.kept(attempt).items() if kept is None]
+
+    def kept(self, attempt: Attempt) -> dict[str, bool | None]:
+        """Of an answer that ended well: did it keep each limit? None: what is limited was not measured."""
+        limits = {name: getattr(self, f"{name}_ms") for name in LIMITS}
+        found = dict[str, bool | None]()
+        for name, limit in limits.items():
+            if limit is not None:
+                value = limited(name, attempt.measures)
+                found[name] = None if value is None else value <= limit
+        return found
 
     def as_text(self) -> str:
         """`ttft=500ms,itl=50ms`, as `parse_slo` reads it."""
         limits = {name: getattr(self, f"{name}_ms") for name in LIMITS}
         return ",".join(f"{name}={limit:g}ms" for name, limit in limits.items() if limit is not None)
+
+
+def limited(name: str, measures: Measures) -> float | None:
+    """What a limit is held against, in ms; None where it was not measured.
+
+    Where there is nothing to measure it is known all the same: one token is followed by no other, and whoever
+    got reasoning alone waits for the first visible token still.
+    """
+    value: float | None = next(
+        (v for field in LIMITS[name] if (v := getattr(measures, field)) is not None), None
+    )
+    if name == "itl" and value is None and measures.output_tokens is not None and measures.output_tokens <= 1:
+        return 0.0
+    if name == "ttfo" and value is None and measures.ttft_ms is not None:
+        return math.inf
+    if name == "ttfo" and value is not None:  # from the schedule, as the others
+        return value + (measures.queue_ms or 0.0)
+    return value
 
 
 def parse_slo(text: str) -> Slo:
@@ -73,15 +98,22 @@ def parse_slo(text: str) -> Slo:
 
 
 def goodput(slo: Slo, attempts: Sequence[Attempt], window_s: float) -> dict[str, Json]:
-    """Requests per second that met every limit, and their share of all with Wilson's 95 % interval."""
-    good = sum(slo.met_by(attempt) for attempt in attempts)
-    total = len(attempts)
-    interval = wilson(good, total)
+    """Requests per second that met every limit, and their share with Wilson's 95 % interval.
+
+    The share is of the requests that could be judged. `unjudged`: how many could not, by the limits that kept
+    them from it; a request may lack two.
+    """
+    lacking = [names for attempt in attempts if (names := slo.unjudged(attempt))]
+    good = sum(slo.met_by(attempt) for attempt in attempts) - len(lacking)
+    judged = len(attempts) - len(lacking)
+    interval = wilson(good, judged)
     return {
         "slo": slo.as_text(),
         "good": good,
-        "total": total,
-        "requests_per_s": good / window_s if window_s > 0 else None,
-        "share": good / total if total else None,
+        "judged": judged,
+        "unjudged": dict(Counter(name for names in lacking for name in names)),
+        "total": len(attempts),
+        "requests_per_s": good / window_s if window_s > 0 and judged else None,
+        "share": good / judged if judged else None,
         "share_ci95": None if interval is None else [interval.low, interval.high],
     }

@@ -11,11 +11,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tiltyard.load.payload import find_payload, payload_times
 from tiltyard.records import Attempt, Exchange, Figure
 from tiltyard.stats.figures import figure
 
 SLICES = 10
+WHOLE = "over the whole window, start and drain included"
 
 
 class Full(NamedTuple):
@@ -48,13 +51,21 @@ def finished_ns(exchange: Exchange) -> int:
 def steady_output_tps(attempts: Sequence[Attempt], streams: int) -> Figure:
     """Output tokens of all streams together, per second, while `streams` were under way.
 
-    The tokens of a request are spread evenly over its payload events where the server does not count each.
+    No window spans two sittings: it is the longest of theirs. The tokens of a request are spread evenly over
+    its payload events where the server does not count each.
     """
-    newest = max((a.session for a in attempts), default=1)
-    asked = [a for a in attempts if a.session == newest and a.exchanges]
-    window = full_window([a.exchanges[-1] for a in asked], streams)
-    if window is None:
+    sittings: dict[int, list[Attempt]] = {}
+    for attempt in attempts:
+        if attempt.exchanges:
+            sittings.setdefault(attempt.session, []).append(attempt)
+    found = [
+        (window, asked)
+        for asked in sittings.values()
+        if (window := full_window([a.exchanges[-1] for a in asked], streams)) is not None
+    ]
+    if not found:
         return figure([])
+    window, asked = max(found, key=lambda each: each[0].end_ns - each[0].start_ns)
     span = (window.end_ns - window.start_ns) / SLICES
     bounds = [round(window.start_ns + i * span) for i in range(SLICES + 1)]
     tokens = [0.0] * SLICES
@@ -69,3 +80,12 @@ def steady_output_tps(attempts: Sequence[Attempt], streams: int) -> Figure:
         for i in range(SLICES):
             tokens[i] += each * (places[i + 1] - places[i])
     return figure([n / span * 1e9 for n in tokens] if any(tokens) else [])
+
+
+def whole_output_tps(attempts: Sequence[Attempt], wall_s: float) -> Figure:
+    """The same from the first start to the last end, start and drain included: one value, too low for the
+    load, where there was no full window.
+    """
+    counted = [a.measures.output_tokens for a in attempts if a.exchanges and a.exchanges[-1].ending == "ok"]
+    total = sum(n for n in counted if n is not None)
+    return replace(figure([total / wall_s] if total and wall_s > 0 else []), why=WHOLE)

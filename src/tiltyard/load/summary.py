@@ -218,10 +218,10 @@ def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
     if (measures.chunks or 0) < 2:
         why = "the answer came in one piece" if measures.chunks else "nothing of the answer was streamed"
         found.append(("chunk_gap_ms", why))
-    if measures.prefill_kind == "warm":
-        found.append(("prefill_tps", "most of the prompt came from a cache: prefill_warm_tps"))
-    elif measures.server_prefill_tps is None and (measures.prefill_tps is None or not alone):
+    if measures.prefill_tps is None or (measures.server_prefill_tps is None and not alone):
         found.append(("prefill_tps", why_no_prefill(attempt, alone)))
+    elif measures.prefill_kind == "warm":
+        found.append(("prefill_tps", "most of the prompt came from a cache: prefill_warm_tps"))
     return found
 
 
@@ -240,6 +240,8 @@ def why_no_prefill(attempt: Attempt, alone: bool) -> str:
         return "the prompt is short, and the server does not say how much of its template was cached"
     if attempt.measures.cached_tokens is None and maybe_cached(exchange):
         return "the prompt was sent before, and the server does not say what of it was cached"
+    if (attempt.measures.cached_tokens or 0) >= attempt.measures.prompt_tokens:
+        return "all of the prompt came from a cache"
     if not alone:
         return "the server does not time it, and the wait held other requests"
     if waits_for_more(exchange, find_payload(exchange.events), attempt.measures.output_tokens):

@@ -222,7 +222,7 @@ def soak(times_s: Sequence[float], values: Sequence[float], found: Drift | None,
     unit = 60.0 if minutes else 1.0
     low, high = padded([y for _, y in shown], zero=False)
     name = "minutes" if minutes else "seconds"
-    x_axis = Axis(f"{name} since the start", pairs[0][0] / unit, pairs[-1][0] / unit)
+    x_axis = Axis(f"{name} under load", pairs[0][0] / unit, pairs[-1][0] / unit)
     plot = Plot(x_axis, Axis("decode tok/s", low, high))
     plot.marks += [marker(plot.x(t / unit), plot.y(y), "s1", 1.7) for t, y in shown]
     caption = f"{len(pairs)} requests over {number(pairs[-1][0] / unit)} {name}."

@@ -305,8 +305,8 @@ def _warnings(a: Side, b: Side) -> list[str]:
         out.append(f"the machines differ: {', '.join(n.removeprefix('machine.') for n in hardware[:4])}")
     if loads := [name for name in _LOADS if f"settings.{name}" in changed]:
         out.append(f"the loads differ: {', '.join(loads)}")
-    if "settings.text_tools" in changed:
-        out.append("one's calls were read from its text, the other's are the server's: another way to ask")
+    if ways := traits.other_ways(a.run.settings, b.run.settings):
+        out.append(f"asked in different ways, which may make the difference: {ways}")
     if "tiltyard" in changed or "suite_version" in changed:
         out.append("measured by different versions of Tiltyard or of the suite")
     return out

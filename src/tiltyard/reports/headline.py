@@ -16,29 +16,35 @@ from tiltyard.reports.traits import fig
 from tiltyard.reports.views import decode_mean, requests_of
 from tiltyard.reports.ways import Side, unlike
 from tiltyard.reports.words import clean, number, span, with_interval
+from tiltyard.stats.machines import served_on
 from tiltyard.stats.pairing import item_set
 
 _NAME = 80  # characters of a name, so that what follows it is not cut off
 
 
 def named_apart(runs: Sequence[Run]) -> list[Run]:
-    """The same; models of one name and quantization are named by where they are served too, else by their
-    digest; runs of one model that asked the same by their ids.
+    """The same, named by their machines where there are several; models of one name and quantization by where
+    they are served too, else by their digest; runs of one model that asked the same by their ids.
     """
+    machines = [machine_of(run) for run in runs]
+    several = len(set(machines)) > 1
+    said = [(machine or "machine not known") if several else "" for machine in machines]
     models = [
         (
-            (run.model.name, run.model.quantization),
+            (run.model.name, run.model.quantization, machine),
             served_at(run.server.dialect, run.server.url),
             digest_of(run.model.digest),
         )
-        for run in runs
+        for run, machine in zip(runs, said, strict=True)
     ]
     tables = [
         ((*model, run.suite, item_set(run.settings)), run.id) for model, run in zip(models, runs, strict=True)
     ]
     found = []
-    for run, of_model, of_run in zip(runs, told_apart(models), told_apart(tables), strict=True):
-        words = ", ".join((*of_model, *(f"run {name}" for name in of_run)))
+    for run, machine, of_model, of_run in zip(
+        runs, said, told_apart(models), told_apart(tables), strict=True
+    ):
+        words = ", ".join((*filter(None, (machine,)), *of_model, *(f"run {name}" for name in of_run)))
         name = f"{clean(run.model.name, _NAME)} ({words})"
         found.append(replace(run, model=replace(run.model, name=name)) if words else run)
     return found
@@ -69,6 +75,8 @@ def _found(ordered: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
     second = ordered[1]
     one, other = _told_apart(first, second)
     behind = f"{other} has {with_interval(fig(second, 'decode_tps'))}"
+    if machine_of(first) != machine_of(second):
+        return f"{one} decodes {speed}", f"{behind}, on another machine."
     row = _first_two(sides)
     if row is None or row.ratio is None:  # other stages, other loads: only their intervals lie side by side
         return f"{one} decodes {speed}", f"{behind}, under another load."
@@ -91,6 +99,10 @@ def _found(ordered: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
     if found == "same":
         return title, f"Their decode speeds differ by less than 2 %, near {speed}."
     return title, f"These runs cannot tell which of the two is faster; {one} decodes {speed}."
+
+
+def machine_of(run: Run) -> str:
+    return served_on(run.machine, run.server.local, run.server.url)
 
 
 def _told_apart(a: Run, b: Run) -> tuple[str, str]:

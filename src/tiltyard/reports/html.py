@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiltyard import __version__
 from tiltyard.records import Attempt, Run
-from tiltyard.reports.headline import headline, named_apart
+from tiltyard.reports.headline import headline, machine_of, named_apart
 from tiltyard.reports.quality import is_graded, quality_boards, quality_headline, score_of
 from tiltyard.reports.views import ModelView, decode_mean, model_view, speed_boards
 from tiltyard.reports.ways import Side
@@ -97,7 +97,8 @@ def _page(
 
 def served_model(run: Run) -> tuple[str | None, ...]:
     """What counts as one model, as on the board: several servers of one file are several."""
-    return run.model.name, run.model.digest, run.model.quantization, run.server.dialect, run.server.url
+    model, server = run.model, run.server
+    return model.name, model.digest, model.quantization, server.dialect, server.url, machine_of(run)
 
 
 def machine_line(runs: Sequence[Run]) -> str:

@@ -177,7 +177,7 @@ def quality_view(run: Run) -> QualityView | None:
                 str(name).replace("_", " "),
                 _count(entry),
                 percent(entry["value"]),
-                span_of(entry.get("ci95")),
+                span_of(entry.get("ci95"), clean(str(entry.get("why") or ""), 120)),
             )
             for name, entry in rates.items()
             if isinstance(entry, Mapping) and entry.get("value") is not None
@@ -212,8 +212,8 @@ def points(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
 
 
-def span_of(ci95: Json) -> str:
-    return f"{100 * ci95[0]:.1f} to {100 * ci95[1]:.1f}" if ci95 else "no interval"
+def span_of(ci95: Json, why: str = "") -> str:
+    return f"{100 * ci95[0]:.1f} to {100 * ci95[1]:.1f}" if ci95 else why or "no interval"
 
 
 def quality_headline(boards: Sequence[QualityBoard]) -> str:

@@ -56,11 +56,10 @@ def how(rows: Sequence[Mapping[str, Json]]) -> str:
 
 
 def prefill_way(row: Mapping[str, Json]) -> tuple[Json, ...]:
-    """What two depths have to share before their prefill rates may be compared: the server's own times are of
-    prefill alone; a wait of the client holds more, and a difference of two waits does not.
+    """What two depths have to share before their prefill rates may be compared: whose times they are, and
+    whether they are differences, in which all that is the same for every prompt cancels.
     """
-    source, method = row.get("prefill_source"), row.get("prefill_method")
-    return (source,) if source == "server" else (source, method == "difference")
+    return row.get("prefill_source"), row.get("prefill_method") == "difference"
 
 
 def prefill_words(row: Mapping[str, Json]) -> str:
@@ -105,7 +104,9 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
         small = max(map(abs, line.change_ci95)) < NEGLIGIBLE
         words = "Decode speed drifted" if line.clear else "No drift of the decode speed is shown"
         trifle = ", which is next to nothing" if line.clear and small else ""
-        out.append(f"{words}: {low} to {high} % over the run{trifle}.")
+        sittings = findings.get("sittings") or 1
+        over = "the run" if sittings == 1 else f"the run's {sittings} sittings, without the time between"
+        out.append(f"{words}: {low} to {high} % over {over}{trifle}.")
     return out
 
 

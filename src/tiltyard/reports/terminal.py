@@ -141,8 +141,11 @@ def _single_values(summary: Mapping[str, Json]) -> list[tuple[str, str, str]]:
     out = []
     if (rate := summary.get("output_tps")) is not None:
         out.append(("output, all streams", f"{number(rate)} tok/s", "one value: no interval"))
-    if (good := summary.get("goodput")) and good.get("requests_per_s") is not None:
-        kept = f"{count(good['good'])} of {count(good['total'])} requests within {good['slo']}"
+    if (good := summary.get("goodput")) and good.get("total"):
+        judged = good.get("judged", good["total"])
+        kept = f"{count(good['good'])} of {count(judged)} requests within {good['slo']}"
+        if others := good["total"] - judged:
+            kept += f"; {count(others)} not judged: no {' or '.join(good['unjudged'])} measured"
         out.append(("goodput", f"{number(good['requests_per_s'])} req/s", kept))
     if load.get("load_ms") is not None:
         out.append(

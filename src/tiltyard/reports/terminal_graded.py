@@ -87,6 +87,14 @@ def within(interval: Json) -> str:
     return "" if not interval else f"[dim]({percent(interval[0])} to {percent(interval[1])})[/]"
 
 
+def interval_or_why(entry: Mapping[str, Json]) -> str:
+    """The interval of a rate, or what is said in its place."""
+    from rich.markup import escape
+
+    ci95, why = entry.get("ci95"), entry.get("why")
+    return within(ci95) if ci95 or not why else f"[dim]({escape(clean(str(why), 120))})[/]"
+
+
 def stopping_line(found: Json) -> str | None:
     """What became of `--stop-when`."""
     if not found:
@@ -133,7 +141,7 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
     for name, entry in {**(summary.get("rates") or {}), **shared}.items():
         if isinstance(entry, Mapping) and entry.get("value") is not None:
             table.add_row(
-                clean(str(name).replace("_", " "), 60), percent(entry["value"]), within(entry.get("ci95"))
+                clean(str(name).replace("_", " "), 60), percent(entry["value"]), interval_or_why(entry)
             )
     known = summary.get("confidence") or {}
     for name, words in (("ece_equal_width", "calibration error"), ("brier", "Brier score")):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tiltyard.records import Json, Run
 from tiltyard.reports.words import count, size
-from tiltyard.stats.pairing import part_of
+from tiltyard.stats.pairing import WAYS, part_of
 
 _ALIASES = {"quantization": "quant", "name": "model", "version": "engine_version", "server": "dialect"}
 NAMED = 3  # files
@@ -100,7 +100,9 @@ def absent(name: str) -> str:
 def items_name(run: Run) -> str:
     """What a graded run asked, in words: its files, what part of them, the beginning of the items' hash."""
     paths: list[str] = []
-    for value in (run.settings.get("files") or {}).values():
+    for kind, value in (run.settings.get("files") or {}).items():
+        if kind in ("examples", "prompt"):
+            continue
         paths += [str(value)] if isinstance(value, str) else map(str, value or ())
     names = [re.split(r"[\\/]", path.rstrip("\\/"))[-1] for path in paths] or ["shipped"]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
@@ -120,17 +122,36 @@ def part_in_words(settings: Mapping[str, Json]) -> list[str]:
     part, said = part_of(settings), []
     if categories := settings.get("categories"):
         said.append(f"{'category' if len(categories) == 1 else 'categories'} {listed(categories)}")
-    if "text_tools" in part:
-        said.append("calls read from text")
+    said += ways_in_words(part)
     if "limit" in part:
         said.append(f"{part['limit']} drawn" + (f" by seed {part['seed']}" if "seed" in part else ""))
     if "modes" in part:
         said.append(f"{' and '.join(map(str, part['modes']))} only")
-    if "rotations" in part:
-        said.append("in every order")
-    if "few_shot" in part:
-        said.append(f"without {part['few_shot']} as examples")
     return said
+
+
+def ways_in_words(part: Mapping[str, Json]) -> list[str]:
+    """How items were asked, by `part_of`: `with reasoning`; empty for the usual way."""
+    prompt, examples, shots = (part.get(name) for name in ("prompt", "examples", "few_shot"))
+    said = {
+        "text_tools": "calls read from text",
+        "cot": "with reasoning",
+        "shuffle": "options in the file's order",
+        "prompt": f"a prompt of its own ({str(prompt)[:8]})",
+        "rotations": "in every order",
+        "few_shot": f"first {shots} as example{'' if shots == 1 else 's'}",
+        "examples": f"{shots or ''} example{'' if shots == 1 else 's'} ({str(examples)[:8]})".lstrip(),
+    }
+    return [said[name] for name in WAYS if name in part and not (name == "few_shot" and examples)]
+
+
+def other_ways(a: Mapping[str, Json], b: Mapping[str, Json]) -> str | None:
+    """How the ways differ in which two runs asked the same items; None where they do not."""
+    of_a, of_b = ({k: v for k, v in part_of(each).items() if k in WAYS} for each in (a, b))
+    if of_a != of_b:
+        said = (", ".join(ways_in_words(way)) or "in the usual way" for way in (of_a, of_b))
+        return "; ".join(f"{name} {words}" for name, words in zip("AB", said, strict=True))
+    return "their prompts differ" if "profile" not in a and a.get("prompt") != b.get("prompt") else None
 
 
 def summary_of(run: Run) -> Mapping[str, Json]:

@@ -20,6 +20,7 @@ from tiltyard.reports.words import count, milliseconds, number, percent, size, s
 from tiltyard.stats.figures import figure
 from tiltyard.stats.pairing import item_set
 from tiltyard.stats.proportions import wilson
+from tiltyard.stats.trends import under_load
 
 # summary key -> (name, unit)
 FIGURES: Mapping[str, tuple[str, str]] = {
@@ -350,13 +351,11 @@ def _distributions(side: Side) -> list[Chart | None]:
 def _soak(side: Side) -> Chart | None:
     if side.run.settings.get("profile") != "soak":
         return None
-    timed = [
-        (datetime.fromisoformat(a.started_at).timestamp(), a.measures.decode_tps)
-        for a in side.attempts
-        if a.measures.decode_tps is not None
-    ]
-    if len(timed) < 6:
-        return None
-    start = min(t for t, _ in timed)
-    times, values = [t - start for t, _ in timed], [v for _, v in timed]
+    starts = [datetime.fromisoformat(a.started_at).timestamp() for a in side.attempts]
+    waits = [(a.measures.close_ms or a.measures.e2e_ms or 0.0) / 1e3 for a in side.attempts]
+    sittings = [a.session for a in side.attempts]
+    under = under_load([(n, t, t + wait) for n, t, wait in zip(sittings, starts, waits, strict=True)])
+    rates = [a.measures.decode_tps for a in side.attempts]
+    timed = [(t, rate) for t, rate in zip(under, rates, strict=True) if rate is not None]
+    times, values = [t for t, _ in timed], [rate for _, rate in timed]
     return charts.soak(times, values, drift_of(summary_of(side.run), "decode_tps"), "Decode speed over time")

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from tiltyard.records import Json
 
 NOTHING = "–"
+LOPSIDED = 0.1  # of half an interval: a mean further from its middle is not written with ±
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format (direction overrides), surrogates, ...
 
 
@@ -54,7 +55,10 @@ def unbroken(text: str) -> str:
 
 
 def with_interval(fig: Mapping[str, Json] | None) -> str:
-    """`41.2 ± 0.6`: the mean and half its 95 % interval, rounded alike; without an interval `≈ 41.2`."""
+    """`41.2 ± 0.6`: the mean and half its 95 % interval, rounded alike; without an interval `≈ 41.2`.
+
+    An interval whose middle is clearly elsewhere has both its ends: `6,415 (4,171 to 13,882)`.
+    """
     mean = (fig or {}).get("mean")
     if fig is None or mean is None:
         return NOTHING
@@ -62,6 +66,8 @@ def with_interval(fig: Mapping[str, Json] | None) -> str:
     if not ci95:
         return f"≈ {number(mean)}"
     half = (ci95[1] - ci95[0]) / 2
+    if abs((ci95[0] + ci95[1]) / 2 - mean) > LOPSIDED * half:
+        return f"{number(mean)} ({span(fig)})"
     places = max(decimals(mean, 3), min(decimals(half, 1), 2)) if half > 0 else decimals(mean, 3)
     return (
         f"{mean:,.{places}f} ± {half:,.{places}f}"

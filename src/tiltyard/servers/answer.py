@@ -107,6 +107,8 @@ class Answer:
         connection = self.headers.get("connection", "").lower()
         if "close" in connection or (self.http10 and "keep-alive" not in connection):
             return False
+        if self.phase == CHUNKED and self.headers.get("server") == "llama.cpp":
+            return False  # it closes after a stream without a word, and its Keep-Alive says the opposite
         if self.phase == LENGTH:
             return len(self.raw) == self._limit
         return self._judged_by_end or (self._walk is not None and self._walk.end == len(self.raw))

@@ -94,7 +94,7 @@ def _exchange(
     source = said.reasoning_field
     text = _of_kind(kinds, texts, "c")
     reasoning = _of_kind(kinds, texts, "r") if "r" in kinds else ""
-    if "think>" in text and not reasoning:
+    if text and not reasoning:
         split = split_tags(kinds, texts)
         if split is not None:
             text, reasoning, kinds = split

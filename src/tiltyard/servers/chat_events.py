@@ -233,6 +233,10 @@ class ChatEvents:
             text = _text_of(delta.get(field))
             if text:
                 return text, field
+        parts = delta.get("content")  # Mistral's: thoughts are parts of the content
+        if isinstance(parts, list):
+            thoughts = [_text_of(part.get("thinking")) for part in parts if isinstance(part, Mapping)]
+            return "".join(thoughts), "thinking"
         return "", ""
 
     def _called(self, delta: Mapping[str, Json]) -> str | None:

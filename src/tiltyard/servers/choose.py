@@ -13,7 +13,7 @@ from tiltyard.errors import NoServer, UsageError
 from tiltyard.records import Model
 from tiltyard.servers import Address, Server
 from tiltyard.servers.connect import connect
-from tiltyard.servers.discover import DEADLINE_S, Found, discover
+from tiltyard.servers.discover import Found, discover, survey
 from tiltyard.servers.gguf_file import is_model_path
 from tiltyard.servers.names import match, not_found, shown
 
@@ -39,7 +39,7 @@ async def choose(
         url, dialect = str(Path(model).expanduser()), "embedded"
         model = Path(model).stem
     elif url is None:
-        servers = await discover(timeout_s=DEADLINE_S) if found is None else found
+        servers = await survey() if found is None else found
         chosen = choose_among(model, servers, dialect)
         url, dialect = chosen.url, dialect or (chosen.info.dialect if chosen.info else None)
     server = await connect(url, dialect, api_key, like=like)
@@ -68,11 +68,7 @@ def choose_among(model: str, found: Sequence[Found], dialect: str | None = None)
     """The server that is meant, of those that run; pure. Exact names come before similar ones."""
     servers = [each for each in found if each.info and dialect in (None, each.info.dialect)]
     if not servers:
-        what = f"no {dialect} server" if dialect else "no model server"
-        raise NoServer(
-            f"{what} runs on this machine's known ports",
-            "start one, give --server URL, or name a GGUF file as the model",
-        )
+        raise no_server(found, dialect)
     having = [each for each in servers if model in names_of(each)]
     having = having or [each for each in servers if match(model, names_of(each))]
     if not having:
@@ -88,6 +84,20 @@ def choose_among(model: str, found: Sequence[Found], dialect: str | None = None)
     state = "more than one has it in memory" if in_memory else "none of them has it in memory"
     raise UsageError(
         f"{len(having)} servers have {shown(model)!r}, and {state}", f"choose with --server: {places}"
+    )
+
+
+def no_server(found: Sequence[Found], dialect: str | None = None) -> NoServer:
+    """The error for a search that found nobody to ask. Whoever is there and cannot be used is named."""
+    unusable = [(each.url, each.problem.removeprefix(each.url).strip()) for each in found if each.problem]
+    if unusable:
+        places = "; ".join(f"{url}: {problem}" for url, problem in unusable)
+        remedy = next((each.remedy for each in found if each.remedy), "tiltyard servers")
+        return NoServer(f"no usable {dialect or 'model'} server was found; {places}", remedy)
+    what = f"no {dialect} server" if dialect else "no model server"
+    return NoServer(
+        f"{what} runs on this machine's known ports",
+        "start one, give --server URL, or name a GGUF file as the model",
     )
 
 

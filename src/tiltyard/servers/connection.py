@@ -154,7 +154,7 @@ class Connection:
             self.pool.settle_later(self, answer)
         if count < _FIRST_READ:
             return False
-        full = count == len(self._buffers[0])
+        full = bool(count == len(self._buffers[0]))
         self._buffers = _LARGE
         return full
 

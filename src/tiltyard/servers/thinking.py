@@ -1,22 +1,58 @@
-"""Reasoning that arrives as <think> tags inside the content: found, and told apart from the answer.
+"""Reasoning that arrives inside the content, in the marks of its model's family: told apart from the answer.
 
-Only for servers that have no field of their own for it.
+The one place that knows the marks. In streams they count only for servers that have no field of their own for
+reasoning; the suites use them for thoughts further on in a reply.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-_OPEN = "<think>"
-_CLOSE = "</think>"
-_LINE_END = re.compile(r"</think>[ \t\r]*(?:\n|(?<=\n</think>)\Z)")  # at the very end: a line of its own
-_FENCE = "```"
+_NAMES = ("think", "thinking", "thought", "reasoning", "analysis", "scratchpad", "seed:think")
+# gpt-oss: thoughts go to a channel of their own and end where the answer's, or a call, begins
+_CHANNEL = r"(?:<\|start\|>assistant\s*)?<\|channel\|>\s*"
+_HARMONY = (
+    _CHANNEL + r"(?:analysis|commentary)(?! to=)[^<\n]{0,40}<\|message\|>",
+    rf"(?:<\|end\|>\s*)?{_CHANNEL}final\b[^<\n]{{0,40}}(?:<\|constrain\|>[^<\n]{{0,40}})?<\|message\|>"
+    r"|<\|end\|>(?=\s*<\|start\|>assistant(?:<\|channel\|>)?[^<\n]{0,40}\bto=)",
+)
+_FAMILIES = (  # what opens thoughts, and what closes them, up to the answer
+    *((f"(?i:<{name}>)", f"(?i:</{name}>)") for name in _NAMES),
+    (r"\[THINK\]", r"\[/THINK\]"),  # Mistral
+    ("◁think▷", "◁/think▷"),  # Kimi
+    (  # Cohere
+        r"<\|START_THINKING\|>",
+        r"<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?|<\|START_RESPONSE\|>",
+    ),
+    (
+        r"<\|begin_of_thought\|>",
+        r"<\|end_of_thought\|>(?:\s*<\|begin_of_solution\|>)?|<\|begin_of_solution\|>",
+    ),
+    _HARMONY,
+    (r"<\|channel>thought\b", r"<channel\|>"),  # Gemma 4
+    ("<unused94>thought", "<unused95>"),  # MedGemma
+    # gpt-oss behind a server that leaves its marks out: "analysisLet us see.assistantfinalB"
+    (r"\A(?:analysis|commentary)(?=[A-Z(\"'])", "assistantfinal"),
+)
+_CLOSINGS = [re.compile(closing) for _, closing in _FAMILIES]
+_CLOSING = re.compile("|".join(closing for _, closing in _FAMILIES))
+_OPENING = re.compile("|".join(f"({opening})" for opening, _ in _FAMILIES))
+_MARK = re.compile(f"{_OPENING.pattern}|{_CLOSING.pattern}")
+_ANSWER_END = re.compile(r"(?:<\|END_RESPONSE\|>|<\|end_of_solution\|>|<\|end\|>|<\|return\|>)\s*\Z")
+_LINE_END = re.compile(r"[ \t\r]*\n")
+_HINTS = (
+    *("</", "<|", "think", "THINK", "<unused9", "<channel|>", "assistantfinal"),
+    *(f"<{name}>" for name in _NAMES),
+)
+_FENCE = re.compile("```")
+_LOOKED_AT = 2_000  # characters of a line, before a mark and after it, in which quotes are counted
 
 
 class Split(NamedTuple):
-    """`kinds` and `texts` of the events stay as long as they were; content inside the tags became "r"."""
+    """`kinds` and `texts` of the events stay as long as they were; content inside the marks became "r"."""
 
     text: str
     reasoning: str
@@ -24,42 +60,111 @@ class Split(NamedTuple):
 
 
 def split_tags(kinds: str, texts: Sequence[str]) -> Split | None:
-    """Tell reasoning from answer by tags; None when there are none.
+    """Tell reasoning from answer by marks; None when there are none.
 
-    An opening tag counts only at the very start (a model may write about tags later). A closing tag alone
-    counts too where it ends a line: some templates put the opening one into the prompt.
+    An opening mark counts only at the very start (a model may write about marks later). A closing mark alone
+    counts too where it is no word of an answer: some templates put the opening one into the prompt.
     """
     content = "".join([t for k, t in zip(kinds, texts, strict=True) if k == "c"])
     lead = len(content) - len(content.lstrip())
-    opened = content.startswith(_OPEN, lead)
-    begin = lead + len(_OPEN) if opened else 0
-    close = content.find(_CLOSE, begin) if opened else _lone_close(content)
-    if close < 0 and not opened:
+    content = content[lead:]
+    if not _may_hold(content):
         return None
-    end = close + len(_CLOSE) if close >= 0 else len(content)
-    reasoning = content[begin : close if close >= 0 else len(content)]
+    opened = _OPENING.match(content)
+    begin = opened.end() if opened else 0
+    closed = _closing_of(opened).search(content, begin) if opened else _lone_closing(content)
+    if closed is None and opened is None:
+        return None
+    end = closed.end() if closed else len(content)
+    reasoning = content[begin : closed.start() if closed else len(content)]
     out: list[str] = []
-    position = 0
+    position = -lead
     for kind, text in zip(kinds, texts, strict=True):
         if kind != "c":
             out.append(kind)
             continue
         start, position = position, position + len(text)
-        after = start >= end or content[end:position].strip() != ""
+        after = start >= end or content[end : max(position, 0)].strip() != ""
         out.append("c" if after else "r")
-    return Split(content[end:].lstrip(), reasoning.strip(), "".join(out))
+    answer = content[end:].lstrip()
+    wrapped = _ANSWER_END.search(answer)
+    answer = answer[: wrapped.start()].rstrip() if wrapped else answer
+    return Split(answer, reasoning.strip(), "".join(out))
 
 
-def _lone_close(content: str) -> int:
-    """Where thoughts end whose opening tag stood in the prompt; -1 where the tags are words of an answer.
+def thoughts_in(text: str) -> list[tuple[int, int]]:
+    """Where a reply's thoughts are, marks included, also where one of a pair is missing.
 
-    Such a tag is followed by a line break. Within backticks, or after an opening tag in the text, it is
-    being written about.
+    What stands before a closing mark that nothing opened is thought too. Marks that are quoted are words.
     """
-    for found in _LINE_END.finditer(content):
-        before = content[: found.start()]
-        if _OPEN in before:
-            break
-        if before.count(_FENCE) % 2 == 0:
-            return found.start()
-    return -1
+    if not _may_hold(text):
+        return []
+    is_quoted = quotes_of(text)
+    found: list[tuple[int, int]] = []
+    lone = place = 0
+    while mark := _MARK.search(text, place):
+        place = mark.end()
+        if is_quoted(mark.start(), place):
+            continue
+        if mark.lastindex is None:  # of two final channels the second is another turn's
+            lone = place if mark[0].startswith("</") or not (lone or found) else lone
+            continue
+        closed = _closing_of(mark).search(text, place)
+        place = closed.end() if closed else len(text)
+        found.append((mark.start(), place))
+    return [(0, lone), *(span for span in found if span[0] >= lone)] if lone else found
+
+
+def without_thoughts(text: str) -> str:
+    """A reply without what `thoughts_in` finds."""
+    for start, end in reversed(thoughts_in(text)):
+        text = text[:start] + text[end:]
+    return text
+
+
+def quotes_of(text: str) -> Callable[[int, int], bool]:
+    """Tells of a part of a text whether it stands in a code block, or on its line in backticks or quotes."""
+    fences = [found.start() for found in _FENCE.finditer(text)]
+
+    def is_quoted(start: int, end: int) -> bool:
+        if bisect(fences, start) % 2:
+            return True
+        before = text[max(start - _LOOKED_AT, 0) : start].rpartition("\n")[2]
+        after = text[end : end + _LOOKED_AT].partition("\n")[0]
+        return any(_quotes(before, sign) % 2 and _quotes(after, sign) % 2 for sign in '"`')
+
+    return is_quoted
+
+
+def _quotes(text: str, sign: str) -> int:
+    return text.count(sign) - text.count("\\" + sign)
+
+
+def _may_hold(text: str) -> bool:
+    """A quick look, so that plain answers cost next to nothing."""
+    return any(hint in text for hint in _HINTS) or text.startswith(("analysis", "commentary"))
+
+
+def _closing_of(opened: re.Match[str]) -> re.Pattern[str]:
+    assert opened.lastindex is not None
+    return _CLOSINGS[opened.lastindex - 1]
+
+
+def _lone_closing(content: str) -> re.Match[str] | None:
+    """Where thoughts end whose opening mark stood in the prompt; None where the marks are words of an answer.
+
+    A tag is followed by a line break, or is a line of its own at the very end; marks that no text uses but
+    models' templates need not be. Quoted, or after an opening mark in the text, they are being written about.
+    """
+    opened = _OPENING.search(content)
+    is_quoted = quotes_of(content)
+    for found in _CLOSING.finditer(content, 0, opened.start() if opened else len(content)):
+        is_word = found[0].startswith("</") and not _ends_line(content, found)
+        if not is_word and not is_quoted(*found.span()):
+            return found
+    return None
+
+
+def _ends_line(content: str, found: re.Match[str]) -> bool:
+    begins = content[found.start() - 1] == "\n"
+    return bool(_LINE_END.match(content, found.end()) or (begins and not content[found.end() :].strip()))

@@ -98,6 +98,8 @@ class Wire:
             self._secrets += (password, self.origin.basic.removeprefix("Basic "))
         elif key:
             self._headers["Authorization"] = f"Bearer {key}"
+        self._patience_s = address.loading_s
+        self._heard = False  # has anybody answered a call?
         self._pool: Pool | None = None
 
     async def stream(
@@ -126,7 +128,12 @@ class Wire:
     async def call(
         self, method: str, path: str, payload: Json | None = None, *, timeout_s: float = 10.0
     ) -> Reply:
-        """A management call; any status is a reply. Raises NoServer when there is no whole answer in time."""
+        """A management call; any status is a reply. Raises NoServer when there is no whole answer in time.
+
+        Until anybody answers here, no call waits longer than the address says.
+        """
+        if self._patience_s and not self._heard:
+            timeout_s = min(timeout_s, self._patience_s)
         headers = {"Accept": "application/json, */*;q=0.5"}
         body = b""
         if payload is not None:
@@ -141,6 +148,7 @@ class Wire:
             if "certificate" in (capture.error or ""):
                 remedy = "name its certificate, or that of who signed it: SSL_CERT_FILE=/path/to/cert.pem"
             raise NoServer(f"{self.origin.url}: {capture.error or 'no answer'}", remedy)
+        self._heard = True
         return Reply(status=capture.status, headers=capture.headers, body=capture.body)
 
     async def close(self) -> None:
@@ -268,9 +276,9 @@ class Wire:
         In answers only what is long enough to be a key: `lm-studio` and `none` are words too.
         """
         shortest = 1 if status is not None and status >= 300 else LONG_KEY
-        for key in (secret.encode() for secret in self._secrets):
+        for key in self._secrets:
             if len(key) >= shortest:
-                body = body.replace(key, b"*" * len(key))
+                body = settings.any_form(key)[1].sub(lambda found: b"*" * len(found[0]), body)
         return body
 
 

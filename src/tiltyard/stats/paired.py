@@ -206,8 +206,11 @@ def _adjusted(better: int, worse: int, n: int) -> Interval:
 
 
 def _resampled(differences: Sequence[float]) -> Interval | None:
+    """The same resamples whichever run is B, so that B against A is the mirror of A against B."""
     largest = max(map(abs, differences))
-    return bootstrap_mean([*differences, largest, -largest])
+    side = next((math.copysign(1.0, d) for d in differences if d), 1.0)
+    found = bootstrap_mean([*(side * d for d in differences), largest, -largest])
+    return found if found is None or side > 0 else Interval(-found.high, -found.low)
 
 
 def _with_two(values: Sequence[float]) -> tuple[float, float]:

@@ -30,6 +30,7 @@ LOADS = {  # settings of the speed suite that make another load, in words
     "ramp_to": "up to {} a second",
     "depths": "depths {}",
 }
+WAYS = ("text_tools", "cot", "shuffle", "prompt", "rotations", "few_shot", "examples")  # of `part_of`
 _UNIT_BITS = 44  # of a key: the item; above them the way in which it was asked
 
 
@@ -64,14 +65,17 @@ def load_words(settings: Mapping[str, Json]) -> str:
 
 
 def part_of(settings: Mapping[str, Json]) -> dict[str, Json]:
-    """The settings by which a graded run asks not all of its items, or not in the usual ways."""
-    names = ["modes", "rotations", "text_tools"]
+    """The settings by which a graded run asks not all of its items, or not in the usual ways (`WAYS`)."""
+    names = ["modes", "rotations", "text_tools", "cot", "few_shot", "examples"]
     limit, count = settings.get("limit"), settings.get("item_count")
     if not isinstance(limit, int) or not isinstance(count, int) or limit < count:
         names += ["limit", "seed"] if limit else []
-    if not settings.get("examples"):
-        names.append("few_shot")  # taken from the items, and not asked
-    return {name: settings[name] for name in names if settings.get(name)}
+    part = {name: settings[name] for name in names if settings.get(name)}
+    if settings.get("shuffle") is False:
+        part["shuffle"] = False
+    if (settings.get("files") or {}).get("prompt"):  # else it is a shipped one, which a version may reword
+        part["prompt"] = content_hash(settings.get("prompt"))
+    return part
 
 
 def item_key(stage: str, item_id: str, item_hash: str) -> int:

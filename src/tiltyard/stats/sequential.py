@@ -168,6 +168,11 @@ class Sequential:
             self.gains += max(score - opponent, 0.0)
             self.losses += max(opponent - score, 0.0)
 
+    def recall(self, decided: bool, said: Direction | None, p_value: float | None) -> None:
+        """Take what an earlier look at the same sequence came to: it is valid at any moment, so it stays."""
+        self._decided, self._said = decided, said
+        self._p_value = 1.0 if p_value is None else p_value
+
     def decided(self) -> bool:
         """May the run end? Looked at now and then, so it may be a few scores late; never unsaid."""
         if not self._decided and self.n >= self._next_look:

@@ -65,6 +65,22 @@ def drift(times_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     )
 
 
+def under_load(spans: Sequence[tuple[int, float, float]]) -> list[float]:
+    """When each request began, in seconds under load. `spans`: its sitting of the run, start and end.
+
+    The time between two sittings is left out, and each may have a clock of its own.
+    """
+    first, last = dict[int, float](), dict[int, float]()
+    for sitting, start, end in spans:
+        first[sitting] = min(start, first.get(sitting, start))
+        last[sitting] = max(end, last.get(sitting, end))
+    before, total = dict[int, float](), 0.0
+    for sitting in sorted(first):
+        before[sitting] = total
+        total += last[sitting] - first[sitting]
+    return [before[sitting] + start - first[sitting] for sitting, start, _ in spans]
+
+
 def _binned(points: Sequence[tuple[float, float]], bins: int) -> tuple[list[float], list[float]]:
     xs, ys = list[float](), list[float]()
     for k in range(bins):
@@ -106,7 +122,7 @@ def knee(points: Sequence[LoadPoint], tolerance: float = 0.05) -> Knee | None:
     at = next(i for i, p in enumerate(ordered) if p.rate >= enough)
     chosen = ordered[at]
     below = [_bounds(p).high for p in ordered[:at]]
-    known = all(p.ci95 is not None for p in ordered[: at + 1])
+    known = all(p.ci95 is not None for p in ordered)
     resolved = (
         known
         and all(high < enough for high in below)

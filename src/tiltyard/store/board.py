@@ -16,6 +16,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from tiltyard.records import Json, Record
+from tiltyard.stats.machines import served_on
 from tiltyard.stats.ranks import Rank
 from tiltyard.store.ranking import Contender, rank_runs
 
@@ -86,6 +87,7 @@ class BoardRow(Record, frozen=True):
     prefill_tps: Value | None
     ttft_ms: Value | None
     e2e_ms: Value | None
+    served_on: str = ""  # the machine
     item_set: str | None = None
     quality: Quality | None = None
 
@@ -98,6 +100,7 @@ class ModelRow(Record, frozen=True):
     size_bytes: int | None
     dialect: str
     server_url: str
+    served_on: str  # the machine
     remote: bool
     scores: Mapping[str, BoardRow]  # by suite, each over the items that most models of the board share
     elsewhere: tuple[str, ...]  # suites in which it was asked other items only
@@ -151,7 +154,7 @@ _COLUMNS = (
     "size_bytes, vram_bytes, dialect, servers.url AS server_url, "
     "coalesce(servers.version, models.engine_version) AS engine_version, fingerprint, started_at, "
     "state, remote, client_bound, requests_ok, requests_failed, score, load_ms, output_tps, item_set, "
-    "score_n, score_low, score_high, score_completed, ci_method, cap_hit, outcomes"
+    "machine, local, score_n, score_low, score_high, score_completed, ci_method, cap_hit, outcomes"
 )
 _FIGURES = ", ".join(
     f"{m}.{column} AS {m}_{column}"
@@ -234,6 +237,7 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
                 size_bytes=first.size_bytes,
                 dialect=first.dialect,
                 server_url=first.server_url,
+                served_on=first.served_on,
                 remote=first.remote,
                 scores=scores,
                 elsewhere=tuple(sorted({row.suite for row in newest} - {row.suite for row in alike})),
@@ -303,7 +307,7 @@ def _ranked(db: sqlite3.Connection, rows: Sequence[BoardRow]) -> list[BoardRow]:
 
 
 def _identity(row: BoardRow) -> tuple[Any, ...]:
-    return row.model, row.digest, row.quantization, row.dialect, row.server_url
+    return row.model, row.digest, row.quantization, row.dialect, row.server_url, row.served_on
 
 
 def _rates(rows: Sequence[BoardRow]) -> dict[tuple[Any, ...], float]:
@@ -330,6 +334,8 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
 def _row(columns: dict[str, Any]) -> BoardRow:
     figures: dict[str, Any] = {metric: _value(columns, metric) for metric in METRICS}
     figures["quality"] = _quality(columns)
+    machine = json.loads(columns["machine"])
+    figures["served_on"] = served_on(machine, bool(columns["local"]), columns["server_url"])
     plain = {name: columns[name] for name in BoardRow.__struct_fields__ if name not in figures}
     plain["remote"] = bool(plain["remote"])
     if plain["client_bound"] is not None:

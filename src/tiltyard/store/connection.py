@@ -13,9 +13,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
-from tiltyard.store.migrations import MIGRATIONS
+from tiltyard.store.migrations import MIGRATIONS, version_in_tables
 
 BUSY_S = 5.0  # how long to wait for another process that is writing
+RECOVER = "`tiltyard runs --recover` saves what is readable into a fresh store and keeps this file"
 
 Migrations = Sequence[Callable[[sqlite3.Connection], None]]
 
@@ -55,12 +56,18 @@ def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migr
             f"the store {path} is version {version}; this Tiltyard knows versions up to {len(migrations)}",
             "update Tiltyard, or set TILTYARD_DATA_DIR to another folder",
         )
+    if version == 0 and version_in_tables(db) is None:
+        raise StoreError(
+            f"{path} is no store: it holds other tables; it was left as it is",
+            "move it away, or set TILTYARD_DATA_DIR to another folder",
+        )
     if version == 0:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only an empty file takes it; `Store.delete` uses it
     _write_ahead(db, busy_s)
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA temp_store = MEMORY")
+    version = version or _numbered(db)
     if version < len(migrations):
         if version > 0:
             _backup(db, path, version)
@@ -71,6 +78,14 @@ def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migr
 def _version(db: sqlite3.Connection) -> int:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     return int(version)
+
+
+def _numbered(db: sqlite3.Connection) -> int:
+    """The version again, after a store that has lost its number got it back."""
+    with transaction(db):
+        if _version(db) == 0:  # another process may have been faster
+            db.execute(f"PRAGMA user_version = {version_in_tables(db) or 0}")
+        return _version(db)
 
 
 def _write_ahead(db: sqlite3.Connection, busy_s: float) -> None:
@@ -145,7 +160,7 @@ def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreCorrupt(
             f"the store {path} is damaged ({error}); it was left as it is",
-            "`tiltyard runs --recover` saves what is readable into a fresh store and keeps this file",
+            RECOVER,
         )
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(

@@ -6,23 +6,21 @@ Runs that differ in it are never pooled; runs that share it are carried on, or s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from tiltyard.records import Json, Model, ServerInfo, content_hash
+from tiltyard.records import Run, content_hash
 
 SETTING = re.compile(r"[A-Z][A-Z0-9_]+=.*")  # a note on a server: how its environment sets it
 HARDWARE = ("cpu", "ram_bytes", "gpus")
-NO_EFFECT = ("files", "retries", "retry_delay_s", "pause_s")  # on a result: where items lie, who is patient
+NO_EFFECT = (  # on a result: where items lie, who is patient, how the opponent in `against` was found
+    "files",
+    "retries",
+    "retry_delay_s",
+    "pause_s",
+    "against_best",
+)
 
 
-def fingerprint(
-    suite: tuple[str, str],
-    settings: Mapping[str, Json],
-    model: Model,
-    server: ServerInfo,
-    machine: Mapping[str, Json],
-    movable: bool,
-) -> str:
+def fingerprint(run: Run, movable: bool) -> str:
     """Hash over suite and version, settings (a graded suite puts the hash of its items there), model, engine,
     context and machine.
 
@@ -30,17 +28,18 @@ def fingerprint(
     what happens to be loaded. A server elsewhere stands for its machine. A name without a digest is no
     identity: two servers may each call something else by it.
     """
+    model, server = run.model, run.server
     return content_hash(
         {
-            "suite": suite,
-            "settings": {name: value for name, value in settings.items() if name not in NO_EFFECT},
+            "suite": (run.suite, run.suite_version),
+            "settings": {name: value for name, value in run.settings.items() if name not in NO_EFFECT},
             "model": [model.digest or model.name, model.quantization],
             "served_at": None if model.digest else server.url,
             "engine": [
                 *(server.dialect, model.engine, model.engine_version or server.version, server.slots),
                 *sorted(note for note in server.notes if SETTING.fullmatch(note)),
             ],
-            "context": settings.get("context") if movable else model.context_loaded,
-            "machine": {key: machine.get(key) for key in HARDWARE} if server.local else server.url,
+            "context": run.settings.get("context") if movable else model.context_loaded,
+            "machine": {key: run.machine.get(key) for key in HARDWARE} if server.local else server.url,
         }
     )

@@ -56,6 +56,24 @@ def _loads(db: sqlite3.Connection) -> None:
 
 MIGRATIONS: list[Step] = [_create, _graded, _scored, _forgetful, _loads]
 
+# By which columns a version is known where its number is lost; a step without any may be taken twice.
+NEW_IN = (("exchanges", "raw"), ("attempts", "details"), ("runs", "item_set"), ("runs", "forgotten"))
+
+
+def version_in_tables(db: sqlite3.Connection) -> int | None:
+    """The version of a store without its number: 0 for an empty file, None where the tables are not ours.
+
+    The number is no part of the tables: `sqlite3 .dump` leaves it out.
+    """
+    if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+        return 0
+    version = 0
+    for table, column in NEW_IN:
+        if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+            break
+        version += 1
+    return version or None
+
 
 def _execute(db: sqlite3.Connection, version: int) -> None:
     for statement in statements(VERSIONS[version - 1]):

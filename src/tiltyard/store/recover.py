@@ -1,7 +1,8 @@
 """Saves every readable row of a damaged store into a fresh one; the damaged file stays beside it.
 
 Works on a copy and reads each table by row number, going round what cannot be read. What hangs in the air
-afterwards (an attempt without its exchange) is left out: it will be asked again when its run is resumed.
+afterwards (an attempt without its exchange) is left out. A run that lost attempts is interrupted again, so
+that the same command asks for them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tiltyard.errors import StoreCorrupt
 from tiltyard.records import Record
 from tiltyard.store.connection import connect, transaction
 from tiltyard.store.figures import put_figures
+from tiltyard.store.rows import to_json
 
 # Parents first. Figures are made again from the summaries, the search index from the texts.
 TABLES = (
@@ -61,12 +63,16 @@ _ORPHANS = (
 )
 
 
+_LEFT = "SELECT count(*) FROM (SELECT DISTINCT stage, item_id, repetition FROM attempts WHERE run_key = ?)"
+
+
 class Recovered(Record, frozen=True):
     damaged: Path  # where the damaged file is now
     rows: dict[str, int]  # saved, per table
     unreadable: dict[str, int]  # places that could not be read, per table
     runs_lost: int = 0  # runs that attempts speak of and whose own line could not be read
     attempts_left: int = 0  # readable attempts of those: they are in the damaged file only
+    set_back: tuple[str, ...] = ()  # ids of runs that lost attempts: the same command asks for them again
 
 
 def recover(path: Path) -> Recovered:
@@ -79,6 +85,7 @@ def recover(path: Path) -> Recovered:
             shutil.copyfile(source, target)
         with closing(connect(fresh)) as into:
             saved, unreadable, left = _save(copy, into, Path(folder))
+            set_back = _set_back(into)
             into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if not saved["runs"]:
             raise StoreCorrupt(f"nothing could be read from {path}; it was left as it is", "restore a backup")
@@ -88,7 +95,12 @@ def recover(path: Path) -> Recovered:
             source.replace(target)
         fresh.replace(path)
     return Recovered(
-        damaged=kept, rows=saved, unreadable=unreadable, runs_lost=left[0], attempts_left=left[1]
+        damaged=kept,
+        rows=saved,
+        unreadable=unreadable,
+        runs_lost=left[0],
+        attempts_left=left[1],
+        set_back=set_back,
     )
 
 
@@ -125,6 +137,34 @@ def _save(
         for table in TABLES:
             (saved[table],) = into.execute(f"SELECT count(*) FROM {table}").fetchone()
     return saved, unreadable, left
+
+
+def _set_back(db: sqlite3.Connection) -> tuple[str, ...]:
+    """Runs with fewer attempts than their summary counts are interrupted, and say so; returns their ids.
+
+    The summary stays: where nobody can ask again, it is all that is known of what was lost.
+    """
+    found = []
+    with transaction(db):
+        for key, run_id, notes, text in db.execute(
+            "SELECT key, id, notes, summary FROM runs WHERE state = 'finished' AND summary IS NOT NULL"
+        ).fetchall():
+            summary = _object(text)
+            counted = (summary.get("requests") or {}).get("total") or 0
+            (left,) = db.execute(_LEFT, (key,)).fetchone()
+            if left >= counted:
+                continue
+            note = (
+                f"{counted - left} of its {counted} answers were lost with a damaged file; the figures are "
+                "of all, and the same command asks for those again"
+            )
+            told = {**summary, "state": "interrupted", "notes": [note, *(summary.get("notes") or ())]}
+            db.execute(
+                "UPDATE runs SET state = 'interrupted', notes = ?, summary = ? WHERE key = ?",
+                (to_json([note, *(msgspec.json.decode(notes))]), to_json(told), key),
+            )
+            found.append(run_id)
+    return tuple(found)
 
 
 def _object(text: str) -> dict[str, Any]:

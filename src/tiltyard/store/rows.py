@@ -95,7 +95,10 @@ def failed_outside(attempt: Attempt) -> bool:
     if not attempt.exchanges:
         return False
     last = attempt.exchanges[-1]
-    unjudged = attempt.grade is not None and attempt.grade.outcome == "error" and last.ending != "ok"
+    outcome = None if attempt.grade is None else attempt.grade.outcome
+    if outcome in ("wrong", "unparsed"):  # the model's fault, whatever the server calls it
+        return False
+    unjudged = outcome == "error" and last.ending != "ok"
     return (last.ending in OUTSIDE or unjudged) and last.status not in REFUSED_FOR_GOOD
 
 

@@ -48,6 +48,12 @@ _NEWEST_TRY = (
     "AND later.repetition = attempts.repetition AND later.try_no > attempts.try_no)"
 )
 
+# An imported run, which nobody has been at here, with fewer attempts than the file has of it.
+_OLDER = (
+    "SELECT key FROM runs WHERE id = ? AND fingerprint = ? AND active_at IS NULL "
+    "AND (SELECT count(*) FROM attempts WHERE run_key = runs.key) < ?"
+)
+
 # What no run needs any more once some are deleted.
 _ORPHANS = (
     "DELETE FROM prompts WHERE item_hash NOT IN (SELECT item_hash FROM attempts)",
@@ -477,10 +483,10 @@ class Store:
         with self.reading() as db:
             return scores_of(db, self._key(db, run_id))
 
-    def opponent(self, suite: str, item_set: str, but: str) -> str | None:
+    def opponent(self, suite: str, settings: Mapping[str, Json], but: str) -> str | None:
         """The id of the best finished run over the same items by another model than `but`."""
         with self.reading() as db:
-            return opponent(db, suite, item_set, but)
+            return opponent(db, suite, settings, but)
 
     def delete(self, run_ids: Iterable[str]) -> int:
         """Delete runs and all that belongs to them, and give the space back to the disk.
@@ -502,27 +508,41 @@ class Store:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return len(gone)
 
-    def take_in(self, bundles: Iterable[Bundle]) -> list[str]:
-        """Add whole runs from elsewhere, all or none; returns the ids that were not here already."""
-        new = []
+    def take_in(self, bundles: Iterable[Bundle]) -> tuple[list[str], list[str]]:
+        """Add whole runs from elsewhere, all or none; returns the ids of new runs, and of replaced ones.
+
+        An earlier import is replaced by the same run with more attempts. What was measured here, if only in
+        part, stays as it is.
+        """
+        new: list[str] = []
+        replaced: list[str] = []
         with self.writing() as db:
             for bundle in bundles:
-                if db.execute("SELECT 1 FROM runs WHERE id = ?", (bundle.run.id,)).fetchone():
-                    continue
-                state: RunState = "interrupted" if bundle.run.state == "running" else bundle.run.state
-                self._insert_run(db, replace(bundle.run, state=state), None)
-                key = self._key(db, bundle.run.id)
-                sessions = max((attempt.session for attempt in bundle.attempts), default=1)
-                db.execute(
-                    "UPDATE runs SET ended_at = ?, sessions = ? WHERE key = ?",
-                    (bundle.run.ended_at, sessions, key),
-                )
-                for attempt in bundle.attempts:
-                    self._add_one(db, attempt)
-                put_figures(db, key, bundle.run.summary or {})
-                db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])
-                new.append(bundle.run.id)
-        return new
+                run, older = bundle.run, None
+                if db.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+                    older = db.execute(_OLDER, (run.id, run.fingerprint, len(bundle.attempts))).fetchone()
+                    if older is None:
+                        continue
+                    db.execute("DELETE FROM runs WHERE key = ?", older)
+                self._put_bundle(db, bundle, older)
+                (new if older is None else replaced).append(run.id)
+        return new, replaced
+
+    def _put_bundle(self, db: sqlite3.Connection, bundle: Bundle, older: tuple[int] | None) -> None:
+        """One whole run, in the place (key) of an older one, inside the caller's transaction."""
+        state: RunState = "interrupted" if bundle.run.state == "running" else bundle.run.state
+        self._insert_run(db, replace(bundle.run, state=state), None)
+        if older is not None:
+            db.execute("UPDATE runs SET key = ? WHERE id = ?", (*older, bundle.run.id))
+        key = self._key(db, bundle.run.id)
+        sessions = max((attempt.session for attempt in bundle.attempts), default=1)
+        db.execute(
+            "UPDATE runs SET ended_at = ?, sessions = ? WHERE key = ?", (bundle.run.ended_at, sessions, key)
+        )
+        for attempt in bundle.attempts:
+            self._add_one(db, attempt)
+        put_figures(db, key, bundle.run.summary or {})
+        db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])
 
     def whole(self) -> bool:
         """Is every page of the file sound? Reads all of it."""

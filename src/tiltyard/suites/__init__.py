@@ -34,6 +34,7 @@ class Bench(Record, frozen=True):
     settings: Mapping[str, Json]
     calibration: Mapping[str, Json] | None = None
     opponent: Scores | None = None  # another run's scores, where `stop_when` is `decided`
+    stopping: Mapping[str, Json] | None = None  # what `stop_when` came to in the run's earlier sittings
 
 
 HOPELESS_TIMEOUTS = 3  # each of them takes minutes

@@ -36,7 +36,7 @@ from tiltyard.suites import Bench, Stage, StageResult, Suite
 from tiltyard.suites.despair import Despair
 from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.narrow_enough import NarrowEnough
-from tiltyard.suites.patience import Batches, failed_on_the_way
+from tiltyard.suites.patience import Batches, failed_on_the_way, wait_s
 from tiltyard.suites.resuming import Key, Remaining
 from tiltyard.suites.spans import Spans
 from tiltyard.suites.telling import Teller
@@ -110,7 +110,7 @@ class StageAsker:
         """Make one more request ahead of time; False when there are enough, or nothing is left to ask."""
         if len(self.ready) >= self.ahead:
             return False
-        found = self.left.next()
+        found = self.left.next(self.decided)
         if found is None:
             return False
         self.made += 1
@@ -120,21 +120,29 @@ class StageAsker:
         self.ready.append(Question(*found, request))
         return True
 
+    def next_question(self) -> Question | None:
+        """The next request; of a stage that is decided only those that failed in an earlier sitting."""
+        while self.ready or self.prepare():
+            question = self.ready.popleft()
+            if not self.decided or self.left.failed_before(question.item, question.repetition):
+                return question
+        return None
+
     async def fire(self, ticket: Ticket) -> bool:
         """Ask one item, again where its request fails on the way; False when nothing is left to ask."""
         patience = self.stage.patience
         while self.crowded:  # the store is behind
             await asyncio.sleep(PAUSE_S)
         await self.batches.enter(ticket.number)
-        if not self.ready and not self.prepare():
+        question = self.next_question()
+        if question is None:
             return False
-        question = self.ready.popleft()
         capture = await self.bench.server.ask(question.request, scheduled_ns=ticket.scheduled_ns)
         for tried in range(patience.retries):
             if not failed_on_the_way(capture):
                 break
             self.hand_over(Answer(question, capture, now_ns(), tried + 1, again=True))
-            await asyncio.sleep(patience.retry_delay_s * 2**tried)
+            await asyncio.sleep(wait_s(capture, patience, tried))
             capture = await self.bench.server.ask(question.request)
         else:
             tried = patience.retries
@@ -256,7 +264,7 @@ class StageAsker:
                 self.count(item, attempt)
 
     def result(self) -> StageResult:
-        asked_all = self.stage.expected is not None and self.total >= self.stage.expected
+        asked_all = self.decided or (self.stage.expected is not None and self.total >= self.stage.expected)
         return StageResult(
             stage=self.stage,
             attempts=self.attempts,
@@ -284,9 +292,14 @@ class StageAsker:
             spans.add(attempt)
         return left_of(self.stage.load, self.left.already, spans.wall_s)
 
+    @property
+    def decided(self) -> bool:
+        """Need nothing be asked that never was? What failed in an earlier sitting still is."""
+        return self.stage.decided is not None and self.stage.decided()
+
     def should_stop(self) -> bool:
         """Has the stage given up or decided, or is the watched figure's interval narrow enough?"""
-        if self.despair.decide() or (self.stage.decided is not None and self.stage.decided()):
+        if self.despair.decide() or (self.decided and not self.left.failed):
             return True
         stop = self.stage.load.stop
         if stop.width is None:

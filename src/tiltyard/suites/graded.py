@@ -96,6 +96,8 @@ def graded_stage(
     tally.repeats = asking.repeats
     if rule is not None and tally.stopping is None:
         tally.stopping = Stopping(rule, asks or asking.repeats, bench.opponent, asking.against)
+        if bench.stopping is not None:
+            tally.stopping.recall(bench.stopping)
     return Stage(
         name=name,
         load=Load(concurrency=streams, stop=Stop(count=MOST)),

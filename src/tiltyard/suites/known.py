@@ -22,14 +22,18 @@ from tiltyard.suites.proof import Proof, Provable
 from tiltyard.suites.verify import answered
 
 WRONG = "I have no idea, to be honest."
+NO_VALUE = "{}"
 DIMS = (128, 256, 384, 512, 768, 1024)
 SHORTEST = (16, 24, 32, 48, 64, 96, 128, 192, 256)  # characters
 
 
 def proofs_of(suite: Suite) -> list[Proof]:
-    """Raises UsageError for a suite that judges nothing."""
+    """Raises UsageError for a suite without reference answers."""
     if not isinstance(suite, Provable):
-        raise UsageError(f"{suite.name} judges no answers", "choose a suite with a score")
+        raise UsageError(
+            f"{suite.name} offers no `proofs()`: nobody can know its answers",
+            "choose another suite, or add them: docs/add-a-suite.md",
+        )
     return list(suite.proofs())
 
 
@@ -39,22 +43,24 @@ def known_answers(
     """What a model must know to answer each of the suite's items rightly with probability `ability`.
 
     At temperature 1 that is the chance of every answer. `sure` makes each item known or unknown for good
-    instead, a share of `ability` known, so that it holds at every temperature. An item is recognised by the
-    beginning of its last message, as far as no other item holds it, nor any of the texts `beside`. Raises
-    UsageError where two items cannot be told apart.
+    instead, as near to a share of `ability` as whole items come, so that it holds at every temperature. An
+    item is recognised by the beginning of its last message, as far as no other item holds it, nor any of the
+    texts `beside`. Raises UsageError where two items cannot be told apart.
     """
     answers: dict[str, Answer] = {}
-    asked = [(proof, suite.request(proof.item, bench)) for proof in proofs_of(suite)]
+    proofs = proofs_of(suite)
+    asked = [(proof, suite.request(proof.item, bench)) for proof in proofs]
     texts = [*(everything(request) for _, request in asked), *beside]
-    for proof, request in asked:
+    drawn = sorted(proofs, key=lambda proof: random.Random(f"{bench.model.name}|{proof.item.id}").random())
+    known = {proof.item.id for proof in drawn[: round(ability * len(proofs))]}
+    for number, (proof, request) in enumerate(asked):
         when = telling(request.messages[-1].content, texts)
         if when in answers:
             raise UsageError(f"{proof.item.id} asks what another item asks", "tiltyard verify")
         right = Say(text=proof.text, tool_calls=calls_of(proof))
-        wrong = wrong_say(suite, proof, request)
+        wrong = wrong_say(suite, proof, request, [*proofs[number + 1 :], *proofs[:number]])
         if sure:
-            knows = random.Random(f"{bench.model.name}|{proof.item.id}").random() < ability
-            say: tuple[Say, ...] = (right,) if knows else (wrong,)
+            say: tuple[Say, ...] = (right,) if proof.item.id in known else (wrong,)
         else:
             say = (replace(right, p=ability), replace(wrong, p=1 - ability))
         answers[when] = Answer(when=when, say=say)
@@ -98,18 +104,29 @@ def calls_of(proof: Proof) -> tuple[Call, ...]:
     return tuple(Call(name=c.name, arguments=msgspec.json.decode(c.arguments)) for c in proof.tool_calls)
 
 
-def wrong_say(suite: Suite, proof: Proof, request: Request) -> Say:
-    """An answer that the suite's grader gives nothing for: idle words, or a call where words are right.
+def wrong_say(suite: Suite, proof: Proof, request: Request, others: Sequence[Proof]) -> Say:
+    """An answer that the suite's grader calls wrong: idle words, a call where words are right, an empty JSON
+    object, or what is right for one of the `others`; else one that it gives nothing for.
 
-    Raises UsageError where either deserves something.
+    Raises UsageError where each deserves something.
     """
     name = next((tool["function"]["name"] for tool in request.tools), "nothing")
     tries = (
         (Say(text=WRONG), answered(WRONG, ())),
         (Say(tool_calls=(Call(name=name),)), answered("", (ToolCall(name=name, arguments="{}"),))),
+        *(
+            (Say(text=text), answered(text, ()))
+            for text in (NO_VALUE, *dict.fromkeys(o.text for o in others))
+        ),
     )
+    worthless = None
     for say, exchange in tries:
-        grade = suite.grade(proof.item, exchange)
-        if grade is not None and grade.score == 0.0 and grade.outcome != "error":
+        grade = suite.grade(proof.item, exchange) if say.raw() else None
+        if grade is None or grade.score != 0.0 or grade.outcome == "error":
+            continue
+        if grade.outcome == "wrong":
             return say
-    raise UsageError(f"{proof.item.id}: no wrong answer is known", "tiltyard verify")
+        worthless = worthless or say
+    if worthless is None:
+        raise UsageError(f"{proof.item.id}: no wrong answer is known", "tiltyard verify")
+    return worthless

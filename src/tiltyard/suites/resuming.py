@@ -49,13 +49,16 @@ class Remaining:
         self.items = chain(found, self.items)
         return found
 
-    def next(self) -> Turn | None:
+    def next(self, decided: bool) -> Turn | None:
         """The next one to ask; None when nothing is left.
 
         With a tally, what failed in an earlier sitting comes last: the same failures again must not keep the
-        rest from being asked.
+        rest from being asked. Where the stage is `decided`, they are all that is left.
         """
-        return self.unasked() or (self.put_off.popleft() if self.put_off else None)
+        if decided:
+            self.meet_known()
+        turn = None if decided else self.unasked()
+        return turn or (self.put_off.popleft() if self.put_off else None)
 
     def unasked(self) -> Turn | None:
         """The next item that no earlier sitting asked; of a stage without a tally also one that failed."""
@@ -85,8 +88,16 @@ class Remaining:
         """An item has been asked in this sitting: what an earlier one knew of it no longer counts."""
         self.failed.pop((attempt.stage, attempt.item_id, attempt.repetition), None)
 
-    def settle(self) -> list[tuple[Item | None, Attempt]]:
-        """Nothing more is asked: count the answers not met yet; returns the failures not asked again."""
+    def failed_before(self, item: Item, repetition: int) -> bool:
+        """Has it failed in an earlier sitting, and not been asked in this one?"""
+        return (self.stage.name, item.id, repetition) in self.failed
+
+    def meet_known(self) -> None:
+        """Go on to the last item that an earlier sitting asked; those that none did are passed over."""
         while self.stage.tally is not None and self.unmet > 0 and self.unasked():
             pass
+
+    def settle(self) -> list[tuple[Item | None, Attempt]]:
+        """Nothing more is asked: count the answers not met yet; returns the failures not asked again."""
+        self.meet_known()
         return [(self.failed_items.get(key), attempt) for key, attempt in self.failed.items()]

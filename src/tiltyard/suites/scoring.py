@@ -31,8 +31,8 @@ def summarise_graded(
     `keep` chooses the attempts that the score is over, by their place in the tally's columns; counts of
     requests, endings and tokens are of all.
     """
-    chosen = array("l", filter(keep, range(tally.total)))
-    whole, everything = array("l", (p for p, cut in enumerate(tally.cut) if cut >= 0)), range(tally.total)
+    chosen = array("i", filter(keep, range(tally.total)))
+    whole, everything = array("i", (p for p, cut in enumerate(tally.cut) if cut >= 0)), range(tally.total)
     items = tally.clusters(everything)
     failed = array("b", (OUTCOMES[verdict] == "error" for verdict in tally.verdicts))
     endings, wall_s = tally.endings, sum(result.wall_s for result in results)
@@ -45,6 +45,7 @@ def summarise_graded(
         "cap_hit": share(tally, array("b", (tally.cut[p] for p in whole)), whole),
         "thought": share(tally, array("b", (tally.thought[p] for p in whole)), whole),
         "requests": requests,
+        "expected": results[0].stage.expected if len(results) == 1 else None,
         "endings": dict(endings),
         "errors": dict(tally.errors.most_common(ERRORS_SHOWN)),
         "error_rate": share(tally, failed, everything),
@@ -67,7 +68,7 @@ def summarise_graded(
 
 def speed_of(tally: Tally, name: str, items: Sequence[int] | None) -> Figure:
     """One figure over all requests. Those of one item hang together: a long question is one each time."""
-    found = figure(tally.speeds[name], clusters=items)
+    found = figure(array("f", tally.speeds[name]), clusters=items)
     return guessed(found) if name in RATES and tally.token_sources["estimate"] else found
 
 
@@ -80,7 +81,7 @@ def scored(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
     ci95             of the score, by `ci_method`
     """
     outcomes = Counter(OUTCOMES[tally.verdicts[place]] for place in chosen)
-    answered = array("l", (p for p in chosen if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
+    answered = array("i", (p for p in chosen if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     judged = sum(outcomes[name] for name in JUDGED)
     n, points = len(chosen), math.fsum(tally.scores[place] for place in answered)
     return {
@@ -114,7 +115,7 @@ def ci_method(tally: Tally, places: Sequence[int]) -> str:
     """
     if tally.stopping is not None and tally.stopping.possible:
         return "always_valid"
-    answered = array("l", (p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
+    answered = array("i", (p for p in places if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     plain = all(tally.scores[p] in (0.0, 1.0) for p in answered)
     once = tally.once or len({tally.items[p] for p in answered}) == len(answered)
     return "wilson" if plain and once else "wilson_clustered"
@@ -131,9 +132,10 @@ def by_item(scores: Sequence[float], items: Sequence[int]) -> list[float]:
 def repeated(tally: Tally, chosen: Sequence[int]) -> Mapping[str, Json] | None:
     """What repetitions of the same items show (`stats/repeats.py`).
 
-    What is asked again is an item in one order of its options, where there are several (rotations); intervals
-    are over items. None where nothing was asked twice, or where items of one number and group were asked in
-    several ways that no grade tells apart: what differs then is not luck.
+    What is asked again is an item in one mode, and in one order of its options where there are several
+    (rotations); intervals are over items, which are as hard in one as in the other. None where nothing was
+    asked twice, or where items of one number and group were asked in several ways that no grade tells apart:
+    what differs then is not luck.
     """
     if tally.repeats < 2:
         return None
@@ -146,7 +148,8 @@ def repeated(tally: Tally, chosen: Sequence[int]) -> Mapping[str, Json] | None:
         asked.append(names.setdefault((tally.items[p], tally.groups[p], turn), len(names)))
     if asked and max(Counter(asked).values()) > tally.repeats:
         return None
-    owners = None if turns is None else {number: key[0] for key, number in names.items()}
+    once = len({item for item, *_ in names}) == len(names)
+    owners = None if once else {name: item for (item, *_), name in names.items()}
     return repeats_of(asked, [tally.scores[p] for p in answered], tally.repeats, owners)
 
 
@@ -154,7 +157,7 @@ def by_group(tally: Tally, chosen: Sequence[int]) -> list[dict[str, Json]]:
     """The same figures for every group of items (a file, a subject, a category); none for a single one."""
     if len(tally.group_names) < 2:
         return []
-    places = {number: array("l") for number in tally.group_names.values()}
+    places = {number: array("i") for number in tally.group_names.values()}
     for place in chosen:
         places[tally.groups[place]].append(place)
     return [{"name": name, **scored(tally, places[number])} for name, number in tally.group_names.items()]
@@ -165,7 +168,7 @@ def flag_rate(tally: Tally, name: str, chosen: Sequence[int]) -> Mapping[str, Js
     values = tally.flags.get(name)
     if values is None:
         return share(tally, (), ())
-    places = array("l", (place for place in chosen if not math.isnan(values[place])))
+    places = array("i", (place for place in chosen if not math.isnan(values[place])))
     return share(tally, array("d", (values[place] for place in places)), places)
 
 

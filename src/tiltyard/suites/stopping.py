@@ -61,6 +61,10 @@ class Stopping:
         self.sequence = Sequential(rule)
         self.under_way: dict[Hashable, list[Pair]] = {}
 
+    def recall(self, earlier: Mapping[str, Json]) -> None:
+        """Take the `summary` of the run's earlier sittings: what was decided stays so."""
+        self.sequence.recall(earlier["decided"], earlier.get("verdict"), earlier.get("p_value"))
+
     def take(self, item: Item, attempt: Attempt) -> None:
         """Count one graded attempt."""
         grade = attempt.grade

@@ -1,4 +1,4 @@
-"""What is kept of the attempts of a graded run: some fifty bytes each, so that a run may have any length.
+"""What is kept of the attempts of a graded run: some forty bytes each, so that a run may have any length.
 
 The store has everything; this is what a summary is made of. Leaves out what the figures mean (`scoring.py`).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from tiltyard.load.summary import plus
@@ -21,6 +21,37 @@ UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never scor
 SPEEDS = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps")
 ERRORS_KEPT = 50
 NAN = float("nan")
+NONE = -128  # a byte that stands for no value
+
+
+class Column:
+    """Numbers by place, NaN where there is none: a byte each while all are small and whole, then four."""
+
+    def __init__(self, missing: int = 0) -> None:
+        self.small = array("b", [NONE]) * missing
+        self.wide: array[float] | None = None
+
+    def __len__(self) -> int:
+        return len(self.small if self.wide is None else self.wide)
+
+    def __getitem__(self, place: int) -> float:
+        if self.wide is not None:
+            return self.wide[place]
+        value = self.small[place]
+        return NAN if value == NONE else float(value)
+
+    def __iter__(self) -> Iterator[float]:
+        return map(self.__getitem__, range(len(self)))
+
+    def append(self, value: float | None) -> None:
+        """Add a value at the end; None: there is none."""
+        fits = value is None or (NONE < value <= -NONE - 1 and value == int(value))
+        if self.wide is None and not fits:
+            self.wide, self.small = array("f", self), array("b")
+        if self.wide is None:
+            self.small.append(NONE if value is None else int(value))
+        else:
+            self.wide.append(NAN if value is None else value)
 
 
 class Tally:
@@ -33,14 +64,14 @@ class Tally:
         self.rules: Counter[str] = Counter()
         self.token_sources: Counter[str] = Counter()
         self.verdicts = array("b")  # index into OUTCOMES
-        self.scores = array("f")
-        self.items = array("l")  # number of the item
+        self.scores = Column()
+        self.items = array("i")  # number of the item
         self.once = True  # no number came twice
         self._seen = bytearray()  # by number: has it come?
         self.groups = array("h")  # index into `group_names`
         self.group_names: dict[str, int] = {}
-        self.flags: dict[str, array[float]] = {}  # what the judge saw, NaN where it said nothing
-        self.speeds = {name: array("f") for name in SPEEDS}
+        self.flags: dict[str, Column] = {}  # what the judge saw, NaN where it said nothing
+        self.speeds = {name: Column() for name in SPEEDS}
         self.prompt_tokens: int | None = None  # these are None until somebody counts some
         self.output_tokens: int | None = None
         self.reasoning_tokens: int | None = None
@@ -73,8 +104,7 @@ class Tally:
         self.add_length(last if ending == "ok" else None)
         for name, values in self.speeds.items():
             cached = name == "prefill_tps" and attempt.measures.prefill_kind == "warm"
-            value = getattr(attempt.measures, name) if ending == "ok" and not cached else None
-            values.append(NAN if value is None else value)
+            values.append(getattr(attempt.measures, name) if ending == "ok" and not cached else None)
         if last is None:
             return
         if grade.outcome == "error":
@@ -105,16 +135,16 @@ class Tally:
 
     def clusters(self, places: Sequence[int]) -> array[int] | None:
         """The items of some attempts, where one may have several; None where each has one."""
-        return None if self.once else array("l", (self.items[place] for place in places))
+        return None if self.once else array("i", (self.items[place] for place in places))
 
     def add_flags(self, details: Mapping[str, object]) -> None:
         """Numbers and flags of a grade's details become columns; words stay in the store."""
         for name, value in details.items():
             if isinstance(value, bool | int | float) and name not in self.flags:
-                self.flags[name] = array("f", [NAN]) * (self.total - 1)
+                self.flags[name] = Column(missing=self.total - 1)
         for name, values in self.flags.items():
             value = details.get(name)
-            values.append(value if isinstance(value, bool | int | float) else NAN)
+            values.append(value if isinstance(value, bool | int | float) else None)
 
     def failed(self, reason: str) -> None:
         """Count a reason, while there are not too many different ones."""

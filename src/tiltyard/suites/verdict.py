@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-from tiltyard.records import Exchange, Grade
+from tiltyard.records import Exchange, Grade, Outcome
 from tiltyard.servers.notes import CONTEXT_REACHED
 
-NOT_IMPLEMENTED = 501
+NOT_IMPLEMENTED, SERVER_ERROR = 501, 500
+LIMITS = ("length", "max_tokens", "model_length")  # finish reasons; Mistral has the last one
 # said by Ollama, LM Studio, llama.cpp, vLLM and SGLang when a model or its template has no such ability
 NO_TOOLS = re.compile(
     r"does(?: not|n't) support (?:tools|tool|function)|tools? (?:is|are|calling is) not supported"
@@ -20,6 +21,12 @@ NO_TOOLS = re.compile(
     r"|(?:unrecognized|unknown|unexpected|unsupported|extra|additional)\b[^.]{0,60}\btools\b",
     re.IGNORECASE,
 )
+# said by Ollama, llama.cpp and LM Studio of what the model wrote: a call that they could not read ...
+BROKEN_CALL = re.compile(
+    r"\bpars(?:e|ing) (?:the |a )?(?:tool|function)[ _]call|XML syntax error on line \d|less tool calls",
+    re.IGNORECASE,
+)
+BROKEN_ANSWER = re.compile(r"failed to parse input at pos", re.IGNORECASE)  # ... or, with tools, anything
 NO_SCHEMA = re.compile(
     r"json.?schema|response_format|structured output|grammar|guided|invalid (?:json )?schema|in format\b",
     re.IGNORECASE,
@@ -77,9 +84,29 @@ def unsupported(exchange: Exchange) -> Grade | None:
     return Grade(outcome="unsupported", score=0.0, rule=rule, reasons=(said,))
 
 
+def broken_call(exchange: Exchange) -> Grade | None:
+    """What the server calls an error, and is the model's: it wrote a call that the server could not read.
+
+    wrong      the server says that it was a call
+    unparsed   the server says only that it could not read the answer
+    """
+    by_server = exchange.ending == "http_error" and (exchange.status or 0) >= SERVER_ERROR
+    said = exchange.error or ""
+    if not exchange.request.tools or not (by_server or exchange.ending == "error_midstream"):
+        return None
+    is_call = BROKEN_CALL.search(said) is not None
+    if not is_call and not BROKEN_ANSWER.search(said):
+        return None
+    why = f"the server could not read what the model wrote: {said}"
+    outcome: Outcome = "wrong" if is_call else "unparsed"
+    return Grade(
+        outcome=outcome, score=0.0, rule="broken_call", reasons=(why,), details={"malformed_call": True}
+    )
+
+
 def answer_cut(exchange: Exchange) -> bool:
     """Did the answer end because a limit was reached (of tokens, or of the context)?"""
-    return exchange.finish_reason == "length" or CONTEXT_REACHED in exchange.notes
+    return exchange.finish_reason in LIMITS or CONTEXT_REACHED in exchange.notes
 
 
 def looks_refused(text: str) -> bool:

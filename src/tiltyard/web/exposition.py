@@ -43,7 +43,7 @@ GAUGES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] = (
 )
 COUNTERS: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] = (
     ("tiltyard_retries", "Requests that failed on their way and were asked again.", lambda r: r.retries),
-    ("tiltyard_requests_failed", "Requests that failed for good.", lambda r: r.failed),
+    ("tiltyard_requests_failed", "Requests that did not end well, for good.", lambda r: r.failed),
     ("tiltyard_output_tokens", "Tokens generated; known when a run ends.", lambda r: r.output_tokens),
 )
 

@@ -19,7 +19,9 @@ SPEEDS = ("ttft_ms", "e2e_ms", "decode_tps", "prefill_tps")
 
 
 class RunFigures(Record, frozen=True):
-    """One run. `outcomes` counts graded answers; None in a suite without grades. Durations in seconds."""
+    """One run. `failed`: requests that did not end well. `outcomes` counts graded answers; None in a suite
+    without grades. Durations in seconds.
+    """
 
     run_id: str
     suite: str
@@ -84,13 +86,14 @@ def closing(summary: Mapping[str, Json]) -> dict[str, Any]:
     speed = summary.get("speed") or summary
     means = {name: (speed.get(name) or {}).get("mean") for name in SPEEDS}
     total = summary.get("n") if outcomes is not None else requests.get("total")
+    state = summary.get("state") or "finished"
     e2e = means.get("e2e_ms")
     interval = summary.get("ci95") if outcomes is not None else None
     return {
-        "state": summary.get("state") or "finished",
+        "state": state,
         "done": total or 0,
-        "expected": total,
-        "failed": requests.get("failed") or 0,
+        "expected": total if state == "finished" else summary.get("expected"),
+        "failed": (requests.get("failed") or 0) + (requests.get("truncated") or 0),
         "left_s": 0.0,
         "outcomes": outcomes,
         "mean_duration_s": None if e2e is None else e2e / 1e3,
@@ -107,7 +110,8 @@ def flat(runs: Iterable[RunFigures]) -> Mapping[str, Json]:
 
     total_tests is what was answered; passed_tests the correct ones; failed_tests all others. accuracy: passed
     over those that could be scored, in percent; average_duration in seconds; error_rate: requests that failed
-    over all, in percent. In a suite without grades a request that ended well has passed.
+    over all, in percent. In a suite without grades a request that ended well has passed, and all others have
+    failed, those that were cut off included.
     """
     known = list(runs)
     if not any(run.done or run.state != "running" for run in known):  # none, or one without an answer so far

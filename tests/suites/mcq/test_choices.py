@@ -45,6 +45,15 @@ def test_rotations_put_each_movable_option_once_into_each_place() -> None:
         "All the above",
         "None of the other options",
         "All of these are correct",
+        "Todas las anteriores",
+        "Ninguna de las anteriores",
+        "Alle oben genannten",
+        "Toutes les réponses ci-dessus",
+        "以上都是",
+        "以上皆非。",
+        "Все вышеперечисленное",
+        "nessuna delle precedenti",
+        "위의 모두",
     ],
 )
 def test_what_speaks_of_the_others_stays_in_place(option: str) -> None:
@@ -73,6 +82,17 @@ def test_what_speaks_of_the_others_stays_in_place(option: str) -> None:
         "Both A and B are signs of it",
         "None of A, B or C",
         "A is true",
+        "A is true, B is false",
+        "All except D",
+        "All but C",
+        "Same as A",
+        "Either A or B",
+        "A y B",
+        "A und C",
+        "A和C",
+        "Только А",
+        "Tanto A como B",
+        "None, if A is true",
     ],
 )
 def test_options_that_name_letters_keep_the_question_as_it_is(option: str) -> None:
@@ -105,10 +125,25 @@ def test_options_that_name_letters_keep_the_question_as_it_is(option: str) -> No
         "None",
         "NA",
         "none",
+        "B cells",
+        "C major",
+        "5 C",
+        "C. elegans",
+        "A vitamin C deficiency",
+        "f(A)",
+        "John A. Smith",
+        "Celsius (C)",
+        "В Москве",
+        "1.5",
     ],
 )
 def test_ordinary_options_move(option: str) -> None:
     assert movable(("x", "y", "z", option)) == (0, 1, 2, 3)
+
+
+def test_options_with_labels_out_of_order_stay_where_they_are() -> None:
+    assert movable(("B) red", "A) green", "C) blue")) == ()
+    assert movable(("1.5", "2.5", "3.5")) == (0, 1, 2)
 
 
 def right_places(options: tuple[str, ...], rows: int = 400) -> Counter[int]:

@@ -35,7 +35,7 @@ def letter_of(reply: str, options: list[str]) -> str | None:
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
-    assert len(known) >= 3_700
+    assert len(known) >= 4_000
     assert len(kinds) >= 20
     wrong = [
         (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
@@ -228,6 +228,11 @@ HOSTILE = (
     "not ",
     "another question: ",
     "<p>",
+    "Antwort A ",
+    "Ответ ",
+    "Ответ: А ",
+    '{"answer": "A", ',
+    "Answer: Berlin (",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -299,3 +300,31 @@ def test_options_that_differ_in_signs_agree_with_their_own_text(tmp_path: Path) 
     line = {"question": "?", "options": ["Co", "CO", "Cu", "O2"], "answer": "B", "answer text": "CO"}
     path = write(tmp_path / "a.jsonl", json.dumps(line))
     assert [row.answer for row in rows(path)] == [1]
+
+
+def test_a_long_cell_is_read_again_as_it_was_checked(tmp_path: Path) -> None:
+    passage = "so it goes " * 20_000
+    path = write_csv(tmp_path / "long.csv", [passage, "a", "b", "c", "d", "B"], ["Two?", *"abcd", "A"])
+    assert [len(row.question) for row in rows(path)] == [len(passage.strip()), 4]
+
+
+def test_of_a_file_with_many_rows_only_their_places_are_kept(tmp_path: Path) -> None:
+    count = 5_000
+    path = write_csv(tmp_path / "many.csv", *([f"What is {n}?", *"abcd", "A"] for n in range(count)))
+    QuestionSet([path])
+    tracemalloc.start()
+    try:
+        found = QuestionSet([path])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == count
+    assert kept / count < 20
+
+
+def test_rows_belong_to_their_file_where_others_are_empty(tmp_path: Path) -> None:
+    files = {"a": 0, "b": 2, "c": 0, "d": 1, "e": 0}
+    for name, count in files.items():
+        write_csv(tmp_path / f"{name}.csv", *([f"{name}{n}?", *"abcd", "A"] for n in range(count)))
+    found = QuestionSet([tmp_path / f"{name}.csv" for name in files])
+    assert [found.row(number).id for number in range(len(found))] == ["b:1", "b:2", "d:1"]

@@ -109,7 +109,7 @@ def test_rotations(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:
     assert summary["n"] == 96
     assert summary["outcomes"]["correct"] == 12  # B is right in one of four rotations
     rates = summary["rates"]
-    assert (rates["consistent"]["value"], rates["consistent"]["n"]) == (0.0, 24)
+    assert (rates["consistent"]["value"], rates["consistent"]["n"]) == (0.0, 12)  # half say no letter
     assert rates["right_in_all_rotations"]["value"] == 0.0
     recall = {row["letter"]: row["recall"]["value"] for row in summary["letters"]}
     assert recall == {"A": 0.0, "B": 0.5, "C": 0.0, "D": 0.0}
@@ -174,7 +174,12 @@ def test_examples_are_shown_and_not_asked(tiltyard: Tiltyard, sim: Running, tmp_
     done = tiltyard(*command(sim, str(path), "--few-shot", "3"))
     assert done.summary()["n"] == 21
     other = questions(tmp_path / "dev.csv", 5, 9)
-    assert tiltyard(*command(sim, str(path), "--examples", str(other))).summary()["n"] == 24
+    with_others = tiltyard(*command(sim, str(path), "--examples", str(other))).summary()
+    assert (with_others["n"], with_others["questions"]["notes"]) == (24, [])
+    other.write_text(other.read_text(encoding="utf-8") + path.read_text(encoding="utf-8"), encoding="utf-8")
+    leaking = tiltyard(*command(sim, str(path), "--examples", str(other), "--few-shot", "6"))
+    assert leaking.code == 2
+    assert "5 examples that are not among the questions" in leaking.err
     assert tiltyard(*command(sim, str(path), "--few-shot", "24")).code == 2
 
 
@@ -353,3 +358,25 @@ def test_what_failed_is_asked_again_on_resume_and_answers_are_not(tiltyard: Tilt
     assert (summary["n"], summary["outcomes"]["error"], summary["passed"] + summary["failed"]) == (12, 0, 12)
     started = next(line for line in second.lines() if line["event"] == "stage")
     assert started["done"] == 11
+
+
+def test_a_resumed_run_asks_no_item_again_to_look_for_log_probabilities(
+    tiltyard: Tiltyard, tmp_path: Path
+) -> None:
+    path = questions(tmp_path / "law.csv", 12)
+    with running(SimConfig(models=(model(),), dialects=("openai",), faults=("error_500@6",))) as broken:
+        words = ["run", "mcq", str(path), "--server", broken.url("openai"), "--dialect", "openai"]
+        words += ["--model", "m", "--json", "--retries", "0", "--concurrency", "1"]
+        first = tiltyard(*words).summary()
+        before = items_asked(broken)
+        second = tiltyard(*words).summary()
+        after = items_asked(broken)
+    assert (first["outcomes"]["error"], second["outcomes"]["error"], second["n"]) == (1, 0, 12)
+    assert second["run_id"] == first["run_id"]
+    assert first["confidence"]["n"] > 0
+    assert (before, after) == (11, 12)
+
+
+def items_asked(simulator: Running) -> int:
+    """Requests that were answered and held a question with its options: no first word is as long."""
+    return sum(entry["prompt_tokens"] > 20 for entry in simulator.truth())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
-from tiltyard.suites.structured.extract import read_value
+from tiltyard.suites.structured.cases import case_set
+from tiltyard.suites.structured.extract import is_schema, read_value
 
 OBJECT, ARRAY = frozenset(["object"]), frozenset(["array"])
 P = '{"name": "Ada", "age": 36}'
@@ -115,3 +117,11 @@ def test_a_long_value_is_read() -> None:
     found = read_value('{"text": "' + "y" * 10_000_000 + '"}', OBJECT)
     assert found.rung == "whole"
     assert found.value == value
+
+
+def test_every_shipped_schema_is_known_when_it_is_repeated() -> None:
+    for case in case_set(None, None):
+        reply = f"```json\n{json.dumps(case.schema)}\n```\nAnswer: {case.expected_text}"
+        if case.expected_text[0] in "{[":
+            assert read_value(reply, case.kinds).value == case.expected, case.id
+        assert not is_schema(case.expected)

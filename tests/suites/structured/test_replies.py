@@ -13,6 +13,7 @@ ADA = '{"name": "Ada", "age": 36}'
 ESCAPED = '{\\"name\\": \\"Ada\\", \\"age\\": 36}'
 BOB = '{"name": "Bob", "age": 1}'
 ASKED = '{"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}'
+LISTED = '{"type": "array", "items": {"type": "object"}}'
 LONG = '{"name": "Ada", "age": 36, "town": {"name": "London", "land": "England"}}'
 ALL = "strict extracted repaired schema_valid exact"
 FOUND = "extracted repaired schema_valid exact"
@@ -44,6 +45,19 @@ REPLIES = [
     (f"```json\n{ADA}\n```\nIt fits this schema:\n```json\n{ASKED}\n```", "fence", FOUND),
     (f"The schema is {ASKED} and so: {ADA}", "among", FOUND),
     (f"{ADA}\nIt fits {ASKED}.", "among", FOUND),
+    (f"```json\n{ASKED}\n```\n\nAnswer:\n```\n{ADA}\n```", "fence", FOUND),
+    (f"```json\n{ASKED}\n```\n\nAnswer: {ADA}", "among", FOUND),
+    (f"```\n{ASKED}\n```\n\nAnswer: {ADA}", "among", FOUND),
+    (f"```json\n{ADA}\n```\nThe schema:\n```json\n{ASKED}\n```\n```json\n{ASKED}\n```", "fence", FOUND),
+    (f"```json\n{LISTED}\n```\n```json\n{ADA}\n```\n```json\n{LISTED}\n```", "fence", FOUND),
+    (f"```\n{ADA}\n```\nIt fits this schema:\n```json\n{ASKED}\n```", "fence", FOUND),
+    (f"{ADA}\nIt fits this schema:\n```json\n{ASKED}\n```", "among", FOUND),
+    (f"By the schema:\n```json\n{ASKED}\n```\nI do not know.", "fence", "extracted repaired"),
+    (f"```json\n{{broken: {{\n```\n```json\n{ASKED}\n```", None, PATCHED),
+    # marks of thoughts that an answer speaks of
+    ('Here: {"name": "Ada", "age": 36, "tag": "</think>"}', "among", OTHER),
+    (f"Hm. [THINK]or {BOB}?[/THINK] {ADA}", "among", FOUND),
+    (f"{ADA}\n<think>Or {BOB}?</think>", "among", FOUND),
     # footnotes and asides
     (f"{ADA}\n\n[1] Lovelace, A. [2024]", "among", FOUND),
     (f"{ADA} as the text says [1]; an empty object {{}} would be wrong.", "among", FOUND),

@@ -107,7 +107,7 @@ async def sitting(path: Path, url: str, dialect: str, settings: dict[str, Any]) 
             job = Job(server=server, model=await server.describe("m"), suite="json", settings=settings)
             plan = Plan(jobs=[job], command="tiltyard run json", preflight=False)
             claim = store.claim(new_run(plan, job, suite))
-            return dict(await run_job(plan, job, suite, claim, (store, lambda event: None)))
+            return dict(await run_job(plan, job, suite, claim, store, lambda event: None))
     finally:
         await server.close()
 

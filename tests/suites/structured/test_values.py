@@ -82,3 +82,20 @@ def test_a_deep_value_is_no_danger() -> None:
     for _ in range(5_000):
         deep = [deep]
     assert compare({"a": 1}, deep, {}).accuracy == 0.0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said", "within", "right"),
+    [
+        (20, 20.1, "0.1", True),
+        (20, 19.9, "0.1", True),
+        (1.0, 1.01, "0.01", True),
+        (1_000_000, 1_000_000.01, "0.01", True),
+        (20, 20.1000001, "0.1", False),
+        (1.0, 1.0101, "0.01", False),
+        (20, float("inf"), "0.1", False),
+        (20, 10**400, "0.1", False),
+    ],
+)
+def test_the_edge_of_within_is_in_it(wanted: float, said: float, within: str, right: bool) -> None:
+    assert compare({"n": wanted}, {"n": said}, {"/n": f"within:{within}"}).exact is right

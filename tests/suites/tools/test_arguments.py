@@ -166,3 +166,17 @@ def test_nesting_has_an_end() -> None:
     assert not too_deep(deep)
     assert too_deep([[deep]])
     assert not too_deep(list(range(100_000)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "within", "value", "right"),
+    [
+        (20, 0.1, 20.1, True),
+        (1.0, 0.01, 1.01, True),
+        (0, 0.1, -0.1, True),
+        (20, 0.1, 20.1000001, False),
+        (20, 0.1, float("inf"), False),
+    ],
+)
+def test_the_edge_of_within_is_in_it(wanted: float, within: float, value: float, right: bool) -> None:
+    assert fits({"number": [wanted], "within": within}, value) is right

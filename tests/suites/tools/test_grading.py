@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.store.conftest import make_attempt
 from tiltyard.records import Events, Exchange, Grade, Item, Outcome, ToolCall
+from tiltyard.store.rows import failed_outside
 from tiltyard.suites.tools import Tools, item_of
 from tiltyard.suites.tools.cases import cases, tools_of
 from tiltyard.suites.verify import answered, verify
@@ -258,6 +260,45 @@ def test_without_tools_is_unsupported_only_where_the_server_says_so() -> None:
     for said, outcome in (("m does not support tools", "unsupported"), ("out of memory", "error")):
         failed = replace(exchange, request=request, ending="http_error", status=400, error=said)
         assert SUITE.grade(item("none-capital"), failed).outcome == outcome
+
+
+OLLAMA = """error parsing tool call: raw='{"bill_amount": 85.', err=unexpected end of JSON input"""
+LLAMACPP = "Failed to parse input at pos 13: <tool_call>{"
+
+
+@pytest.mark.parametrize(
+    ("said", "how", "outcome"),
+    [
+        (OLLAMA, {"ending": "error_midstream", "status": 200}, "wrong"),
+        (f"HTTP 500: {OLLAMA}", {"ending": "http_error", "status": 500}, "wrong"),
+        (LLAMACPP, {"ending": "error_midstream", "status": 200}, "unparsed"),
+        (f"HTTP 500: {LLAMACPP}", {"ending": "http_error", "status": 500}, "unparsed"),
+        (
+            "HTTP 500: Failed to parse tool call arguments as JSON",
+            {"ending": "http_error", "status": 500},
+            "wrong",
+        ),
+        ("out of memory", {"ending": "error_midstream", "status": 200}, "error"),
+        (f"HTTP 400: {OLLAMA}", {"ending": "http_error", "status": 400}, "error"),
+        (OLLAMA, {"ending": "timeout_gap", "status": 200}, "error"),
+    ],
+)
+def test_a_call_that_the_server_could_not_read_is_the_models(
+    said: str, how: dict[str, Any], outcome: Outcome
+) -> None:
+    exchange = answered("", ())
+    request = replace(exchange.request, tools=tools_of(cases()[0]))
+    grade = SUITE.grade(item(TIP), replace(exchange, request=request, error=said, **how))
+    assert (grade.outcome, grade.score) == (outcome, 0.0)
+    flags = [grade.details.get(name) for name in ("malformed_call", "exact_call", "needless_call")]
+    assert flags == ([None] * 3 if outcome == "error" else [True, False, None])
+    failed = replace(exchange, request=request, error=said, **how)
+    made = replace(make_attempt("m"), exchanges=(failed,), grade=grade)
+    assert failed_outside(made) is (outcome == "error" and how["status"] != 400)  # asked again on resume?
+    needless = SUITE.grade(item("none-capital"), replace(exchange, request=request, error=said, **how))
+    assert needless.details.get("needless_call") is (None if outcome == "error" else True)
+    in_words = SUITE.grade(item(TIP, text=True), replace(exchange, error=said, **how))
+    assert in_words.outcome == "error"
 
 
 def cut(text: str = "", *calls: tuple[str, Any], **more: Any) -> Exchange:

@@ -112,6 +112,31 @@ def test_calls_in_words(sim: Running, tiltyard: Tiltyard, dialect: str) -> None:
     assert summary["rates"]["exact_call"]["value"] == 1.0
 
 
+@pytest.mark.parametrize("dialect", ["openai", "ollama"])
+@pytest.mark.parametrize(
+    ("said", "more", "outcomes", "cut"),
+    [
+        ("<seed:think>Is a tool due? get_time(x=1)</seed:think>Canberra.", (), {"correct"}, 0.0),
+        (
+            "[THINK]Is a tool due? It may well be that one of them is.",
+            ("--max-tokens", "6"),
+            {"truncated"},
+            1.0,
+        ),
+        ("◁think▷Is a tool due? It may well be.", (), {"unparsed"}, 0.0),
+    ],
+)
+def test_thoughts_in_the_text_of_an_answer(
+    tiltyard: Tiltyard, dialect: str, said: str, more: tuple[str, ...], outcomes: set[str], cut: float
+) -> None:
+    model = SimModel(**{**FAST, "script": (Say(when="", say=said),)})
+    with running(SimConfig(models=(model,))) as sim:
+        done = tiltyard(*command(sim, "m", "--categories", "none needed", *more, dialect=dialect))
+    summary = done.summary()
+    assert set(nonzero(summary)) == outcomes
+    assert (summary["thought"]["value"], summary["cap_hit"]["value"]) == (1.0, cut)
+
+
 def test_a_model_without_tools_is_unsupported_and_not_bad(sim: Running, tiltyard: Tiltyard) -> None:
     done = tiltyard(*command(sim, "deaf", dialect="ollama"))
     summary = done.summary()
@@ -281,7 +306,9 @@ def test_five_megabytes_of_arguments_are_one_wrong_answer(tiltyard: Tiltyard) ->
         Say(when=str(second.messages[0]["user"]), call="get_stock_price", arguments={"symbol": "NVDA"}),
         Say(when="", say="I do not know."),
     )
-    with running(SimConfig(models=(native(script=script, tokens_per_chunk=100_000),), delay=False)) as sim:
+    room = {"context": 9_999_999, "context_max": 9_999_999}
+    model = native(script=script, tokens_per_chunk=100_000, **room)
+    with running(SimConfig(models=(model,), delay=False)) as sim:
         done = tiltyard(*command(sim, "m", "--categories", "one call", "--max-tokens", "9000000"))
     summary = done.summary()
     assert summary["outcomes"]["correct"] == 1

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Outcome, Request
+from tiltyard.servers.preflight import first_word
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import graded_stage, read_asking, request_of
 from tiltyard.suites.mcq.calibration import confidence_at
@@ -45,7 +46,7 @@ log = logging.getLogger("tiltyard.mcq")
 class Mcq:
     """Asks for a letter and looks whether it is the right one."""
 
-    name, version = "mcq", "1"
+    name, version = "mcq", "2"
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -66,26 +67,27 @@ class Mcq:
         settings, _ = self.settings(bench)
         questions = question_set(settings.files.get("questions") or (), settings.answers)
         self.shots = shots_of(settings, questions)
+        if self.shots is not None and self.shots.left_out:
+            self.notes.append(f"rows of --examples left out, as they are asked: {self.shots.left_out}")
         order = tested(questions, self.shots, settings)
         expected = len(order) * settings.repeats
         if settings.rotations:
             expected = settings.repeats * sum(turns_of(questions.row(n), settings) for n in order)
-        self.top = await self.most_logprobs(bench, settings, items_of(questions, order[:1], settings))
+        self.top = await self.most_logprobs(bench, settings)
         stage = graded_stage("mcq", items_of(questions, order, settings), bench, settings, self.tally)
         yield replace(stage, expected=expected, tally=self.take)
 
-    async def most_logprobs(self, bench: Bench, settings: Choosing, items: Iterator[Item]) -> int | None:
+    async def most_logprobs(self, bench: Bench, settings: Choosing) -> int | None:
         """How many alternatives of each token the server takes a request for; it is asked for one token.
 
+        No item is asked: its answer might be known already, and its prompt must not be in the server's cache.
         None: it refuses all of them, or nobody wants any. Whether they come is seen in the answers.
         """
         if settings.logprobs is False or (settings.logprobs is None and settings.cot):
             return None
-        item = next(items, None)
-        if item is None:
-            return None
+        word = replace(first_word(bench.model, None), think=settings.think, context=settings.context)
         for top in TOPS:
-            request = replace(self.request(item, bench), logprobs=top, max_tokens=1)
+            request = replace(word, logprobs=top, max_tokens=1)
             capture = await bench.server.ask(request)
             for tried in range(settings.retries):
                 if not failed_on_the_way(capture):

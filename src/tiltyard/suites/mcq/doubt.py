@@ -23,7 +23,8 @@ _DOUBTFUL = (
 _ALIEN = r"(?:错误|錯誤|不正确|不正確|干扰|誤った|間違った|неправильный|неверный|틀린|오답)"
 LEADS_TO = re.compile(  # before a colon and a letter
     r"(?:^|\b(?:answers?|ans|choice|option|letter|response|solution|selection|verdict|conclusion|result|final|pick|guess"
-    r"|is|be|with|so|thus|therefore|hence|choose|select|say|output|correct|right|best|yes|correction|edit|this|that|one)"
+    r"|is|be|with|so|thus|therefore|hence|choose|select|say|output|correct|right|best|yes|correction"
+    r"|edit|this|that|one|opinion|course)"
     r"|[^\x00-\x7f])\s*$",
     re.IGNORECASE,
 )
@@ -40,7 +41,8 @@ _ADJECTIVE = re.compile(
 )
 # What may stand right before "answer"; of other words, as in "the lazy answer", it is not known what they do
 _PLAIN = re.compile(
-    r"the|an?|this|that|our|my|your|its|it|one|only|single|sole|unique|correct|right|best|true|actual|real|valid"
+    r"the|an?|this|that|our|my|your|(?:question|today)['’]s|its|it|one|only|single|sole|unique|correct"
+    r"|right|best|true|actual|real|valid"
     r"|proper|final|full|short|quick|direct|exact|precise|accurate|appropriate|suitable|fitting|ideal|optimal"
     r"|preferred|logical|reasonable|sensible|good|better|likely|probable|closest|nearest|intended|expected|required"
     r"|requested|desired|recommended|suggested|proposed|predicted|estimated|computed|resulting|chosen|selected|safest"
@@ -72,15 +74,21 @@ _OWN = (
     r"|training|memory)"
 )
 _WOULD = r"(?:(?:would|might|may|could|will|often|sometimes|usually|tend\s+to|first|wrongly|mistakenly)\s+)"
+_MISTAKE = (
+    r"\b(?:misconception|myth|fallacy|trap|(?:common|frequent|easy|typical)\s+(?:mistake|error))\b[^;,]{0,30}"
+)
+_UNTRUE = (
+    r"\b(?:doubtful|untrue|(?:false|wrong)\s+that|not\s+(?:at\s+all\s+)?(?:true|correct)(?:\s+to\s+\w+)?)"
+    r"\s*:?"
+)
+_HEARSAY = r"\bit\s+is\s+(?:\w+\s+)?(?:claimed|believed|assumed|thought|said|argued|held)"
 _OTHERS = re.compile(
-    rf"(?:\b{_THEY}\b(?:[ \t]+{_JOINING}{_CONTENT}[\w'’-]+){{0,5}}"
-    rf"|\b(?:some|many|most|few|one|you)\s+(?:{_WOULD}{{0,2}}{_SAY}|{_WOULD}{{1,2}})"
-    r"|\b(?:misconception|myth|fallacy|(?:common|frequent|easy|typical)\s+(?:mistake|error|trap))\b[^:;,]{0,30}"
+    rf"(?:\b{_THEY}\b(?:[ \t]+{_JOINING}{_CONTENT}[\w'’-]+){{0,5}}|{_MISTAKE}|{_UNTRUE}|{_HEARSAY}"
+    rf"|\b(?:some|many|most|few|one|you)\s+{_WOULD}{{0,2}}{_SAY}"
     r"|\b(?:mistake|wrong|incorrect|tempting)\s+to\s+\w+"
-    r"|\b(?:i|we)\s+(?:doubt|disagree|deny|(?:refuse|used)\s+to\s+\w+)|\bdoubtful|(?:\bnot|n['’]t)\s+(?:true|correct)"
-    r"|\b(?:false|untrue|wrong)\s+that|\bno\s+(?:way|chance)|\bno\s+(?:reason|evidence|need)\s+to\s+\w+"
+    r"|\b(?:i|we)\s+(?:doubt|disagree|deny|(?:refuse|used)\s+to\s+\w+)"
+    r"|\bno\s+(?:way|chance)|\bno\s+(?:reason|evidence|need)\s+to\s+\w+"
     r"|\b(?:says|thinks|believes|claims|insists|argues|told\s+\w+)"
-    r"|\bit\s+is\s+(?:\w+\s+)?(?:claimed|believed|assumed|thought|said|argued|held)"
     rf"|\b{_THEY}\b(?:(?!\b(?:i|we|so|therefore|thus|but|however)\b).){{0,60}}\b{_SAY}"
     r"|(?<!\bi\s)(?<!\bwe\s)(?<!\bthis\s)(?<!\bwhich\s)(?<!\bthat\s)\b(?:would|will)|\b(?:might|may|could)|\byou['’]d\s+\w+"
     r"|\bit\s+(?:may|might|would|could)\s+(?:seem|appear|look)(?:\s+like|\s+as\s+if)?"
@@ -90,7 +98,8 @@ _OTHERS = re.compile(
 )
 _TURN = r"(?:(?!\b(?:but|however|aber|mais|pero|ma|mas)\b|但).)*"  # up to where the sentence turns round
 _SUPPOSED = re.compile(
-    r"(?:\b(?:if|wenn|falls|si)\b(?!\s+(?:i|we|you)\s+\w+\s+to\b|\s+(?:\w+\s+)?(?:forced|asked)\s+to|\s+you\s+ask)"
+    r"(?:\b(?:if|wenn|falls|si)\b(?!\s+(?:i|we|you)\s+\w+\s+to\b|\s+(?:\w+\s+){0,2}(?:forced|asked)\s+to"
+    r"|\s+you\s+ask)"
     rf"{_TURN}\b(?:were|was|had|asked|asks|would|wäre|hätte|était|avait|fuera|fuese)\b"
     r"|^[\s,]*(?:were|had)\s+(?:it|the|this|that|they|you|we|i)\b"
     r"|\bunless\b|\blet(?:['’]s|\s+us)\s+(?:say|assume|suppose|imagine|pretend)\b"
@@ -98,7 +107,8 @@ _SUPPOSED = re.compile(
     r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+(?:glance|sight|blush)"
     r"|\bon\s+the\s+surface|\b(?:naively|intuitively|superficially|seemingly|supposedly|allegedly)\b"
     r"|\bwhether|\bsuppose|\bonly\s+if|^\s*(?:so\s+)?(?:could|is)\s+the|\bnot\s+clear"
-    rf"|n['’]t\s+(?:think|believe|say)|\bnot\s+(?:think|believe)|\bif\s+(?:the|my|your)){_TURN}$",
+    rf"|(?:n['’]t|\bnot)\s+(?:think|believe|say)|\bif\s+(?:the|my|your)){_TURN}$"
+    r"|\b(?:otherwise|else|if\s+not)[\s,]*$",
     re.IGNORECASE,
 )
 _FOREIGN = re.compile(
@@ -113,7 +123,7 @@ _IN_A_CASE = re.compile(
     re.IGNORECASE,
 )
 _EXAMPLE = re.compile(
-    r"\b(?:example|instance|e\.g\.|such[ \t]+as)[^\w\n]{0,6}$|^\W*(?:\w+ ){0,2}format(?: is)?\s*:\s*$",
+    r"\b(?:example|instance|e\.g\.|such[ \t]+as)[^\w\n]{0,6}$|^\W*(?:\w+ ){0,4}format(?: is)?\s*:\s*$",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(
@@ -132,7 +142,9 @@ _ANOTHER = (  # a numbered question, unless it is the first one, or "the previou
 _OF_ANOTHER = re.compile(
     rf"(?<!\w){_ANOTHER}|\b(?:in|for|to|of|on)[ \t]+(?:the[ \t]+)?(?:previous|last|next|other)[ \t]+one\b"
     r"|\b(?:to|for|in|of|on)[ \t]+an?[ \t]+(?:\w+[ \t]+)?(?:question|quiz)(?!\w)"
-    r"|^\W*(?:number|nr|\#)[ \t]*(?!0*1\b)\d{1,4}[ \t]*:",
+    r"|^\W*(?:for[ \t]+)?(?:number|nr|\#)[ \t]*(?!0*1\b)\d{1,4}[ \t]*[:,]"
+    r"|^\W*for[ \t]+(?!0*1\b)\d{1,3}[ \t]*[:,]"
+    r"|\banswer[ \t]+(?:for|to|of|in)[ \t]+(?:(?:number|nr|no\.?|\#)[ \t]*)?(?!0*1\b)\d{1,3}[ \t]+is\b",
     re.IGNORECASE,
 )
 _FOR_ANOTHER = re.compile(  # behind a claim
@@ -228,6 +240,12 @@ CORRECTED = re.compile(
     rf"(?:{_FILL}{_GAP})?(?:the\s+)?(?:option|choice|answer|letter)?)[^\S\n]*[(\[]?(?P<letter>[A-Z])(?![^\W_]|['’])"
     r"(?:[)\].!,;。！]{0,4}[^\S\n]*$"
     r"|[)\]]?\s+(?:is\s+(?:clearly\s+|the\s+|a\s+)?(?:better|right|correct|best|answer|more)|fits|because|since|due)\b)",
+    re.MULTILINE,
+)
+# "Answer: A. ~~A~~ B", of what was said: in plain text nothing is left of it
+STRUCK_FOR = re.compile(
+    r"^[^~\n]*~~[^~\n]{1,200}~~[ \t*_]{0,4}(?:<ins>)?[ \t*_(\[]{0,4}(?P<letter>[A-Z])(?![\w'’])(?:</ins>)?"
+    r"(?=[)\]*_ \t]{0,4}(?:[.,;:!]|$))",
     re.MULTILINE,
 )
 _WRONG = r"(?:wrong|incorrect|false|mistaken|not\s+(?:right|correct|true|it)|a\s+mistake|an\s+error)"

@@ -12,11 +12,21 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tiltyard.suites.mcq.choices import names_letters
-from tiltyard.suites.mcq.doubt import BEFORE, CORRECTED, doubted, taken_back, words_before
+from tiltyard.suites.mcq.doubt import BEFORE, CORRECTED, STRUCK_FOR, doubted, taken_back, words_before
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.leads import for_show, hedged, shown_as_example, strangely_led
-from tiltyard.suites.mcq.letters import asked, is_letter, lists, several
-from tiltyard.suites.mcq.names import Names, folded, forms_of, text_at
+from tiltyard.suites.mcq.letters import (
+    asked,
+    beside_another,
+    crossed_before,
+    is_letter,
+    lists,
+    negated,
+    sentence_over,
+    several,
+    with_latin_letters,
+)
+from tiltyard.suites.mcq.names import Names, folded, forms_of, longer_may_be_meant, text_at
 from tiltyard.suites.mcq.plain import plain, without_markers, without_thought
 from tiltyard.suites.mcq.rungs import (
     Found,
@@ -55,7 +65,6 @@ from tiltyard.suites.mcq.words import (
     REVISED,
     SHARED,
     STATED,
-    SUBJECT_OR_DENIED,
     TEXT_DECLARED,
 )
 
@@ -118,7 +127,15 @@ def _read(text: str, names: Names) -> Found:
 
 
 def _ladder(raw: str, names: Names) -> Found:
-    flat = plain(raw)
+    """What the rungs find, unless another option's text stands beside the letter."""
+    found = _climbed(raw, names)
+    if found.option is None or found.at < 0 or not beside_another(raw, plain(raw), found.at, names):
+        return found
+    return Found(None, "contradiction", why="a letter stands beside another option's text")
+
+
+def _climbed(raw: str, names: Names) -> Found:
+    flat = with_latin_letters(plain(raw))
     if not flat.strip():
         return NOTHING
     whole = names.exactly(raw.strip())
@@ -154,13 +171,15 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
         rule = "stated" if pattern is STATED else "labelled"
         for match in pattern.finditer(flat):
             claim = _value((raw, flat), match.end(), names, (rule, 0))
-            if claim is not None and number >= ENGLISH and SUBJECT_OR_DENIED.match(flat, claim.end):
+            if claim is None:
                 continue
-            if claim is not None and _label_doubted(raw, flat, match, number < ENGLISH):
+            ended = number < ENGLISH or claim.at < 0
+            if not ended and not sentence_over(match[0], flat, (claim.at, claim.end), names):
+                continue  # "Antwort C wäre richtig, wenn ..."
+            if _label_doubted(raw, flat, match, number < ENGLISH):
                 claim = claim._replace(rule=DOUBTED)
-            if claim is not None:
-                yield claim._replace(start=match.start())
-    for match in CORRECTED.finditer(flat):
+            yield claim._replace(start=match.start())
+    for match in (*CORRECTED.finditer(flat), *STRUCK_FOR.finditer(raw)):
         yield _letter(match["letter"], len(names.folded), "corrected", match)
     for match in QUESTION_AND_A.finditer(flat):
         yield _letter(match[1], len(names.folded), "labelled", match)
@@ -184,6 +203,8 @@ def _claims(raw: str, flat: str, names: Names) -> Iterator[Claim]:
                 and not CLAUSE_BEFORE.search(flat[max(0, match.start() - 40) : match.start()])
             ):
                 continue  # "vitamin C is the best source"
+            if negated(match.groupdict().get("between") or ""):
+                continue  # "C) Rome no es correcta"
             if "would" in match[0] and ELSEWHERE.match(flat, match.end()):
                 continue
             if not CONDITION.match(flat, match.end()):
@@ -209,7 +230,9 @@ def _ends_with_option(subject: str, names: Names) -> int | None:
         return None
     index = found.pop()
     before = said.removesuffix(names.unique[index])
-    return index if before != said and _PLAINLY.fullmatch(before) else None
+    if before == said or longer_may_be_meant(before, index, names):
+        return None
+    return index if _PLAINLY.fullmatch(before) else None
 
 
 _PLAINLY = re.compile(
@@ -240,7 +263,9 @@ def _goes_on(flat: str, match: re.Match[str], names: Names) -> bool:
 def _label_doubted(raw: str, flat: str, match: re.Match[str], english: bool) -> bool:
     """Does what stands before a label say that it is no claim of the model's own?"""
     start, before = match.start(), words_before(flat, match.start())
-    if doubted(raw, flat, start, match.end(), english):
+    if _OBJECT.match(raw) and raw[:start].count("{") == 1 and _KEY.search(raw[max(0, start - 20) : start]):
+        return False  # {"reasoning": "A is tempting", "answer": "C"}
+    if crossed_before(raw, start) or doubted(raw, flat, start, match.end(), english):
         return True
     if english and (_SAYS.search(match[0]) or match[0][-1].isalpha()):
         return strangely_led(before) or shown_as_example(flat[max(0, start - BEFORE) : start])
@@ -271,6 +296,8 @@ def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]
         behind = re.match(r"\s*[(\[](?:option )?([A-Z])[)\]]", flat[end : end + 20])
         if behind is not None and LETTERS.index(behind[1]) != index:
             return Claim(None, rule, -1, start, end)
+        if longer_may_be_meant(re.split(r"[.!?\n]", flat[end : end + 200])[0], index, names):
+            return Claim(None, rule, -1, start, end)
         return Claim(index, rule, match.start(1) + shift if same and match else -1, start, end)
     if match is None or not is_letter(flat, match, names):
         return None
@@ -279,10 +306,7 @@ def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]
     if SHARED.match(flat, match.end()):
         return Claim(None, rule, match.start(1) + shift, start, match.end())
     letter = LETTERS.index(match[1].upper())
-    mark = re.compile(r"[ \t]*[.:,)\]-]+[ \t]*").match(flat, match.end(1))
-    named = text_at(raw, flat, mark.end(), names)[0] if mark is not None else None
-    denied = named is not None and named != letter and not names.is_letter(named)
-    single = letter < len(names.folded) and not several(flat, match) and not denied
+    single = letter < len(names.folded) and not several(flat, match)
     return Claim(letter if single else None, rule, match.start(1) + shift, start, match.end())
 
 
@@ -328,6 +352,8 @@ def _against(claim: Claim, last: Claim, flat: str, names: Names) -> bool:
     return not REVISED.search(between, claim.end) and not taken_back(between, claim.end, "")
 
 
+_OBJECT = re.compile(r"\s*(?:```(?:json)?\s*)?\{")
+_KEY = re.compile(r"[{,]\s*\"(?:final_|correct_)?\Z")
 _FINAL = re.compile(r"\b(?:final|revised|corrected|updated|new)[ \t]", re.IGNORECASE)
 _YOURS = re.compile(r"\byour\s+$", re.IGNORECASE)
 

@@ -9,18 +9,15 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tiltyard.load.summary import rate
 from tiltyard.records import Json
+from tiltyard.stats.dealing import Shape, spreads_by_luck
 from tiltyard.suites.mcq.calibration import calibration_of
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.scoring import scored, share
-from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
+from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Column, Tally
 
-Shape = tuple[tuple[int, ...], tuple[int, ...]]
-
-RESAMPLES = 500
 NAMED = 20  # questions with one order that are named
 ENOUGH = 10  # questions whose answer is at a letter
 TOO_FEW: dict[str, Json] = {
@@ -33,14 +30,14 @@ TOO_FEW: dict[str, Json] = {
 
 def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
     """Everything that the suite adds to the summary. `turned`: rotations were asked."""
-    places = array("l", (p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
+    places = array("i", (p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     passed = tally.outcomes["correct"]
     letters, bias = by_letter(tally, places)
     rates = {name: ended_in(tally, places, (name,)) for name in ("unparsed", "truncated", "refused")}
     rates = {"answered": ended_in(tally, places, ("correct", "wrong")), **rates}
     more: dict[str, Json] = {}
     if turned:
-        several = array("l", (p for p in places if in_several_orders(tally, p)))
+        several = array("i", (p for p in places if in_several_orders(tally, p)))
         rates |= over_rotations(tally, several)
         bias = by_letter(tally, several)[1]  # the others' right options stand where the file puts them
         more["rotations"] = orders_of(tally)
@@ -72,7 +69,7 @@ def mean_seconds(tally: Tally, places: Sequence[int]) -> float | None:
 
 def groups_of(tally: Tally) -> list[dict[str, Json]]:
     """One row for each file or subject, in the order of its first answer."""
-    found = {number: array("l") for number in tally.group_names.values()}
+    found = {number: array("i") for number in tally.group_names.values()}
     for place in range(tally.total):
         found[tally.groups[place]].append(place)
     rows = []
@@ -94,8 +91,8 @@ def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]
         return [], TOO_FEW
     at: dict[int, array[int]] = {}
     for place in places:
-        at.setdefault(int(gold[place]), array("l")).append(place)
-    said = array("l") if given is None else array("l", (p for p in places if not math.isnan(given[p])))
+        at.setdefault(int(gold[place]), array("i")).append(place)
+    said = array("i") if given is None else array("i", (p for p in places if not math.isnan(given[p])))
     chosen = array("b", () if given is None else (int(given[p]) for p in said))
     rows: list[dict[str, Json]] = []
     for letter in sorted({*at, *chosen}):
@@ -109,29 +106,30 @@ def by_letter(tally: Tally, places: Sequence[int]) -> tuple[list[dict[str, Json]
 
 
 def bias_of(tally: Tally, at: Mapping[int, Sequence[int]]) -> dict[str, Json]:
-    """Standard deviation of the recall over letters (RStd, Zheng et al. 2024), with an interval over items.
+    """Standard deviation of the recall over letters (RStd, Zheng et al. 2024), and whether luck explains it.
 
-    `by_chance`: what a model without any bias would show with so few questions. Null where less than two
-    letters have enough of them.
+    It is above 0 without any bias too, so there is no interval: `by_chance` is what a model without one would
+    show on average, `by_chance_95` what it stays below in 95 %, `p_value` how often luck alone shows as much.
+    Null where less than two letters have enough questions.
     """
     if len(at) < 2:
         return TOO_FEW
     import numpy as np
 
     shapes = shapes_of(tally, at)
-    asked, right = (np.array(side, dtype=float) for side in zip(*shapes, strict=True))
-    counts = np.array([*shapes.values()])
-    sizes, hits = counts @ asked, counts @ right
-    rng = np.random.default_rng(0)
-    drawn = resampled(asked, right, counts, rng)
-    overall = float(hits.sum() / sizes.sum())
-    chance = rng.binomial(sizes.astype(int), overall, size=(RESAMPLES, len(at))) / sizes
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    asked, right = (sum(n * np.array(shape[side]) for shape, n in shapes.items()) for side in (0, 1))
+    value, luck = float(np.std(right / asked)), spreads_by_luck(shapes)
+    p_value = (1 + int((luck >= value - 1e-12).sum())) / (1 + len(luck))
+    most = float(np.quantile(luck, 0.95, method="higher"))
+    said = "a bias" if p_value < 0.05 else "no bias shown"
     return {
-        "value": float(np.std(hits / sizes)),
-        "ci95": [float(low), float(high)],
-        "n": int(counts.sum()),
-        "by_chance": float(np.std(chance, axis=1).mean()),
+        "value": value,
+        "ci95": None,
+        "n": shapes.total(),
+        "by_chance": float(luck.mean()),
+        "by_chance_95": most,
+        "p_value": p_value,
+        "why": f"{said}: luck alone gives up to {100 * most:.1f} %",
     }
 
 
@@ -156,19 +154,6 @@ def one_more(counts: tuple[int, ...], column: int, really: bool) -> tuple[int, .
     return (*counts[:column], counts[column] + really, *counts[column + 1 :])
 
 
-def resampled(asked: Any, right: Any, counts: Any, rng: Any) -> Any:
-    """RStd of resamples of the items.
-
-    Items of one shape are alike, so drawing how often each shape comes is the same as drawing items one by
-    one; there are few shapes, however many the items.
-    """
-    import numpy as np
-
-    drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=RESAMPLES)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.nanstd((drawn @ right) / (drawn @ asked), axis=1)
-
-
 # ------------------------------------------------------------------ rotations and confidence
 
 
@@ -186,8 +171,10 @@ def orders_of(tally: Tally) -> dict[str, Json]:
 
 
 def over_rotations(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
-    """Of the questions answered in each of their orders: always the same option, always the right one."""
-    nothing = array("f", [math.nan]) * tally.total
+    """Always the same option, of the questions with a letter in each of their orders; always right, of all
+    that were asked in each and did not fail.
+    """
+    nothing = Column(missing=tally.total)
     turns, turn, choice = (tally.flags.get(name, nothing) for name in ("turns", "turn", "choice"))
     orders: dict[int, set[float]] = {}
     seen: dict[int, set[float | None]] = {}
@@ -201,9 +188,9 @@ def over_rotations(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
         if OUTCOMES[tally.verdicts[place]] != "correct":
             wrong.add(number)
     whole = [number for number, found in orders.items() if len(found) == expected[number]]
-    consistent = sum(len(seen[n]) == 1 and None not in seen[n] for n in whole)
+    spoken = [number for number in whole if None not in seen[number]]
     return {
-        "consistent": {**rate(consistent, len(whole)), "n": len(whole)},
+        "consistent": {**rate(sum(len(seen[n]) == 1 for n in spoken), len(spoken)), "n": len(spoken)},
         "right_in_all_rotations": {**rate(sum(n not in wrong for n in whole), len(whole)), "n": len(whole)},
     }
 
@@ -213,9 +200,9 @@ def calibrated(tally: Tally) -> dict[str, Json]:
     confidence = tally.flags.get("confidence")
     if confidence is None:
         return calibration_of((), (), ())
-    places = array("l", (p for p in range(tally.total) if not math.isnan(confidence[p])))
+    places = array("i", (p for p in range(tally.total) if not math.isnan(confidence[p])))
     return calibration_of(
         array("d", (confidence[p] for p in places)),
-        [OUTCOMES[tally.verdicts[p]] == "correct" for p in places],
+        array("b", (OUTCOMES[tally.verdicts[p]] == "correct" for p in places)),
         tally.clusters(places),
     )

@@ -14,6 +14,7 @@ import msgspec
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
+from tiltyard.suites.mcq.choices import labelled, texts_behind
 
 MOST = 26
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -30,6 +31,7 @@ SUBJECT = ("subject", "category", "topic")
 IDENTITY = ("id", "question id", "uuid")
 WRONG = re.compile(r"(?:incorrect|wrong) answer ?(\d+)?$")
 OPTION = re.compile(r"(?:option|choice|op)? ?(?:([a-z])|(\d{1,2}))$")
+NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?", re.ASCII)
 LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:]?")
 
 READINGS = {"letter": 1, "text": 2, "index0": 4, "index1": 8}
@@ -53,6 +55,7 @@ class Draft(NamedTuple):
     about: About
     settled: int | None = None  # index of the right option, where the layout says it
     drawn: bool = False  # the layout names the right option first: its order means nothing
+    unlabelled: bool = False  # its options had labels of their own, which were taken off
 
 
 class BadRowError(ValueError):
@@ -171,7 +174,7 @@ def listed(text: str) -> Json:
     """A cell with a JSON list or object of options."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BadRowError("the options are no JSON list") from None
 
 
@@ -189,6 +192,8 @@ def draft_of_json(line: str) -> Draft:
     """A line of JSON as a question. Raises BadRowError."""
     try:
         value = msgspec.json.decode(line)
+    except RecursionError:
+        raise BadRowError("not JSON: it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadRowError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -229,6 +234,8 @@ def from_list(question: str, options: Json, answer: Json, about: About) -> Draft
     if not all(isinstance(each, str | int | float) for each in options):
         raise BadRowError("the options are not all text")
     texts = checked([as_text(each) or "" for each in options])
+    if isinstance(answer, float):
+        answer = as_text(answer)
     if isinstance(answer, bool) or not isinstance(answer, str | int) or answer == "":
         raise BadRowError(
             "no answer in it" if answer in (None, "") else "the answer is neither text nor a whole number"
@@ -272,6 +279,28 @@ def checked(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(options)
 
 
+def without_labels(draft: Draft) -> Draft:
+    """Its options without labels of their own ("A) ...", "B) ..."), where these are in order.
+
+    Where the file gives no order of the options, their labels may have any. Raises BadRowError.
+    """
+    labels = labelled(draft.options)
+    texts = texts_behind(draft.options)
+    wanted = sorted(labels) if draft.drawn else labels
+    ordered = wanted in ([*LETTERS[: len(texts)]], [str(n + 1) for n in range(len(texts))])
+    letter = LETTER.fullmatch(str(draft.answer).strip())
+    said = letter[1].upper() if letter else str(draft.answer).strip()
+    if not ordered and said in labels and draft.settled is None:
+        raise BadRowError(f"the options have labels of their own in another order: what is {said!r}?")
+    if not ordered or len(set(texts)) < len(texts):
+        return draft
+    named, words = named_by(draft.answer, draft.options), draft.about.words
+    whole = None if words is None else named_by(words, draft.options)
+    about = draft.about if whole is None else draft.about._replace(words=texts[whole])
+    settled = named if draft.settled is None else draft.settled
+    return draft._replace(options=tuple(texts), about=about, settled=settled, unlabelled=True)
+
+
 def folded(text: str) -> str:
     return " ".join(text.split()).casefold().rstrip(".")
 
@@ -281,6 +310,19 @@ def readings(draft: Draft) -> int:
     if draft.settled is not None:
         return ALL_READINGS
     return sum(bit for name, bit in READINGS.items() if index_by(name, draft) is not None)
+
+
+def named_by(answer: str | int, options: Sequence[str]) -> int | None:
+    """Index of the one option that an answer is, as text or as a number of the same value."""
+    wanted, names = folded(str(answer)), [folded(option) for option in options]
+    if names.count(wanted) == 1:
+        return names.index(wanted)
+    if not NUMBER.fullmatch(wanted):
+        return None
+    equal = [
+        place for place, name in enumerate(names) if NUMBER.fullmatch(name) and float(name) == float(wanted)
+    ]
+    return equal[0] if len(equal) == 1 else None
 
 
 def index_by(reading: str, draft: Draft) -> int | None:
@@ -293,10 +335,9 @@ def index_by(reading: str, draft: Draft) -> int | None:
         match = LETTER.fullmatch(raw.strip()) if isinstance(raw, str) else None
         found = ord(match[1].upper()) - ord("A") if match else None
     elif reading == "text":
-        names = [folded(option) for option in draft.options]
-        wanted = folded(str(raw)) if isinstance(raw, str) else None
-        found = names.index(wanted) if wanted is not None and names.count(wanted) == 1 else None
+        found = named_by(raw, draft.options)
     else:
-        number = raw if isinstance(raw, int) else int(raw) if raw.strip().isdecimal() else -1
+        short = isinstance(raw, str) and len(raw) < 10 and raw.strip().isdecimal()
+        number = raw if isinstance(raw, int) else int(raw) if short else -1
         found = number - (reading == "index1") if number >= 0 else None
     return found if found is not None and 0 <= found < count else None

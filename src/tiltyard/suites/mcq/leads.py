@@ -44,11 +44,10 @@ _PLAIN = re.compile(  # each word is taken once and for all, or long rows of the
     r"(?>[^\w%]*(?:(?:only|best)\s+possible|letter\s+of|"
     r"(?:i|we)(?:\s+(?:can|would|will|do|must|should|have|am|are|could)|['’](?:d|ll|ve|m|re))*"
     rf"(?:\s+{_SURELY})*\s+(?:{_KNOW}|{_KNEW}|(?:confident|sure|certain|convinced|positive"
-    rf"|inclined\s+to\s+{_KNOW}"
-    rf"|led\s+to\s+{_KNOW})(?:\s+(?:in\s+saying|enough))?)"
+    rf"|(?:inclined|led)\s+to\s+{_KNOW})(?:\s+(?:in\s+saying|enough))?)"
     r"|(?:one|you)\s+can\s+(?:see|conclude|say|tell|infer|deduce)"
     r"|my\s+(?:best\s+)?(?:guess|conclusion|view|opinion|belief|verdict)\s+is\s+that"
-    rf"|let\s+(?:me|us)\s+{_KNOW}|let['’]s\s+{_KNOW}"
+    rf"|let(?:\s+me|\s+us|['’]s)\s+{_KNOW}"
     rf"|(?:it|that|this)(?:\s+(?:is|seems|appears|becomes|follows"
     rf"|looks(?:\s+like)?)|['’]s)(?:\s+{_SURELY})*(?:\s+{_CLEAR})?"
     rf"|(?:this|that|which|it|these|all\s+(?:this|that|of\s+this)|everything|(?:(?:the|my"
@@ -65,7 +64,8 @@ _PLAIN = re.compile(  # each word is taken once and for all, or long rows of the
     rf"|hm+|um+|uh|oh|ah"
     r"|alright|great|easy|correct|good|ergo|also|or|where|when|that|the|my|our|this|an?|its|your|one|single"
     r"|only"
-    r"|given|answer|question|quiz|same|step|solution|final|short|quick|direct|full|most|best|making|true"
+    r"|given|answer|question(?:['’]s)?|today['’]s|quiz|same|step|solution|final|short|quick|direct|full"
+    r"|most|best|making|true"
     r"|model|assistant|ai"
     r"|likely|probable|plausible|reasonable|logical|sensible|suitable|appropriate|accurate"
     r"|closest|nearest|safest|strongest|ideal|intended|expected|required|desired|logical|proper|valid|real"
@@ -124,8 +124,8 @@ _LINE_BEFORE = re.compile(
 
 
 _CALLED = re.compile(
-    r"\b(?:true\s+or\s+false|examples?|sample|claim|myth|rumou?r|hypothesis|assumption|template"
-    r"|hint|(?:common|popular|public)\s+\w+)\s*:\W*(?:the\s*)?$",
+    r"\b(?:false|examples?|sample|claim|myth|rumou?r|hypothesis|assumption|template"
+    r"|hint|(?:common|popular|public|usual|typical|frequent)\s+\w+)\s*:\W*(?:the\s*)?$",
     re.IGNORECASE,
 )
 
@@ -142,7 +142,7 @@ def strangely_led(before: str) -> bool:
 
 def hedged(before: str) -> bool:
     """Is what follows in the sentence unlikely, assumed or the contrary of something?"""
-    return _ODDS.search(before) is not None or _HEDGED.search(before) is not None
+    return any(pattern.search(before) for pattern in (_ODDS, _HEDGED, _CALLED))
 
 
 def for_show(before: str, line_before: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.names import Names, folded, without_article
+from tiltyard.suites.mcq.names import Names, folded, text_at, without_article
 from tiltyard.suites.mcq.words import DENIED_AFTER, FUNCTION_WORD, GOES_ON, SEVERAL
 
 
@@ -54,13 +54,37 @@ def lists(flat: str, match: re.Match[str]) -> bool:
     return bool(lines) and re.match(rf"\s*[(\[]?{following}[)\].:]", lines[0], re.IGNORECASE) is not None
 
 
+_NO_WORDS = (  # in other languages than English
+    r"(?:(?<!\w)(?:falsch\w*|nicht|nein|kein\w*|unmöglich|non?|não|pas|faux|fausse|incorre\w*|errad\w*|sbagliat\w*|falsa?|falso"
+    r"|erróne\w*|equivocad\w*|не|нет|ні|неверн\w*|неправильн\w*|невірн\w*|inte|fel|niet|nee|fout|onjuist|ikke|forkert"
+    r"|nie|błędn\w*|salah|bukan|tidak|không|sai|yanlış|değil|خطأ|غير|ليس|لا|गलत|नहीं|väärin|helytelen|greșit|λάθος"
+    r"|wäre|könnte|sería|serait|sarebbe|seria|бы|би)(?!\w)"
+    r"|[错錯不误誤違無无外除]|ない|아니|아닙|아님|틀|오답|ではな|じゃな|でな|[か吗嗎]\s*\W*\Z)"
+)
+_NO = re.compile(_NO_WORDS, re.IGNORECASE)
+_NO_AT_ONCE = re.compile(
+    r"\W*(?:(?:(?:das\s+)?ist|es|é|è|está|är|er|jest|is|(?:c['’])?est|n['’]est|ne|to)\s+|[はが는은이가]\s*){0,2}"
+    rf"(?!non?\b(?!\s+(?:es|é|è)\b|\W*\Z)){_NO_WORDS}"  # "no" is English as well
+    r"|\W*(?:would|might|could|may)\s+(?:only\s+)?(?:be|have\s+been)\b",
+    re.IGNORECASE,
+)
+
+
+def negated(between: str) -> bool:
+    """Does what stands before "is correct" end with a "not" of another language?"""
+    return _NO.search(between[-10:]) is not None
+
+
 def denied_at(flat: str, letter: str, at: int, names: Names) -> bool:
     """Does the line that begins with a letter say that it is wrong, but in its option's own words?"""
     line = flat[at + 1 : at + 200].partition("\n")[0].lstrip(" ).]:,(-–—")
     index = LETTERS.index(letter.upper())
     option = names.options[index] if index < len(names.options) else ""
     own = bool(option) and line.casefold().startswith(option.casefold())
-    return DENIED_AFTER.search(line[len(option) :] if own else line) is not None
+    rest = line[len(option) :] if own else line
+    if DENIED_AFTER.search(rest):
+        return True
+    return (own or not begins_with(line, letter, names)) and _NO_AT_ONCE.match(rest) is not None
 
 
 def begins_with(rest: str, letter: str, names: Names) -> bool:
@@ -75,3 +99,96 @@ def begins_with(rest: str, letter: str, names: Names) -> bool:
         bool(said) and without_article(said).startswith(name)
         for said in (folded(rest), folded(rest.lstrip("( ")))
     )
+
+
+_TO_A_TEXT = re.compile(r"[ \t]*[)\]]?[ \t]*(?:[.:,=–—-]{1,2}|is\b)?[ \t]*(?P<open>[(\[]?)[ \t]*(?=[^\s])")
+
+
+def beside_another(raw: str, flat: str, at: int, names: Names) -> bool:
+    """Does exactly another option's text stand beside the letter at that place: "C) Berlin", "C (Berlin)"?"""
+    match = _TO_A_TEXT.match(flat, at + 1)
+    if match is None or (flat[at + 1 : match.end()] == "" and flat[at + 1].isalnum()):
+        return False
+    begin, close = match.end(), ")" if match["open"] == "(" else "]"
+    end = flat.find(close, begin, begin + 400) if match["open"] else -1
+    index = None
+    if end >= 0:
+        index = names.exactly(raw[begin:end])
+        index = names.loosely(flat[begin:end]) if index is None else index
+    if index is None:
+        index, end = text_at(raw, flat, begin, names)
+    if index is None or LETTERS[index] == flat[at].upper() or names.is_letter(index):
+        return False
+    rest = folded(re.split(r"[.!?\n]", flat[end : end + 400])[0])  # "B. Germany, Spain and Italy do not"
+    return not any(name and name in rest for place, name in enumerate(names.unique) if place != index)
+
+
+CROSSES = "❌✗✘✖🚫☒"
+_CROSSED = re.compile(rf"[{CROSSES}][^\w\n]*\Z")
+
+
+def crossed_before(raw: str, start: int) -> bool:
+    return _CROSSED.search(raw[max(0, start - 9) : start]) is not None
+
+
+_BECAUSE = (
+    r"(?:because|since|weil|da|denn|car|parce\s+que|puisque|porque|ya\s+que|pois|perché|poiché|want|omdat"
+    r"|потому|так\s+как|поскольку|тому\s+що|бо|ponieważ|bo|gdyż|protože|çünkü|vì|karena|fordi|eftersom|för|koska"
+    r"|mert|deoarece|pentru\s+că|क्योंकि|لأن|کیونکہ|زیرا|διότι|γιατί|επειδή|כי|เพราะ)(?!\w)"
+)
+_SENTENCE_OVER = re.compile(  # behind a letter in a language other than English
+    r"[ \t]*(?:选项|選項|项|項|選択肢|번|şık\w*)?"
+    r"(?:です|でした|となります|になります|である|だ|が正解です|입니다|이다|이에요|예요|임"
+    r"|[ \t]*(?:है|हैं|।)|['’](?:d[iıuü]r|t[iıuü]r))?[ \t]*[)\]]*"
+    rf"[ \t]*(?:[^\w\n?{CROSSES}]{{0,8}}(?:\Z|\n)|[.!;。।][)\]]*(?=\s|\Z|[^\x00-\x7f])"
+    rf"|,?[ \t]*(?:{_BECAUSE}|因为|因為|由于|由於|なぜなら|理由は|왜냐하면|이유는))",
+    re.IGNORECASE,
+)
+
+
+_CALLED = re.compile(r"[:=–—是为為选選は은는]\s*\Z|\w\s+\w")  # "Antwort: ", "Antwort ist", not "Antwort "
+_TRANSLATED = re.compile(  # the option in the language of the reply
+    r"(?:[ \t]*[).:,、(–—-]|(?<=[)\]]))[ \t:(]*(?:[^\W\d_][^\s.,;:!?()\n]*[ \t]*){1,3}"
+    r"(?:\([^()\n]{1,40}\))?[ \t)]*"
+    rf"(?:です|でした|입니다|이다|['’]\w{{2,3}})?(?:[.!。]|\n|\Z|,[ \t]*{_BECAUSE})",
+    re.IGNORECASE,
+)
+
+
+def sentence_over(label: str, flat: str, place: tuple[int, int], names: Names) -> bool:
+    """Does the sentence end behind the letter, or go on with its option or with a reason?
+
+    `place`: where the letter is, and where what belongs to it ends.
+    """
+    letter, end = flat[place[0]], place[1]
+    if _SENTENCE_OVER.match(flat, end):
+        return True
+    mark = re.compile(r"[ \t]*(?:[)\].:,(–—-][ \t]*)*").match(flat, end)
+    rest = flat[mark.end() : mark.end() + 400] if mark is not None else ""
+    index = LETTERS.index(letter.upper())
+    if index < len(names.folded) and text_at(rest, rest, 0, names)[0] == index:
+        return True
+    sentence = re.split(r"[.!?。\n]", rest)[0]
+    if begins_with(sentence, letter, names) and mark is not None and mark[0].strip():
+        return _NO.search(sentence) is None
+    short = _TRANSLATED.match(flat, end) if _CALLED.search(label) else None
+    return short is not None and _NO.search(short[0]) is None
+
+
+# ------------------------------------------------------------------ Cyrillic letters
+
+_CYRILLIC = re.compile(
+    r"(?P<label>(?:ответ(?:ом)?|відповідь)[^\n.:;—–-]{0,30}?(?:[:=—–-]|\s)[ \t]*[(\[]?)"
+    r"(?P<letter>(?-i:[АВСЕ]))"
+    r"(?=[)\]]?[ \t]*(?:[.,;!]|$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LATIN = dict(zip("АВСЕ", "ABCE", strict=True))
+_OTHER_CYRILLIC = re.compile(r"(?<!\w)[БГД](?!\w)")  # then А, Б, В, Г may be meant, and В the third
+
+
+def with_latin_letters(flat: str) -> str:
+    """The same with a Cyrillic letter behind a Russian "answer" as the Latin one that it looks like."""
+    if _OTHER_CYRILLIC.search(flat):
+        return flat
+    return _CYRILLIC.sub(lambda match: match["label"] + _LATIN[match["letter"]], flat)

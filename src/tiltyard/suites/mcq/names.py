@@ -59,6 +59,36 @@ def folded(text: str) -> str:
     return words if re.match(r"\.\d", words) else words.lstrip(" .")
 
 
+_WORDS = re.compile(r"[^\W_]+")
+_SMALL = frozenset(
+    ("and", "or", "the", "a", "an", "of", "in", "is", "are", "it", "to", "for", "by", "as", "that")
+)
+
+
+def longer_may_be_meant(near: str, index: int, names: Names) -> bool:
+    """Are there words near an option's text that another option, in which it is contained, has besides it?
+
+    "It increases, and then decreases": the option "It increases and then decreases" may be meant.
+    """
+    own = _WORDS.findall(names.folded[index])
+    said = _WORDS.findall(near.casefold())
+    rest = set(said) - set(own) if own else set()
+    for other in range(len(names.folded)) if rest else ():
+        words = _WORDS.findall(names.folded[other])
+        if other == index or not _within(own, words):
+            continue
+        more = set(words) - set(own)
+        if rest & (more - _SMALL or more):
+            return True
+    return False
+
+
+def _within(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Do all these words occur in the others, one behind the other?"""
+    starts = range(len(others) - len(words) + 1) if len(words) < len(others) else ()
+    return any(others[start : start + len(words)] == words for start in starts)
+
+
 def without_article(name: str) -> str:
     return re.sub(r"^(?:the|a|an|der|die|das|le|la|el) ", "", name)
 

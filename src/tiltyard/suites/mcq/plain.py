@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from tiltyard.servers.thinking import thoughts_in
+
 _WIDE = {ord("Ａ") + i: ord("A") + i for i in range(26)} | {ord("ａ") + i: ord("a") + i for i in range(26)}
 _SIGNS = {
     ord(wide): narrow for wide, narrow in zip("（）［］【】：，；．。？！＝", "()[][]:,;..?!=", strict=True)
@@ -21,17 +23,17 @@ _STYLED = {  # mathematical bold, italic, script ...; circled
 _ON_TILES = {first + i: ord("A") + i for first in (0x1F130, 0x1F150, 0x1F170) for i in range(26)}
 _LOOKS: dict[int, int | str] = {**_WIDE, **_SIGNS, **_BLANKS, **_STYLED, **_ON_TILES}
 
-_THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
-_THOUGHT_END = re.compile(r"</(?:think(?:ing)?|thought|reasoning)>", re.IGNORECASE)
-_CHANNEL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>")
-# The same where the channels' names stand without their markers: "analysisLet us see.assistantfinalB"
-_GLUED_FINAL, _GLUED = "assistantfinal", re.compile(r"\s*(?:analysis|commentary)(?=[A-Z(\"'])")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
+# The same in tags, where a letter follows: else "<s>" and "</s>" are a template's ends of the text
+_STRUCK_TAGS = re.compile(
+    r"(<(s|del|strike)>)([^<\n]{1,200})(</\2>)(?=[ \t*_]{0,4}(?:<ins>)?[ \t*_(\[]{0,4}[A-Z](?!\w))",
+    re.IGNORECASE,
+)
 _SPECIAL = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<(?:eos|bos|end_of_turn|start_of_turn)>"
 )
 _ANSWER_TAG = re.compile(r"<([a-z_ ]*answer[a-z_ ]*)>", re.IGNORECASE)
-_HTML = re.compile(r"</?(?:b|strong|i|em|u|span|code)(?:\s[^<>\n]{0,80})?/?>")
+_HTML = re.compile(r"</?(?:b|strong|i|em|u|ins|span|code)(?:\s[^<>\n]{0,80})?/?>")
 _HTML_LINE = re.compile(r"</?(?:p|br|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>")
 _CLOSING_TAG = re.compile(r"</[a-z_ ]{1,30}>", re.IGNORECASE)
 _LATEX = re.compile(
@@ -59,24 +61,17 @@ def _line(match: re.Match[str]) -> str:
 
 
 def without_thought(text: str) -> str:
-    """The reply with what belongs to thinking blanked, also where a tag of the pair is missing."""
-    text = _after_channels(text)
-    if "<" not in text:
-        return text
-    text = _THOUGHT.sub(_line, text)
-    ends = [match.end() for match in _THOUGHT_END.finditer(text)][-1:]
-    ends += [match.end() for match in _CHANNEL.finditer(text)][:1]  # a second one is of another turn
-    if ends:
-        text = _blanks(text[: max(ends)])[:-1] + "\n" + text[max(ends) :]
+    """The reply with what belongs to thinking blanked, also where a tag of the pair is missing.
+
+    What is struck out in tags stands between tildes then.
+    """
+    if "<" in text:
+        text = _STRUCK_TAGS.sub(
+            lambda match: f"{'~~':>{len(match[1])}}{match[3]}{'~~':<{len(match[4])}}", text
+        )
+    for start, end in thoughts_in(text):
+        text = text[:start] + _blanks(text[start:end])[:-1] + "\n" + text[end:]
     return text
-
-
-def _after_channels(text: str) -> str:
-    """What follows "assistantfinal"; nothing where only the thinking is there."""
-    end = text.find(_GLUED_FINAL) + len(_GLUED_FINAL)
-    if end < len(_GLUED_FINAL):
-        end = len(text) if _GLUED.match(text) else 0
-    return _blanks(text[:end])[:-1] + "\n" + text[end:] if end else text
 
 
 def without_markers(text: str) -> str:

@@ -23,6 +23,7 @@ from tiltyard.suites.mcq.reading import QuestionSet, Row
 from tiltyard.suites.stopping import order_of
 
 SHIPPED = "questions.jsonl"
+MOST_EXAMPLES = 1000  # rows of --examples that are looked at
 EXAMPLES = 5  # of --examples where --few-shot does not say how many
 _shipped = ExitStack()
 
@@ -47,6 +48,7 @@ class Shots(NamedTuple):
 
     questions: QuestionSet
     of_file: Mapping[int, Sequence[int]]  # file of the asked row -> rows of `questions`
+    left_out: int = 0  # rows that are asked themselves and so no examples
 
     def messages(self, owner: int, template: str, shuffle: bool) -> tuple[Message, ...]:
         found: list[Message] = []
@@ -86,13 +88,20 @@ def shots_of(settings: Choosing, questions: QuestionSet) -> Shots | None:
         return None
     if path:
         given = question_set([path], settings.answers)
-        if len(given) < (settings.few_shot or 1):
-            raise UsageError(f"{path} holds {len(given)} examples", "lower --few-shot")
-        rows = range(min(wanted, len(given)))
-        return Shots(given, dict.fromkeys(range(len(questions.files)), rows))
+        left, left_out = not_asked(given, questions, wanted)
+        if len(left) < (settings.few_shot or 1):
+            also = f" that are not among the questions asked ({left_out} are)" if left_out else ""
+            raise UsageError(
+                f"{path} holds {len(left)} examples{also}",
+                "give another file with --examples, or none: --few-shot alone takes rows out of the questions"
+                if left_out
+                else "lower --few-shot",
+            )
+        return Shots(given, dict.fromkeys(range(len(questions.files)), left), left_out)
     firsts: dict[int, list[int]] = {}
     sizes = [0] * len(questions.files)
-    for number, owner in enumerate(questions.owners):
+    for number in range(len(questions)):
+        owner = questions.owner(number)
         sizes[owner] += 1
         if sizes[owner] <= wanted:
             firsts.setdefault(owner, []).append(number)
@@ -105,16 +114,34 @@ def shots_of(settings: Choosing, questions: QuestionSet) -> Shots | None:
     return Shots(questions, firsts)
 
 
-def tested(questions: QuestionSet, shots: Shots | None, settings: Choosing) -> array[int]:
+@lru_cache(maxsize=4)
+def not_asked(given: QuestionSet, questions: QuestionSet, wanted: int) -> tuple[Sequence[int], int]:
+    """The first rows of a file of examples that are no questions of the run, and how many were left out."""
+    kinds = [same_question(given.row(number)) for number in range(min(len(given), MOST_EXAMPLES))]
+    asked = set(kinds) & {same_question(questions.row(number)) for number in range(len(questions))}
+    left = [number for number, kind in enumerate(kinds) if kind not in asked][:wanted]
+    return left, (left[-1] + 1 if len(left) == wanted else len(kinds)) - len(left)
+
+
+def same_question(row: Row) -> int:
+    """A number that is the same for two rows that ask the same, in whatever order of options."""
+    return hash((" ".join(row.question.split()).casefold(), frozenset(row.options)))
+
+
+def tested(questions: QuestionSet, shots: Shots | None, settings: Choosing) -> Sequence[int]:
     """The rows that are asked, in order."""
     taken = (
         {number for rows in shots.of_file.values() for number in rows}
         if shots is not None and shots.questions is questions
         else set()
     )
-    numbers = array("q", (number for number in range(len(questions)) if number not in taken))
+    numbers: Sequence[int] = range(len(questions))
+    if taken:
+        numbers = array("i", (number for number in numbers if number not in taken))
+    if settings.limit is None and settings.stop_when is None:
+        return numbers
     order = order_of(len(numbers), settings.limit, settings.seed, settings.stop_when is not None)
-    return array("q", (numbers[place] for place in order))
+    return array("i", (numbers[place] for place in order))
 
 
 def turns_of(row: Row, settings: Choosing) -> int:
@@ -128,7 +155,7 @@ def items_of(questions: QuestionSet, order: Sequence[int], settings: Choosing) -
         row = questions.row(number)
         turns = turns_of(row, settings)
         for repetition in range(settings.repeats * turns):
-            yield item_of(row, (number, questions.owners[number]), settings, (repetition, turns))
+            yield item_of(row, (number, questions.owner(number)), settings, (repetition, turns))
 
 
 def item_of(row: Row, place: tuple[int, int], settings: Choosing, turn: tuple[int, int]) -> Item:

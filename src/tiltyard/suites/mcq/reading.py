@@ -1,13 +1,14 @@
 """Question files as a set of rows that may be of any length: checked and hashed first, read again when asked.
 
-The first pass validates every record and keeps some twenty bytes of it (where it lies); the second one gives
-rows by number, in any order. What a record means is in `layouts.py`.
+The first pass validates every record and keeps twelve bytes of it (where it lies); the second one gives rows
+by number, in any order. What a record means is in `layouts.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from tiltyard.suites.mcq.layouts import (
     draft_of_json,
     index_by,
     readings,
+    without_labels,
 )
 from tiltyard.suites.mcq.names import forms_of
 from tiltyard.suites.mcq.source import Record, Source
@@ -74,26 +76,25 @@ class File:
 
     def draft(self, cells: list[str]) -> Draft:
         """Raises BadRowError."""
-        if self.columns is None:
-            return draft_of_json(cells[0])
-        return draft_of(cells, self.columns)
+        draft = draft_of_json(cells[0]) if self.columns is None else draft_of(cells, self.columns)
+        return without_labels(draft)
 
 
 class Places:
     """Where the records of a file lie that could be questions, and how their answers can be read."""
 
     def __init__(self) -> None:
-        self.offsets = array("q")
-        self.lengths, self.lines, self.readings = array("I"), array("I"), array("B")
+        self.offsets, self.lines, self.readings = array("q"), array("I"), array("B")
+        self.sizes = array("B")  # options of each
 
     def __len__(self) -> int:
         return len(self.offsets)
 
-    def add(self, record: Record, possible: int) -> None:
+    def add(self, record: Record, possible: int, size: int) -> None:
         self.offsets.append(record.offset)
-        self.lengths.append(record.length)
         self.lines.append(record.line)
         self.readings.append(possible)
+        self.sizes.append(size)
 
 
 class QuestionSet:
@@ -101,10 +102,11 @@ class QuestionSet:
 
     def __init__(self, paths: Sequence[Path], answers: str | None = None) -> None:
         self.files: list[File] = []
-        self.places = array("q")  # offset
-        self.lengths, self.lines, self.owners = array("I"), array("I"), array("H")
+        self.firsts: list[int] = []  # of each file: the number of its first row
+        self.offsets, self.lines = array("q"), array("I")
         self.renamed: set[int] = set()  # rows whose id another row had before
         self.repeated = 0  # rows whose question, options and answer another row had before
+        self.unlabelled = 0  # rows whose options had labels of their own
         self.bad: list[Bad] = []
         self.bad_count = 0
         self.notes: list[str] = []
@@ -121,7 +123,11 @@ class QuestionSet:
         self.by_subject = 0 < len(self.subjects) <= MOST_SUBJECTS
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.offsets)
+
+    def owner(self, number: int) -> int:
+        """The file of a row, by its place among the files."""
+        return bisect_right(self.firsts, number) - 1
 
     @property
     def bad_share(self) -> float:
@@ -132,8 +138,7 @@ class QuestionSet:
 
     def _add(self, file: File, answers: str | None) -> None:
         self.files.append(file)
-        if len(self.files) > 0xFFFF:
-            raise UsageError(f"more than {0xFFFF} files", "name fewer with --csv-pattern")
+        self.firsts.append(len(self))
         if file.source.note:
             self.notes.append(f"{file.path}: {file.source.note}")
         found = self._checked(file)
@@ -144,14 +149,20 @@ class QuestionSet:
         file.reading = answers or self._reading(file, found)
         bit = READINGS[file.reading]
         self._digest.update(file.reading.encode())
-        for offset, length, line, possible in zip(
-            found.offsets, found.lengths, found.lines, found.readings, strict=True
+        most, fewer = max(found.sizes), 0
+        for offset, line, possible, size in zip(
+            found.offsets, found.lines, found.readings, found.sizes, strict=True
         ):
-            draft = file.draft(file.source.at(offset, length))
-            if possible & bit:
-                self._keep(file, draft, (offset, length, line))
+            draft = file.draft(file.source.at(offset))
+            if file.columns is PLAIN and size < most:
+                self._reject(file, line, f"option {LETTERS[size]} is empty")
+            elif possible & bit:
+                fewer += size < most
+                self._keep(file, draft, offset, line)
             else:
                 self._reject(file, line, wrong_answer(file.reading, draft))
+        if fewer and file.columns is not None and file.columns.listed is None:
+            self.notes.append(f"{file.path}: questions with fewer than {most} options: {fewer:,}")
         file.source.close()
 
     def _checked(self, file: File) -> Places:
@@ -183,7 +194,7 @@ class QuestionSet:
             possible = readings(draft)
             if file.columns is PLAIN:
                 possible &= READINGS["letter"]
-            places.add(record, possible)
+            places.add(record, possible, len(draft.options))
         return places
 
     def _agrees(self, draft: Draft) -> None:
@@ -220,14 +231,13 @@ class QuestionSet:
         if len(self.bad) < BAD_KEPT:
             self.bad.append(Bad(str(file.path), line, reason))
 
-    def _keep(self, file: File, draft: Draft, place: tuple[int, int, int]) -> None:
-        number, (offset, length, line) = len(self.places), place
-        self.places.append(offset)
-        self.lengths.append(length)
+    def _keep(self, file: File, draft: Draft, offset: int, line: int) -> None:
+        number = len(self)
+        self.offsets.append(offset)
         self.lines.append(line)
-        self.owners.append(len(self.files) - 1)
         if draft.about.subject and len(self.subjects) <= MOST_SUBJECTS:
             self.subjects[draft.about.subject.strip()] += 1
+        self.unlabelled += draft.unlabelled
         name, index = self._name(file, draft, line), index_by(file.reading, draft)
         if draft.about.id:  # a name made of a line is the only one of its kind
             if hash(name) in self._seen:
@@ -244,7 +254,9 @@ class QuestionSet:
         )
 
     def _warn(self) -> None:
-        """Say what is there more than once."""
+        """Say what is there more than once, and what was taken off."""
+        if self.unlabelled:
+            self.notes.append(f"labels in the options were taken off (questions: {self.unlabelled:,})")
         for count, what, then in (
             (len(self.renamed), "id", "told apart by their lines"),
             (self.repeated, "question", "each counts"),
@@ -257,9 +269,9 @@ class QuestionSet:
 
     def row(self, number: int) -> Row:
         """The question of that number."""
-        file = self.files[self.owners[number]]
+        file = self.files[self.owner(number)]
         self._use(file)
-        draft = file.draft(file.source.at(self.places[number], self.lengths[number]))
+        draft = file.draft(file.source.at(self.offsets[number]))
         answer = index_by(file.reading, draft)
         assert answer is not None
         line = self.lines[number]

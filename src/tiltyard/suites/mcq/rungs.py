@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from tiltyard.suites.mcq.doubt import DOUBTFUL, LEADS_TO, denies, doubted, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.letters import begins_with, denied_at
-from tiltyard.suites.mcq.names import Names, folded, without_article
+from tiltyard.suites.mcq.letters import CROSSES, begins_with, crossed_before, denied_at
+from tiltyard.suites.mcq.names import Names, folded, longer_may_be_meant, without_article
 from tiltyard.suites.mcq.plain import plain
 from tiltyard.suites.mcq.verdicts import called_right
 from tiltyard.suites.mcq.words import DENIED_AFTER, GOES_ON, UNKNOWING
@@ -29,19 +29,21 @@ class Found(NamedTuple):
 
 
 _ALONE = re.compile(
-    r"^[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
+    rf"^(?![^\w\n]{{0,24}}[{CROSSES}])"
+    r"[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
     r"|probably|(?:most[ \t]+)?likely|i think|i guess)[ \t]+)?"
     r"(?:(?:choose|select|pick|must be|has to be|go for)[ \t]{1,3})?(?:the[ \t]{1,3})?(?:option"
     r"|choice|letter"
     r"|answer)?[ \t]{0,6}[(\[<]?"
     r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?"
     r"(?:,[ \t](?:definitely|certainly|clearly|surely|obviously|probably|of course|i think|i guess))?"
-    r"(?:[ \t]\((?:\w+[ \t])?(?:sure|certain|confident)\))?"
+    r"(?:[ \t]\((?:\w+[ \t]?%?[ \t])?(?:sure|certain|confident|confidence)\))?"
     r"[^\w\n?]{0,24}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _LED = re.compile(
-    r"^[^\w\n(\[]{0,24}(?:(?:[Mm]ost[ \t]+likely|[Ll]ikely|[Pp]robably)[ \t]+)?"
+    rf"^(?![^\w\n]{{0,24}}[{CROSSES}])"
+    r"[^\w\n(\[]{0,24}(?:(?:[Mm]ost[ \t]+likely|[Ll]ikely|[Pp]robably)[ \t]+)?"
     r"(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]{0,6}([A-Za-z])"
     r"(?![^\W\d_]|['’\d])[ \t]{0,6}([)\].:,]|[-–—](?=[ \t])|[-=]>|→|(?=\())"
     r"[)\]]?[ \t]{0,6}(.*)$",
@@ -56,7 +58,7 @@ _BOLD = re.compile(
 _MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
 _REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
 _BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE)
-_LAST = re.compile(r"[.!;:?)][^\S\n]{1,9}[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
+_LAST = re.compile(r"[.!;:?)][^\S\n]{1,9}(?:→[ \t]{0,3})?[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z")
 
 
 def marked(raw: str, flat: str, names: Names) -> Found | None:
@@ -176,6 +178,11 @@ def _before_the_others(flat: str, names: Names) -> Found | None:
     return Found(index, "leading", at)
 
 
+_E_G_OR_NUMBER = re.compile(  # "5) A" is about another question
+    r"\be\.g\Z|^\W*(?:(?:question|q|number|nr|no)\W{0,2})?(?!0*1\Z)\d{1,3}\Z", re.IGNORECASE | re.MULTILINE
+)
+
+
 def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     """A reply whose last sentence is one letter."""
     match = _LAST.search(flat)
@@ -184,7 +191,7 @@ def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
         match = match if LEADS_TO.search(line) and not DOUBTFUL.search(line) else None  # "Grade: A"
     if match is None or doubted(raw, flat, match.start(1), match.start(1)):
         return None
-    if flat[match.start()] == "." and re.search(r"\be\.g\Z", flat[: match.start()], re.IGNORECASE):
+    if _E_G_OR_NUMBER.search(flat[: match.start()]):
         return None
     cut_off = flat[match.start()] != ":" and not re.search(r"[.!)\]]\s*\Z", match[0][1:])
     if cut_off and _speaks_of_others(flat, match[1], names):
@@ -203,6 +210,7 @@ def bold(raw: str, flat: str, names: Names) -> Found | None:
     for match in _BOLD.finditer(raw):
         alone = not match[2].strip()
         denied = None is not DENIED_AFTER.match(raw[match.end() : match.end() + 40].lstrip(" ,:-–—"))
+        denied = denied or crossed_before(raw, match.start())
         denied = denied or doubted(raw, flat, match.start(), match.start())
         if (alone or begins_with(plain(match[2]), match[1], names)) and not denied:
             found.append((match[1], match.start(1)))
@@ -244,7 +252,7 @@ _FAVOURS = re.compile(
 )
 
 
-_SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’])|[(\[]([AI])[)\]]")
+_SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’]|\.[ \t][a-z])|[(\[]([AI])[)\]]")
 
 
 def with_its_text(raw: str, flat: str, names: Names) -> Found | None:
@@ -287,7 +295,7 @@ def first_line(flat: str, names: Names) -> Found | None:
         return None if index is None else Found(index, "option_text")
     first, _, rest = flat.lstrip().partition("\n")
     index = names.loosely(first)
-    if index is None or taken_back(rest, 0, ""):
+    if index is None or taken_back(rest, 0, "") or longer_may_be_meant(rest[:80], index, names):
         return None
     if not _EXPLAINS.match(rest) and (not rest.strip() or not _only_told(flat, index, names)):
         return None
@@ -305,13 +313,16 @@ def _only_told(flat: str, index: int, names: Names) -> bool:
 
 
 def _other_letter(flat: str, index: int, names: Names) -> bool:
-    """Does the reply begin with another option's letter: "A. It is Rome"?"""
+    """Does another option's letter stand right before or behind the option: "A. It is Rome", "Rome (A)"?"""
     led = _LED.match(flat.lstrip())
-    return (
-        led is not None
-        and led[3] in ".)"
-        and led[2] in LETTERS[: len(names.folded)].replace(LETTERS[index], "")
-    )
+    others = LETTERS[: len(names.folded)].replace(LETTERS[index], "")
+    if led is not None and led[3] in ".)" and led[2] in others:
+        return True
+    name = re.escape(names.unique[index])
+    mark = r"(?:[)\].:,=–—-]|[ \t]+(?:is|=|[–—-])[ \t])[ \t]*(?:the |an? )?"
+    beside = rf"(?<![\w'’])(?-i:[{others}]){mark}{name}(?!\w)"
+    behind = rf"(?<!\w){name}[ \t]*[(\[](?:option |choice )?(?-i:[{others}])[)\]]"
+    return re.search(f"{beside}|{behind}", flat, re.IGNORECASE) is not None
 
 
 def _told_at_first(said: str, name: str) -> re.Match[str] | None:
@@ -343,6 +354,8 @@ def option_text(flat: str, names: Names) -> Found | None:
     others = said.replace(name, " ")
     place = said.find(name)
     if denies(others) or "?" in flat or _other_letter(flat, index, names):
+        return None
+    if longer_may_be_meant(flat, index, names):
         return None
     told = _told_at_first(said, name)
     if told is not None and _only_told(flat, index, names) and not taken_back(flat, 0, ""):

@@ -12,8 +12,9 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from tiltyard.errors import UsageError
 
@@ -34,7 +35,6 @@ class Record(NamedTuple):
     cells: list[str]
     line: int  # of its first line, from 1
     offset: int  # in bytes of what is read
-    length: int
     problem: str | None = None  # why it cannot be read
     rows: int = 1  # lines
 
@@ -47,14 +47,14 @@ class Source:
         self.note: str | None = None
         self.encoding, self.start = "utf-8", 0
         self.copied = False  # into a temporary file, which stays open
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         self._state: tuple[int, int] | None = None
         self._again: tuple[int, int] | None = None  # offset and line to read on from
         self._prepare()
         self.kind = self._kind()
 
     @property
-    def file(self) -> BinaryIO:
+    def file(self) -> IO[bytes]:
         """The open file. Raises UsageError where it cannot be opened, or has changed since it was first."""
         if self._file is None:
             try:
@@ -134,13 +134,14 @@ class Source:
         """Every record that is not blank, in order."""
         yield from self._lines() if self.kind == "jsonl" else self._rows()
 
-    def at(self, offset: int, length: int) -> list[str]:
+    def at(self, offset: int) -> list[str]:
         """The cells of the record there."""
         self.file.seek(offset)
-        text = self.file.read(length).decode(self.encoding, "replace")
+        lines = (data.decode(self.encoding, "replace") for data in self.file)
         if self.kind == "jsonl":
-            return [text]
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
+            return [next(lines)]
+        with large_cells():
+            return next(csv.reader(lines, delimiter=self._delimiter))
 
     @property
     def _delimiter(self) -> str:
@@ -151,7 +152,7 @@ class Source:
         offset = self.start
         for number, data in enumerate(self.file, 1):
             if data.strip():
-                yield Record([data.decode(self.encoding, "replace")], number, offset, len(data))
+                yield Record([data.decode(self.encoding, "replace")], number, offset)
             offset += len(data)
 
     def again_from_line_two(self, record: Record) -> None:
@@ -161,13 +162,10 @@ class Source:
 
     def _rows(self) -> Iterator[Record]:
         self._again = self.start, 1
-        before = csv.field_size_limit(64 * CELL_LIMIT)
-        try:
+        with large_cells():
             while self._again is not None:
                 (offset, line), self._again = self._again, None
                 yield from self._rows_from(offset, line)
-        finally:
-            csv.field_size_limit(before)
 
     def _rows_from(self, position: int, first_line: int) -> Iterator[Record]:
         """The records from a place on, until somebody asks to read again from another."""
@@ -192,7 +190,17 @@ class Source:
             if problem is None and not any(cells):
                 continue  # a blank line
             rows = reader.line_num + first_line - line
-            yield Record(cells, line, offset, position - offset, problem or oversized(cells), rows)
+            yield Record(cells, line, offset, problem or oversized(cells), rows)
+
+
+@contextmanager
+def large_cells() -> Iterator[None]:
+    """Let the csv module read cells that are too large for us as well: we say so in our own words."""
+    before = csv.field_size_limit(64 * CELL_LIMIT)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def oversized(cells: list[str]) -> str | None:

@@ -15,7 +15,7 @@ from tiltyard.suites.mcq.names import Names
 _RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
 _LISTED = re.compile(
     rf"^(?P<signs>[^\w\n(\[]{{0,12}})(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
-    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:]|(?=[ \t]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
+    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:]|(?=[ \t|]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
     r"(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )

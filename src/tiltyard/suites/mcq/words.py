@@ -58,7 +58,7 @@ _FOREIGN_COPULA = (
 # The correct answer (to this question) is (B)
 STATED = re.compile(
     rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
-    rf"|pick|letter)|closest)"
+    rf"|pick|letter)|one\s+that\s+fits\s+best|closest)"
     rf"(?:\s+(?!{_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
     rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
@@ -84,17 +84,10 @@ LABELS = (
     re.compile(
         r"(?:正确|正確|最终|最終|因此|所以|最佳)?(?:的)?(?:答案|选项|選項|回答)(?:应该|應該)?(?:是|为|為|选|選)?\s*[:=]?|(?:选择|選擇|选"
         r"|選)(?=\s*:?\s*[A-Z(])\s*:?"
-        r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|답)(?:은|는)?\s*[:=]?"
+        r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|(?<!오)답)(?:은|는)?\s*[:=]?"
     ),
 )
 ENGLISH = 4  # so many of them, the first
-SUBJECT_OR_DENIED = re.compile(  # behind "Antwort B": the answer B is what is spoken of, or it is none
-    r"\s*(?:(?:ist|est|es|é|è|és|is|er|är|jest|je|está|era|war)(?!\w)|(?:değil|yanlış|ではな|ではあり|じゃな"
-    r"|でな|[가이]\s*아"
-    r"|아님|아닙|ですか|か?\?|的?(?:吗|嗎)|[是为]?(?:错|錯|不)|[はが]?(?:間違|誤)|неверн|неправильн|не\s|ложн|błędn|không|bukan"
-    r"|salah|غير|गलत))",
-    re.IGNORECASE,
-)
 QUESTION_AND_A = re.compile(
     rf"^[ \t]{{0,20}}Q\s?:[^\n]*\n[ \t]{{0,20}}A\s?[:.]\s{{0,4}}[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$",
     re.MULTILINE,
@@ -106,7 +99,7 @@ _CLAUSE_END = (
 )
 CHOSEN = re.compile(
     r"(?:(?<![^\W_])(?:(?:i|we)(?:['’]d have to|['’]d|['’]ll|['’]m|['’]ve| would| will| am| are"
-    r"| have to| must| should)?\s+"
+    r"| have to| must| should)?(?:\s+ultimately)?\s+"
     r"(?:go(?:ing)?\s+with|chose|choose|choosing|picked|pick"
     r"|select(?:ed)?|lean(?:ing)?\s+(?:more\s+|slightly\s+|strongly\s+)?towards?|go(?:ing)?\s+for|answer"
     r"|say|opt\s+for|vote\s+for|left\s+with|settle\s+on|stick(?:ing)?\s+with)"
@@ -119,7 +112,7 @@ CHOSEN = re.compile(
     r"|that(?:['’]s|\s+is|\s+leaves(?:\s+us\s+with)?|\s+would\s+be|\s+must\s+be)"
     r"|(?:which|this)\s+(?:is|leaves|makes\s+it|corresponds\s+to|matches|means)|leaving(?:\s+us\s+with)?"
     r"|leaves(?:\s+us\s+with)?|corresponds\s+to"
-    r"|therefore|thus|hence|so)(?:\s*,)?)"
+    r"|if\s+i\s+ha(?:d|ve)\s+to\s+(?:pick|choose|guess)(?:\s+one)?|therefore|thus|hence|so)(?:\s*,)?)"
     r"\s+(?:(?:definitely|certainly|clearly|surely|obviously|undoubtedly|probably|(?:most\s+)?likely)\s+)?"
     rf"(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer"
     rf"|letter)\s+)?(?P<wrapped>[(\[])?\s*(?P<letter>[A-Za-z]){_NOT_WORD}\s*[)\]]?{_CLAUSE_END}"
@@ -138,7 +131,8 @@ DECLARED = re.compile(
     r"|(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é"
     r"|è|és|jest|är|er)\s+(?:clearly\s+|definitely\s+"
     r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
-    r"(?:the\s+one(?=\s*[.!\n]|\s*$)|my\s+(?:final\s+|best\s+)?(?:answer|choice|pick|guess)"
+    r"(?:the\s+one(?=\s*[.!\n]|\s*$)|what\s+(?:remains|i\s+would\s+(?:choose|pick))(?=\s*[.!\n]|\s*$)"
+    r"|my\s+(?:final\s+|best\s+)?(?:answer|choice|pick|guess)"
     r"|the\s+only\s+(?:possible|valid|remaining|plausible|sensible)\s+(?:answer|choice|option|one)"
     r"|(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt"
     r"|richtige|correcte?|correcta|correta|corretta|bonne|juiste?|poprawna|prawidłowa|rätt|riktig|rigtig"
@@ -150,7 +144,7 @@ DECLARED = re.compile(
 DECLARED_ALIEN = re.compile(
     rf"(?:选项|選項|選択肢)?\s*[(\[]?(?P<letter>[A-Z]){_END}[)\]]?\s*(?:が正解|が正しい|是正确|是正確|正确|正確|是对的|가\s*정답"
     rf"|이\s*정답|가\s*맞|верный|правильный|является правильным)"
-    r"(?!\s*(?:では|じゃな|でな|ですか|か|[이가]\s*아|吗|嗎|的?[吗嗎]|\?))"
+    r"(?!\s*(?:だと(?:言(?!え)|いう)|では|じゃな|でな|ですか|か|[이가]\s*아|吗|嗎|的?[吗嗎]|\?))"
 )
 MAKES = re.compile(  # "That makes B the right answer."
     r"(?:(?:^|[.!?;:,]\s+|\b(?:and|so|but)\s+)(?:that|this|which)\s+makes"
@@ -196,9 +190,12 @@ IT_IS = re.compile(rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?!\s
 
 CONDITION = re.compile(
     r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if(?!\s+i\b)|when|unless|assuming|provided|wenn|falls|si|если"
+    r"|(?:would|could|might|may)\s+(?:only\s+)?(?:be|have\s+been|fit|work)"
     r"|with\s+(?:an?\s+)?(?:\w+\s+)?(?:probability|chance|likelihood)"
     r"|with\s+(?:an?\s+|only\s+|about\s+|around\s+|roughly\s+)*[0-4]?\d(?:[.,]\d+)?\s*%"
-    r"|only|(?:answer\s+)?(?:to|for|in)\s+(?:another|other|a\s+different))(?!\w)",
+    r"|only|(?:answer\s+)?(?:to|for|in)\s+(?:another|other|a\s+different))(?!\w)"
+    r"|[)\]]*\s*[,;.]?\s*(?:otherwise|else|if\s+not)[ ,]+(?:(?:the\s+)?(?:answer|option|choice)"
+    r"|it(?:['’]s|\s+is)|[(\[]?(?-i:[A-Z])(?!\w))",
     re.IGNORECASE,
 )
 ELSEWHERE = re.compile(r"\s+(?:for|in|under|at|to)\b", re.IGNORECASE)  # behind "B would be correct"
@@ -254,8 +251,8 @@ DENIED_AFTER = re.compile(
 )
 REVISED = re.compile(
     r"\b(?:wait|hold\s+on|revis\w+|corrected|apolog\w+|reconsider\w*|on\s+reflection|scratch\s+that"
-    r"|(?:that|this)(?:['’]s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+(?:right|correct))|actually"
-    r"|correction|sorry|my mistake|mistake|instead|rather|however|but|no|hmm|oops"
+    r"|actually"
+    r"|correction|sorry|mistake|instead|rather|however|but|no|hmm|oops"
     r"|let me (?:re\w+|double|verify|check)|double[- ]check\w*|on second thought"
     r"|(?:cannot|can['’]t) be (?:right|correct|it|the answer))\b",
     re.IGNORECASE,

@@ -95,11 +95,21 @@ class Speed:
         conclusion = dict(profile.conclude(trial, results))
         headline, waits_from = conclusion.pop("headline", None), conclusion.pop("waits_from", None)
         trial.note_lengths(results)
+        trial.note_pieces(results)
         windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]
         return {
             "profile": trial.settings.profile,
             **summarise(windows, headline=headline, waits_from=waits_from, slo=profile.limits(trial)),
+            "expected": expected(trial, results),
             "prompt": trial.prompt_report(results),  # before the notes: it may add one
             "gave_up": any(result.gave_up for result in results),
             "findings": {**conclusion, "notes": trial.notes},
         }
+
+
+def expected(trial: Trial, results: Sequence[StageResult]) -> int | None:
+    """Requests that were to be asked; None where time, or what is found, decides how many."""
+    if trial.settings.profile != "fixed" or not results:
+        return None
+    stop = results[0].stage.load.stop
+    return stop.count if stop.seconds is None and stop.width is None else None

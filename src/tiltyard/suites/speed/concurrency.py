@@ -1,8 +1,8 @@
 """Profile `concurrency`: 1, 2, 4, 8 ... streams until total throughput stops growing; the knee is named.
 
-Throughput is the output rate while all streams were under way, with an interval (`load/steady.py`). It counts
-as growing while it is at least 5 % above the best level before; two levels in a row without growth end the
-sweep.
+Throughput is the output rate while all streams were under way, with an interval (`load/steady.py`), else that
+of the whole level, which is said. It counts as growing while it is at least 5 % above the best level before;
+two levels in a row without growth end a sweep of our own, while levels that were named are all asked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from tiltyard.load.schedule import Load, Stop, doubling
 from tiltyard.load.slo import Slo
-from tiltyard.load.steady import steady_output_tps
+from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
 from tiltyard.load.summary import as_json, guessed
 from tiltyard.records import Figure, Json
 from tiltyard.stats.trends import LoadPoint, knee
@@ -41,20 +41,34 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
         load = Load(concurrency=streams, stop=stop)
         result = yield trial.stage(plural(streams), load, warmup=1 if best is None else 0)
         now = total_rate(result)
-        if now.mean is None:
-            trial.notes.append(f"{plural(streams)}: too few answers for a rate")
+        if result.gave_up and streams != (given or [streams])[-1]:
+            trial.notes.append(
+                f"{plural(streams)}: nothing but failures, so the levels after it were left out"
+            )
+        if result.gave_up or (now.mean is None and not given):
             break
         if best is not None and best.mean is not None:
             flat = 0 if grew(best, now) else flat + 1
-        if best is None or best.mean is None or now.mean > best.mean:
+        if best is None or (now.mean or 0.0) > (best.mean or 0.0):
             best = now
         if flat >= BLINK and not given:
             break
 
 
 def total_rate(result: StageResult) -> Figure:
-    """Output tokens/s of all streams together while all were under way."""
-    return steady_output_tps(result.attempts, result.stage.load.concurrency)
+    """Output tokens/s of all streams together while all were under way, else from first start to last end."""
+    steady = steady_output_tps(result.attempts, result.stage.load.concurrency)
+    return steady if steady.n else whole_output_tps(result.attempts, result.wall_s)
+
+
+def lacking(result: StageResult, found: Figure) -> str | None:
+    """What a level's rate is not, in words; None where all of its streams were under way."""
+    streams, asked = plural(result.stage.load.concurrency), len(result.attempts)
+    if found.mean is None:
+        return f"{streams}: no rate, since no answer has tokens that were counted"
+    if found.why == WHOLE:
+        return f"{streams}: {asked} requests did not keep all of them under way: its rate is {WHOLE}"
+    return None
 
 
 def row_of(result: StageResult, found: Figure) -> Json:
@@ -81,6 +95,8 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     points: list[LoadPoint] = []
     for result in results:
         found = total_rate(result)
+        if (words := lacking(result, found)) is not None:
+            trial.notes.append(words)
         streams = result.stage.load.concurrency
         curve.append(row_of(result, found))
         if found.mean is not None:

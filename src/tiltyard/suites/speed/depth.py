@@ -2,9 +2,9 @@
 
 `pp512 @ d4096`: 512 fresh tokens behind a context of 4,096 that was processed before and is in the server's
 prefix cache. `tg128 @ d4096`: 128 tokens generated behind such a context. A server that reuses no prefix, or
-does not say whether it does, is measured by difference: 512 / (wait of 4,608 cold tokens - wait of 4,096),
-and marked so. Unless the server times its prefill itself, depth 0 is then too, 512 tokens against 128, since
-a whole wait holds more than prefill.
+does not say whether it does, is measured by difference: 512 / (time of 4,608 cold tokens - time of 4,096),
+and marked so. Depth 0 is then too, 512 tokens against 128: a whole wait holds more than prefill, and even the
+server's own time of a prefill may have a part that is the same for every prompt.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ DEFAULT_CONTEXT = 4096  # where neither the server nor the user says
 
 async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     """Two stages per depth; depths that do not fit into the loaded context are left out and said. One more,
-    of short prompts, where a deeper one is measured by a difference of waits: then depth 0 has to be, too.
+    of short prompts, where a deeper one is measured by difference: then depth 0 has to be, too.
     """
     reuse = trial.prompts is not None and trial.prompts.scale.reports_cache
     short = 0  # tokens of the short prompts that depth 0 still needs
-    for depth in trial.settings.depth_list() or DEPTHS:
+    depths = trial.settings.depth_list() or DEPTHS
+    for depth in depths:
         needed = depth + trial.prompt_tokens + trial.output_tokens + ROOM
         size = room(trial)
         if size is not None and needed > size:
@@ -52,8 +53,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
             if fresh and depth and reuse and none_reused(depth, result.attempts):
                 reuse = False  # it could tell, and it does not: from here on by difference
             if fresh and not depth:
-                well = [a for a in result.attempts if ended_well(a)]
-                short = 0 if server_timed(well) else short_tokens(trial)
+                short = short_tokens(trial) if max(depths) else 0
             elif short and not reuse:
                 item = trial.item(prompt_tokens=short, output_tokens=1, depth=0, reuse=False)
                 yield trial.stage(stage_name(short, 1, 0), load(trial, short), item, warmup=1)
@@ -168,7 +168,7 @@ def prefill_at(
     """The prefill rate behind `depth` tokens and how it was found: direct, cached, difference or None.
 
     `shorter`: prompts without the tokens that are measured; at depth 0 there are some only where a deeper
-    context is measured by a difference of waits. Requests that did not find their context in the cache are
+    context is measured by difference. Requests that did not find their context in the cache are
     left out while most did. `mixed`, without a rate, where the cache answered now and then.
     """
     if not filling:

@@ -27,7 +27,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     otherwise = MOST if settings.width else REQUESTS
     count = settings.requests or (None if settings.seconds else otherwise)
     if settings.burst is not None and settings.rate is None:
-        count = settings.requests or settings.burst
+        count = settings.burst
     stop = Stop(count=count, seconds=settings.seconds, width=settings.width)
     arrivals = trial.asked_arrivals(stop)
     if arrivals is not None:

@@ -155,6 +155,17 @@ def check_arrivals(settings: SpeedSettings) -> None:
             raise UsageError("arrivals at random need a rate", "add --rate REQUESTS_PER_SECOND")
         if settings.burst is not None and (settings.profile == "soak" or settings.seconds is not None):
             raise UsageError("bursts that go on need a rate", "add --rate REQUESTS_PER_SECOND on average")
+    check_burst(settings)
+
+
+def check_burst(settings: SpeedSettings) -> None:
+    """Refuse bursts of another size than is said; without a rate there is a single one."""
+    burst, asked = settings.burst, settings.requests
+    if burst is None or asked is None or asked == burst or (settings.rate is not None and asked > burst):
+        return
+    again = ", or add --rate REQUESTS_PER_SECOND for several" if asked > burst else ""
+    what = "without a rate there is a single burst of" if asked > burst else "bursts need at least"
+    raise UsageError(f"{what} {burst} requests, not {asked}", f"make --burst {asked}{again}")
 
 
 def numbers(name: str, value: Numbers | None) -> list[float]:

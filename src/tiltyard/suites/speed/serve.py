@@ -113,6 +113,9 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
         if load.rate is None:
             continue
         found = goodput(slo, result.attempts, result.wall_s)
+        if left_out := found["total"] - found["judged"]:
+            lacking = " or ".join(found["unjudged"])
+            trial.notes.append(f"{load.rate:g}/s: {left_out} requests are in no share: no {lacking} measured")
         steady = keeps_up(result)
         rows.append({"rate": load.rate, "keeps_up": steady, **found})
         if steady and (found["share"] or 0.0) >= SHARE and (best is None or load.rate > best[0]):

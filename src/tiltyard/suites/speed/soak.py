@@ -11,9 +11,10 @@ import msgspec
 
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
-from tiltyard.records import Json
-from tiltyard.stats.trends import drift
+from tiltyard.records import Attempt, Json
+from tiltyard.stats.trends import drift, under_load
 from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.spans import last_ns
 from tiltyard.suites.speed.fixed import plural
 from tiltyard.suites.speed.trial import Trial
 
@@ -38,20 +39,24 @@ def limits(trial: Trial) -> Slo | None:
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
-    """Drift over the newest sitting: a straight line, the relative change and its 95 % interval."""
-    found: dict[str, Json] = {}
+    """Drift over the run: a straight line, the relative change and its 95 % interval.
+
+    The line goes over the time under load of all sittings, which `sittings` counts; what lay between two of
+    them is left out.
+    """
     attempts = [a for result in results for a in result.attempts if a.exchanges]
-    newest = max((a.session for a in attempts), default=1)
-    asked = [a for a in attempts if a.session == newest and a.exchanges[-1].ending == "ok"]
-    if not asked:
-        return {"drift": found}
-    began = min(a.exchanges[0].timeline.started_ns for a in asked)
-    for name in WATCHED:
-        points = [
-            ((a.exchanges[0].timeline.started_ns - began) / 1e9, value)
-            for a in asked
-            if (value := getattr(a.measures, name)) is not None
-        ]
+    spans = [
+        (a.session, a.exchanges[0].timeline.started_ns / 1e9, last_ns(a.exchanges[-1]) / 1e9)
+        for a in attempts
+    ]
+    asked = [(t, a) for t, a in zip(under_load(spans), attempts, strict=True) if ended_well(a)]
+    found: dict[str, Json] = {}
+    for name in WATCHED if asked else ():
+        points = [(t, value) for t, a in asked if (value := getattr(a.measures, name)) is not None]
         line = drift([t for t, _ in points], [value for _, value in points])
         found[name] = None if line is None else {**msgspec.to_builtins(line), "clear": line.clear}
-    return {"drift": found}
+    return {"drift": found, "sittings": len({a.session for a in attempts})}
+
+
+def ended_well(attempt: Attempt) -> bool:
+    return attempt.exchanges[-1].ending == "ok"

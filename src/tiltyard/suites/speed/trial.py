@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any
 
+from tiltyard.load.payload import more_pieces
 from tiltyard.load.prompts import Filler, Prompts, find_scale, on_target, quiet_scale
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
@@ -83,8 +84,8 @@ class Trial:
         settings = self.settings
         rate, burst, ramp_to = settings.rate, settings.burst, settings.ramp_to
         if burst is not None:
-            again = "" if rate is None else f" at {rate:g}/s"
-            return f"bursts of {burst}{again}", Load(kind="burst", burst=burst, rate=rate, stop=stop)
+            name = f"burst of {burst}" if rate is None else f"bursts of {burst} at {rate:g}/s"
+            return name, Load(kind="burst", burst=burst, rate=rate, stop=stop)
         if rate is None:
             return None
         if ramp_to is not None:
@@ -210,6 +211,25 @@ class Trial:
             self.notes.append(
                 f"{len(long)} of {len(sizes)} answers were longer than asked for: {said:.0f} tokens on "
                 f"average instead of {asked:.0f}"
+            )
+
+    def note_pieces(self, results: Iterable[StageResult]) -> None:
+        """Say where answers came in more pieces of text than the tokens that somebody counted can make."""
+        counts = [
+            (attempt.measures.chunks, attempt.measures.output_tokens)
+            for result in results
+            for attempt in result.attempts
+            if attempt.exchanges[-1].ending == "ok"
+            and attempt.measures.chunks
+            and attempt.measures.output_tokens
+            and attempt.measures.tokens_source != "estimate"
+        ]
+        more = [pair for pair in counts if more_pieces(*pair)]
+        if more:
+            pieces, tokens = (sum(column) / len(more) for column in zip(*more, strict=True))
+            self.notes.append(
+                f"{len(more)} of {len(counts)} answers came in more pieces than tokens were counted, "
+                f"{pieces:.0f} and {tokens:.0f} on average: if the count is too low, so are the rates"
             )
 
 

@@ -46,7 +46,7 @@ class Shaping(Asking, frozen=True):
 class Structured:
     """Asks for JSON and looks at shape and content."""
 
-    name, version = "json", "1"
+    name, version = "json", "2"
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -116,6 +116,8 @@ class Structured:
             "format_valid": verdict.formats,
             "rung": reading.rung,
         }
+        if reading.rung == "among":  # by these it was chosen
+            details["root_types"] = sorted(case.kinds)
         if verdict.errors:
             details["validation_errors"] = list(map(shown, verdict.errors))
         reasons, score = verdict.errors, float(verdict.formats)

@@ -18,7 +18,7 @@ def columns_of(attempt: Attempt) -> Mapping[str, Json]:
     """`json_valid`, `json_schema_valid`, `validation_errors` and `parsed_json`."""
     if attempt.grade is None:
         return {}
-    return {**verdict(attempt.grade), **value_read(attempt, attempt.grade.details.get("rung"))}
+    return {**verdict(attempt.grade), **value_read(attempt, attempt.grade)}
 
 
 def verdict(grade: Grade) -> Mapping[str, Json]:
@@ -32,12 +32,17 @@ def verdict(grade: Grade) -> Mapping[str, Json]:
     }
 
 
-def value_read(attempt: Attempt, rung: Json) -> Mapping[str, Json]:
-    """The value that was judged, as JSON. One among words depends on the schema, so that must be known."""
-    case = schema_of(attempt)
-    if not attempt.exchanges or rung is None or (rung == "among" and case is None):
+def value_read(attempt: Attempt, grade: Grade) -> Mapping[str, Json]:
+    """The value that was judged, as JSON. One among words depends on the types of the schema's root.
+
+    Older versions did not keep those: then the schema must be a shipped one.
+    """
+    rung, kinds = grade.details.get("rung"), grade.details.get("root_types")
+    case = schema_of(attempt) if kinds is None else None
+    if not attempt.exchanges or rung is None or (rung == "among" and kinds is None and case is None):
         return {}
-    value = read_value(attempt.exchanges[-1].text, case.kinds if case else frozenset()).value
+    wanted = frozenset(kinds) if kinds is not None else case.kinds if case else frozenset()
+    value = read_value(attempt.exchanges[-1].text, wanted).value
     return {"parsed_json": json.dumps(value, ensure_ascii=False)}
 
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tiltyard.records import Json
+from tiltyard.servers.thinking import without_thoughts
 from tiltyard.suites.structured.values import leaves
 
 SPACE = " \t\r\n"  # JSON's own idea of it
 FENCE = re.compile(r"```[ \t]{0,8}([A-Za-z0-9_+.-]{0,20})[^\n`]{0,80}\n(.*?)(?:```|\Z)", re.DOTALL)
 LABELS = frozenset(("json", "json5", "jsonc"))
-LEFT_OVER = re.compile(r"</think(?:ing)?>|\[/THINK\]|</reasoning>")  # reasoning whose beginning was cut off
 SEARCHED = 2_000_000  # characters at the end of a reply in which a value is looked for
 STARTS = 200_000  # brackets that are looked at
 REPAIRED, BRACKETS = 10_000, 250  # characters and brackets that a repair may have to look at
@@ -29,6 +29,11 @@ BEGUN = re.compile(  # what is meant as JSON, well made or not, unlike brackets 
     r"""|\[\s{0,99}(?:[\[{"'“”„‘’«\]\d]|-\d|true\b|false\b|null\b)"""
 )
 PART = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # possessive: strings are walked once
+PARTS = frozenset(  # of a schema for objects or arrays
+    ("properties", "patternProperties", "additionalProperties", "propertyNames", "items", "prefixItems")
+)
+NAMED = frozenset(("$schema", "$defs", "$ref"))
+CHOICES = ("oneOf", "anyOf", "allOf")  # at a schema's root
 NOTHING = object()
 
 
@@ -54,14 +59,16 @@ def read_value(text: str, kinds: frozenset[str]) -> Reading:
     value = parsed(text)
     if value is not NOTHING:
         return Reading(value, "whole", repaired=True)
-    text = LEFT_OVER.split(text)[-1]
+    text = without_thoughts(text)
     end = text[-SEARCHED:]
     block = fenced(end)
     if block.value is not NOTHING:
         return Reading(block.value, "fence", repaired=True, open=block.open)
-    found = among(end[block.start :], kinds)
+    found = among(block.rest, kinds)
     if found.value is not NOTHING:
         return Reading(found.value, "among", repaired=True, open=found.open)
+    if block.schema is not None:
+        return Reading(block.schema, "fence", repaired=True, open=found.open)
     return Reading(None, None, repairable(text, kinds), why_nothing(text), found.open or block.open)
 
 
@@ -74,10 +81,14 @@ def parsed(text: str) -> Any:
 
 
 class Block(NamedTuple):
-    """A fenced block's value, or where to look for one instead."""
+    """A fenced block's value, or what to look through instead.
+
+    `schema`: one that is repeated, the answer only where nothing else is.
+    """
 
     value: Any
-    start: int = 0
+    rest: str = ""
+    schema: Json = None
     open: bool = False
 
 
@@ -86,23 +97,33 @@ def fenced(text: str) -> Block:
 
     A marked block that is broken is not replaced by an earlier one, which may be an example: what stands from
     there on is looked through instead (its text may hold a fence of its own). A schema that is repeated is
-    no answer where there is another block.
+    no answer where there is another value: its block is passed over.
     """
-    marked: list[re.Match[str]] = []
+    schemas: list[tuple[re.Match[str], Json]] = []
+    marked: list[tuple[re.Match[str], Any]] = []
     plain: list[Any] = []
     for block in FENCE.finditer(text):
-        if block[1].lower() in LABELS:
-            marked.append(block)
-        elif not marked and isinstance(value := parsed(block[2]), dict | list):
+        value = parsed(block[2])
+        if is_schema(value):
+            schemas.append((block, value))
+        elif block[1].lower() in LABELS:
+            marked.append((block, value))
+        elif isinstance(value, dict | list):
             plain.append(value)
-    if not marked:
-        return Block(answers(plain)[-1] if plain else NOTHING)
-    last = marked[-1]
-    value = parsed(last[2])
-    if is_schema(value) and len(marked) > 1:
-        before = parsed(marked[-2][2])
-        value = value if before is NOTHING else before
-    return Block(value, last.start(2), value is NOTHING and last.end(2) == len(text))
+    if marked:
+        last, value = marked[-1]
+        begin = last.start(2)
+        rest = without([block for block, _ in schemas if block.start() >= begin], text)[begin:]
+        return Block(value, rest, open=value is NOTHING and last.end(2) == len(text))
+    if plain:
+        return Block(plain[-1])
+    return Block(NOTHING, without([block for block, _ in schemas], text), schemas[-1][1] if schemas else None)
+
+
+def without(blocks: list[re.Match[str]], text: str) -> str:
+    for block in reversed(blocks):
+        text = text[: block.start()] + text[block.end() :]
+    return text
 
 
 class Found(NamedTuple):
@@ -147,11 +168,11 @@ def is_mark(value: Json) -> bool:
 
 def is_schema(value: Json) -> bool:
     """Does it look like the schema that was asked with?"""
-    return (
-        isinstance(value, dict)
-        and value.get("type") == "object"
-        and isinstance(value.get("properties"), dict)
-    )
+    if not isinstance(value, dict):
+        return False
+    typed = value.get("type") in ("object", "array") and not PARTS.isdisjoint(value)
+    named = not NAMED.isdisjoint(value)
+    return typed or named or any(isinstance(value.get(key), list) for key in CHOICES)
 
 
 def answers(values: list[Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Request, ToolCall
+from tiltyard.servers.thinking import without_thoughts
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
@@ -37,7 +38,7 @@ from tiltyard.suites.tools.columns import columns_of
 from tiltyard.suites.tools.judging import judge_calls, judge_words, unanswered
 from tiltyard.suites.tools.text_calls import find_calls
 from tiltyard.suites.tools.text_tools import in_words
-from tiltyard.suites.verdict import answer_cut, looks_refused, settled
+from tiltyard.suites.verdict import answer_cut, broken_call, looks_refused, settled
 
 RATES = (
     "right_tool", "right_arguments", "exact_call", "exact_call_lenient", "needless_call", "missing_call",
@@ -55,7 +56,7 @@ class ToolsAsking(Asking, frozen=True):
 
 
 class Tools:
-    name, version = "tools", "1"
+    name, version = "tools", "2"
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -78,7 +79,8 @@ class Tools:
     def grade(self, item: Item, exchange: Exchange) -> Grade:
         case: Case | None = item.spec.get("case")
         due = calls_due(item) if case is None else bool(case.calls)
-        decided = settled(exchange)
+        exchange = replace(exchange, text=without_thoughts(exchange.text))
+        decided = broken_call(exchange) or settled(exchange)
         if decided is not None:
             return unanswered(decided, due)
         schemas = schemas_of(conversation(item)[1])
@@ -91,6 +93,9 @@ class Tools:
         grade = judge_bfcl(item, read, exchange) if case is None else judge_case(case, read, exchange)
         if answer_cut(exchange) and is_unfinished(item, read, grade):
             return unanswered(Grade(outcome="truncated", score=0.0, rule="cut"), due)
+        if calls and not exchange.tool_calls:  # they stand nowhere else
+            made = [{"name": call.name, "arguments": call.arguments} for call in calls]
+            return replace(grade, details={**grade.details, "calls_read": made})
         return grade
 
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:

@@ -95,7 +95,11 @@ def close(wanted: float, value: float, within: float | None) -> bool:
         gap = abs(float(value) - wanted)
     except OverflowError:
         return False
-    return gap <= (TOLERANCE * max(1.0, abs(wanted)) if within is None else within)
+    if within is None:
+        return gap <= TOLERANCE * max(1.0, abs(wanted))
+    return gap <= within + 4 * math.ulp(
+        abs(wanted) + within
+    )  # as text 20.1 is within 0.1 of 20; as float not
 
 
 def fits_place(want: Mapping[str, Json], value: str) -> bool:
@@ -117,10 +121,18 @@ def made_of(rest: str, parts: set[str]) -> bool:
 
 
 def told(text: str, facts: Sequence[Sequence[str]]) -> float:
-    """The share of facts that occur in a text; each has alternatives, and whole words count."""
+    """The share of facts that occur in a text; each has alternatives, and whole words count.
+
+    An alternative that begins with `=` is all that the text says.
+    """
     said = f" {spoken(text)} "
-    found = sum(any(f" {spoken(way)} " in said for way in fact) for fact in facts)
+    found = sum(any(is_said(way, said) for way in fact) for fact in facts)
     return found / len(facts) if facts else 1.0
+
+
+def is_said(way: str, said: str) -> bool:
+    words = f" {spoken(way)} "
+    return words == said if way.startswith("=") else words in said
 
 
 def spoken(text: str) -> str:

@@ -24,7 +24,8 @@ def verdict(attempt: Attempt, grade: Grade) -> Mapping[str, Json]:
     if grade.outcome in UNJUDGED:
         return {}
     calls = [call for exchange in attempt.exchanges for call in exchange.tool_calls]
-    said = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    native = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    said = native or grade.details.get("calls_read")
     return {
         "tool_call_success": grade.outcome == "correct",
         "number_tool_calls": grade.details.get("calls", len(calls)),

@@ -23,6 +23,7 @@ UNCLEAR: Mapping[Answer, str] = {
     "unclear_question": "a question, but it cannot be told whether for what is missing",
     "asked_and_answered": "asks for what is missing, and says more that may be made up",
 }
+CALLED = ("call_in_text", "broken_call")  # rules of what was meant as a call
 NAMED = 80  # characters of what a model wrote in a reason
 REASONS = 20
 READ = 20_000  # characters of an answer in words
@@ -153,8 +154,8 @@ def unanswered(grade: Grade, calls_due: bool) -> Grade:
     details: dict[str, Json] = {"calls": 0, "lenient": 0.0}
     if calls_due:
         details |= {"right_tool": False, "exact_call": False, "exact_call_lenient": False}
-    elif grade.rule == "call_in_text" or grade.outcome == "refused":
-        details["needless_call"] = grade.rule == "call_in_text"
+    elif grade.rule in CALLED or grade.outcome == "refused":
+        details["needless_call"] = grade.rule in CALLED
     return Grade(
         outcome=grade.outcome,
         score=0.0,

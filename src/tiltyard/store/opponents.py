@@ -1,0 +1,83 @@
+"""The run that `decided` is about: the one that the user named, or the best one of the store.
+
+It is in the settings, and so in the fingerprint: another opponent is another question. A run that was begun
+against the best one of its day and not finished is carried on against that one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Run, RunState
+from tiltyard.store.fingerprint import fingerprint
+from tiltyard.store.store import Store
+
+# Newest first; without those whose opponent is gone.
+_BEGUN = (
+    "SELECT fingerprint, state, against FROM (SELECT key, fingerprint, state, "
+    "json_extract(settings, '$.against') AS against FROM runs WHERE suite = ? AND NOT forgotten "
+    "AND json_extract(settings, '$.against_best')) WHERE against IS NULL OR EXISTS "
+    "(SELECT 1 FROM runs AS other JOIN verdicts ON run_key = other.key WHERE other.id = against) "
+    "ORDER BY key DESC"
+)
+
+
+class Begun(NamedTuple):
+    """A run whose opponent nobody named."""
+
+    fingerprint: str
+    state: RunState
+    against: str | None
+
+
+def with_opponent(run: Run, store: Store, movable: bool, fresh: bool = False) -> Run:
+    """The run with its opponent in `against`; null where there is none: then nothing can be decided.
+
+    `against_best` is true where nobody named it. Raises UsageError for one that cannot be an opponent.
+    """
+    if run.settings.get("stop_when") != "decided":
+        return run
+    named = run.settings.get("against")
+    if named:
+        return against(run, named_opponent(str(named), store), movable)
+    run = replace(run, settings={**run.settings, "against_best": True})
+    begun = None if fresh else begun_before(run, store, movable)
+    best = store.opponent(run.suite, run.settings, run.model.name)
+    return begun or against(run, best, movable)
+
+
+def against(run: Run, opponent: str | None, movable: bool) -> Run:
+    found = replace(run, settings={**run.settings, "against": opponent})
+    return replace(found, fingerprint=fingerprint(found, movable))
+
+
+def named_opponent(name: str, store: Store) -> str:
+    """The id of the run that the user named."""
+    found = store.run(name).id
+    if store.scores(found) is None:
+        raise UsageError(f"run {found} has no scores to compare with", "name a finished graded run")
+    return found
+
+
+def begun_before(run: Run, store: Store, movable: bool) -> Run | None:
+    """The same with the opponent of the newest run that is like it otherwise; None where that is finished."""
+    with store.reading() as db:
+        earlier = [Begun(*row) for row in db.execute(_BEGUN, (run.suite,))]
+    for begun in earlier:
+        found = against(run, begun.against, movable)
+        if found.fingerprint == begun.fingerprint:
+            return None if begun.state == "finished" else found
+    return None
+
+
+def opponents_limits(run: Run, store: Store) -> tuple[str, ...]:
+    """A note where the opponent's run ended early itself: what it was not asked decides nothing."""
+    named = run.settings.get("against")
+    stopping = (store.run(str(named)).summary or {}).get("stopping") if named else None
+    scores = store.scores(str(named)) if stopping and stopping["decided"] else None
+    if scores is None:
+        return ()
+    return (f"run {named} ended early: only the {len(scores)} items that it answered can decide",)

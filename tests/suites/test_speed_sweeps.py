@@ -1,0 +1,113 @@
+"""Sweeps over streams and long loads: every level is asked, and a run in two sittings is one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.patience import best_of
+from tests.suites.speed_runs import FAST, run_speed
+from tiltyard.load.schedule import Load, Stop
+from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
+from tiltyard.reports.stages import in_words
+from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.speed import load_profile
+
+
+@pytest.mark.slow
+@best_of()
+def test_concurrency_finds_the_knee() -> None:
+    model = replace(FAST, decode_tps=800, knee=4.0)
+    settings = {"profile": "concurrency", "output_tokens": 40, "prompt_tokens": 32}
+    ran = run_speed(settings, model)
+    found = ran.summary["findings"]
+    assert found["knee"]["streams"] == 4
+    assert [row["streams"] for row in found["curve"]] == [1, 2, 4, 8, 16]
+    assert found["curve"][2]["output_tps"]["mean"] == pytest.approx(3200, rel=0.2)
+    assert ran.summary["figures_from"] == "4 streams"
+
+
+def test_concurrency_levels_as_given() -> None:
+    ran = run_speed({"profile": "concurrency", "concurrency": "1,3", "output_tokens": 8, "requests": 9})
+    assert [r.stage.name for r in ran.results] == ["1 stream", "3 streams"]
+    assert ran.summary["requests"]["ok"] == 18
+
+
+def test_every_level_that_was_named_is_asked() -> None:
+    """Six requests never keep four streams under way for long: their rate is of the whole level."""
+    settings = {"profile": "concurrency", "concurrency": "1,4,8", "output_tokens": 8, "requests": 6}
+    found = run_speed(settings).summary["findings"]
+    one, four, eight = found["curve"]
+    assert one["output_tps"]["ci95"] is not None
+    for row in (four, eight):
+        assert row["output_tps"]["mean"] > 0
+        assert (row["output_tps"]["n"], row["output_tps"]["ci95"]) == (1, None)
+        assert row["output_tps"]["why"] == "over the whole window, start and drain included"
+    assert [note.partition(":")[0] for note in found["notes"]] == ["4 streams", "8 streams"]
+    assert "6 requests did not keep all of them under way" in found["notes"][0]
+    assert not found["knee"]["resolved"]
+
+
+def test_levels_left_out_after_failures_alone_are_said() -> None:
+    settings = {"profile": "concurrency", "concurrency": "1,2,4", "requests": 20, "prompt": "Hi."}
+    ran = run_speed(settings, dialect="openai", faults=("error_500",))
+    assert [r.stage.name for r in ran.results] == ["1 stream"]
+    notes = ran.summary["findings"]["notes"]
+    assert notes[0] == "1 stream: nothing but failures, so the levels after it were left out"
+
+
+def test_a_level_that_was_broken_off_keeps_the_rate_of_its_first_sitting() -> None:
+    """The second sitting asks the two that are left: too few for four streams."""
+    settings = {"profile": "concurrency", "concurrency": "4", "output_tokens": 8, "requests": 18}
+    whole = run_speed(settings)
+    known = [replace(a, session=1) for a in whole.results[0].attempts[:16]]
+    ran = run_speed(settings, known=known)
+    [row] = ran.summary["findings"]["curve"]
+    assert {a.session for a in ran.results[0].attempts} == {1, 2}
+    assert (row["output_tps"]["n"], ran.summary["findings"]["notes"]) == (10, [])
+
+
+@pytest.mark.slow
+@best_of()
+def test_soak_tells_the_drift() -> None:
+    ran = run_speed({"profile": "soak", "seconds": 1.0, "concurrency": 2, "output_tokens": 16})
+    drift = ran.summary["findings"]["drift"]
+    assert set(drift) == {"decode_tps", "ttft_ms", "e2e_ms", "prefill_tps"}
+    assert drift["decode_tps"]["n"] == ran.summary["requests"]["ok"]
+    assert abs(drift["decode_tps"]["change"]) < 0.5
+
+
+def test_a_drift_is_over_all_sittings() -> None:
+    """Each sitting has a steady speed of its own, and a clock of its own: the second is slower."""
+    known = [at_speed(n, 100.0, session=1, start_s=5_000.0 + n) for n in range(20)]
+    known += [at_speed(n, 71.0, session=2, start_s=9.0 + n) for n in range(20, 40)]
+    stage = Stage(name="soak", load=Load(stop=Stop(seconds=40.0)), items=())
+    result = StageResult(stage=stage, attempts=known, wall_s=40.0)
+    trial: Any = None  # nothing of it is asked
+    found = load_profile("soak").conclude(trial, [result])
+    line = found["drift"]["decode_tps"]
+    assert (found["sittings"], line["n"], line["clear"]) == (2, 40, True)
+    assert line["change"] < -0.2
+    assert -2 < line["slope_per_s"] < -0.5
+    [words] = in_words({"findings": found})
+    assert words.startswith("Decode speed drifted: −")
+    assert words.endswith("over the run's 2 sittings, without the time between.")
+
+
+def at_speed(number: int, decode_tps: float, session: int, start_s: float) -> Attempt:
+    """An answer of one second."""
+    start = round(start_s * 1e9)
+    timeline = Timeline(scheduled_ns=start, started_ns=start, sent_ns=start, closed_ns=start + 10**9)
+    return Attempt(
+        run_id="r",
+        stage="soak",
+        item_id="pp512-tg20",
+        item_hash="h",
+        repetition=number,
+        session=session,
+        started_at="2026-01-01T00:00:00.000+00:00",
+        exchanges=(Exchange(request=Request(model="m", messages=()), timeline=timeline, ending="ok"),),
+        measures=Measures(decode_tps=decode_tps, output_tokens=20),
+    )

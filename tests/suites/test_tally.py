@@ -1,0 +1,55 @@
+"""What a graded run keeps of its attempts: little of each, and no figure less exact for it."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import pytest
+
+from tests.store.conftest import make_attempt, make_exchange
+from tiltyard.records import Attempt, Grade, Item, Measures
+from tiltyard.suites.tally import Column, Tally
+
+SPEEDS = Measures(ttft_ms=100.5, ttfo_ms=100.5, e2e_ms=220.25, decode_tps=40.5, prefill_tps=900.5)
+ATTEMPTS = 5_000
+
+
+def attempt(given: int) -> Attempt:
+    details = {"expected": "A", "gold": 0, "letter": "AB"[given], "given": given, "choice": given}
+    grade = Grade(outcome="wrong" if given else "correct", score=float(not given), details=details)
+    return make_attempt(exchanges=(make_exchange(2, ending="ok"),), grade=grade, measures=SPEEDS)
+
+
+def test_an_attempt_costs_some_forty_bytes() -> None:
+    pair = [attempt(0), attempt(1)]
+    tracemalloc.start()
+    try:
+        tally = Tally()
+        for number in range(ATTEMPTS):
+            tally.add(Item(id="q", content_hash="h", spec={"number": number}), pair[number % 2])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert tally.total == ATTEMPTS
+    assert kept / ATTEMPTS < 50
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0, 1, None, True, -127, 127],
+        [None, None, 0.5, 1],
+        [3, None, 128, -128],
+        [1, math.inf, 2],
+        [2.0, float("nan"), 7],
+        [],
+    ],
+)
+def test_a_column_gives_back_what_went_in(values: list[float | None]) -> None:
+    column = Column(missing=1)
+    for value in values:
+        column.append(value)
+    expected = [math.nan, *(math.nan if value is None else float(value) for value in values)]
+    assert list(column) == pytest.approx(expected, nan_ok=True, abs=0)
+    assert [column[place] for place in range(len(column))] == pytest.approx(expected, nan_ok=True, abs=0)
