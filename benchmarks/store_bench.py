@@ -35,7 +35,6 @@ from tiltyard.records import (
     Usage,
 )
 from tiltyard.store.figures import put_figures
-from tiltyard.store.schema import MEASURE_COLUMNS
 from tiltyard.store.store import FILE, Store
 
 BATCH, BATCHES = 256, 40
@@ -123,10 +122,9 @@ def rate(folder: Path) -> dict[str, Any]:
 
 def fill(path: Path, runs: int, attempts: int) -> None:
     """Many finished runs, half of them graded; their attempts are copies made inside SQLite."""
-    columns = ", ".join(MEASURE_COLUMNS)
-    values = ", ".join(
-        "n.value % 97 + 0.5" if kind == "REAL" else "NULL" for kind in MEASURE_COLUMNS.values()
-    )
+    kinds = Measures.__annotations__
+    columns = ", ".join(kinds)
+    values = ", ".join("n.value % 97 + 0.5" if "float" in kind else "NULL" for kind in kinds.values())
     figure = {"n": attempts, "mean": 50.0, "p50": 50.0, "ci95": [49.0, 51.0], "min": 1.0, "max": 99.0}
     with Store.open(path) as store:
         for number in range(runs):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from pathlib import Path
 
 import pytest
 from benchmarks.child import run
+from benchmarks.client import ask as measured
 from benchmarks.measurements import median_rows
+from benchmarks.store_bench import fill
 from benchmarks.table import page
 from benchmarks.yardstick import MODEL, yardstick
 
@@ -17,6 +21,7 @@ from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Exchange, Message, Request
 from tiltyard.servers import Address
 from tiltyard.servers.openai import OpenAI
+from tiltyard.store.store import FILE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks need POSIX")
 
@@ -87,3 +92,17 @@ def test_medians_are_taken_figure_by_figure() -> None:
         {"a": 2.0, "kind": "C", "b": None},
     ]
     assert median_rows(rows) == {"a": 2.0, "kind": "C", "b": None, "repetitions": 3}
+
+
+def test_the_store_is_filled_with_what_the_board_shows(tmp_path: Path) -> None:
+    fill(tmp_path / FILE, 4, 10)
+    words = [sys.executable, "-m", "tiltyard", "board", "--json", "--data-dir", str(tmp_path)]
+    rows = json.loads(run(words).stdout)
+    assert rows
+
+
+def test_the_client_alone_is_measured() -> None:
+    with yardstick(10.0, 2.0, core=None) as server, asyncio.Runner(loop_factory=new_loop) as runner:
+        figures = runner.run(measured(server.url, 2, 4, 8))
+    assert (figures["endings"], figures["lost_tokens"]) == (["ok"], 0)
+    assert figures["tokens_per_s"] > 0

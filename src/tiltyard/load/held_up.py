@@ -27,17 +27,19 @@ class HeldUp:
         self._starts.append(start_ns)
         self._ends.append(end_ns)
 
-    def at(self, t_ns: int) -> bool:
-        """Was it away at that time, as far as can be told?"""
-        place = bisect_left(self._ends, t_ns)
-        return place < len(self._ends) and self._starts[place] <= t_ns
+    def between(self, first_ns: int, last_ns: int) -> bool:
+        """Was it away at some time from the first to the last, as far as can be told?"""
+        place = bisect_left(self._ends, first_ns)
+        return place < len(self._ends) and self._starts[place] <= last_ns
 
     def merged(self, exchange: Exchange) -> bool:
         """Did more payload events than usual for this answer come at one instant of these spans?"""
         events = exchange.events
-        payload = find_payload(events) if self._ends else None
+        if not events.t_ns or not self.between(events.t_ns[0], events.t_ns[-1]):
+            return False
+        payload = find_payload(events)
         if payload is None or payload.chunks == payload.events:
             return False
         together = Counter(payload_times(events, payload.first, payload.last, payload.events))
         usual = sorted(together.values())[len(together) // 2]
-        return any(count > usual and self.at(t_ns) for t_ns, count in together.items())
+        return any(count > usual and self.between(t_ns, t_ns) for t_ns, count in together.items())
