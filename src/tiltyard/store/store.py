@@ -7,12 +7,10 @@ search is `search.py`, rescue is `recover.py`.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +18,7 @@ from typing import Any, Self
 from msgspec.structs import replace
 
 from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
-from tiltyard.records import Attempt, Exchange, Json, Model, Record, Run, RunState, Sample, ServerInfo
+from tiltyard.records import Attempt, Exchange, Json, Model, Record, Run, RunState, Sample
 from tiltyard.settings import data_dir, hide_keys
 from tiltyard.stats.pairing import Scores
 from tiltyard.store import rows
@@ -29,6 +27,7 @@ from tiltyard.store.connection import BUSY_S, connect, transaction, translated
 from tiltyard.store.figures import put_figures
 from tiltyard.store.owner import Owner, alive, this_process
 from tiltyard.store.requests import Texts
+from tiltyard.store.run_rows import identity, insert_run, utc_now
 from tiltyard.store.search import Found, attempts_matching, runs_matching
 from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
 
@@ -90,10 +89,6 @@ class Bundle(Record, frozen=True):
     run: Run
     attempts: tuple[Attempt, ...] = ()
     samples: tuple[Sample, ...] = ()
-
-
-def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Store:
@@ -167,7 +162,9 @@ class Store:
         with self.writing() as db:
             newest = None if fresh else self._newest(run.fingerprint)
             if newest is None:
-                return Claim(run=self._insert_run(db, run, this_process()))
+                run = replace(run, calibration=run.calibration or self.calibration())
+                insert_run(db, run, this_process())
+                return Claim(run=run)
             earlier = rows.run_of(newest)
             if earlier.state == "running" and alive(_owner(newest), newest["active_at"]):
                 raise StoreLocked(
@@ -199,53 +196,12 @@ class Store:
         with self.reading() as db:
             return self._failed_outside(db, self._key(db, run_id))
 
-    def _insert_run(self, db: sqlite3.Connection, run: Run, owner: Owner | None) -> Run:
-        """Insert inside the caller's transaction; the newest calibration is attached where there is none."""
-        if run.calibration is None and owner is not None:
-            run = replace(run, calibration=self.calibration())
-        values = {
-            "id": run.id,
-            "suite": run.suite,
-            "suite_version": run.suite_version,
-            "model_id": self._identity(db, "models", run.model),
-            "server_id": self._identity(db, "servers", run.server),
-            "settings": hide_keys(rows.to_json(run.settings)),
-            "fingerprint": run.fingerprint,
-            "command": hide_keys(rows.clean(run.command)),
-            "state": run.state,
-            "started_at": run.started_at,
-            "ended_at": run.ended_at,
-            "machine": rows.to_json(run.machine),
-            "calibration": None if run.calibration is None else rows.to_json(run.calibration),
-            "notes": rows.to_json(run.notes),
-            "summary": None if run.summary is None else rows.to_json(run.summary),
-        }
-        if owner is not None:
-            values.update(
-                owner_pid=owner.pid, owner_started=owner.started, owner_host=owner.host, active_at=utc_now()
-            )
-        marks = ", ".join("?" * len(values))
-        db.execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
-        return run
-
-    def _identity(self, db: sqlite3.Connection, table: str, record: Model | ServerInfo) -> int:
-        """The id of a model or server in exactly this state."""
-        row = rows.struct_row(record)
-        identity = hashlib.sha256(rows.to_json(row).encode()).hexdigest()[:32]
-        found = db.execute(f"SELECT id FROM {table} WHERE identity = ?", (identity,)).fetchone()
-        if found is None:
-            names = ", ".join(record.__struct_fields__)
-            marks = ", ".join("?" * (len(row) + 1))
-            cursor = db.execute(f"INSERT INTO {table} (identity, {names}) VALUES ({marks})", (identity, *row))
-            found = (cursor.lastrowid,)
-        return int(found[0])
-
     def seen(self, run_id: str, model: Model) -> None:
         """The run's model as it was in memory when it was measured; what was planned is forgotten."""
         with self.writing() as db:
             db.execute(
                 "UPDATE runs SET model_id = ? WHERE key = ?",
-                (self._identity(db, "models", model), self._key(db, run_id)),
+                (identity(db, "models", model), self._key(db, run_id)),
             )
 
     def finish(
@@ -531,7 +487,7 @@ class Store:
     def _put_bundle(self, db: sqlite3.Connection, bundle: Bundle, older: tuple[int] | None) -> None:
         """One whole run, in the place (key) of an older one, inside the caller's transaction."""
         state: RunState = "interrupted" if bundle.run.state == "running" else bundle.run.state
-        self._insert_run(db, replace(bundle.run, state=state), None)
+        insert_run(db, replace(bundle.run, state=state), None)
         if older is not None:
             db.execute("UPDATE runs SET key = ? WHERE id = ?", (*older, bundle.run.id))
         key = self._key(db, bundle.run.id)
