@@ -66,6 +66,8 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     """
     summaries: list[Mapping[str, Json]] = []
     failures: list[ServerError] = []
+    for job in plan.jobs:  # before anything is measured: the last model's refusal must not cost the first's
+        check_context(job.server, job.model, job.settings.get("context"))
     if plan.preflight:
         await clear(plan.jobs)
     versions: dict[tuple[str, str], str | None] = {}
@@ -133,9 +135,7 @@ async def run_job(
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
             context = job.settings.get("context")
-            if not plan.preflight:
-                check_context(job.server, job.model, context)
-            else:
+            if plan.preflight:
                 ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, job.cold)
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load

@@ -40,3 +40,6 @@ def test_a_way_of_asking_has_a_table_and_a_warning(tmp_path, url):
     found = json.loads(tiltyard(tmp_path, "compare", newest[1].id, newest[3].id, "--json").stdout)
     ways = "A in the usual way; B options in the file's order"
     assert f"asked in different ways, which may make the difference: {ways}" in found["warnings"]
+    for key in ("cot", "shuffle"):  # by the switch alone, of which one side was not touched
+        found = json.loads(tiltyard(tmp_path, "compare", "--by", key, "--json").stdout)
+        assert newest[1].id in (found["a"], found["b"])

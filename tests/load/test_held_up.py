@@ -33,6 +33,10 @@ def test_only_what_came_together_in_a_span_and_is_unusual_counts() -> None:
     held.add(at - 30 * MS, at + MS)
     assert held.merged(merged)
     assert not held.merged(bursts)
+    times = [t for t in range(10, 410, 10) for _ in range(1 + (t % 40 == 0))]
+    pairs = make_exchange([(t, "c", "x") for t in times])  # a server's own, at any time
+    held.add(at + 10 * MS, at + 150 * MS)
+    assert not held.merged(pairs)
 
 
 @pytest.mark.slow

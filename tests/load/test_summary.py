@@ -126,6 +126,14 @@ def test_what_nobody_can_judge_is_in_no_share() -> None:
     assert (none["share"], none["share_ci95"], none["requests_per_s"]) == (None, None, None)
 
 
+def test_a_limit_within_what_a_guessed_rate_may_be_wrong_by_is_not_judged() -> None:
+    """More pieces than counted tokens: 40 ms a token if each piece is one, 58 if the count is right."""
+    usage = Usage(prompt_tokens=1, output_tokens=44)
+    tried = attempts([make_exchange(steady(64, gap=40.0), usage=usage)])
+    found = [goodput(parse_slo(f"itl={limit}ms"), tried, 2.0) for limit in (30, 50, 100)]
+    assert [(each["good"], each["judged"]) for each in found] == [(0, 1), (0, 0), (1, 1)]
+
+
 def test_reasoning_alone_is_no_visible_token_in_time() -> None:
     found = goodput(parse_slo("ttfo=10s"), attempts([make_exchange(steady(20, kind="r"), usage=USAGE)]), 2.0)
     assert (found["good"], found["judged"]) == (0, 1)

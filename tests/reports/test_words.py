@@ -78,3 +78,9 @@ def test_long_text_is_cut_with_a_word():
 
 def test_units_stay_with_their_numbers():
     assert words.unbroken("41.2 ± 0.6 ms at 95 %") == "41.2\u00a0±\u00a00.6\u00a0ms at 95\u00a0%"
+
+
+def test_an_interval_of_rounding_noise_is_not_spelled_out():
+    noise = {"mean": 1924.8120300751887, "ci95": [1924.812030075188, 1924.8120300751896]}
+    assert words.with_interval(noise) == "1,924.81 ± <0.01"
+    assert words.with_interval({"mean": 100.0, "ci95": [99.99999, 100.00002]}) == "100.00 ± <0.01"

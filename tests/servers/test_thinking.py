@@ -72,6 +72,13 @@ def test_thoughts_whose_beginning_stood_in_the_prompt(family):
         "Analysis: B",
         "[THINKING] is no marker",
         "<analysis-report>B</analysis-report>",
+        "<analysis> is not HTML.\n\nAnswer: B",
+        "B\n\n</analysis>",
+        "<analysis>A is wrong. The answer is B.</analysis>",
+        "analysis(x) = 3",
+        "analysisResult = 4",
+        "commentary(The)",
+        "The word assistantfinal appears",
     ],
 )
 def test_markers_that_an_answer_speaks_of_are_its_words(text):

@@ -15,7 +15,7 @@ import pytest
 from tests.store.conftest import make_attempt, make_run
 from tiltyard.errors import StoreError
 from tiltyard.records import Measures
-from tiltyard.stats.pairing import Scores
+from tiltyard.stats.pairing import Scores, item_set
 from tiltyard.store.connection import connect
 from tiltyard.store.migrations import MIGRATIONS
 from tiltyard.store.schema import VERSIONS
@@ -26,6 +26,7 @@ RELEASED = (  # SHA-256 of each version's SQL, its first 16 digits; a new versio
     "03b0e582089405d4",
     "64df52393ad769e1",
     "e5cc29206181f5c9",
+    "e3b0c44298fc1c14",
     "e3b0c44298fc1c14",
 )
 OF_ATTEMPTS = (  # what else `attempts` holds
@@ -167,6 +168,30 @@ def store_of_version_one(path: Path) -> None:
         add_run(db, 3, speed, {"decode_tps": {"n": 2, "mean": 5.0}})
         add_run(db, 4, {"items": "set1"}, None)
         add_run(db, 5, {}, None)
+
+
+def test_other_ways_of_asking_of_version_five_get_sets_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    plain = {"items": "set1", "shuffle": True, "cot": False}
+    settings = [
+        plain,
+        plain | {"cot": True},
+        plain | {"shuffle": False},
+        plain | {"few_shot": 3, "examples": "9f"},
+        plain | {"prompt": "Say {question}", "files": {"prompt": "own.txt"}},
+        {"profile": "fixed", "prompt_tokens": 32},
+    ]
+    with closing(connect(path, migrations=MIGRATIONS[:5])) as db:
+        insert(db, "models", id=1, identity="m", name="qwen", remote=0, notes="[]")
+        server = {"dialect": "ollama", "url": "http://h", "loaded": "[]", "local": 1, "notes": "[]"}
+        insert(db, "servers", id=1, identity="s", **server)
+        for key, each in enumerate(settings, 1):
+            add_run(db, key, each, None)
+            db.execute("UPDATE runs SET item_set = 'fixed, 32 tokens in' WHERE key = ?", (key,))
+    with closing(connect(path)) as db:
+        found = [row[0] for row in db.execute("SELECT item_set FROM runs ORDER BY key")]
+    assert found == [item_set(each) for each in settings]
+    assert len(set(found)) == len(settings)
 
 
 def test_a_store_of_version_one_goes_through_all_versions(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.patience import best_of
 from tests.suites.speed_runs import FAST, run_speed
+from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
 from tiltyard.reports.stages import in_words
@@ -37,16 +38,16 @@ def test_concurrency_levels_as_given() -> None:
 
 def test_every_level_that_was_named_is_asked() -> None:
     """Six requests never keep four streams under way for long: their rate is of the whole level."""
-    settings = {"profile": "concurrency", "concurrency": "1,4,8", "output_tokens": 8, "requests": 6}
+    settings = {"profile": "concurrency", "concurrency": "1,4,6", "output_tokens": 8, "requests": 6}
     found = run_speed(settings).summary["findings"]
-    one, four, eight = found["curve"]
+    one, four, six = found["curve"]
     assert one["output_tps"]["ci95"] is not None
-    for row in (four, eight):
+    for row in (four, six):
         assert row["output_tps"]["mean"] > 0
         assert (row["output_tps"]["n"], row["output_tps"]["ci95"]) == (1, None)
         assert row["output_tps"]["why"] == "over the whole window, start and drain included"
-    assert [note.partition(":")[0] for note in found["notes"]] == ["4 streams", "8 streams"]
-    assert "6 requests did not keep all of them under way" in found["notes"][0]
+    assert [note.partition(":")[0] for note in found["notes"]] == ["4 streams", "6 streams"]
+    assert "6 requests are few for a rate while all are under way" in found["notes"][0]
     assert not found["knee"]["resolved"]
 
 
@@ -111,3 +112,8 @@ def at_speed(number: int, decode_tps: float, session: int, start_s: float) -> At
         exchanges=(Exchange(request=Request(model="m", messages=()), timeline=timeline, ending="ok"),),
         measures=Measures(decode_tps=decode_tps, output_tokens=20),
     )
+
+
+def test_a_level_that_its_requests_cannot_fill_is_refused() -> None:
+    with pytest.raises(UsageError, match="8 streams need at least as many requests, not 6"):
+        run_speed({"profile": "concurrency", "concurrency": "1,8", "requests": 6})

@@ -148,10 +148,13 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
     """The newest two finished runs that differ in `key`, alike in suite, model, what was asked, and load."""
     from tiltyard.errors import UsageError
     from tiltyard.reports.traits import trait, traits
+    from tiltyard.stats.pairing import WAYS
 
     seen: dict[tuple[str | None, ...], list[tuple[str, Work, Run]]] = {}
     for run in newest:
         value = trait(run, key)
+        if value is None and key in WAYS:
+            value = "usual"  # a switch that nobody touched
         if run.state != "finished" or value is None:
             continue
         work, kind = work_of(run, key), kind_of(run, key)

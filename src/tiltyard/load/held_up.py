@@ -33,7 +33,9 @@ class HeldUp:
         return place < len(self._ends) and self._starts[place] <= last_ns
 
     def merged(self, exchange: Exchange) -> bool:
-        """Did more payload events than usual for this answer come at one instant of these spans?"""
+        """Did more payload events than usual for this answer come at one instant, and that mostly in these
+        spans? A server may send several together at any time.
+        """
         events = exchange.events
         if not events.t_ns or not self.between(events.t_ns[0], events.t_ns[-1]):
             return False
@@ -42,4 +44,8 @@ class HeldUp:
             return False
         together = Counter(payload_times(events, payload.first, payload.last, payload.events))
         usual = sorted(together.values())[len(together) // 2]
-        return any(count > usual and self.between(t_ns, t_ns) for t_ns, count in together.items())
+        away = [self.between(t_ns, t_ns) for t_ns in together]
+        many = [count > usual for count in together.values()]
+        both, inside = sum(a and b for a, b in zip(away, many, strict=True)), sum(away)
+        elsewhere = (sum(many) - both) / max(len(away) - inside, 1)
+        return both > 2 * elsewhere * inside

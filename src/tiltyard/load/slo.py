@@ -54,7 +54,7 @@ class Slo(Record, frozen=True, kw_only=True):
         for name, limit in limits.items():
             if limit is not None:
                 value = limited(name, attempt.measures)
-                found[name] = None if value is None else value <= limit
+                found[name] = None if value is None or in_doubt(name, attempt, limit) else value <= limit
         return found
 
     def as_text(self) -> str:
@@ -79,6 +79,14 @@ def limited(name: str, measures: Measures) -> float | None:
     if name == "ttfo" and value is not None:  # from the schedule, as the others
         return value + (measures.queue_ms or 0.0)
     return value
+
+
+def in_doubt(name: str, attempt: Attempt, limit: float) -> bool:
+    """Does a limit on ITL lie within what a guessed decode rate may be wrong by?"""
+    bias, itl = attempt.measures.rate_bias, attempt.measures.itl_ms
+    if name != "itl" or not bias or itl is None:
+        return False
+    return itl / (1 + bias) < limit and (bias >= 1 or limit < itl / (1 - bias))
 
 
 def parse_slo(text: str) -> Slo:

@@ -88,9 +88,11 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
     bend = findings.get("knee")
     if bend:
         streams, speed = f"{bend['load']:g}", f"{number(bend['rate'])} tok/s"
-        sure = "" if bend.get("resolved") else " (the intervals allow another answer)"
+        whole = all((row.get("output_tps") or {}).get("ci95") for row in findings.get("curve") or ())
+        doubt = "the intervals allow another answer" if whole else "not every level has an interval"
+        sure = "" if bend.get("resolved") else f" ({doubt})"
         if bend.get("growing"):
-            out.append(f"Throughput was still growing at {streams} streams, {speed}.")
+            out.append(f"Throughput was still growing at {streams} streams, {speed}{sure}.")
         else:
             out.append(f"{streams} parallel streams are enough: {speed}{sure}.")
     if findings.get("slo") and (highest := findings.get("highest_rate")):

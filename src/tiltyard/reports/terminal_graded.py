@@ -162,7 +162,7 @@ def groups_table(groups: Json) -> Table:
 
     table = Table(box=None, padding=(0, 2), pad_edge=False)
     counted = all("passed" in group for group in groups)
-    for name in ("group", "items", *(("passed", "failed") if counted else ()), "score", "95 %"):
+    for name in ("group", "answers", *(("passed", "failed") if counted else ()), "score", "95 %"):
         table.add_column(name, justify="left" if name == "group" else "right", overflow="fold")
     timed = any(group.get("average_duration_s") is not None for group in groups)
     if timed:

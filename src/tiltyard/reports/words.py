@@ -66,9 +66,9 @@ def with_interval(fig: Mapping[str, Json] | None) -> str:
     if not ci95:
         return f"≈ {number(mean)}"
     half = (ci95[1] - ci95[0]) / 2
-    if abs((ci95[0] + ci95[1]) / 2 - mean) > LOPSIDED * half:
-        return f"{number(mean)} ({span(fig)})"
     places = max(decimals(mean, 3), min(decimals(half, 1), 2)) if half > 0 else decimals(mean, 3)
+    if round(half, places) and abs((ci95[0] + ci95[1]) / 2 - mean) > LOPSIDED * half:
+        return f"{number(mean)} ({span(fig)})"
     return (
         f"{mean:,.{places}f} ± {half:,.{places}f}"
         if round(half, places)

@@ -87,7 +87,8 @@ def check_context(server: Server, model: Model, context: int | None) -> None:
         )
     if context is not None and loaded is None and "load" not in server.can:
         raise UsageError(
-            f"{server.info.dialect} servers cannot be told a context, and this one does not tell its own",
+            f"{model.name}: {server.info.dialect} servers cannot be told a context, "
+            "and this one does not tell its own",
             "leave --context out, and set it where the server is started",
         )
     if context is not None and loaded is not None and context > loaded and "load" not in server.can:

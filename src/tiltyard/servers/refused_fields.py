@@ -19,7 +19,8 @@ NAMED = {
     COUNTS: re.compile(r"(?<!\w)stream_options(?!\w)", re.IGNORECASE),
 }
 NOT_TAKEN = re.compile(
-    r"unsupported|not support|n.t support|unrecogni[sz]ed|unknown|unexpected|not permitted", re.IGNORECASE
+    r"unsupported|not support|n.t support|unrecogni[sz]ed|unknown|unexpected|not (?:permitted|allowed)",
+    re.IGNORECASE,
 )
 # A limit that is too large is no reason to write it otherwise: who ignores the other name has no limit.
 ABOUT_ITS_VALUE = re.compile(
@@ -32,9 +33,10 @@ def refused_field(exchange: Exchange) -> str | None:
     said = exchange.error or ""
     if exchange.ending != "http_error" or exchange.status not in STATUSES:
         return None
-    if not NOT_TAKEN.search(said) or ABOUT_ITS_VALUE.search(said):
+    field = next((field for field, name in NAMED.items() if name.search(said)), None)
+    if not NOT_TAKEN.search(said) or (field == LIMIT and ABOUT_ITS_VALUE.search(said)):
         return None
-    return next((field for field, name in NAMED.items() if name.search(said)), None)
+    return field
 
 
 def without(extra: dict[str, Any], request: Request, refused: Collection[str]) -> dict[str, Any]:

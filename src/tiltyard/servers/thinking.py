@@ -11,7 +11,9 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-_NAMES = ("think", "thinking", "thought", "reasoning", "analysis", "scratchpad", "seed:think")
+_THINK = ("think", "thinking", "seed:think")
+_SOFT = ("thought", "reasoning", "analysis", "scratchpad")  # tags that an answer may wear, or speak of
+_NAMES = (*_THINK, *_SOFT)
 # gpt-oss: thoughts go to a channel of their own and end where the answer's, or a call, begins
 _CHANNEL = r"(?:<\|start\|>assistant\s*)?<\|channel\|>\s*"
 _HARMONY = (
@@ -20,7 +22,8 @@ _HARMONY = (
     r"|<\|end\|>(?=\s*<\|start\|>assistant(?:<\|channel\|>)?[^<\n]{0,40}\bto=)",
 )
 _FAMILIES = (  # what opens thoughts, and what closes them, up to the answer
-    *((f"(?i:<{name}>)", f"(?i:</{name}>)") for name in _NAMES),
+    *((f"(?i:<{name}>)", f"(?i:</{name}>)") for name in _THINK),
+    *((f"(?i:<{name}>)(?! [a-z])", f"(?i:</{name}>)") for name in _SOFT),
     (r"\[THINK\]", r"\[/THINK\]"),  # Mistral
     ("◁think▷", "◁/think▷"),  # Kimi
     (  # Cohere
@@ -35,7 +38,11 @@ _FAMILIES = (  # what opens thoughts, and what closes them, up to the answer
     (r"<\|channel>thought\b", r"<channel\|>"),  # Gemma 4
     ("<unused94>thought", "<unused95>"),  # MedGemma
     # gpt-oss behind a server that leaves its marks out: "analysisLet us see.assistantfinalB"
-    (r"\A(?:analysis|commentary)(?=[A-Z(\"'])", "assistantfinal"),
+    (
+        r"\A(?:analysis|commentary)(?=(?:We|The|User|Let|Need|Hm|I|Okay|OK|So|This|Question|It)\b"
+        r"|[A-Z(\"'](?s:.*)(?<! )assistantfinal(?! ))",
+        "(?<! )assistantfinal(?! )",
+    ),
 )
 _CLOSINGS = [re.compile(closing) for _, closing in _FAMILIES]
 _CLOSING = re.compile("|".join(closing for _, closing in _FAMILIES))
@@ -75,6 +82,8 @@ def split_tags(kinds: str, texts: Sequence[str]) -> Split | None:
     closed = _closing_of(opened).search(content, begin) if opened else _lone_closing(content)
     if closed is None and opened is None:
         return None
+    if opened and closed and _is_soft(opened) and not content[closed.end() :].strip():
+        return None  # the answer itself stands in the tag
     end = closed.end() if closed else len(content)
     reasoning = content[begin : closed.start() if closed else len(content)]
     out: list[str] = []
@@ -107,9 +116,15 @@ def thoughts_in(text: str) -> list[tuple[int, int]]:
         if is_quoted(mark.start(), place):
             continue
         if mark.lastindex is None:  # of two final channels the second is another turn's
-            lone = place if mark[0].startswith("</") or not (lone or found) else lone
+            said = text[place:].strip() or mark[0].lower() == "</think>"
+            lone = place if said and (mark[0].startswith("</") or not (lone or found)) else lone
             continue
         closed = _closing_of(mark).search(text, place)
+        on_line = text[: mark.start()].rpartition("\n")[2].strip()
+        if closed is None and on_line and mark[0][1:-1].lower() in _NAMES:
+            continue  # somebody speaks of a tag
+        if closed and _is_soft(mark) and not (text[: mark.start()] + text[closed.end() :]).strip():
+            continue  # the answer itself stands in it
         place = closed.end() if closed else len(text)
         found.append((mark.start(), place))
     return [(0, lone), *(span for span in found if span[0] >= lone)] if lone else found
@@ -145,6 +160,10 @@ def _may_hold(text: str) -> bool:
     return any(hint in text for hint in _HINTS) or text.startswith(("analysis", "commentary"))
 
 
+def _is_soft(opened: re.Match[str]) -> bool:
+    return opened[0][1:-1].lower() in _SOFT
+
+
 def _closing_of(opened: re.Match[str]) -> re.Pattern[str]:
     assert opened.lastindex is not None
     return _CLOSINGS[opened.lastindex - 1]
@@ -160,6 +179,7 @@ def _lone_closing(content: str) -> re.Match[str] | None:
     is_quoted = quotes_of(content)
     for found in _CLOSING.finditer(content, 0, opened.start() if opened else len(content)):
         is_word = found[0].startswith("</") and not _ends_line(content, found)
+        is_word = is_word or (found[0][2:-1].lower() in _SOFT and not content[found.end() :].strip())
         if not is_word and not is_quoted(*found.span()):
             return found
     return None

@@ -54,7 +54,17 @@ def _loads(db: sqlite3.Connection) -> None:
         _fill_item_set(db, key, json.loads(settings))
 
 
-MIGRATIONS: list[Step] = [_create, _graded, _scored, _forgetful, _loads]
+def _ways(db: sqlite3.Connection) -> None:
+    """Version 6: another way of asking stands in a table of its own, as another load does."""
+    _execute(db, 6)
+    for key, text in db.execute("SELECT key, settings FROM runs").fetchall():
+        settings = json.loads(text)
+        if "profile" not in settings:
+            asked = _items_and_way(settings)
+            db.execute("UPDATE runs SET item_set = ? WHERE key = ?", (asked, key))
+
+
+MIGRATIONS: list[Step] = [_create, _graded, _scored, _forgetful, _loads, _ways]
 
 # By which columns a version is known where its number is lost; a step without any may be taken twice.
 NEW_IN = (("exchanges", "raw"), ("attempts", "details"), ("runs", "item_set"), ("runs", "forgotten"))
@@ -91,7 +101,7 @@ def statements(script: str) -> list[str]:
     return found
 
 
-# ------------------------------------------------------------------ versions 3 and 5: what a run asked
+# ------------------------------------------------------------------ versions 3, 5 and 6: what a run asked
 
 _LOADS_IN_WORDS = {
     "prompt_tokens": "{} tokens in",
@@ -131,6 +141,21 @@ def _items_asked(settings: Mapping[str, Any]) -> str | None:
     if not settings.get("examples"):
         names.append("few_shot")
     items, part = settings.get("items"), {name: settings[name] for name in names if settings.get(name)}
+    if items is None or not part:
+        return None if items is None else str(items)
+    return _short_hash([items, part])
+
+
+def _items_and_way(settings: Mapping[str, Any]) -> str | None:
+    names = ["modes", "rotations", "text_tools", "cot", "few_shot", "examples"]
+    limit, count = settings.get("limit"), settings.get("item_count")
+    if not isinstance(limit, int) or not isinstance(count, int) or limit < count:
+        names += ["limit", "seed"] if limit else []
+    items, part = settings.get("items"), {name: settings[name] for name in names if settings.get(name)}
+    if settings.get("shuffle") is False:
+        part["shuffle"] = False
+    if (settings.get("files") or {}).get("prompt"):
+        part["prompt"] = _short_hash(settings.get("prompt"))
     if items is None or not part:
         return None if items is None else str(items)
     return _short_hash([items, part])

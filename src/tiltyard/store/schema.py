@@ -195,4 +195,6 @@ ALTER TABLE runs ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
 
 _LOADS = ""  # only values: what a speed run asked, in `item_set`
 
-VERSIONS = (_EVERYTHING, _GRADED, _SCORED, _FORGETFUL, _LOADS)
+_WAYS = ""  # only values: how a graded run asked, in `item_set`
+
+VERSIONS = (_EVERYTHING, _GRADED, _SCORED, _FORGETFUL, _LOADS, _WAYS)

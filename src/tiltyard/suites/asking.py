@@ -179,7 +179,7 @@ class StageAsker:
         item, repetition, request = answer.question
         exchange = self.bench.server.read(request, answer.capture.opened())
         exchange = await recounted(self.bench.server, exchange, self.bench.settings.get("tokenizer"))
-        if self.sitting.meter.held_up(exchange):
+        if self.stage.tally is None and self.sitting.meter.held_up(exchange):
             exchange = replace(exchange, notes=(*exchange.notes, ARRIVALS_MERGED))
         timeline = exchange.timeline
         key = (self.stage.name, item.id, repetition)

@@ -54,10 +54,29 @@ def test_rotations_put_each_movable_option_once_into_each_place() -> None:
         "Все вышеперечисленное",
         "nessuna delle precedenti",
         "위의 모두",
+        "Todas las respuestas son correctas",
+        "Todas son correctas",
+        "Keine der Antworten ist richtig",
+        "Nenhuma das alternativas",
+        "Все ответы верны",
+        "Tutte le risposte",
+        "全て正しい",
     ],
 )
 def test_what_speaks_of_the_others_stays_in_place(option: str) -> None:
     assert movable(("x", "y", option)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "option", ["Todas las mujeres", "Todas las respuestas inmunes", "Все люди", "全て白い"]
+)
+def test_all_of_something_else_moves(option: str) -> None:
+    assert movable(("x", "y", option)) == (0, 1, 2)
+
+
+@pytest.mark.parametrize("option", ["Las opciones A y B", "a) und b)", "Sowohl a) als auch b)", "(a) et (b)"])
+def test_letters_named_in_other_languages_keep_the_order(option: str) -> None:
+    assert movable(("x", "y", option)) == ()
 
 
 @pytest.mark.parametrize(

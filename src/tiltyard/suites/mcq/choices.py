@@ -40,6 +40,18 @@ _SPEAKS = rf"(?<!\w)(?i:both|either|neither|only|options?|choices?|answers?)\s+{
 SPEAKING = re.compile(  # "both A and C are signs of it", "what option A says", but not "only A dogs"
     rf"{_SPEAKS}(?:(?:\s+(?:and|or|nor)\s+|\s*[,&]\s*){_CAPITAL})+|{_SPEAKS}(?!\s+[a-z])"
 )
+_ALL = (
+    r"tod[oa]s|ningun[oa](?:\s+de)?|nenhum[ao]?(?:\s+d[ae]s)?|tutt[ei]|nessuna(?:\s+delle)?|toutes|aucune(?:\s+des)?"
+    r"|alle|keine(?:\s+der)?|все|ни\s+один\s+из|ни\s+одна\s+из"
+)
+_ANSWERS = (
+    r"(?:(?:las|as|le|les|die|der)\s+)?(?:respuestas|opciones|respostas|alternativas|opções|risposte|opzioni|réponses"
+    r"|propositions|antworten|optionen|ответы|варианты|(?:ответов|вариантов))(?!\w)"
+)
+_ARE_RIGHT = (
+    r"(?:\s+(?:sind|ist|son|es|são|é|está|estão|sono|è|sont|est))?"
+    r"\s+(?:richtig|korrekt|falsch|correct\w+|corrett\w+|corret\w+|giust\w+|juste\w*|cert[ao]s?|верны\w*|правильны\w*)"
+)
 _FOREIGN_ANCHOR = re.compile(  # "all of the above" in other languages
     r"\W*(?:(?:tod[oa]s|ningun[oa]?s?|ninguém|nenhum[ao]?s?|amb[oa]s|tutt[ei]|nessun[oa]?|entramb[ei]|toutes?"
     r"|tous|aucune?s?|alle[sn]?|keine?[rs]?|beide|geen|ingen|inget|все|всё|ничего|ни\s+один|никакой|оба"
@@ -49,6 +61,8 @@ _FOREIGN_ANCHOR = re.compile(  # "all of the above" in other languages
     r"|(?:выше)?перечисленн\w+|(?:выше)?указанн\w+|выше|powyższ\w+|wymienion\w+|uvedené|di\s+atas|trên"
     r"|(?:ces|estas|destas|queste|diese[rn]?)\s+(?:réponses|propositions|opciones|respuestas|opções|respostas"
     r"|risposte|opzioni|Antworten|Optionen))\b"
+    rf"|(?:{_ALL})\s+(?:{_ANSWERS})(?:{_ARE_RIGHT}|(?=\W*\Z))|(?:{_ALL}){_ARE_RIGHT}"
+    r"|(?:全て|すべて|全部)(?:の選択肢)?[がは]?(?:都)?(?:正しい|正解|正确|正確|对|對)"
     r"|(?:以上|上述|上記|前述)(?:の|皆|都|全|均|各|所有|答案|选项|選項|任|无|無|非|不|的|いず|すべ|両|两|兩)"
     r"|위의?\s*(?:모두|모든|전부|보기|답)|(?:كل|جميع|لا\s+شيء|أي)\s*(?:مما|ما)\s+(?:سبق|ذكر))"
     r".{0,30}",
@@ -69,7 +83,7 @@ _BEFORE = re.compile(  # words before a letter that names an option; not of a th
     r"|same|is|are|if|to|from|with|without|options?|choices?|answers?|statements?|equals?|contradicts?"
     r"|implies|imply|excludes?|follows|tanto|sowohl|als|auch|sólo|solo|só|seul(?:ement)?|nur|außer|ohne|weder"
     r"|salvo|excepto|exceto|eccetto|tranne|menos|sauf|que|como|wie|comme|come|opción|opção|opzione"
-    r"|respuestas?|respostas?|réponses?|antwort(?:en)?|ambas|ambos|les|las|beide|behalve|zowel|только"
+    r"|opciones|opções|opzioni|optionen|options|respuestas?|respostas?|réponses?|antwort(?:en)?|ambas|ambos|les|las|beide|behalve|zowel|только"
     r"|кроме|ответы?|вариант\w*|оба))\s*\Z",
     re.IGNORECASE,
 )
@@ -82,6 +96,10 @@ _AFTER = re.compile(  # words behind it
     re.IGNORECASE,
 )
 _JOINED = re.compile(rf"[\s,;&/、和とや]*(?:(?:{_JOINS})\s)?\s*", re.IGNORECASE)
+_BRACKETED = re.compile(  # "a) und b)", "sowohl a) als auch b)"
+    rf"(?:\w{{2,8}}\s+)?\(?[a-z]\)(?:\s*(?:,|(?:{_JOINS}|als\s+auch|como)\s)\s*\(?[a-z]\))+(?:\s+\w+){{0,2}}",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(r"(?<!\w)[A-Za-z](?!\w)")
 
 
@@ -108,7 +126,7 @@ def texts_behind(options: Sequence[str]) -> list[str]:
 def names_letters(option: str, count: int) -> bool:
     """Does an option speak of others by their letters, as in "A and C", "only B" or "all except D"?"""
     text = option.strip().rstrip(".")
-    match = NAMING.fullmatch(text) or SPEAKING.search(text)
+    match = NAMING.fullmatch(text) or _BRACKETED.fullmatch(text) or SPEAKING.search(text)
     if match is not None and all(ord(x.upper()) - ord("A") < count for x in _LETTER.findall(match[0])):
         return True
     return _speaks_of_some(text, count)

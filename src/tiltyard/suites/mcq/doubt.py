@@ -114,7 +114,7 @@ _SUPPOSED = re.compile(
 _FOREIGN = re.compile(
     r"(?:\b(?:viele|manche|einige|beaucoup|certains|muchos|algunos|molti|alcuni|muitos|alguns)\b[^:;]{0,40}"
     r"\b(?:sagen|denken|glauben|meinen|pensent|disent|croient|piensan|dicen|creen|pensano|dicono|pensam|dizem)\b"
-    rf"|人[^,;:]{{0,8}}(?:认为|認為|说|說|觉得|覺得|以为|以為|选|選)|(?:如果|假如|若是|要是)){_TURN}$",
+    rf"|人[^,;:]{{0,8}}(?:认为|認為|说|說|觉得|覺得|以为|以為|选|選)|(?:如果|假如|若是|要是|если\s+бы|якби)){_TURN}$",
     re.IGNORECASE,
 )
 _IN_A_CASE = re.compile(
@@ -231,12 +231,20 @@ _MARK = (
 )
 _FILL = (
     r"(?:i\s+mean(?:t)?|it(?:['’]s|\s+(?:is|must\s+be|should\s+be))|that\s+should\s+be|should\s+be|make\s+(?:that|it)"
-    r"|(?:i['’]?(?:ll|d)?\s+)?(?:let\s+me\s+|let['’]s\s+)?(?:go\s+with|choose|pick|say)|es\s+ist|c['’]est|es"
+    r"|(?:i['’]?(?:ll|d)?\s+)?(?:let\s+me\s+|let['’]s\s+)?(?:go\s+with|choose|pick|say)|es\s+ist|c['’]est|es|é|è"
     r"|(?:the\s+)?(?:correct\s+|right\s+)?answer\s+(?:is|should\s+be)|应该是|應該是|应该选|应选|是|选|選)"
+)
+# Right before a letter "no" denies it in Spanish, Italian, French and Portuguese: "B. No es A.", "B, non A"
+_DENIED_NEXT = (
+    r"(?:non?|n[ãa]o)[ \t]+(?:(?:es|è|é|est)[ \t]+)?(?:(?:la|el|le|a|o|the)[ \t]+)?"
+    r"(?:(?:option|choice|answer|letter|letra|opción|opção|lettre|lettera|réponse|respuesta"
+    r"|risposta|resposta)[ \t]+)?"
+    r"[(\[]?(?-i:[A-Z])(?![^\W_]|['’])"
 )
 # "No wait, B.", "Correction: B", "on reflection, B is better"
 CORRECTED = re.compile(
-    rf"(?!\Ano\s)(?:^|[.!?。！？…,;:()–—\n-])\s{{0,9}}(?i:(?:(?:and|but|oh|ah|ok)\b{_GAP})?(?:{_MARK}(?![a-z]){_GAP}){{1,4}}"
+    rf"(?!\Ano\s)(?:^|[.!?。！？…,;:()–—\n-])\s{{0,9}}(?i:(?:(?:and|but|oh|ah|ok)\b{_GAP})?(?!{_DENIED_NEXT})"
+    rf"(?:{_MARK}(?![a-z]){_GAP}){{1,4}}"
     rf"(?:{_FILL}{_GAP})?(?:the\s+)?(?:option|choice|answer|letter)?)[^\S\n]*[(\[]?(?P<letter>[A-Z])(?![^\W_]|['’])"
     r"(?:[)\].!,;。！]{0,4}[^\S\n]*$"
     r"|[)\]]?\s+(?:is\s+(?:clearly\s+|the\s+|a\s+)?(?:better|right|correct|best|answer|more)|fits|because|since|due)\b)",
@@ -299,9 +307,15 @@ def taken_back(flat: str, end: int, option: str, letter: str = "") -> bool:
         rest = behind[len(option) :]
     if any(pattern.match(rest) for pattern in (_OF_IT, _CROSSED)) or _TAKEN_BACK.search(rest) is not None:
         return True
+    if _NO_LETTER.match(rest) and not _ROMANCE.search(flat):
+        return True  # "The answer is A, no B.": a correction or a denial
     return not denies(option) and (_NO.match(rest) is not None or _only_denies(rest, option, letter))
 
 
+_NO_LETTER = re.compile(
+    r"[^\w\n]{1,20}no[ \t]+(?:option[ \t]+)?[(\[]?(?-i:[A-Z])(?![^\W_]|['’])", re.IGNORECASE
+)
+_ROMANCE = re.compile(r"\b(?:respuesta|opción|solución|risposta|resposta|opção)\b", re.IGNORECASE)
 _NO = re.compile(r"[^\w]{0,60}no[ \t]*,", re.IGNORECASE)
 _NEXT = re.compile(r"[^\w\n]{0,60}\n?[^\w\n]{0,60}([^.!?;…\n)]{1,80})(?=[.!;…\n)]|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")

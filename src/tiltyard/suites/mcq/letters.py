@@ -59,7 +59,7 @@ _NO_WORDS = (  # in other languages than English
     r"|erróne\w*|equivocad\w*|не|нет|ні|неверн\w*|неправильн\w*|невірн\w*|inte|fel|niet|nee|fout|onjuist|ikke|forkert"
     r"|nie|błędn\w*|salah|bukan|tidak|không|sai|yanlış|değil|خطأ|غير|ليس|لا|गलत|नहीं|väärin|helytelen|greșit|λάθος"
     r"|wäre|könnte|sería|serait|sarebbe|seria|бы|би)(?!\w)"
-    r"|[错錯不误誤違無无外除]|ない|아니|아닙|아님|틀|오답|ではな|じゃな|でな|[か吗嗎]\s*\W*\Z)"
+    r"|[错錯不误誤違無无外除]|ない|아니|아닙|아님|틀|오답|ではな|じゃな|でな|(?:では|じゃ)あり|[か吗嗎]\s*\W*\Z)"
 )
 _NO = re.compile(_NO_WORDS, re.IGNORECASE)
 _NO_AT_ONCE = re.compile(
@@ -70,9 +70,14 @@ _NO_AT_ONCE = re.compile(
 )
 
 
+def denies_abroad(text: str) -> bool:
+    """Is there a "not" of another language in it?"""
+    return _NO.search(text) is not None
+
+
 def negated(between: str) -> bool:
     """Does what stands before "is correct" end with a "not" of another language?"""
-    return _NO.search(between[-10:]) is not None
+    return denies_abroad(between[-10:])
 
 
 def denied_at(flat: str, letter: str, at: int, names: Names) -> bool:
@@ -155,12 +160,71 @@ _TRANSLATED = re.compile(  # the option in the language of the reply
 )
 
 
+_COPULA = re.compile(  # "Antwort: ", "La respuesta correcta es ", not "Antwort "
+    r"(?:[:=是为為选選は은는]|(?<!\w)(?:ist|lautet|est|es|é|è|to|jest|är|er|is|on|este|adalah|является)"
+    r"(?:\s+(?:donc|also|dunque|portanto|demnach))?)\s*\Z"
+    r"|(?<!\w)правильн\w+\s+ответ\s*\Z",
+    re.IGNORECASE,
+)
+_NOT_THIS = re.compile(  # up to what is denied: ", nicht ", " y no la ", "，不是"
+    r"[ \t]*(?:[,;(–—-][ \t]*|(?<=[)\] \t])|(?=[ \t而]))(?:(?:y|e|et|und|и|а|a|en|och|og|i)[ \t]+)?"
+    r"(?:(?<!\w)(?:nicht|no|non|não|pas|не|niet|inte|ikke|nie)[ \t]+(?:(?:es|è|é)[ \t]+)?"
+    r"|(?:而|并|並)?不是[ \t]*)"
+    r"(?:(?:die|der|das|la|el|le|a|o|de|het|option|opción|opção|opzione|antwort)[ \t]+){0,2}[(\[]?",
+    re.IGNORECASE,
+)
+_DENIED_END = re.compile(r"[)\]]*[ \t]*(?:[.!;。\n]|\Z)")
+_THAT_IS_NOT = re.compile(  # "で、Aではありません。", "이며, A가 아닙니다.", ", 柏林不是。" behind a clause
+    r"(?:で[、,]?[ \t]*(?P<ja>[A-Z])(?:では|じゃ)(?:ありません|ない(?:です)?|なく)"
+    r"|(?:이며|이고)[, \t]*(?P<ko>[A-Z])(?:가|이|는|은)?[ \t]*아(?:닙니다|니다|니에요|님)"
+    r"|(?<=[\u3400-\u9fff])[,、][ \t]*(?![这那它此該该])[\u3400-\u9fff]{1,8}不是)[ \t]*(?:[.!。\n]|\Z)"
+)
+_WITH_TEXT = re.compile(  # a name that quotes, a bracket or a relative clause held, and the end
+    r"[ \t]*\([^\W\d_][^().!?;\n]{1,80}\)[ \t]*(?:[.!。\n]|\Z)"
+    r"|[ \t]*,[ \t]*(?:que|qui|che|die|der|das)[ \t]+(?:correspond\w*|corrispond\w*|entspricht)(?!\w)"
+    r"[^.!?\n]{1,80}(?:[.!\n]|\Z)"
+    r"|(?:の|番の|(?<=[ \t]))[ \t]*[\u30a0-\u30ff]{2,20}[ \t]*(?:です|である|だ)(?:[.!。\n]|\Z)"
+    r"|번[ \t]*(?!다음|이전|반대|아래|위|제외|빼)[가-힣]{1,12}(?:입니다|이다)(?:[.!\n]|\Z)"
+)
+
+
+def _without_contrast(flat: str, place: tuple[int, int], names: Names) -> str:
+    """The text up to where its sentence denies another letter or option: "B, nicht A", "B (nicht Berlin)"."""
+    letter, end = flat[place[0]].upper(), place[1]
+    near = flat[: end + 200]
+    for match in _NOT_THIS.finditer(near, end):
+        if re.search(r"[.!?。\n]", near[end : match.start()]):
+            break
+        said = re.compile(r"([A-Z])(?![^\W_])").match(near, match.end())
+        other, behind = (said[1], said.end()) if said else _named(near, match.end(), names)
+        if other and other != letter and _DENIED_END.match(near, behind):
+            return near[: match.start()] + "."
+    last = _THAT_IS_NOT.search(near, end)
+    if last is None or re.search(r"[.!?。\n]", near[end : last.start()]):
+        return flat
+    other = last["ja"] or last["ko"]
+    if other == letter or (other is None and last.start() == end):
+        return flat
+    return near[: last.start()] + "."
+
+
+def _named(near: str, at: int, names: Names) -> tuple[str, int]:
+    """The letter of the option that is named there, and where its text ends."""
+    for index, name in enumerate(names.options):
+        if name and near.casefold().startswith(name.casefold(), at):
+            return LETTERS[index], at + len(name)
+    return "", at
+
+
 def sentence_over(label: str, flat: str, place: tuple[int, int], names: Names) -> bool:
     """Does the sentence end behind the letter, or go on with its option or with a reason?
 
     `place`: where the letter is, and where what belongs to it ends.
     """
     letter, end = flat[place[0]], place[1]
+    called = _COPULA.search(flat[max(0, place[0] - 40) : place[0]]) or _COPULA.search(label)
+    if called:
+        flat = _without_contrast(flat, place, names)
     if _SENTENCE_OVER.match(flat, end):
         return True
     mark = re.compile(r"[ \t]*(?:[)\].:,(–—-][ \t]*)*").match(flat, end)
@@ -169,18 +233,34 @@ def sentence_over(label: str, flat: str, place: tuple[int, int], names: Names) -
     if index < len(names.folded) and text_at(rest, rest, 0, names)[0] == index:
         return True
     sentence = re.split(r"[.!?。\n]", rest)[0]
+    own = len(names.options[index]) if _named(rest, 0, names)[0] == letter.upper() else 0
     if begins_with(sentence, letter, names) and mark is not None and mark[0].strip():
-        return _NO.search(sentence) is None
+        return _NO.search(sentence[own:]) is None
     short = _TRANSLATED.match(flat, end) if _CALLED.search(label) else None
-    return short is not None and _NO.search(short[0]) is None
+    short = short or (_WITH_TEXT.match(flat, end) if called else None)
+    if short is None or _NO.search(short[0]) or _UNSURE.search(short[0]):
+        return False
+    said = short[0].casefold()
+    known = LETTERS[: len(names.folded)].replace(letter.upper(), "")
+    others = [name for place, name in enumerate(names.unique) if place != index and len(name) > 1]
+    own_name = index < len(names.unique) and bool(names.unique[index]) and names.unique[index] in said
+    return not re.search(rf"(?<!\w)[{known}](?![^\W_])", short[0]) and (
+        own_name or not any(name in said for name in others)
+    )
 
 
+_UNSURE = re.compile(  # "(wenn es um Italien ginge)", "(quizás)", "(eher nicht)"
+    r"(?<!\w)(?:si|wenn|falls|если|якби|se|quizás?|tal\s+vez|vielleicht|wohl|eher|oder|peut-être|plutôt|forse"
+    r"|talvez|возможно|или|mejor|melhor|meglio|doch|aber|pero|mais|mas|ma|но|ou|probablemente|unwahrscheinlich)"
+    r"(?!\w)",
+    re.IGNORECASE,
+)
 # ------------------------------------------------------------------ Cyrillic letters
 
 _CYRILLIC = re.compile(
     r"(?P<label>(?:ответ(?:ом)?|відповідь)[^\n.:;—–-]{0,30}?(?:[:=—–-]|\s)[ \t]*[(\[]?)"
     r"(?P<letter>(?-i:[АВСЕ]))"
-    r"(?=[)\]]?[ \t]*(?:[.,;!]|$))",
+    r"(?=[)\]]?[ \t]*(?:[.,;!]|$)|\)[ \t]+\w)",
     re.IGNORECASE | re.MULTILINE,
 )
 _LATIN = dict(zip("АВСЕ", "ABCE", strict=True))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tiltyard.suites.mcq.doubt import DOUBTFUL, LEADS_TO, denies, doubted, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.letters import CROSSES, begins_with, crossed_before, denied_at
+from tiltyard.suites.mcq.letters import CROSSES, begins_with, crossed_before, denied_at, denies_abroad
 from tiltyard.suites.mcq.names import Names, folded, longer_may_be_meant, without_article
 from tiltyard.suites.mcq.plain import plain
 from tiltyard.suites.mcq.verdicts import called_right
@@ -353,7 +353,7 @@ def option_text(flat: str, names: Names) -> Found | None:
     name = names.unique[index]
     others = said.replace(name, " ")
     place = said.find(name)
-    if denies(others) or "?" in flat or _other_letter(flat, index, names):
+    if denies(others) or denies_abroad(others) or "?" in flat or _other_letter(flat, index, names):
         return None
     if longer_may_be_meant(flat, index, names):
         return None

@@ -37,6 +37,11 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     flat = 0
     for streams in given or doubling(1, MOST_STREAMS):
         wanted = settings.requests or max(ROUNDS * streams, LEAST)
+        if wanted < streams:
+            trial.notes.append(
+                f"{plural(streams)} and more were left out: {wanted} requests cannot fill them"
+            )
+            break
         stop = Stop(count=wanted, seconds=settings.seconds or SECONDS)
         load = Load(concurrency=streams, stop=stop)
         result = yield trial.stage(plural(streams), load, warmup=1 if best is None else 0)
@@ -67,7 +72,7 @@ def lacking(result: StageResult, found: Figure) -> str | None:
     if found.mean is None:
         return f"{streams}: no rate, since no answer has tokens that were counted"
     if found.why == WHOLE:
-        return f"{streams}: {asked} requests did not keep all of them under way: its rate is {WHOLE}"
+        return f"{streams}: {asked} requests are few for a rate while all are under way: its rate is {WHOLE}"
     return None
 
 

@@ -156,6 +156,7 @@ def check_arrivals(settings: SpeedSettings) -> None:
         if settings.burst is not None and (settings.profile == "soak" or settings.seconds is not None):
             raise UsageError("bursts that go on need a rate", "add --rate REQUESTS_PER_SECOND on average")
     check_burst(settings)
+    check_levels(settings)
 
 
 def check_burst(settings: SpeedSettings) -> None:
@@ -166,6 +167,16 @@ def check_burst(settings: SpeedSettings) -> None:
     again = ", or add --rate REQUESTS_PER_SECOND for several" if asked > burst else ""
     what = "without a rate there is a single burst of" if asked > burst else "bursts need at least"
     raise UsageError(f"{what} {burst} requests, not {asked}", f"make --burst {asked}{again}")
+
+
+def check_levels(settings: SpeedSettings) -> None:
+    """Refuse a level of more streams than it has requests: they would never all be under way."""
+    most, asked = max(settings.streams(), default=1), settings.requests
+    if settings.profile == "concurrency" and asked is not None and asked < most:
+        raise UsageError(
+            f"{most} streams need at least as many requests, not {asked}",
+            f"leave --requests out, or make it {2 * most} for a rate while all of them are under way",
+        )
 
 
 def numbers(name: str, value: Numbers | None) -> list[float]:

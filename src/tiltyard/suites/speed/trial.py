@@ -195,6 +195,7 @@ class Trial:
             if attempt.exchanges[-1].ending == "ok"
             and attempt.measures.output_tokens is not None
             and attempt.measures.tokens_source != "estimate"
+            and not more_pieces(attempt.measures.chunks or 0, attempt.measures.output_tokens)
         ]
         short = [(said, asked) for said, asked in sizes if asked and said < ENDED_EARLY * asked]
         if short:

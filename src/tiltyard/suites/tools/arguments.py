@@ -123,7 +123,8 @@ def made_of(rest: str, parts: set[str]) -> bool:
 def told(text: str, facts: Sequence[Sequence[str]]) -> float:
     """The share of facts that occur in a text; each has alternatives, and whole words count.
 
-    An alternative that begins with `=` is all that the text says.
+    An alternative that begins with `=` is all that the text says; one with `~` is a regular expression for
+    the text as `spoken` gives it, with a space before and after.
     """
     said = f" {spoken(text)} "
     found = sum(any(is_said(way, said) for way in fact) for fact in facts)
@@ -131,6 +132,8 @@ def told(text: str, facts: Sequence[Sequence[str]]) -> float:
 
 
 def is_said(way: str, said: str) -> bool:
+    if way.startswith("~"):
+        return re.search(way[1:], said) is not None
     words = f" {spoken(way)} "
     return words == said if way.startswith("=") else words in said
 
