@@ -342,6 +342,11 @@ class Attempt(Record, frozen=True):
     session: int = 1  # which sitting of the run: no window of time spans an interruption
     client_bound: bool = False  # the client was the bottleneck while this ran
 
+    @property
+    def ended_well(self) -> bool:
+        """Only then does it have latencies and rates."""
+        return bool(self.exchanges) and self.exchanges[-1].ending == "ok"
+
 
 class Figure(Record, frozen=True):
     """A sample summarised. `ci95` is the 95 % interval of the mean; null with the reason in `why`."""

@@ -134,8 +134,8 @@ async def run_job(
     state: RunState = "failed"
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
-            context = job.settings.get("context")
             if plan.preflight:
+                context = job.settings.get("context")
                 ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, job.cold)
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load

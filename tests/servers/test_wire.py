@@ -127,19 +127,19 @@ def test_connections_are_reused_and_a_stale_one_is_replaced(run):
     assert [c.timeline.reused for c in closing] == [False] * 3
 
 
+async def asked_twice(url: str) -> list[Capture]:
+    wire = Wire(Address(url=url))
+    captures = [(await wire.stream("/", b"{}", timeouts=PATIENT)).opened() for _ in range(2)]
+    await wire.close()
+    return captures
+
+
 def test_a_reused_connection_that_dies_on_the_request_is_asked_again_once(run):
     def answer(n: int) -> Script:
         return ["close"] if n == 1 else [chunked(b"a")]
 
     with ScriptedServer(answer) as server:
-
-        async def main() -> list[Capture]:
-            wire = Wire(Address(url=server.url))
-            captures = [(await wire.stream("/", b"{}", timeouts=PATIENT)).opened() for _ in range(2)]
-            await wire.close()
-            return captures
-
-        captures = run(main())
+        captures = run(asked_twice(server.url))
     assert [c.failure for c in captures] == [None, None]
     assert [c.notes for c in captures] == [(), ("sent_again",)]
     assert len(server.requests) == 3
@@ -152,14 +152,7 @@ def test_a_connection_that_dies_while_the_server_works_is_a_failure(run):
         return [0.3, "close"] if n == 1 else [chunked(b"a")]
 
     with ScriptedServer(answer) as server:
-
-        async def main() -> list[Capture]:
-            wire = Wire(Address(url=server.url))
-            captures = [(await wire.stream("/", b"{}", timeouts=PATIENT)).opened() for _ in range(2)]
-            await wire.close()
-            return captures
-
-        captures = run(main())
+        captures = run(asked_twice(server.url))
     assert [c.failure for c in captures] == [None, "connect_error"]
     assert "closed the connection without an answer" in captures[1].error
     assert len(server.requests) == 2

@@ -90,12 +90,10 @@ def newest_of_each(store: Store) -> list[Run]:
 
 def _row_of(run: Run) -> tuple[str | None, ...]:
     """What is one row on the board: a model as it is served in one place, and what it was asked."""
-    from tiltyard.reports.headline import machine_of
+    from tiltyard.reports.html import served_model
     from tiltyard.stats.pairing import item_set
 
-    model, server = run.model, run.server
-    place = server.dialect, server.url, machine_of(run)
-    return model.name, model.digest, model.quantization, *place, run.suite, item_set(run.settings)
+    return *served_model(run), run.suite, item_set(run.settings)
 
 
 def sample(store: Store, run_id: str) -> Attempt | None:

@@ -38,8 +38,7 @@ class Slo(Record, frozen=True, kw_only=True):
 
     def met_by(self, attempt: Attempt) -> bool:
         """Did it end well and keep every limit, as far as it could be measured?"""
-        ended = bool(attempt.exchanges) and attempt.exchanges[-1].ending == "ok"
-        return ended and all(kept is not False for kept in self.kept(attempt).values())
+        return attempt.ended_well and all(kept is not False for kept in self.kept(attempt).values())
 
     def unjudged(self, attempt: Attempt) -> list[str]:
         """The limits that decide whether it was served, and of which nobody can tell whether it kept them."""

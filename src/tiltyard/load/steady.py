@@ -86,6 +86,6 @@ def whole_output_tps(attempts: Sequence[Attempt], wall_s: float) -> Figure:
     """The same from the first start to the last end, start and drain included: one value, too low for the
     load, where there was no full window.
     """
-    counted = [a.measures.output_tokens for a in attempts if a.exchanges and a.exchanges[-1].ending == "ok"]
+    counted = [a.measures.output_tokens for a in attempts if a.ended_well]
     total = sum(n for n in counted if n is not None)
     return replace(figure([total / wall_s] if total and wall_s > 0 else []), why=WHOLE)

@@ -59,10 +59,10 @@ async def prepare(
     say: Callable[[str], None],
     cold: bool = True,
 ) -> Ready:
-    """Check, start cold (unless not `cold`), ask for a first word; raises what stands in the way, with the
-    remedy.
+    """Start cold (unless not `cold`), ask for a first word; raises what stands in the way, with the remedy.
+
+    The context has been checked before (`check_context`).
     """
-    check_context(server, model, context)
     others = await neighbours(server, model)
     notes = ("also in the server's memory: " + ", ".join(others),) if others else ()
     loading = await cold_start(server, model, context, say) if cold else None

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings
-from tiltyard.records import Json, Outcome
+from tiltyard.records import OUTCOMES, Json, Outcome
 from tiltyard.stats.figures import Figure, figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.stats.repeats import repeats_of
 from tiltyard.stats.sequential import always_valid
 from tiltyard.suites import StageResult
-from tiltyard.suites.tally import OUTCOMES, SPEEDS, UNJUDGED, Tally
+from tiltyard.suites.tally import SPEEDS, UNJUDGED, Tally
 
 ERRORS_SHOWN = 5
 JUDGED: tuple[Outcome, ...] = ("correct", "partial", "wrong")  # outcomes with a verdict on content

@@ -8,15 +8,13 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import get_args
 
 from tiltyard.load.summary import plus
-from tiltyard.records import Attempt, Exchange, Grade, Item, Outcome
+from tiltyard.records import OUTCOMES, Attempt, Exchange, Grade, Item, Outcome
 from tiltyard.settings import hide_keys
 from tiltyard.suites.stopping import Stopping
 from tiltyard.suites.verdict import answer_cut
 
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never score, in either direction
 SPEEDS = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps")
 ERRORS_KEPT = 50

@@ -119,7 +119,7 @@ def limits(trial: Trial) -> Slo | None:
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
     """One row per depth: both rates, how prefill was measured, and the depth as the server counted it."""
-    named = {result.stage.name: [a for a in result.attempts if ended_well(a)] for result in results}
+    named = {result.stage.name: [a for a in result.attempts if a.ended_well] for result in results}
     fillings, decodings = {}, {}
     for depth in trial.settings.depth_list() or DEPTHS:
         if (filling := named.get(stage_name(trial.prompt_tokens, 1, depth))) is not None:
@@ -156,10 +156,6 @@ def decode_figure(attempts: Sequence[Attempt]) -> Figure:
     found = figure([a.measures.decode_tps for a in attempts])
     estimated = any(a.measures.rate_source == "client-estimated" for a in attempts)
     return guessed(found) if estimated else found
-
-
-def ended_well(attempt: Attempt) -> bool:
-    return bool(attempt.exchanges) and attempt.exchanges[-1].ending == "ok"
 
 
 def prefill_at(

@@ -11,7 +11,7 @@ import msgspec
 
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
-from tiltyard.records import Attempt, Json
+from tiltyard.records import Json
 from tiltyard.stats.trends import drift, under_load
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.spans import last_ns
@@ -49,14 +49,10 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
         (a.session, a.exchanges[0].timeline.started_ns / 1e9, last_ns(a.exchanges[-1]) / 1e9)
         for a in attempts
     ]
-    asked = [(t, a) for t, a in zip(under_load(spans), attempts, strict=True) if ended_well(a)]
+    asked = [(t, a) for t, a in zip(under_load(spans), attempts, strict=True) if a.ended_well]
     found: dict[str, Json] = {}
     for name in WATCHED if asked else ():
         points = [(t, value) for t, a in asked if (value := getattr(a.measures, name)) is not None]
         line = drift([t for t, _ in points], [value for _, value in points])
         found[name] = None if line is None else {**msgspec.to_builtins(line), "clear": line.clear}
     return {"drift": found, "sittings": len({a.session for a in attempts})}
-
-
-def ended_well(attempt: Attempt) -> bool:
-    return attempt.exchanges[-1].ending == "ok"

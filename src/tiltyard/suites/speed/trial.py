@@ -5,7 +5,7 @@ Which stages there are and what they mean is in the profiles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
 from typing import Any
 
@@ -13,7 +13,7 @@ from tiltyard.load.payload import more_pieces
 from tiltyard.load.prompts import Filler, Prompts, find_scale, on_target, quiet_scale
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
-from tiltyard.records import Item, Json, Message, Request, content_hash
+from tiltyard.records import Attempt, Item, Json, Message, Request, content_hash
 from tiltyard.suites import Bench, Patience, Stage, StageResult
 from tiltyard.suites.speed.options import SpeedSettings
 
@@ -165,7 +165,7 @@ class Trial:
         for result in results:
             for attempt in result.attempts:
                 size = attempt.measures.prompt_tokens
-                if size is None or attempt.exchanges[-1].ending != "ok":
+                if size is None or not attempt.ended_well:
                     continue
                 counted += 1
                 wanted = wanted_tokens(attempt.item_id)
@@ -189,13 +189,9 @@ class Trial:
         somebody counted: an estimate may be a fifth too low.
         """
         sizes = [
-            (attempt.measures.output_tokens, answer_tokens(attempt.item_id))
-            for result in results
-            for attempt in result.attempts
-            if attempt.exchanges[-1].ending == "ok"
-            and attempt.measures.output_tokens is not None
-            and attempt.measures.tokens_source != "estimate"
-            and not more_pieces(attempt.measures.chunks or 0, attempt.measures.output_tokens)
+            (tokens, answer_tokens(attempt.item_id))
+            for attempt, tokens in counted(results)
+            if not more_pieces(attempt.measures.chunks or 0, tokens)
         ]
         short = [(said, asked) for said, asked in sizes if asked and said < ENDED_EARLY * asked]
         if short:
@@ -217,13 +213,9 @@ class Trial:
     def note_pieces(self, results: Iterable[StageResult]) -> None:
         """Say where answers came in more pieces of text than the tokens that somebody counted can make."""
         counts = [
-            (attempt.measures.chunks, attempt.measures.output_tokens)
-            for result in results
-            for attempt in result.attempts
-            if attempt.exchanges[-1].ending == "ok"
-            and attempt.measures.chunks
-            and attempt.measures.output_tokens
-            and attempt.measures.tokens_source != "estimate"
+            (chunks, tokens)
+            for attempt, tokens in counted(results)
+            if tokens and (chunks := attempt.measures.chunks)
         ]
         more = [pair for pair in counts if more_pieces(*pair)]
         if more:
@@ -232,6 +224,15 @@ class Trial:
                 f"{len(more)} of {len(counts)} answers came in more pieces than tokens were counted, "
                 f"{pieces:.0f} and {tokens:.0f} on average: if the count is too low, so are the rates"
             )
+
+
+def counted(results: Iterable[StageResult]) -> Iterator[tuple[Attempt, int]]:
+    """The answers that ended well and whose tokens somebody counted, with that count; estimates are none."""
+    for result in results:
+        for attempt in result.attempts:
+            tokens = attempt.measures.output_tokens
+            if attempt.ended_well and tokens is not None and attempt.measures.tokens_source != "estimate":
+                yield attempt, tokens
 
 
 def answer_tokens(item_id: str) -> int | None:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tiltyard.records import Json
+from tiltyard.suites.nearness import slack
 
 SHOWN = 3
 MOST = 10_000  # fields of an answer that are counted, beside twice the expected ones
@@ -109,19 +110,13 @@ def same(wanted: Json, said: Json, rules: Rules, path: str) -> bool:
         if isinstance(wanted, int) and isinstance(said, int) and not reach:
             return wanted == said
         try:
-            return math.isclose(wanted, said, rel_tol=1e-9) or abs(wanted - said) <= reach + slack(
-                wanted, reach
-            )
+            nearest = reach + slack(wanted, reach)
+            return math.isclose(wanted, said, rel_tol=1e-9) or abs(wanted - said) <= nearest
         except OverflowError:  # an integer beyond all floats
             return False
     if rule == "text" and isinstance(wanted, str) and isinstance(said, str):
         return folded(wanted) == folded(said)
     return type(wanted) is type(said) and wanted == said
-
-
-def slack(wanted: float, reach: float) -> float:
-    """What the nearest floats are off by, so that 20.1 is within 0.1 of 20."""
-    return 4 * math.ulp(abs(wanted) + reach) if reach else 0.0
 
 
 def folded(text: str) -> str:

@@ -17,6 +17,7 @@ import msgspec
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
+from tiltyard.suites.nearness import slack
 from tiltyard.suites.tools.matching import assign
 
 KINDS = ("text", "place", "is", "number", "words", "list", "object", "any")
@@ -97,9 +98,7 @@ def close(wanted: float, value: float, within: float | None) -> bool:
         return False
     if within is None:
         return gap <= TOLERANCE * max(1.0, abs(wanted))
-    return gap <= within + 4 * math.ulp(
-        abs(wanted) + within
-    )  # as text 20.1 is within 0.1 of 20; as float not
+    return gap <= within + slack(wanted, within)
 
 
 def fits_place(want: Mapping[str, Json], value: str) -> bool:

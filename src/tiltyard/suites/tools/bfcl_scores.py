@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from tiltyard.records import Json
+from tiltyard.records import OUTCOMES, Json
 from tiltyard.suites.scoring import interval_of
-from tiltyard.suites.tally import OUTCOMES, UNJUDGED, Tally
+from tiltyard.suites.tally import UNJUDGED, Tally
 
 NON_LIVE = ("simple_python", "multiple", "parallel", "parallel_multiple")
 LIVE = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")
