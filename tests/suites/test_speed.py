@@ -345,6 +345,7 @@ def test_answers_whose_tokens_nobody_counted_are_not_called_short(dialect: str) 
     assert not [note for note in ran.summary["findings"]["notes"] if "ended early" in note]
 
 
+@best_of()
 def test_a_silent_first_load_is_in_no_prefill_rate() -> None:
     """Who was never asked before may load first, and this server does not say."""
     settings = {"profile": "fixed", "requests": 4, "output_tokens": 4, "prompt_tokens": 400}
