@@ -9,7 +9,7 @@ import click
 
 from tiltyard.cli.run_several import several
 from tiltyard.cli.suite_commands import command_of, short_help
-from tiltyard.suites import known_suites
+from tiltyard.suites import SUITES, known_suites
 
 
 class SuiteGroup(click.Group):
@@ -21,7 +21,8 @@ class SuiteGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if "," in cmd_name:
             return several(cmd_name)
-        return command_of(cmd_name) if cmd_name in self.list_commands(ctx) else None
+        known = cmd_name in SUITES or cmd_name in self.list_commands(ctx)
+        return command_of(cmd_name) if known else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = self.list_commands(ctx)

@@ -16,18 +16,17 @@ from tiltyard.cli.run_graded import check_opponent, graded_options, split_option
 from tiltyard.cli.suite_commands import command_of, defaults_of, is_graded
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
-from tiltyard.suites import known_suites
+from tiltyard.suites import SUITES, known_suites
 
 
 def several(text: str) -> click.Command:
     """The command for suites separated by commas; raises UsageError for a name that is none."""
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    known = known_suites()
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in SUITES and name not in known_suites()]
     if unknown or not names:
         raise UsageError(
             f"there is no suite called {', '.join(unknown) or repr(text)}",
-            "choose from: " + ", ".join(known),
+            "choose from: " + ", ".join(known_suites()),
         )
 
     graded = [name for name in names if is_graded(command_of(name))]

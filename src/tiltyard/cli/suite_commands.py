@@ -40,8 +40,7 @@ def command_of(suite: str) -> click.Command:
 def defaults_of(suite: str) -> dict[str, Json]:
     """A suite's settings without any options."""
     target = OWN.get(suite)
-    entry = offered(GROUP).get(suite)
-    if target is None and entry is not None:
+    if target is None and (entry := offered(GROUP).get(suite)) is not None:
         target = entry.value
     if target is None:
         return content(load_suite(suite))

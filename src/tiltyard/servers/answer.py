@@ -203,19 +203,19 @@ class Answer:
             return body, [min(max(end - start, 0), size) for end in self.ends]
         unframed = None
         if self._judged_by_end:
-            unframed = unframe_plain(bytes(memoryview(self.raw)[start:]))
+            unframed = unframe_plain(bytes(memoryview(self.raw)[start:]), start)
         if unframed is None:
             unframed = self._walked()
-        return unframed.body, unframed.offsets([end - start if end > start else 0 for end in self.ends])
+        return unframed.body, unframed.offsets(self.ends)
 
     def _walked(self) -> Unframed:
         assert self._walk is not None
         try:
             self.cut_short = not self._walk.advance(self.raw)
-            return self._walk.unframed(self.raw, self._start)
+            return self._walk.unframed(self.raw)
         except FramingError:
             walk = self._walk
-            return ChunkWalk.unframed(walk, self.raw[: walk.position], self._start)
+            return walk.unframed(self.raw[: walk.position])
 
 
 def decoded(body: bytes, ends: list[int], encoding: str) -> tuple[bytes, list[int]] | None:

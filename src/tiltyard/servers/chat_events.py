@@ -112,9 +112,10 @@ class ChatEvents:
             return False
         deltas = [chunk.choices[0].delta for chunk in chunks]
         texts = [delta.content or "" for delta in deltas]
-        kinds = ["c" if text else "o" for text in texts]
+        kinds = ["c"] * len(texts) if all(texts) else ["c" if text else "o" for text in texts]
         field = self.reasoning_field
-        for i, thought in enumerate([delta.reasoning_content or delta.reasoning for delta in deltas]):
+        thoughts = [delta.reasoning_content or delta.reasoning for delta in deltas]
+        for i, thought in enumerate(thoughts) if any(thoughts) else ():
             if thought:
                 found = "reasoning_content" if deltas[i].reasoning_content else "reasoning"
                 if texts[i] or (field is not None and field != found):

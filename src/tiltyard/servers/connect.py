@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,6 +20,9 @@ from tiltyard.servers.names import nearest
 from tiltyard.servers.recognise import FIRST_PAGE, PAGES, recognise
 from tiltyard.servers.replies import base_url, let_in, not_a_model_server
 from tiltyard.servers.wire import Reply, Wire, open_wire
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "tiltyard.servers"
 PROBE_S = 5.0
@@ -36,6 +39,8 @@ HOMES: Mapping[str, str] = {  # where a dialect is when only its name is given
 
 def third_party() -> dict[str, EntryPoint]:
     """Dialects that other packages bring, by name; ours cannot be replaced."""
+    from importlib.metadata import entry_points  # every package here is looked at: only where it is asked for
+
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS) if entry.name not in DIALECTS}
 
 

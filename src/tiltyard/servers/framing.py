@@ -18,7 +18,9 @@ class FramingError(ValueError):
 
 
 class Unframed(NamedTuple):
-    """A body without its chunk frame. At the end of chunk i, `outer[i]` raw bytes held `inner[i]`."""
+    """A body without its chunk frame. At the end of chunk i, `outer[i]` raw bytes, head included, held
+    `inner[i]` of the body.
+    """
 
     body: bytes
     outer: list[int]
@@ -26,9 +28,14 @@ class Unframed(NamedTuple):
 
     def offsets(self, raw_ends: Sequence[int]) -> list[int]:
         """Body bytes received by each read, given the raw bytes received by then."""
+        if not raw_ends:
+            return []
         at_chunk_end = dict(zip(self.outer, self.inner, strict=True))  # where nearly all reads end
-        at_chunk_end[0] = 0
+        last = raw_ends[-1]
+        at_chunk_end[last] = self._offset(last)  # it held the terminator too
         found = list(map(at_chunk_end.get, raw_ends))
+        if None not in found:
+            return found  # type: ignore[return-value]
         return [self._offset(raw) if end is None else end for raw, end in zip(raw_ends, found, strict=True)]
 
     def _offset(self, raw_end: int) -> int:
@@ -42,11 +49,12 @@ class Unframed(NamedTuple):
         return done
 
 
-def unframe_plain(raw: bytes) -> Unframed | None:
+def unframe_plain(raw: bytes, before: int = 0) -> Unframed | None:
     """A complete body without trailers whose data hold no CRLF, at C speed; None when it is not that.
 
     Splitting at CRLF gives size, data, size, data ... exactly when every size equals the length of the
-    piece after it; then a walk along the frame would have cut at the same places.
+    piece after it; then a walk along the frame would have cut at the same places. `before`: raw
+    bytes before the body.
     """
     parts = raw.split(b"\r\n")
     if len(parts) < 3 or len(parts) % 2 == 0 or parts[-1] or parts[-2] or parts[-3].strip(b"0"):
@@ -61,8 +69,8 @@ def unframe_plain(raw: bytes) -> Unframed | None:
     if list(map(known.__getitem__, sizes)) != lengths or not all(lengths):
         return None
     inner = list(accumulate(lengths))
-    outer = list(accumulate([len(s) + n + 4 for s, n in zip(sizes, lengths, strict=True)]))
-    return Unframed(b"".join(data), outer, inner)
+    outer = list(accumulate([len(s) + n + 4 for s, n in zip(sizes, lengths, strict=True)], initial=before))
+    return Unframed(b"".join(data), outer[1:], inner)
 
 
 def ends_in_a_chunk(raw: bytearray, start: int) -> bool:
@@ -129,11 +137,10 @@ class ChunkWalk:
         self.end = found + 4
         return True
 
-    def unframed(self, raw: bytearray, start: int) -> Unframed:
-        """What has been walked, with a last chunk that is still incomplete; offsets count from `start`."""
+    def unframed(self, raw: bytearray) -> Unframed:
+        """What has been walked, with a last chunk that is still incomplete."""
         pieces = [bytes(raw[a:b]) for a, b in self._data]
-        outer = [end - start for end in self._outer]
-        inner = list(self._inner)
+        outer, inner = list(self._outer), list(self._inner)
         if self.end is None:
             line_end = raw.find(b"\r\n", self.position, self.position + _MAX_SIZE_LINE)
             if line_end >= 0:
@@ -143,7 +150,7 @@ class ChunkWalk:
                 if rest:
                     pieces.append(rest)
                     inner.append((inner[-1] if inner else 0) + len(rest))
-                    outer.append(line_end + 2 + len(rest) + 2 - start)
+                    outer.append(line_end + 2 + len(rest) + 2)
         return Unframed(b"".join(pieces), outer, inner)
 
 

@@ -1,9 +1,8 @@
 """Who wakes a connection when bytes are there.
 
-On Linux one epoll set of our own hangs in the event loop as a single descriptor, so many streams cost one
-wake-up. Because the kernel stamps what arrives, nobody has to hurry: with many streams the set is looked at
-every two milliseconds instead of at every packet, as long as two packets of one stream are unlikely to fall
-into the same look (they would merge into one stamp), or when packets are so many that they merge anyway.
+On Linux one epoll set of our own hangs in the event loop as a single descriptor. Because the kernel stamps
+what arrives, nobody has to hurry: many streams are looked at every few milliseconds, as long as two packets
+of one stream are unlikely to fall into one look (they would merge into one stamp), or when they merge anyway.
 The set is edge-triggered: the kernel need not look again at every stream that was just read empty.
 """
 
@@ -17,7 +16,7 @@ from typing import Final, Protocol
 
 from tiltyard.servers.clock import now_ns
 
-_LAZY_S: Final = 0.002
+_LAZY_S: Final = 0.003  # a look wakes a core that was asleep: as dear as reading a dozen packets
 _WINDOW_NS: Final = 50_000_000  # the rate of reads is judged over at least this long
 _MANY_PER_S: Final = 2_000  # reads of all streams from which waking for each is wasteful ...
 _RARE_PER_STREAM: Final = 125  # ... if each stream has at most this many a second
@@ -60,7 +59,7 @@ if sys.platform == "linux":
     _EDGE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 
     class EpollPoller:
-        """Many descriptors behind one, looked at eagerly or every two milliseconds."""
+        """Many descriptors behind one, looked at eagerly or every few milliseconds."""
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._loop = loop

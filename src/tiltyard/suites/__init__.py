@@ -7,16 +7,17 @@ A suite is one file and one line in `SUITES`; third parties add theirs by the en
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from importlib.metadata import EntryPoint
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load
 from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Model, Record, Request
 from tiltyard.servers import Server
 from tiltyard.stats.pairing import Scores
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 SUITES: Mapping[str, str] = {
     "speed": "tiltyard.suites.speed:Speed",
@@ -142,8 +143,9 @@ def entry_of(name: str) -> EntryPoint:
 
 def offered(group: str = "tiltyard.suites") -> Mapping[str, EntryPoint]:
     """What third parties offer, by the name of the suite; ours cannot be replaced."""
-    entries = importlib.metadata.entry_points(group=group)
-    return {entry.name: entry for entry in entries if entry.name not in SUITES}
+    from importlib.metadata import entry_points  # every package here is looked at: only where it is asked for
+
+    return {entry.name: entry for entry in entry_points(group=group) if entry.name not in SUITES}
 
 
 def package_of(entry: EntryPoint) -> str:
