@@ -36,8 +36,9 @@ from tiltyard.records import (
 )
 from tiltyard.store.figures import put_figures
 from tiltyard.store.store import FILE, Store
+from tiltyard.store.writer import BATCH
 
-BATCH, BATCHES = 256, 40
+BATCHES = 80
 SUITES = {1: "mcq", 3: "json"}  # of every two hundred runs; the others are of speed
 WORDS = ("the", "of", "and", "to", "in", "is", "was", "for", "that", "with", "as", "it", "on", "by")
 
@@ -94,7 +95,7 @@ def made_up_attempt(run_id: str, repetition: int, chance: random.Random, tokens:
 
 
 def rate(folder: Path) -> dict[str, Any]:
-    """Attempts per second in transactions of 256, and what the search index costs when somebody searches."""
+    """Attempts per second as the writer makes transactions, and what the index of a first search costs."""
     chance = random.Random(1)
     kinds = [made_up_attempt("r", number, chance) for number in range(BATCH)]
     with Store.open(folder / "rate.sqlite3") as store:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from statistics import fmean
+
 import pytest
 
 from tiltyard.stats.pairing import Scores, item_key, item_set, shared, unit_of
@@ -37,6 +40,18 @@ def test_repetitions_are_averaged_and_found() -> None:
     assert scores.score_of(7) == 0.75
     assert scores.score_of(6) is None
     assert Scores.of([]).score_of(1) is None
+
+
+def test_many_pairs_are_averaged_as_few_are() -> None:
+    """From some size on they are put in order by other means."""
+    rng = random.Random(1)
+    pairs = [(rng.getrandbits(14), rng.random()) for _ in range(40_000)]
+    of_key: dict[int, list[float]] = {}
+    for key, score in pairs:
+        of_key.setdefault(key, []).append(score)
+    scores = Scores.of(pairs)
+    assert list(scores.keys) == sorted(of_key)
+    assert list(scores.values) == pytest.approx([fmean(of_key[key]) for key in scores.keys])
 
 
 def test_the_hash_is_of_the_items_alone() -> None:

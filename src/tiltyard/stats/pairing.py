@@ -13,7 +13,7 @@ import sys
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from tiltyard.records import Json, Record, content_hash
@@ -31,6 +31,7 @@ LOADS = {  # settings of the speed suite that make another load, in words
     "depths": "depths {}",
 }
 WAYS = ("text_tools", "cot", "shuffle", "prompt", "rotations", "few_shot", "examples")  # of `part_of`
+_MANY = 20_000  # pairs from which the memory of a sorted list is worth importing numpy
 _UNIT_BITS = 44  # of a key: the item; above them the way in which it was asked
 
 
@@ -112,14 +113,14 @@ class Scores(Record, frozen=True):
 
     @classmethod
     def of(cls, found: Iterable[tuple[int, float]]) -> Self:
-        """From (key, score) pairs; scores of one key are averaged. Some 70 bytes a pair meanwhile."""
+        """From (key, score) pairs; scores of one key are averaged."""
         keys, scores = array("q"), array("d")
         for key, score in found:
             keys.append(key)
             scores.append(score)
         ordered, means = array("q"), array("f")
         total, count = 0.0, 0
-        places = sorted(range(len(keys)), key=keys.__getitem__)
+        places = _ascending(keys)
         for turn, place in enumerate(places):
             total, count = total + scores[place], count + 1
             if turn + 1 == len(places) or keys[places[turn + 1]] != keys[place]:
@@ -171,6 +172,16 @@ class Scores(Record, frozen=True):
         if len(values) != len(places):
             raise ValueError(f"{len(places)} items but {len(values)} scores")
         return cls(keys=places, values=values)
+
+
+def _ascending(keys: array[int]) -> Sequence[int]:
+    """The places of the keys, by key."""
+    if len(keys) < _MANY:
+        return sorted(range(len(keys)), key=keys.__getitem__)
+    import numpy as np
+
+    found: Any = np.argsort(np.frombuffer(keys, dtype=np.int64), kind="stable")
+    return array("q", found.tobytes())
 
 
 def unpacked_keys(keys: bytes) -> array[int]:

@@ -17,9 +17,9 @@ from tiltyard.errors import StoreError
 from tiltyard.records import Attempt
 from tiltyard.store.store import Store
 
-BATCH = 256  # attempts per transaction, at most
+BATCH = 128  # attempts per transaction, at most
 LINGER_S = 0.05  # how long the first attempt of a batch waits for others
-BACKLOG = 512  # attempts waiting; beyond it `put` waits
+BACKLOG = 256  # attempts waiting; beyond it `put` waits
 
 
 class Writer:
