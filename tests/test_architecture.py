@@ -165,26 +165,17 @@ def test_imports_point_one_way() -> None:
     complain(faults)
 
 
-def at_import_time(module: Module) -> set[int]:
-    """Lines of the imports that run when the module is imported."""
-    body = [
-        n
-        for n in module.tree.body
-        if not (isinstance(n, ast.If) and dotted(n.test).endswith("TYPE_CHECKING"))
-    ]
-    return {node.lineno for node in body if isinstance(node, ast.Import | ast.ImportFrom)}
+def for_types_alone(module: Module) -> set[int]:
+    """Lines of the imports that never run."""
+    blocks = [n for n in ast.walk(module.tree) if isinstance(n, ast.If)]
+    return {n.lineno for block in blocks if dotted(block.test).endswith("TYPE_CHECKING") for n in block.body}
 
 
 def test_no_import_cycles() -> None:
-    """Between packages the order above leaves none; here, between modules, for what runs at import time.
-
-    The command line imports nearly everything inside functions, to start fast: there those count as well.
-    """
+    """Between packages the order above leaves none; here, between modules, wherever the import stands."""
     graph = {
         m.name: {
-            target
-            for line, target in imported(m)
-            if target != m.name and (m.package == "cli" or line in at_import_time(m))
+            target for line, target in imported(m) if target != m.name and line not in for_types_alone(m)
         }
         for m in modules()
     }

@@ -16,7 +16,7 @@ from tiltyard.records import Capture
 from tiltyard.servers import Address
 from tiltyard.servers.connect import connect
 from tiltyard.servers.simulator import SimConfig, SimModel, running
-from tiltyard.servers.wire import open_wire
+from tiltyard.servers.wires import open_wire
 
 WORD = "PROXYWORD7"
 LOGIN = base64.b64encode(f"me:{WORD}".encode())

@@ -18,7 +18,7 @@ from tiltyard.errors import NoServer
 from tiltyard.records import Capture, Timeouts
 from tiltyard.servers import Address
 from tiltyard.servers.tls import TlsWire
-from tiltyard.servers.wire import open_wire
+from tiltyard.servers.wires import open_wire
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="the openssl command makes the certificate"

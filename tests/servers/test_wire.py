@@ -21,7 +21,8 @@ from tests.servers.scripted import Script, ScriptedServer, chunk, chunked, head,
 from tiltyard.errors import NoServer, UsageError
 from tiltyard.records import Capture, Timeouts
 from tiltyard.servers import Address
-from tiltyard.servers.wire import Wire, open_wire, parse_origin
+from tiltyard.servers.wire import Wire, parse_origin
+from tiltyard.servers.wires import open_wire
 
 CHUNKED = head(more=b"Transfer-Encoding: chunked\r\n")
 PATIENT = Timeouts(connect_s=60, first_byte_s=60, gap_s=60)

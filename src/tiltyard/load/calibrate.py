@@ -177,7 +177,7 @@ async def simulated(delay: bool) -> AsyncIterator[tuple[Server, str]]:
 
 
 async def truth_of(base: str) -> list[Mapping[str, Json]]:
-    from tiltyard.servers.wire import open_wire
+    from tiltyard.servers.wires import open_wire
 
     wire = open_wire(Address(url=base))
     try:

@@ -19,7 +19,8 @@ from tiltyard.servers.error_text import one_line
 from tiltyard.servers.names import nearest
 from tiltyard.servers.recognise import FIRST_PAGE, PAGES, recognise
 from tiltyard.servers.replies import base_url, let_in, not_a_model_server
-from tiltyard.servers.wire import Reply, Wire, open_wire
+from tiltyard.servers.wire import Reply, Wire
+from tiltyard.servers.wires import open_wire
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

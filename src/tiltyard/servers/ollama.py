@@ -34,7 +34,7 @@ from tiltyard.servers.replies import (
     word,
 )
 from tiltyard.servers.surroundings import environment_of
-from tiltyard.servers.wire import open_wire
+from tiltyard.servers.wires import open_wire
 
 CONTEXT = 4096  # where nobody says and the model is not loaded; the server's own choice depends on its VRAM
 KEEP_ALIVE = "15m"

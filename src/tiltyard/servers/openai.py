@@ -43,7 +43,7 @@ from tiltyard.servers.replies import (
     table,
     word,
 )
-from tiltyard.servers.wire import open_wire
+from tiltyard.servers.wires import open_wire
 
 RENAMED_LIMIT = "api.openai.com"  # its newer models refuse `max_tokens`
 

@@ -13,7 +13,7 @@ from tiltyard.servers import Address, Loading, Server
 from tiltyard.servers.connect import find_dialect, open_server
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.replies import base_url, fetch, is_local, not_a_model_server, table
-from tiltyard.servers.wire import open_wire
+from tiltyard.servers.wires import open_wire
 
 ABOUT = "/tiltyard"
 NAME = "tiltyard-simulator"

@@ -20,7 +20,7 @@ from tiltyard.records import Capture, Ending, Timeline, Timeouts
 from tiltyard.servers import Address
 from tiltyard.servers.clock import now_ns, unix_offset_ns
 from tiltyard.servers.connection import os_error_words
-from tiltyard.servers.wire import Wire
+from tiltyard.servers.wire import When, Wire
 
 if TYPE_CHECKING:
     import aiohttp
@@ -87,7 +87,7 @@ class TlsWire(Wire):
         path: str,
         headers: Mapping[str, str],
         body: bytes,
-        when: tuple[int | None, Timeouts],
+        when: When,
     ) -> Capture:
         import aiohttp
 

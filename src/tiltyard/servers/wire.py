@@ -1,7 +1,7 @@
 """One origin over HTTP: a measured streaming request, and plain management calls.
 
 Arrivals are stamped and stored raw; nothing is interpreted here. Plain http goes over our own connections
-(`pool.py`), https and proxies over aiohttp (`tls.py`) behind the same methods.
+(`pool.py`), https and proxies over aiohttp (`tls.py`) behind the same methods; `wires.py` chooses.
 """
 
 from __future__ import annotations
@@ -84,6 +84,13 @@ def parse_origin(url: str) -> Origin:
     return Origin(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"), basic)
 
 
+class When(NamedTuple):
+    """When a request was due (None: now), and how long what may take."""
+
+    scheduled_ns: int | None
+    timeouts: Timeouts
+
+
 class Wire:
     """Requests to one origin. It belongs to the event loop that first uses it."""
 
@@ -119,7 +126,7 @@ class Wire:
         headers = {"Accept": _ACCEPT, "Content-Type": "application/json"}
         if request_id:
             headers["X-Request-Id"] = request_id
-        return await self._request("POST", path, headers, body, (scheduled_ns, timeouts or Timeouts()))
+        return await self._request("POST", path, headers, body, When(scheduled_ns, timeouts or Timeouts()))
 
     async def open_ahead(self, count: int) -> None:
         """Open connections now that requests would otherwise wait for; failures show up in the requests."""
@@ -142,7 +149,7 @@ class Wire:
         limits = Timeouts(
             connect_s=min(timeout_s, 5.0), first_byte_s=timeout_s, gap_s=timeout_s, total_s=timeout_s
         )
-        capture = (await self._request(method.upper(), path, headers, body, (None, limits))).opened()
+        capture = (await self._request(method.upper(), path, headers, body, When(None, limits))).opened()
         if capture.failure is not None or capture.status is None:
             remedy = "check that the server is running and the address is right"
             if "certificate" in (capture.error or ""):
@@ -164,7 +171,7 @@ class Wire:
         path: str,
         headers: Mapping[str, str],
         body: bytes,
-        when: tuple[int | None, Timeouts],
+        when: When,
     ) -> Capture:
         scheduled_ns, timeouts = when
         started_ns = now_ns()
@@ -303,14 +310,3 @@ def _one_line(value: str) -> str:
     if not value.isprintable():
         value = "".join([c if c.isprintable() else " " for c in value])
     return value.strip()
-
-
-def open_wire(address: Address) -> Wire:
-    """The client for an address: our own for http, aiohttp's for https and through proxies."""
-    origin = parse_origin(address.url)
-    proxy = settings.proxy_for(origin.url)
-    if proxy is not None or origin.scheme == "https":
-        from tiltyard.servers.tls import TlsWire
-
-        return TlsWire(address, proxy=proxy)
-    return Wire(address)

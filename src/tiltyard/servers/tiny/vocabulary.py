@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiltyard.errors import UsageError
-from tiltyard.servers.tiny import Answer
+from tiltyard.servers.tiny.spec import Answer
 
 MERGES = 400
 BOS, END, PAD, ASSISTANT = "<|bos|>", "<|end|>", "<|pad|>", "<|assistant|>"

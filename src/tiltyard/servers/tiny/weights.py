@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiltyard.errors import UsageError
-from tiltyard.servers.tiny import HEAD_DIM, TinySpec
+from tiltyard.servers.tiny.spec import HEAD_DIM, TinySpec
 from tiltyard.servers.tiny.vocabulary import ASSISTANT, BOS, END, PLAIN, Chain, Vocabulary
 
 Array = NDArray[Any]

@@ -13,8 +13,8 @@ import gguf
 import numpy as np
 
 from tiltyard.errors import UsageError
-from tiltyard.servers.tiny import HEAD_DIM, TinySpec
 from tiltyard.servers.tiny import vocabulary as vocabularies
+from tiltyard.servers.tiny.spec import HEAD_DIM, TinySpec
 from tiltyard.servers.tiny.vocabulary import BOS, END, PAD, Vocabulary
 from tiltyard.servers.tiny.weights import tensors
 
