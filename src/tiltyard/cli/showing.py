@@ -234,13 +234,17 @@ def show_attempt(run: Run, place: int, attempt: Attempt, there: str) -> None:
 
 
 def show_attribution(screen: Console, exchange: Exchange) -> None:
-    """Where the time went: the server's own parts, and what is left for transport and client."""
+    """Where the time went: the server's own parts, and what is left for transport and client. A wait for a
+    slot that the server says nothing about is in the transport, which then says so.
+    """
     from tiltyard.load.metrics import attribute
 
     source = exchange.timings.source if exchange.timings is not None else "server"
     screen.print(f"\nwhere the time went, ms (load to decode as {safe(source)} says)", style="dim")
     parts = attribute(exchange)
-    show_facts(screen, [(name, number(value, 5)) for name, value in parts.items() if value is not None])
+    words = {"transport": "transport, any queue"} if parts["queue"] is None else {}
+    rows = [(words.get(name, name), number(value, 5)) for name, value in parts.items() if value is not None]
+    show_facts(screen, rows)
 
 
 def figure_text(value: Any) -> str:
