@@ -80,7 +80,8 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
         job = replace(job, settings=run.settings)
         claim = store.claim(run, plan.fresh)
         if claim.finished and claim.run.summary is not None:
-            summary: Mapping[str, Json] = {**claim.run.summary, "cached": True}
+            known = {"started_at": claim.run.started_at, "cached": True}
+            summary: Mapping[str, Json] = {**claim.run.summary, **known}
             tell(summary)
             summaries.append(summary)
         else:
@@ -127,7 +128,8 @@ async def run_job(
 ) -> Mapping[str, Json]:
     """One run from its first request, or from where it was left, to its summary."""
     bench = bench_of(job, claim, store)
-    teller = Teller(tell, {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name})
+    fixed = {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name}
+    teller = Teller(tell, {**fixed, "started_at": claim.run.started_at})
     watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
     results: list[StageResult] = []
     facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(claim.run, store)], "load": None}
@@ -171,7 +173,8 @@ async def run_job(
             else:
                 found = summed_up(suite, results, bench)
                 notes = [*facts["notes"], *found.get("notes", ()), *observed(results)]
-                facts |= {"run_id": claim.run.id, "state": state, **found, "notes": notes}
+                run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
+                facts |= {**run, "state": state, **found, "notes": notes}
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
                 summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
             keep(store, claim, state, summary)

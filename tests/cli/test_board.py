@@ -1,5 +1,6 @@
 """`tiltyard board` over graded and speed runs, as a user runs it: ranks, filters, models side by side."""
 
+import csv
 import json
 import sqlite3
 from contextlib import closing
@@ -98,7 +99,7 @@ def test_only_the_same_items_stand_in_one_column(tmp_path):
         pairs.append((maker, maker.run(suite="tools", items=items)))
     stock(tmp_path, pairs)
     done = tiltyard(tmp_path, "board", "--by-model")
-    others = "tools: 1 more was asked other items, or in another way: tiltyard board --suite tools"
+    others = "tools: 1 more was asked other items, in another way, or by another version of the suite"
     assert others in " ".join(lines(done))
     found = json.loads(tiltyard(tmp_path, "board", "--by-model", "--json").stdout)["models"]
     scores = {model["model"]: (model["scores"].get("tools"), model["elsewhere"]) for model in found}
@@ -167,8 +168,48 @@ def test_parts_and_ways_of_the_tool_cases_have_tables_of_their_own(tmp_path):
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert all(f"tools: {head}" in page for head in heads)
     table = tiltyard(tmp_path, "export", "--format", "md").stdout
-    assert "| tools, calls read from text |" in table
-    assert "| tools, category parallel |" in table
+    assert "| tools 1, calls read from text |" in table
+    assert "| tools 1, category parallel |" in table
+
+
+def test_runs_of_other_versions_of_a_suite_share_no_table(tmp_path):
+    """Another version may grade by other rules: nothing sets its runs beside those of this one."""
+    pairs = []
+    for name, version in (("old:1b", "1"), ("both:1b", "1"), ("both:1b", "2"), ("new:1b", "2")):
+        maker = Graded(name, 30, seed=name + version).answers(40, 0.7, stage="mcq")
+        pairs.append((maker, replace(maker.run(items="0123"), suite_version=version)))
+        speed = made.quick(name, 30 + len(pairs), n=8, seed="speed" + version)
+        pairs.append((speed, replace(speed.run(), suite_version=version)))
+    stock(tmp_path, pairs)
+    said = lines(tiltyard(tmp_path, "board"))
+    heads = [line for line in said if line.startswith(("mcq", "speed"))]
+    versions = ["version 2 of the suite", "version 1 of the suite"]
+    assert heads[2:] == [f"mcq  shipped, items 0123, {version}" for version in versions]
+    assert [head.endswith(version) for head, version in zip(heads[:2], versions, strict=True)] == [True] * 2
+    assert "old:1b" not in "".join(said[said.index(heads[2]) : said.index(heads[3])])
+    assert "versions of a suite measure or grade by rules of their own" in " ".join(said)
+    rows = json.loads(tiltyard(tmp_path, "board", "--suite", "mcq", "--json").stdout)["rows"]
+    found = {row["model"]: (row["suite_version"], row["rank"]) for row in rows}
+    assert found["old:1b"] == ("1", [1, 1])  # with nobody beside it
+    assert {name: version for name, (version, _) in found.items()} == {
+        "new:1b": "2",
+        "both:1b": "2",
+        "old:1b": "1",
+    }
+    models = json.loads(tiltyard(tmp_path, "board", "--by-model", "--json").stdout)["models"]
+    assert {model["model"]: model["elsewhere"] for model in models}["old:1b"] == ["mcq", "speed"]
+    table = tiltyard(tmp_path, "export", "--format", "md").stdout
+    assert "| mcq 1 |" in table
+    assert "| mcq 2 |" in table
+    table = tiltyard(tmp_path, "export", "--format", "csv").stdout
+    assert {row["suite_version"] for row in csv.DictReader(table.splitlines())} == {"1", "2"}
+    ids = [maker.id for maker, _ in pairs]
+    tiltyard(tmp_path, "report", *ids, "--output", str(tmp_path / "r.html"))
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert all(f"mcq: shipped, items 0123, {version}" in page for version in versions)
+    done = tiltyard(tmp_path, "compare", ids[2], ids[4])
+    assert "suite_version: 1 → 2" in done.stdout
+    assert "careful: by different versions of the suite, which measure or grade" in done.stdout
 
 
 def test_a_set_of_items_is_named_by_its_files():

@@ -107,7 +107,7 @@ def test_a_suite_that_is_none(tmp_path: Path) -> None:
 
 
 IDENTITY = ("digest", "quantization", "parameters", "size_bytes", "vram_bytes", "remote")
-ONLY_ON_THE_BOARD = {*IDENTITY, "fingerprint", "started_at", "served_on", "item_set", "rank"}
+ONLY_ON_THE_BOARD = {*IDENTITY, "fingerprint", "started_at", "served_on", "item_set", "suite_version", "rank"}
 
 
 def within(part: Any, whole: Any) -> bool:

@@ -9,6 +9,7 @@ from rich.text import Text
 from tests.reports.graded import graded
 from tiltyard.reports.terminal import render_summary
 from tiltyard.reports.terminal_json import changes
+from tiltyard.reports.views import endings_in_words
 
 
 def shown(summary, width=80):
@@ -27,6 +28,22 @@ def test_no_outcome_is_torn_from_its_count(width):
     text = shown(summary, width)
     for name, count in summary["outcomes"].items():
         assert count == 0 or f"{count} {name}" in text
+
+
+def test_calls_that_the_server_could_not_read_are_answers():
+    """It says so by an error, and the model wrote them."""
+    asked = {"rules": {"broken_call": 6}, "outcomes": {"wrong": 6}, "retries": 0}
+    all_broken = {"requests": {"ok": 0, "failed": 6, "total": 6}, "endings": {"http_error": 6}}
+    form = "of them in a form that the server could not read as a call"
+    words = f"all 6 requests were answered, all {form}"
+    text = shown(summary_of(**asked, **all_broken), 200)
+    assert f"· {words}\n" in text
+    assert "ended well" not in text
+    assert endings_in_words(all_broken["endings"], 6) == f"{words}."
+    mixed = {"requests": {"ok": 3, "failed": 7, "total": 10}, "endings": {"ok": 3, "http_error": 7}}
+    words = f"9 of 10 requests were answered, 6 {form}; 1 failed"
+    assert f"✗ {words}\n" in shown(summary_of(**asked, **mixed), 200)
+    assert endings_in_words(mixed["endings"], 6) == f"{words}."
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 200])

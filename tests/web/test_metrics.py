@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,12 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from tests.store.conftest import failed, make_attempt, make_run
 from tiltyard.cli.serve import StoreFigures
 from tiltyard.errors import UsageError
+from tiltyard.load.schedule import Load, Stop
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import Say
 from tiltyard.store.store import Store
+from tiltyard.suites import Stage
+from tiltyard.suites.telling import Teller
 from tiltyard.web.figures import Figures, flat
 from tiltyard.web.metrics import AT_ONCE, MetricsServer
 
@@ -40,9 +43,12 @@ PROGRESS = {
     "run_id": "r1",
     "suite": "mcq",
     "model": HOSTILE,
+    "stage": "mcq",
     "done": 4,
+    "run_done": 4,
     "expected": 10,
     "failed": 1,
+    "run_failed": 1,
     "left_s": 3.5,
     "outcomes": {"correct": 2, "wrong": 1, "error": 1},
     "mean_duration_s": 0.25,
@@ -140,7 +146,7 @@ def test_a_run_under_way_in_the_store_tells_what_failed(tmp_path: Path) -> None:
 def test_what_was_cut_off_has_not_passed() -> None:
     """While it goes on, and when it was broken off: 20 were to be asked."""
     place = {"run_id": "s", "suite": "speed", "model": "m"}
-    progress = {"event": "progress", **place, "done": 12, "failed": 3, "expected": 20}
+    progress = {"event": "progress", **place, "run_done": 12, "run_failed": 3}
     requests = {"ok": 9, "failed": 1, "truncated": 2, "total": 12}
     summary = {"event": "summary", **place, "requests": requests, "state": "interrupted", "expected": 20}
     with serving() as (figures, url):
@@ -148,13 +154,40 @@ def test_what_was_cut_off_has_not_passed() -> None:
             figures.tell(event)
             found = json.loads(get(url)[2])
             assert (found["total_tests"], found["passed_tests"], found["failed_tests"]) == (12, 9, 3)
-            assert (found["expected"], found["error_rate"]) == (20, 25.0)
-            scraped = samples(get(url, TEXT)[2])
-            assert scraped["tiltyard_requests_failed_total", None] == 3
-            assert scraped["tiltyard_items_expected", None] == 20
+            assert found["error_rate"] == 25.0
+            assert samples(get(url, TEXT)[2])["tiltyard_requests_failed_total", None] == 3
+        assert found["expected"] == 20
+        assert samples(get(url, TEXT)[2])["tiltyard_items_expected", None] == 20
         figures.tell({**summary, "expected": None})
         assert json.loads(get(url)[2])["expected"] is None
         assert ("tiltyard_items_expected", None) not in samples(get(url, TEXT)[2])
+
+
+def test_of_several_stages_the_run_is_counted_and_the_stage_beside_it() -> None:
+    """How many a run of several stages will ask is not known before its end."""
+    with serving() as (figures, url):
+        told: list[Any] = []
+
+        def tell(event: Mapping[str, Any]) -> None:
+            figures.tell(event)
+            told.append(json.loads(get(url)[2]))
+
+        teller = Teller(tell, {"run_id": "s", "suite": "speed", "model": "m"})
+        for name, count, well in (("1 stream", 3, 3), ("2 streams", 4, 3)):
+            stage = Stage(name=name, load=Load(stop=Stop(count=count)), items=(), expected=count)
+            teller.start(stage, 0)
+            for number in range(count):
+                ended = {} if number < well else {"exchanges": (failed(),)}
+                teller.saw(stage, make_attempt("s", repetition=number, grade=None, **ended))
+        found, scraped = told[-1], samples(get(url, TEXT)[2])
+    assert (found["stage"], found["stage_done"], found["stage_expected"]) == ("2 streams", 4, 4)
+    assert (found["done"], found["expected"], found["left_s"]) == (7, None, None)
+    assert (found["total_tests"], found["passed_tests"], found["failed"]) == (7, 6, 1)
+    begun = next(each for each in told if each.get("stage") == "2 streams")
+    assert (begun["done"], begun["stage_done"]) == (3, 0)
+    assert scraped["tiltyard_items_done", None] == 7
+    assert ("tiltyard_items_expected", None) not in scraped
+    assert scraped["tiltyard_stage_items_done", None] == scraped["tiltyard_stage_items_expected", None] == 4
 
 
 @pytest.mark.parametrize(("accept", "parse"), [(TEXT, plain), (SCRAPER, openmetrics)])
@@ -317,7 +350,8 @@ def test_a_run_is_scraped_while_it_goes_on_and_after(tmp_path: Path) -> None:
             child.send_signal(signal.SIGINT)
             out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
-    assert json.loads(out.splitlines()[-1])["event"] == "summary"
+    summary = json.loads(out.splitlines()[-1])
+    assert (summary["event"], summary["started_at"]) == ("summary", after["started_at"])
 
 
 @pytest.mark.slow
@@ -349,6 +383,25 @@ def test_a_taken_port_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2
+
+
+def test_the_error_of_a_model_is_said_once(tmp_path: Path) -> None:
+    models = (SimModel(name="m", loaded=True),)
+    with running(SimConfig(models=models, dialects=("openai",), faults=("error_500",))) as sim:
+        words = ["run", "speed", "--profile", "fixed", "--requests", "3", "--output-tokens", "4"]
+        words += ["--model", "m", "--server", sim.url("openai"), "--dialect", "openai"]
+        child, _ = start(words, tmp_path)
+        assert child.stderr is not None
+        said = []
+        for line in child.stderr:
+            said.append(line)
+            if "goes on until Ctrl+C" in line:
+                break
+        child.send_signal(signal.SIGINT)
+        said += child.communicate(timeout=60)[1].splitlines()
+    assert child.returncode == 1
+    assert len([line for line in said if line.startswith("error: ")]) == 1, said
+    assert len([line for line in said if line.startswith("   try: ")]) == 1, said
 
 
 def test_nothing_is_said_to_go_on_where_the_port_is_taken(tmp_path: Path) -> None:

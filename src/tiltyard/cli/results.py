@@ -142,13 +142,18 @@ def board(
 
 
 def what_was_asked(table: list[BoardRow], others: list[list[BoardRow]], store: Store) -> str:
-    """The items of a table, or its load, in words, where its suite has other tables too."""
-    from tiltyard.reports.traits import items_name
+    """The items of a table, or its load, in words, where its suite has other tables too; and the version of
+    the suite where those are of another.
+    """
+    from tiltyard.reports.traits import items_name, version_name
 
     first = table[0]
-    if sum(other[0].suite == first.suite for other in others) < 2:
+    alike = [other[0] for other in others if other[0].suite == first.suite]
+    if len(alike) < 2:
         return ""
-    return items_name(store.run(first.run_id)) if first.quality is not None else first.item_set or ""
+    words = items_name(store.run(first.run_id)) if first.quality is not None else first.item_set or ""
+    versions = {row.suite_version for row in alike}
+    return ", ".join(filter(None, (words, version_name(first.suite_version, versions))))
 
 
 def check_suite(name: str | None) -> None:

@@ -72,7 +72,7 @@ def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     checked(settings)
     check_opponent("mcq", settings, common)
     folder = log_folder(own["output_dir"], common.data_dir)
-    with logging_to(folder, bool(own["verbose"])) as path, serving(common) as heard:
+    with serving(common) as heard, logging_to(folder, bool(own["verbose"])) as path:
         click.echo(f"log: {path}", err=True)
         questions = question_set(settings["files"]["questions"], settings.get("answers"))
         log_skipped(questions.bad[:SHOWN], questions.bad_count)
@@ -119,6 +119,7 @@ def content(paths: tuple[Path, ...], own: dict[str, Any], settings: dict[str, Js
     from tiltyard.suites.mcq.prompts import read_template, shipped_template, unknown_places
     from tiltyard.suites.mcq.questions import question_set
     from tiltyard.suites.mcq.reading import files_in
+    from tiltyard.suites.regular import regular
 
     chosen = [path.resolve() for path in files_in(paths, own["csv_pattern"])]
     answers = settings.get("answers")
@@ -128,6 +129,7 @@ def content(paths: tuple[Path, ...], own: dict[str, Any], settings: dict[str, Js
     found: dict[str, Json] = {"files": {"questions": [str(path) for path in chosen]}}
     found |= {"items": questions.hash, "item_count": len(questions)}
     if own["examples"] is not None:
+        regular(own["examples"])
         found["files"]["examples"] = str(own["examples"].resolve())
         found["examples"] = question_set([own["examples"].resolve()], answers).hash
     path = own["prompt_file"]

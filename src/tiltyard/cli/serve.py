@@ -39,11 +39,12 @@ Examples:
 def serving_run(host: str | None, port: int) -> Iterator[Listener]:
     """Serve the figures of the run inside the block, and after it until Ctrl+C.
 
-    The block's own error is raised then. An interrupted run ends the serving too. Raises UsageError where the
-    address cannot be had, before anything has begun.
+    An error that ends the run is said at once, and its exit code is the program's then. An interrupted run
+    ends the serving too. Raises UsageError where the address cannot be had, before anything has begun.
     """
+    from tiltyard.cli import refused
     from tiltyard.cli.harness_settings import environment
-    from tiltyard.errors import Interrupted
+    from tiltyard.errors import Interrupted, TiltyardError
     from tiltyard.web.figures import Figures
     from tiltyard.web.metrics import MetricsServer
 
@@ -52,14 +53,12 @@ def serving_run(host: str | None, port: int) -> Iterator[Listener]:
         announce(server.url, host)
         try:
             yield figures.tell
-        except (Interrupted, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            if not figures.runs:  # nothing was asked: nothing to show
+        except TiltyardError as error:
+            if isinstance(error, Interrupted) or not figures.runs:  # in which nothing was asked
                 raise
-            click.echo(f"error: {error}", err=True)
+            code = refused(str(error), error.remedy, error.exit_code)
             hold(server.url)
-            raise
+            raise click.exceptions.Exit(code) from error
         hold(server.url)
 
 

@@ -55,6 +55,9 @@ def show_board(
         screen.print(narrowed(made, spare=[name for name in SPARE if name != by]))
         if len(shown) < len(table):
             screen.print(f"{len(table) - len(shown)} more: --limit {len(table)}", style="dim")
+    if len({(row.suite, row.suite_version) for row in rows}) > len({row.suite for row in rows}):
+        words = "versions of a suite measure or grade by rules of their own: their tables do not compare"
+        screen.print(words, style="dim")
     if any(row.client_bound for row in rows):
         screen.print("[yellow]![/] the client was the bottleneck: the server may be faster", style="dim")
     lone = [row.decode_tps for row in rows if wide or row.quality is None]
@@ -199,7 +202,8 @@ def show_models(
     for suite in sorted({suite for model in models for suite in model.elsewhere}):
         others = sum(suite in model.elsewhere for model in models)
         said = f"{safe(suite)}: {others} more {'was' if others == 1 else 'were'} asked other items"
-        hint(screen, f"{said}, or in another way", f"board --suite {suite}", there=there)
+        more = "in another way, or by another version of the suite"
+        hint(screen, f"{said}, {more}", f"board --suite {suite}", there=there)
     explain_lone(screen, [model.speed.decode_tps for model in models if model.speed is not None])
     screen.print(
         "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tiltyard.reports.bundle import Packed
     from tiltyard.store.store import Bundle, Store
 
+SHELLS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # where a shell hands over a pipe
+
 EXPORT_EPILOG = """\b
 Examples:
   tiltyard export --format csv --output results.csv   a row per attempt, all runs
@@ -136,10 +138,13 @@ def import_(*, file: Path, as_json: bool, data_dir: Path | None) -> None:
     An earlier import of a run that has been carried on since is replaced; what was measured here stays.
     """
     from tiltyard.reports.bundle import read_bundle
+    from tiltyard.suites.regular import regular
 
+    if not given_pipe(file):
+        regular(file)
     seen: list[str] = []
-    with open_store(data_dir) as store, file.open("rb") as lines:
-        new, updated = store.take_in(bundles(read_bundle(lines, str(file)), seen))
+    with open_store(data_dir) as store:
+        new, updated = store.take_in(bundles(read_bundle(lines_of(file), str(file)), seen))
     known = len(seen) - len(new) - len(updated)
     if as_json:
         import msgspec
@@ -153,6 +158,22 @@ def import_(*, file: Path, as_json: bool, data_dir: Path | None) -> None:
     )
     if new or updated:
         click.echo(f"next: tiltyard board{in_words(data_dir)}")
+
+
+def given_pipe(file: Path) -> bool:
+    """Is it a pipe that the shell made, which ends when its writer does? One with a name may have none."""
+    return str(file).startswith(SHELLS) and file.is_fifo()
+
+
+def lines_of(file: Path) -> Iterator[bytes]:
+    """The lines of a bundle. Raises UsageError where it cannot be read."""
+    from tiltyard.errors import UsageError
+
+    try:
+        with file.open("rb") as lines:
+            yield from lines
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", "check the file and its disk") from None
 
 
 def counted(runs: int) -> str:

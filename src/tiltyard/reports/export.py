@@ -37,6 +37,7 @@ _OF_RUN = (
     "server",
     "engine_version",
     "fingerprint",
+    "suite_version",
 )
 _OF_ATTEMPT = (
     "stage",
@@ -105,7 +106,7 @@ def as_csv(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
             server.dialect,
             server.url,
         )
-        of_run += (model.engine_version, run.fingerprint)
+        of_run += (model.engine_version, run.fingerprint, run.suite_version)
         for attempt, ending in attempts(run.id):
             yield _csv_line((*of_run, *_attempt_cells(attempt, ending)))
 
@@ -149,7 +150,7 @@ def _run_cells(run: Run) -> tuple[str, ...]:
         run.model.name,
         run.model.quantization or NOTHING,
         size(run.model.size_bytes),
-        ", ".join((run.suite, *part_in_words(run.settings))),
+        ", ".join((f"{run.suite} {run.suite_version}", *part_in_words(run.settings))),
         *_score_cells(summary),
         with_interval(fig(run, "decode_tps")),
         milliseconds(fig(run, "ttft_ms").get("p50")),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tiltyard.records import OUTCOMES, Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.scores import ended_early, scores_in
-from tiltyard.reports.traits import fig, identity, items_name
+from tiltyard.reports.traits import fig, identity, items_name, version_name, versions_used
 from tiltyard.reports.words import clean, milliseconds, percent, with_interval
 from tiltyard.stats.pairing import Scores, item_set
 from tiltyard.stats.ranks import Entrant, placed, ranks
@@ -71,18 +71,24 @@ def score_of(run: Run) -> float:
 def quality_boards(
     runs: Sequence[Run], attempts: Mapping[str, Sequence[Attempt]], anchors: Mapping[str, str]
 ) -> list[QualityBoard]:
-    """One board per suite and set of items, the larger set first; ranks where the attempts are at hand."""
-    sets: dict[tuple[str, str], list[Run]] = {}
+    """One board per suite, version of it and set of items, the version last used first, then the larger set;
+    ranks where the attempts are at hand.
+    """
+    sets: dict[tuple[str, str, str], list[Run]] = {}
     for run in sorted(runs, key=score_of, reverse=True):
-        sets.setdefault((run.suite, item_set(run.settings) or ""), []).append(run)
+        sets.setdefault((run.suite, run.suite_version, item_set(run.settings) or ""), []).append(run)
     boards = []
     most = {key: max((run.summary or {}).get("n") or 0 for run in own) for key, own in sets.items()}
-    for suite, items in sorted(sets, key=lambda key: (key[0], -most[key], key[1])):
-        own = sets[suite, items]
-        several = sum(name == suite for name, _ in sets) > 1
+    used = versions_used(runs)
+    for key in sorted(sets, key=lambda key: (key[0], used[key[:2]], -most[key], key[2])):
+        own, (suite, version, items) = sets[key], key
+        several = sum(name == suite for name, _, _ in sets) > 1
+        named = version_name(version, {other for name, other, _ in sets if name == suite})
         places = rank_words(own, attempts)
         rows = [_row(run, place, anchors.get(run.id)) for run, place in zip(own, places, strict=True)]
-        title = f"{suite}: {items_name(own[0])}" if several and items else suite
+        asked = items_name(own[0]) if several and items else ""
+        words = ", ".join(filter(None, (asked, named)))
+        title = f"{suite}: {words}" if words else suite
         boards.append(QualityBoard(title, charts.axis_of_points(), rows))
     return boards
 

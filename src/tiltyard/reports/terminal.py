@@ -14,7 +14,18 @@ from tiltyard.reports.narrow import Column, Narrowing
 from tiltyard.reports.stages import findings_of, in_words
 from tiltyard.reports.terminal_graded import lines_of, render_graded
 from tiltyard.reports.terminal_stages import stage_table
-from tiltyard.reports.words import NOTHING, clean, count, milliseconds, number, percent, size, with_interval
+from tiltyard.reports.words import (
+    NOTHING,
+    answered_in_words,
+    broken_calls,
+    clean,
+    count,
+    milliseconds,
+    number,
+    percent,
+    size,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +58,9 @@ def render_summary(summary: Mapping[str, Json], console: Console, there: str = "
     again = f", after {tries} failed {'try' if tries == 1 else 'tries'}" if tries else ""
     if total and ok == total:
         say("[green]✓[/]", f"all {total} requests ended well{again}")
+    elif total and ok is not None and (broken := broken_calls(summary)):
+        mark = "[yellow]·[/]" if ok + broken == total else "[red]✗[/]"
+        say(mark, answered_in_words(total, ok, broken) + again)
     elif total:
         others = {k: v for k, v in (summary.get("endings") or {}).items() if k != "ok" and v}
         ways = ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in others.items())

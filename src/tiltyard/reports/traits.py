@@ -7,7 +7,7 @@ The same names serve `compare --by NAME` and the list of differences. Leaves out
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from tiltyard.records import Json, Run
@@ -108,6 +108,18 @@ def items_name(run: Run) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     asked = (f"{', '.join(names[:NAMED])}{more}", *part_in_words(run.settings))
     return f"{', '.join(asked)}, items {str(run.settings.get('items') or '')[:8]}"
+
+
+def version_name(version: str, all_of_them: Collection[str]) -> str:
+    """Which version of its suite measured a table, where another one measured others."""
+    return f"version {version} of the suite" if len(all_of_them) > 1 else ""
+
+
+def versions_used(runs: Sequence[Run]) -> dict[tuple[str, str], int]:
+    """The place of each suite and version, the one last used first."""
+    newest_first = sorted(runs, key=lambda run: run.started_at, reverse=True)
+    used = dict.fromkeys((run.suite, run.suite_version) for run in newest_first)
+    return {version: place for place, version in enumerate(used)}
 
 
 def listed(names: Sequence[Json]) -> str:

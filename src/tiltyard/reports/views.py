@@ -14,9 +14,19 @@ from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
 from tiltyard.reports.quality import QualityView, quality_view
 from tiltyard.reports.stages import drift_of, findings_of, in_words, load_charts
-from tiltyard.reports.traits import fig, flat, identity, summary_of
+from tiltyard.reports.traits import fig, flat, identity, summary_of, version_name, versions_used
 from tiltyard.reports.ways import Side, samples
-from tiltyard.reports.words import count, milliseconds, number, percent, size, span, with_interval
+from tiltyard.reports.words import (
+    answered_in_words,
+    broken_calls,
+    count,
+    milliseconds,
+    number,
+    percent,
+    size,
+    span,
+    with_interval,
+)
 from tiltyard.stats.figures import figure
 from tiltyard.stats.pairing import item_set
 from tiltyard.stats.proportions import wilson
@@ -110,12 +120,21 @@ class SpeedBoard(NamedTuple):
 
 
 def speed_boards(runs: Sequence[Run], anchors: Mapping[str, str]) -> list[SpeedBoard]:
-    """A table for each load, the one with most models first."""
-    loads: dict[str, list[Run]] = {}
+    """A table for each load and version of its suite, the version last used first, then most models."""
+    loads: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
-        loads.setdefault(item_set(run.settings) or "", []).append(run)
-    ordered = sorted(loads.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-    return [SpeedBoard(load if len(loads) > 1 else "", *board(found, anchors)) for load, found in ordered]
+        loads.setdefault((run.suite, run.suite_version, item_set(run.settings) or ""), []).append(run)
+    used = versions_used(runs)
+    ordered = sorted(loads, key=lambda key: (used[key[:2]], -len(loads[key]), key[2]))
+    several = len({suite for suite, _, _ in loads}) > 1
+    made = []
+    for key in ordered:
+        suite, version, load = key
+        named = version_name(version, {other for name, other, _ in loads if name == suite})
+        words = (suite if several else "", load, named)
+        title = ", ".join(filter(None, words)) if len(loads) > 1 else ""
+        made.append(SpeedBoard(title, *board(loads[key], anchors)))
+    return made
 
 
 def board(runs: Sequence[Run], anchors: Mapping[str, str]) -> tuple[list[BoardRow], str]:
@@ -199,7 +218,7 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
         quality=quality_view(run),
         about=identity(run),
         key=key_figures(run),
-        endings=endings_in_words(endings),
+        endings=endings_in_words(endings, broken_calls(summary)),
         endings_bar=charts.endings_bar(endings),
         findings=in_words(summary),
         charts=[c for c in [*load_charts(summary), _soak(side), *_distributions(side)] if c is not None],
@@ -273,12 +292,14 @@ def of_stage(summary: Mapping[str, Json], key: str) -> str:
     return f" · {stage_of(summary, key)}" if summary.get("waits_from") else ""
 
 
-def endings_in_words(endings: Mapping[str, int]) -> str:
+def endings_in_words(endings: Mapping[str, int], broken: int = 0) -> str:
     total, ok = sum(endings.values()), endings.get("ok", 0)
     if not total:
         return "No request was sent."
     if ok == total:
         return f"All {total} requests ended well."
+    if broken:
+        return f"{answered_in_words(total, ok, broken)}."
     others = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in endings.items() if name != "ok")
     interval = wilson(ok, total)
     assert interval is not None

@@ -131,6 +131,21 @@ def percent(share: float | None, digits: int = 2) -> str:
     return NOTHING if share is None else f"{number(100 * share, digits)} %"
 
 
+def broken_calls(summary: Mapping[str, Json]) -> int:
+    """Answers to requests with tools that the server could not read, which it says by an error."""
+    return int((summary.get("rules") or {}).get("broken_call") or 0)
+
+
+def answered_in_words(total: int, ok: int, broken: int) -> str:
+    """How requests ended, `broken` of them with such an answer."""
+    failed = total - ok - broken
+    answered = f"all {total}" if not failed else f"{ok + broken} of {total}"
+    of_them = "all" if ok == failed == 0 else str(broken)
+    form = "in a form that the server could not read as a call"
+    said = f"{answered} requests were answered, {of_them} of them {form}"
+    return said + (f"; {failed} failed" if failed else "")
+
+
 def clean(text: str, limit: int = 2_000) -> str:
     """Text from outside made harmless to look at: hidden characters become visible, long text is cut.
 

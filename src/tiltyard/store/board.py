@@ -2,7 +2,7 @@
 
 Reads what `Store.finish` laid down (a row per run, a row per figure, a few bits per item) and never an
 attempt, so it is as quick with a million attempts as with ten. Nothing is pooled: different fingerprints are
-different rows, and other questions are another table.
+different rows, and other questions, or another version of the suite, are another table.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tiltyard.stats.machines import served_on
 from tiltyard.stats.ranks import Rank
 from tiltyard.store.ranking import Contender, rank_runs
 
+Asked = tuple[str, str, str]  # suite, its version, items or load
 SortBy = Literal["decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when"]
 
 
@@ -89,6 +90,7 @@ class BoardRow(Record, frozen=True):
     e2e_ms: Value | None
     served_on: str = ""  # the machine
     item_set: str | None = None
+    suite_version: str = ""
     quality: Quality | None = None
 
 
@@ -150,8 +152,8 @@ def model_mapping(model: ModelRow) -> dict[str, Json]:
 
 METRICS = ("decode_tps", "prefill_tps", "ttft_ms", "e2e_ms")
 _COLUMNS = (
-    "runs.id AS run_id, runs.key AS run_key, suite, models.name AS model, digest, quantization, parameters, "
-    "size_bytes, vram_bytes, dialect, servers.url AS server_url, "
+    "runs.id AS run_id, runs.key AS run_key, suite, suite_version, models.name AS model, digest, "
+    "quantization, parameters, size_bytes, vram_bytes, dialect, servers.url AS server_url, "
     "coalesce(servers.version, models.engine_version) AS engine_version, fingerprint, started_at, "
     "state, remote, client_bound, requests_ok, requests_failed, score, load_ms, output_tps, item_set, "
     "machine, local, score_n, score_low, score_high, score_completed, ci_method, cap_hit, outcomes"
@@ -196,24 +198,33 @@ def board_rows(db: sqlite3.Connection, wanted: Wanted) -> list[BoardRow]:
 
 
 def tables(rows: Sequence[BoardRow], resort: bool) -> list[list[BoardRow]]:
-    """One table for each suite and set of items (or load), speed first, of one suite the larger set first,
-    or the load under which more models were measured; graded ones by score with `resort`.
+    """One table for each suite, version of it, and set of items (or load): speed first, of one suite the
+    version last used, then the larger set, or the load under which more models were measured; graded ones by
+    score with `resort`.
     """
-    found: dict[tuple[str, str], list[BoardRow]] = {}
+    found: dict[Asked, list[BoardRow]] = {}
+    used: dict[tuple[str, str], str] = {}  # when a version was last used
     for row in rows:
-        found.setdefault((row.suite, row.item_set or ""), []).append(row)
-    ordered = sorted(found.items(), key=lambda entry: _table_place(*entry))
+        found.setdefault(_asked(row), []).append(row)
+        version = row.suite, row.suite_version
+        used[version] = max(used.get(version, ""), row.started_at)
+    ordered = sorted(found.values(), key=lambda table: _table_place(table, used))
     if resort:
-        for _, table in ordered:
+        for table in ordered:
             if table[0].quality is not None:
                 table.sort(key=lambda row: _rank(row, "score"))
-    return [table for _, table in ordered]
+    return ordered
 
 
-def _table_place(key: tuple[str, str], table: Sequence[BoardRow]) -> tuple[Any, ...]:
-    suite, items = key
+def _asked(row: BoardRow) -> Asked:
+    """What rows have in common that compare: suite, its version, items or load."""
+    return row.suite, row.suite_version, row.item_set or ""
+
+
+def _table_place(table: Sequence[BoardRow], used: Mapping[tuple[str, str], str]) -> tuple[Any, ...]:
+    suite, version, items = _asked(table[0])
     most = max(row.quality.n if row.quality else len(table) for row in table)
-    return table[0].quality is not None, suite, -most, items
+    return table[0].quality is not None, suite, _descending(used[suite, version]), -most, items
 
 
 def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
@@ -226,7 +237,7 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
     models = []
     for own in found.values():
         newest = sorted(own, key=lambda row: row.run_key)
-        alike = [row for row in newest if row.item_set == common[row.suite]]
+        alike = [row for row in newest if _asked(row) == common[row.suite]]
         scores = {row.suite: row for row in alike if row.quality is not None}
         timed = [row for row in alike if row.suite == clock]
         first = newest[-1]
@@ -249,32 +260,29 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
     return models
 
 
-def _common_items(rows: Sequence[BoardRow]) -> dict[str, str | None]:
-    """Of each suite the items that most models were asked: only those compare.
+def _common_items(rows: Sequence[BoardRow]) -> dict[str, Asked]:
+    """Of each suite the items that most models were asked, by one version of it: only those compare.
 
     Of several such sets the one that asks most, so that no trial stands in for a whole run; then the newest.
     The same goes for the loads of speed runs.
     """
-    models: dict[tuple[str, str | None], set[tuple[Any, ...]]] = {}
-    most: dict[tuple[str, str | None], tuple[int, int]] = {}
+    models: dict[Asked, set[tuple[Any, ...]]] = {}
+    most: dict[Asked, tuple[int, int]] = {}
     for row in rows:
-        key = row.suite, row.item_set
+        key = _asked(row)
         models.setdefault(key, set()).add(_identity(row))
         n, newest = most.get(key, (0, 0))
         most[key] = max(n, row.quality.n if row.quality else 0), max(newest, row.run_key)
-    best: dict[str, str | None] = {}
-    for suite, items in sorted(models, key=lambda key: (len(models[key]), most[key])):
-        best[suite] = items
-    return best
+    return {key[0]: key for key in sorted(models, key=lambda key: (len(models[key]), most[key]))}
 
 
-def _clock(rows: Sequence[BoardRow], common: Mapping[str, str | None]) -> str | None:
+def _clock(rows: Sequence[BoardRow], common: Mapping[str, Asked]) -> str | None:
     """The suite whose times stand beside the scores: speed, else the one that timed most models; one for all,
     since requests of other suites are of other sizes.
     """
     timed: dict[str, set[tuple[Any, ...]]] = {}
     for row in rows:
-        if row.item_set == common[row.suite] and (row.decode_tps is not None or row.ttft_ms is not None):
+        if _asked(row) == common[row.suite] and (row.decode_tps is not None or row.ttft_ms is not None):
             timed.setdefault(row.suite, set()).add(_identity(row))
     speed = {row.suite for row in rows if row.quality is None}
     return max(timed, key=lambda suite: (suite in speed, len(timed[suite]), suite), default=None)

@@ -27,6 +27,7 @@ class Teller:
         self.retries = 0
         self.outcomes: Counter[str] = Counter()  # of graded attempts, those of earlier sittings left out
         self.timed, self.durations_ms = 0, 0.0
+        self.done = self.failed = self.before = self.failed_before = 0  # of the stage, of those before it
         self.start(None, 0)
 
     def say(self, text: str) -> None:
@@ -37,11 +38,16 @@ class Teller:
         """A stage begins, `already` of its items answered in an earlier sitting, over `spent_s` seconds."""
         self.spent_s = spent_s
         self.stage, self.already = stage, already
+        self.before, self.failed_before = self.before + self.done, self.failed_before + self.failed
         self.done, self.failed = already, 0
         self.began_s = time.monotonic()
         if stage is not None:
             place = {"stage": stage.name, "expected": stage.expected, "done": already}
-            self.tell({"event": "stage", **self.fixed, **place})
+            self.tell({"event": "stage", **self.fixed, **place, **self.of_run()})
+
+    def of_run(self) -> Mapping[str, Json]:
+        """Counts over the stages so far."""
+        return {"run_done": self.before + self.done, "run_failed": self.failed_before + self.failed}
 
     def again(self, attempt: Attempt) -> None:
         """A request failed on its way and is asked again."""
@@ -72,6 +78,7 @@ class Teller:
                 "stage": stage.name,
                 "done": self.done,
                 "failed": self.failed,
+                **self.of_run(),
                 "expected": stage.expected,
                 "elapsed_s": round(elapsed_s, 2),
                 "left_s": self.left_s(stage, elapsed_s),

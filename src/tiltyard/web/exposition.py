@@ -25,6 +25,8 @@ GAUGES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] = (
     ("tiltyard_run_active", "1 while the run goes on, else 0.", lambda r: float(r.state == "running")),
     ("tiltyard_items_done", "Answers so far.", lambda r: r.done),
     ("tiltyard_items_expected", "Answers when the run is over.", lambda r: r.expected),
+    ("tiltyard_stage_items_done", "Answers so far in the stage under way.", lambda r: r.stage_done),
+    ("tiltyard_stage_items_expected", "Answers when that stage is over.", lambda r: r.stage_expected),
     ("tiltyard_score_ratio", "Score, 0 to 1.", lambda r: r.score),
     ("tiltyard_score_low_ratio", "Lower end of its 95 % interval.", lambda r: r.ci95 and r.ci95[0]),
     ("tiltyard_score_high_ratio", "Upper end of its 95 % interval.", lambda r: r.ci95 and r.ci95[1]),

@@ -6,7 +6,6 @@ One value per run, replaced whole, so that a reader in another thread never sees
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,7 +19,7 @@ SPEEDS = ("ttft_ms", "e2e_ms", "decode_tps", "prefill_tps")
 
 class RunFigures(Record, frozen=True):
     """One run. `failed`: requests that did not end well. `outcomes` counts graded answers; None in a suite
-    without grades. Durations in seconds.
+    without grades. `expected` and `left_s` are of the run, None where nobody knows. Durations in seconds.
     """
 
     run_id: str
@@ -30,6 +29,10 @@ class RunFigures(Record, frozen=True):
     started_at: str | None = None
     done: int = 0
     expected: int | None = None
+    stage: str | None = None
+    stage_done: int | None = None
+    stage_expected: int | None = None
+    stage_left_s: float | None = None
     failed: int = 0
     retries: int = 0
     left_s: float | None = None
@@ -56,7 +59,7 @@ class Figures:
             run_id=run_id,
             suite=str(event.get("suite")),
             model=str(event.get("model")),
-            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            started_at=event.get("started_at"),
         )
         kind = event.get("event")
         if kind == "retry":
@@ -73,7 +76,12 @@ class Figures:
 
 def progress_of(event: Mapping[str, Json]) -> dict[str, Any]:
     """The fields that a stage or progress event knows."""
-    found = {name: event[name] for name in ("done", "failed", "expected", "left_s") if name in event}
+    of_run = {"done": event.get("run_done", 0), "failed": event.get("run_failed", 0)}
+    of_stage = {f"stage_{name}": event.get(name) for name in ("done", "expected", "left_s")}
+    found = {**of_run, "stage": event.get("stage"), **of_stage}
+    # A graded run has one stage; how many others ask is not known before their end.
+    whole = event.get("outcomes") is not None and event.get("done") == event.get("run_done")
+    found |= {name: event.get(name) if whole else None for name in ("expected", "left_s")}
     for name in ("outcomes", "mean_duration_s"):
         if event.get(name) is not None:
             found[name] = event[name]
@@ -95,6 +103,7 @@ def closing(summary: Mapping[str, Json]) -> dict[str, Any]:
         "expected": total if state == "finished" else summary.get("expected"),
         "failed": (requests.get("failed") or 0) + (requests.get("truncated") or 0),
         "left_s": 0.0,
+        **dict.fromkeys(("stage", "stage_done", "stage_expected", "stage_left_s")),
         "outcomes": outcomes,
         "mean_duration_s": None if e2e is None else e2e / 1e3,
         "score": summary.get("score"),

@@ -288,6 +288,28 @@ def test_a_quote_that_is_not_closed_costs_its_own_line_only(
     assert [found.row(number).id for number in (29, 30, 58)] == ["a:30", "a:32", "a:60"]
 
 
+def test_a_row_over_several_lines_may_leave_its_last_cells_out(tmp_path: Path) -> None:
+    head = [
+        "Record ID",
+        "Question",
+        "Correct Answer",
+        *(f"Incorrect Answer {n}" for n in (1, 2, 3)),
+        "Subdomain",
+    ]
+    gpqa = write_csv(
+        tmp_path / "gpqa.csv",
+        head,
+        ["100", "Why\nso?", "right", "a", "b", "None"],
+        ["101", "One line?", "right", "a", "b", "c"],
+    )
+    named = write_csv(
+        tmp_path / "named.csv", ["question", "A", "B", "answer", "subject"], ["Two\nof", *"abA"]
+    )
+    assert [row.question for row in rows(gpqa, named)] == ["Why\nso?", "One line?", "Two\nof"]
+    five = write_csv(tmp_path / "five.csv", ["Which\nof these?", *"abcA"], ["q", *"abcdA"])
+    assert bad(five) == ["1: 5 columns instead of 6 (question, A, B, C, D, letter)"]
+
+
 def test_another_separator_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "q;a;b;c;d;A\n")
     assert bad(path) == [

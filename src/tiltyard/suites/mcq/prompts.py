@@ -14,6 +14,7 @@ from pathlib import Path
 from tiltyard.errors import UsageError
 from tiltyard.records import Message
 from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.regular import regular
 
 SHIPPED = {False: "plain.txt", True: "reasons.txt"}  # by --cot
 LONGEST = 100_000  # characters of a template
@@ -29,6 +30,7 @@ def shipped_template(reasons: bool) -> str:
 
 def read_template(path: Path) -> str:
     """The text of a user's template. Raises UsageError."""
+    regular(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -20,6 +20,7 @@ from tiltyard.suites.mcq.choices import arrangement, rotations_of
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.prompts import example
 from tiltyard.suites.mcq.reading import QuestionSet, Row
+from tiltyard.suites.regular import regular
 from tiltyard.suites.stopping import order_of
 
 SHIPPED = "questions.jsonl"
@@ -68,11 +69,8 @@ def shipped_file() -> Path:
 def question_set(paths: Sequence[str | Path], answers: str | None = None) -> QuestionSet:
     """The questions of some files, the sample set without any; read again only when a file has changed."""
     found = [Path(path) for path in paths] or [shipped_file()]
-    try:
-        states = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in found)
-    except OSError as error:
-        raise UsageError(f"{error.filename} cannot be read: {error.strerror}", "check the path") from None
-    return _read(states, answers)
+    seen = [(path, regular(path)) for path in found]
+    return _read(tuple((path, file.st_size, file.st_mtime_ns) for path, file in seen), answers)
 
 
 @lru_cache(maxsize=4)

@@ -33,6 +33,7 @@ from tiltyard.suites.mcq.layouts import (
 )
 from tiltyard.suites.mcq.names import forms_of
 from tiltyard.suites.mcq.source import Record, Source
+from tiltyard.suites.regular import regular
 
 PATTERNS = ("*.csv", "*.jsonl")
 MOST_BAD = 0.05  # share of bad rows above which a set is not used
@@ -177,7 +178,7 @@ class QuestionSet:
                 first, width = False, len(record.cells) if named else HEADERLESS
                 if named is not None:
                     continue
-            if record.rows > 1 and (record.problem is not None or len(record.cells) != width):
+            if record.rows > 1 and not stands(record, width, file.source):
                 why = f"{record.rows:,} lines" if record.problem is None else record.problem
                 self._reject(file, record.line, f"a quote is opened and not closed in its place ({why})")
                 file.source.again_from_line_two(record)
@@ -304,6 +305,16 @@ class QuestionSet:
             self._open.pop(0).source.close()
 
 
+def stands(record: Record, width: int, source: Source) -> bool:
+    """Is a record over several lines what it seems, and not the work of a quote that nobody closed?
+
+    One with fewer cells than the header may be: what is left out at the end of a row need not be written.
+    """
+    if record.problem is not None or len(record.cells) > width:
+        return False
+    return len(record.cells) == width or source.closes_its_quotes(record)
+
+
 def wrong_answer(reading: str, draft: Draft) -> str:
     """What is wrong with an answer that cannot be read as those of the other rows."""
     last = LETTERS[len(draft.options) - 1]
@@ -342,6 +353,7 @@ def files_in(paths: Sequence[Path], pattern: str | None = None) -> list[Path]:
                 )
             found += inside
         elif path.exists():
+            regular(path)
             found.append(path)
         else:
             raise UsageError(f"there is no file or folder {path}", "check the path")

@@ -50,8 +50,13 @@ class Source:
         self._file: IO[bytes] | None = None
         self._state: tuple[int, int] | None = None
         self._again: tuple[int, int] | None = None  # offset and line to read on from
-        self._prepare()
-        self.kind = self._kind()
+        try:
+            self._prepare()
+            self.kind = self._kind()
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error.strerror}", "check the file and its disk"
+            ) from None
 
     @property
     def file(self) -> IO[bytes]:
@@ -142,6 +147,17 @@ class Source:
             return [next(lines)]
         with large_cells():
             return next(csv.reader(lines, delimiter=self._delimiter))
+
+    def closes_its_quotes(self, record: Record) -> bool:
+        """Is a CSV record one by the strict rules too: nothing between a closing quote and the next cell?"""
+        position = self.file.tell()
+        self.file.seek(record.offset)
+        lines = [self.file.readline().decode(self.encoding, "replace") for _ in range(record.rows)]
+        self.file.seek(position)
+        try:
+            return next(csv.reader(lines, delimiter=self._delimiter, strict=True)) == record.cells
+        except csv.Error:
+            return False
 
     @property
     def _delimiter(self) -> str:

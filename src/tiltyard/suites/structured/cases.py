@@ -17,6 +17,7 @@ import msgspec
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json, content_hash
+from tiltyard.suites.regular import regular
 from tiltyard.suites.structured.extract import DECODER, NOTHING, kinds_of, parsed
 from tiltyard.suites.structured.judge import BadSchemaError, judge_of
 from tiltyard.suites.structured.values import leaves, parts, rule_at
@@ -143,7 +144,7 @@ def from_folder(folder: Path) -> tuple[CaseSet, tuple[UsageError, ...]]:
 def read_file(path: Path) -> RawCase:
     """One file of a user's."""
     try:
-        size = path.stat().st_size
+        size = regular(path).st_size
         if size > LARGEST:
             raise UsageError(f"{path} has {size} bytes", f"schemas of up to {LARGEST} bytes are read")
         text = path.read_text(encoding="utf-8-sig")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from tiltyard.errors import UsageError
+from tiltyard.suites.regular import regular
 
 NAME = re.compile(r"BFCL_v(\d+)_(\w+)\.json")
 VERSIONS = (3, 4)
@@ -234,7 +235,7 @@ def answer_places(
     """Where each question's answer is, and what is said of those with two. Raises UsageError where one is
     missing.
     """
-    if not answers.is_file():
+    if not answers.exists():
         raise UsageError(f"{answers} is missing", f"it has the answers to {questions.name}")
     found, twice = array("q", [-1]) * len(ids), dict[str, str]()
     for number, place, line in lines_of(answers, digest):
@@ -254,6 +255,7 @@ def answer_places(
 
 def lines_of(path: Path, digest: Any) -> Iterator[tuple[int, int, bytes]]:
     """Number, place and text of each line that is not blank; without a byte order mark."""
+    regular(path)
     try:
         with path.open("rb") as file:
             place = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
