@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store.conftest import make_attempt, make_exchange, make_run
-from tiltyard.records import Attempt, Grade, Model, Outcome
+from tiltyard.records import Attempt, Grade, Json, Model, Outcome
 from tiltyard.stats.pairing import item_key
 from tiltyard.store.board import Wanted, as_mapping, models_of, tables
 from tiltyard.store.connection import connect
 from tiltyard.store.migrations import MIGRATIONS
+from tiltyard.store.opponents import opponents_limits
 from tiltyard.store.recover import recover
 from tiltyard.store.store import Bundle, Store
 
@@ -73,7 +75,7 @@ def test_what_was_scored_is_there_when_the_run_has_ended(store: Store) -> None:
 
 
 def test_the_newest_try_counts_and_repetitions_are_averaged(store: Store) -> None:
-    store.claim(make_run("r1", suite="mcq"), fresh=True)
+    store.claim(make_run("r1"), fresh=True)
     store.add(
         [
             answer("r1", "a", "error", 0.0, try_no=1),
@@ -112,14 +114,30 @@ def test_runs_over_the_same_items_share_them(store: Store) -> None:
         assert db.execute("SELECT count(*) FROM verdicts").fetchone() == (2,)
 
 
+def best(store: Store, settings: dict[str, Json], but: str, **more: str) -> str | None:
+    """The opponent of a run by the model `but`."""
+    run = make_run("new", suite="mcq", settings=settings)
+    return store.opponent(replace(run, model=replace(run.model, name=but), **more))
+
+
 def test_the_opponent_is_the_best_other_model_over_the_same_items(store: Store) -> None:
     graded(store, "lucky", "lucky", THREE[:1], score=1.0, ci95=[0.2, 1.0])
     graded(store, "good", "good", THREE, score=0.9, ci95=[0.8, 0.95])
     graded(store, "mine", "mine", THREE, score=0.99, ci95=[0.95, 1.0])
     store.claim(make_run("open", suite="mcq", settings={"items": "set1"}), fresh=True)
-    assert store.opponent("mcq", {"items": "set1"}, "mine") == "good"
-    assert store.opponent("mcq", {"items": "set2"}, "mine") is None
-    assert store.opponent("json", {"items": "set1"}, "mine") is None
+    assert best(store, {"items": "set1"}, "mine") == "good"
+    assert best(store, {"items": "set2"}, "mine") is None
+    assert best(store, {"items": "set1"}, "mine", suite="json") is None
+    assert best(store, {"items": "set1"}, "mine", suite_version="2") is None  # graded otherwise
+
+
+def test_an_opponent_that_was_graded_otherwise_is_noted(store: Store) -> None:
+    graded(store, "r1", "m", THREE)
+    run = make_run("new", suite="mcq", settings={"against": "r1"})
+    assert opponents_limits(run, store) == ()
+    assert opponents_limits(replace(run, suite_version="2"), store) == (
+        "run r1 was graded by version 1 of this suite, not by version 2: what differs may be the grading",
+    )
 
 
 def test_a_run_that_ended_early_is_no_opponent_where_another_asked_everything(store: Store) -> None:
@@ -127,11 +145,11 @@ def test_a_run_that_ended_early_is_no_opponent_where_another_asked_everything(st
     many: list[Answer] = [(f"q{number}", "correct", 1.0) for number in range(40)]
     graded(store, "early", "best", many[:12], score=1.0, ci95=[0.7, 1.0])
     graded(store, "longer", "fair", many[:15], score=0.8, ci95=[0.5, 0.9])
-    assert store.opponent("mcq", {"items": "set1"}, "mine") == "longer"  # of these two
+    assert best(store, {"items": "set1"}, "mine") == "longer"  # of these two
     failed: list[Answer] = [(name, "error", 0.0) for name, *_ in many[37:]]
     graded(store, "whole", "good", [*many[:37], *failed], score=0.6, ci95=[0.4, 0.7])
     graded(store, "every", "poor", many, score=0.4, ci95=[0.2, 0.6])
-    assert store.opponent("mcq", {"items": "set1"}, "mine") == "whole"  # a few errors are no early end
+    assert best(store, {"items": "set1"}, "mine") == "whole"  # a few errors are no early end
 
 
 def test_who_was_asked_everything_was_asked_every_draw_of_it(store: Store) -> None:
@@ -141,14 +159,14 @@ def test_who_was_asked_everything_was_asked_every_draw_of_it(store: Store) -> No
     drawn = {**asked, "limit": 10, "seed": 3}
     graded(store, "reasons", "best", many, score=1.0, ci95=[0.9, 1.0], asked={**asked, "cot": True})
     graded(store, "other", "lucky", many[:10], score=1.0, ci95=[0.8, 1.0], asked={**drawn, "seed": 4})
-    assert store.opponent("mcq", drawn, "mine") is None
+    assert best(store, drawn, "mine") is None
     graded(store, "whole", "good", many, score=0.7, ci95=[0.5, 0.8], asked=asked)
     graded(store, "early", "able", many[:20], score=0.9, ci95=[0.7, 1.0], asked=asked)
     graded(store, "small", "fair", many[:10], score=0.6, ci95=[0.2, 0.9], asked=drawn)
-    assert store.opponent("mcq", drawn, "mine") == "whole"  # able was asked five of the ten, or about so many
-    assert store.opponent("mcq", drawn, "good") == "small"
-    assert store.opponent("mcq", asked, "mine") == "whole"
-    assert store.opponent("mcq", {**drawn, "cot": True}, "mine") == "reasons"
+    assert best(store, drawn, "mine") == "whole"  # able was asked five of the ten, or about so many
+    assert best(store, drawn, "good") == "small"
+    assert best(store, asked, "mine") == "whole"
+    assert best(store, {**drawn, "cot": True}, "mine") == "reasons"
 
 
 def test_scores_travel_and_survive_rescue(store: Store, tmp_path: Path) -> None:
@@ -181,7 +199,7 @@ def test_a_store_of_version_two_gets_its_scores(store: Store, tmp_path: Path) ->
 
 @pytest.mark.parametrize("summary", [{}, {"outcomes": {}, "score": None}])
 def test_a_run_without_answers_ends_all_the_same(store: Store, summary: dict[str, Any]) -> None:
-    store.claim(make_run("r1", suite="mcq"), fresh=True)
+    store.claim(make_run("r1"), fresh=True)
     store.finish("r1", "failed", summary)
     assert store.scores("r1") is None
 

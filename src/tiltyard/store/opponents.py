@@ -45,7 +45,7 @@ def with_opponent(run: Run, store: Store, movable: bool, fresh: bool = False) ->
         return against(run, named_opponent(str(named), store), movable)
     run = replace(run, settings={**run.settings, "against_best": True})
     begun = None if fresh else begun_before(run, store, movable)
-    best = store.opponent(run.suite, run.settings, run.model.name)
+    best = store.opponent(run)
     return begun or against(run, best, movable)
 
 
@@ -74,10 +74,18 @@ def begun_before(run: Run, store: Store, movable: bool) -> Run | None:
 
 
 def opponents_limits(run: Run, store: Store) -> tuple[str, ...]:
-    """A note where the opponent's run ended early itself: what it was not asked decides nothing."""
+    """Notes where the opponent was graded by another version of the suite, and where its run ended early
+    itself: what it was not asked decides nothing.
+    """
     named = run.settings.get("against")
-    stopping = (store.run(str(named)).summary or {}).get("stopping") if named else None
-    scores = store.scores(str(named)) if stopping and stopping["decided"] else None
-    if scores is None:
+    if not named:
         return ()
-    return (f"run {named} ended early: only the {len(scores)} items that it answered can decide",)
+    other, notes = store.run(str(named)), list[str]()
+    if other.suite_version != run.suite_version:
+        by = f"version {other.suite_version} of this suite, not by version {run.suite_version}"
+        notes.append(f"run {named} was graded by {by}: what differs may be the grading")
+    stopping = (other.summary or {}).get("stopping")
+    scores = store.scores(str(named)) if stopping and stopping["decided"] else None
+    if scores is not None:
+        notes.append(f"run {named} ended early: only the {len(scores)} items that it answered can decide")
+    return tuple(notes)

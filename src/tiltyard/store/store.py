@@ -156,8 +156,8 @@ class Store:
     def claim(self, run: Run, fresh: bool = False) -> Claim:
         """Start this run, or carry on where the newest one of its fingerprint was left.
 
-        A finished one is handed back unless some of its attempts failed for outside reasons; one that another
-        living process is working on raises StoreLocked. `fresh` always starts a new one.
+        A finished one is handed back unless some of its graded attempts failed for outside reasons; one that
+        another living process is working on raises StoreLocked. `fresh` always starts a new one.
         """
         with self.writing() as db:
             newest = None if fresh else self._newest(run.fingerprint)
@@ -188,7 +188,8 @@ class Store:
         return found[0] if found else None
 
     def _failed_outside(self, db: sqlite3.Connection, key: int) -> bool:
-        sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND failed_outside AND {_NEWEST_TRY} LIMIT 1"
+        owed = "failed_outside AND outcome IS NOT NULL"  # what nobody grades is a result of its load
+        sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND {owed} AND {_NEWEST_TRY} LIMIT 1"
         return db.execute(sql, (key,)).fetchone() is not None
 
     def has_failures(self, run_id: str) -> bool:
@@ -439,10 +440,10 @@ class Store:
         with self.reading() as db:
             return scores_of(db, self._key(db, run_id))
 
-    def opponent(self, suite: str, settings: Mapping[str, Json], but: str) -> str | None:
-        """The id of the best finished run over the same items by another model than `but`."""
+    def opponent(self, run: Run) -> str | None:
+        """The id of the best finished run by another model over the items of a run, which may be new."""
         with self.reading() as db:
-            return opponent(db, suite, settings, but)
+            return opponent(db, run)
 
     def delete(self, run_ids: Iterable[str]) -> int:
         """Delete runs and all that belongs to them, and give the space back to the disk.

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 
-from tiltyard.records import Json
+from tiltyard.records import Json, Run
 from tiltyard.stats.pairing import Scores, item_key, item_set
 
 NO_LONGER_NEEDED = "DELETE FROM item_sets WHERE hash NOT IN (SELECT items FROM verdicts)"
@@ -74,14 +74,15 @@ def scores_of(db: sqlite3.Connection, run_key: int) -> Scores | None:
     return None if found is None else Scores.unpacked(*found)
 
 
-def opponent(db: sqlite3.Connection, suite: str, settings: Mapping[str, Json], but: str) -> str | None:
-    """The best finished run by any other model than `but` over what a run with these settings asks: its id.
+def opponent(db: sqlite3.Connection, run: Run) -> str | None:
+    """The best finished run by any other model over what a run asks, graded by the same version: its id.
 
     Who was asked the whole set was asked whatever is drawn of it. Only runs that answered about as many of
     the items as any of them are looked at, since items that the opponent was not asked decide nothing. Best
     is the highest lower end of the score's interval, so that a lucky handful of answers is not; the newest
     one of equals.
     """
+    settings = run.settings
     undrawn = {name: value for name, value in settings.items() if name not in ("limit", "seed")}
     limit, count = settings.get("limit"), settings.get("item_count")
     drawn = min(limit / count, 1.0) if limit and count else 1.0
@@ -89,16 +90,17 @@ def opponent(db: sqlite3.Connection, suite: str, settings: Mapping[str, Json], b
         "WITH others AS (SELECT runs.id, runs.key, score_low, "
         "n * CASE item_set WHEN :own THEN 1.0 ELSE :drawn END AS shared FROM runs "
         "JOIN models ON models.id = model_id JOIN verdicts ON run_key = runs.key "
-        "WHERE suite = :suite AND item_set IN (:own, :whole) AND state = 'finished' "
-        "AND models.name <> :but AND score IS NOT NULL) "
+        "WHERE suite = :suite AND suite_version = :version AND item_set IN (:own, :whole) "
+        "AND state = 'finished' AND models.name <> :but AND score IS NOT NULL) "
         "SELECT id FROM others WHERE shared >= :most * (SELECT max(shared) FROM others) "
         "ORDER BY score_low DESC, key DESC LIMIT 1",
         {
-            "suite": suite,
+            "suite": run.suite,
+            "version": run.suite_version,
             "own": item_set(settings),
             "whole": item_set(undrawn),
             "drawn": drawn,
-            "but": but,
+            "but": run.model.name,
             "most": _ABOUT_ALL,
         },
     ).fetchone()
