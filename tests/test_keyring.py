@@ -18,7 +18,8 @@ from keyring.backend import KeyringBackend
 class Ours(KeyringBackend):
     priority = 1
     def get_password(self, service, username):
-        return {SECRET!r} if (service, username) == ("tiltyard", "models.example") else None
+        known = [("tiltyard", "models.example"), ("tiltyard", "127.0.0.1")]
+        return {SECRET!r} if (service, username) in known else None
     def set_password(self, service, username, password):
         raise NotImplementedError
     def delete_password(self, service, username):
@@ -28,7 +29,7 @@ PROGRAM = f"""
 import sys
 from tiltyard import settings
 for url in sys.argv[1:]:
-    print(settings.api_key(url, "openai"))
+    print(settings.api_key(url.removeprefix("named:"), "openai", named=url.startswith("named:")))
 print(settings.hide_keys("it is {SECRET}"))
 """
 
@@ -58,6 +59,11 @@ def asked(tmp_path: Path, backend: str, *urls: str) -> list[str]:
 def test_the_key_of_a_host_and_of_no_other(tmp_path: Path) -> None:
     urls = ("https://models.example/v1", "https://other.example", "http://127.0.0.1:8000")
     assert asked(tmp_path, "our_keyring.Ours", *urls) == [SECRET, "None", "None", "it is ***"]
+
+
+def test_this_machine_has_a_key_for_the_server_that_was_named(tmp_path: Path) -> None:
+    place = "http://127.0.0.1:8000"
+    assert asked(tmp_path, "our_keyring.Ours", place, f"named:{place}") == ["None", SECRET, "it is ***"]
 
 
 @pytest.mark.parametrize(

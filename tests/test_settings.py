@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tiltyard.errors import UsageError
 from tiltyard.settings import (
+    any_form,
     api_key,
     child_environment,
     connectable,
@@ -180,13 +183,28 @@ def test_a_key_goes_only_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> No
     assert api_key("https://proxy.example/v1") == "sk-openai-1"
     assert api_key("https://api.openai.com/v1") is None
     monkeypatch.setenv("TILTYARD_API_KEY", "own-key-1")
-    assert api_key("http://box:8000") == "own-key-1"
+    assert api_key("http://box:8000", named=True) == "own-key-1"
+    assert api_key("http://box:8000") is None  # found, not named
     monkeypatch.setenv("TILTYARD_SERVER", "http://box:8000")
     assert api_key("http://box:8000") == "own-key-1"
-    assert api_key("http://other:8000") is None
+    assert api_key("http://other:8000", named=True) is None
     assert api_key("http://other:8000", key_env="LM_API_TOKEN") == "lm-token-1"
     with pytest.raises(UsageError, match="NO_SUCH_KEY"):
         api_key("http://other:8000", key_env="NO_SUCH_KEY")
+
+
+@pytest.mark.parametrize(
+    ("place", "variable"),
+    [("TILTYARD_SERVER", "TILTYARD_API_KEY"), ("OPENAI_BASE_URL", "OPENAI_API_KEY")],
+)
+def test_who_listens_beside_the_server_of_a_key_is_not_shown_it(
+    monkeypatch: pytest.MonkeyPatch, place: str, variable: str
+) -> None:
+    monkeypatch.setenv(place, "http://127.0.0.1:8080/v1")
+    monkeypatch.setenv(variable, "own-key-1")
+    assert api_key("http://127.0.0.1:8080") == "own-key-1"
+    assert api_key("http://127.0.0.1:8000") is None
+    assert api_key("http://127.0.0.1:8000", named=True) == "own-key-1"  # the user's own word
 
 
 def test_a_file_names_the_variable_of_a_host_never_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +252,41 @@ def test_a_known_key_is_hidden_however_it_is_escaped(monkeypatch: pytest.MonkeyP
     for form in ("sk+secret/1", r"sk\u002Bsecret\/1", "sk%2bsecret%2F1", "sk&#43;secret/1"):
         assert hide_keys(f"said {form}.") == "said ***."
     assert hide_keys("sk+secret/2") == "sk+secret/2"
+
+
+@pytest.mark.parametrize("read_as", ["latin-1", "cp1252"])
+def test_a_key_is_hidden_where_a_server_read_its_bytes_as_other_letters(
+    monkeypatch: pytest.MonkeyPatch, read_as: str
+) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", "sk-grün€-1")
+    seen = "sk-grün€-1".encode().decode(read_as)
+    for form in (seen, json.dumps(seen), quote(seen), "".join(f"&#{ord(each)};" for each in seen)):
+        assert hide_keys(f"said {form}.").strip('"') in ("said ***.", 'said "***".')
+    assert hide_keys(f"said {'sk-grün€-1'.encode()!r}.") == "said b'***'."
+
+
+@pytest.mark.parametrize("key", ["sk-ABCdef0123456789/xyz+==", "s3cr+et/KEYü-0123456789", "short1"])
+@pytest.mark.parametrize("user", ["", "u:", "me:", "you:", "user:"])
+def test_a_key_is_hidden_in_base64_wherever_it_begins(
+    monkeypatch: pytest.MonkeyPatch, key: str, user: str
+) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", key)
+    for text in (key, key.encode().decode("latin-1")):
+        for encoded in (base64.b64encode, base64.urlsafe_b64encode):
+            coded = encoded(f"{user}{text}@host".encode()).decode()
+            for form in (coded, coded.replace("/", "\\/"), quote(coded)):
+                hidden = hide_keys(f"HTTP 500: Basic {form}")
+                assert "***" in hidden
+                left = hidden.removeprefix("HTTP 500: Basic ").partition("***")
+                assert len(left[0]) + len(left[2]) <= 22  # what stands around it, and a few bits of its ends
+                assert any(each.search(f"Basic {form}".encode()) for each in any_form(key)[1])
+
+
+def test_what_is_base64_of_something_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", "sk-ABCdef0123456789")
+    text = base64.b64encode(bytes(range(256)) * 8).decode()
+    assert hide_keys(text) == text
+    assert len(any_form("short")[0]) == 1  # its base64 would be a few letters, as many words have them
 
 
 def test_an_unset_variable_is_none() -> None:

@@ -24,8 +24,15 @@ from tiltyard.load.summary import Window, summarise
 from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
-from tiltyard.servers import Server
-from tiltyard.servers.preflight import check_context, first_word, prepare
+from tiltyard.servers import Loading, Server
+from tiltyard.servers.preflight import (
+    can_be_told,
+    check_context,
+    chooses_context,
+    cold_start,
+    first_word,
+    prepare,
+)
 from tiltyard.settings import hide_keys
 from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.opponents import opponents_limits, with_opponent
@@ -48,6 +55,7 @@ class Job(Record, frozen=True):
     suite: str
     settings: Mapping[str, Json]
     cold: bool = True  # start it cold; off where the job before was about the same model
+    loading: Loading | None = None  # it was started cold already, to see with which context
 
 
 class Plan(Record, frozen=True):
@@ -67,7 +75,7 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     summaries: list[Mapping[str, Json]] = []
     failures: list[ServerError] = []
     for job in plan.jobs:  # before anything is measured: the last model's refusal must not cost the first's
-        check_context(job.server, job.model, job.settings.get("context"))
+        check_context(job.server, job.model, job.settings.get("context"), plan.preflight)
     if plan.preflight:
         await clear(plan.jobs)
     versions: dict[tuple[str, str], str | None] = {}
@@ -76,7 +84,8 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
         tell({"event": "job", **place, "suite": planned.suite, "model": planned.model.name})
         job = await with_version(planned, plan.timeouts, versions) if plan.preflight else planned
         suite = load_suite(job.suite)
-        run = with_opponent(new_run(plan, job, suite), store, movable(job.server), plan.fresh)
+        say = Teller(tell, {"suite": job.suite, "model": job.model.name}).say
+        job, run = await identified(plan, job, suite, store, say)
         job = replace(job, settings=run.settings)
         claim = store.claim(run, plan.fresh)
         if claim.finished and claim.run.summary is not None:
@@ -137,8 +146,10 @@ async def run_job(
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
             if plan.preflight:
-                context = job.settings.get("context")
-                ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, job.cold)
+                context, loading = job.settings.get("context"), job.loading
+                if job.cold and loading is None:
+                    loading = await cold_start(job.server, job.model, context, teller.say)
+                ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, loading)
                 facts["notes"] += ready.notes
                 facts["load"] = ready.load
                 if ready.model is not None:
@@ -267,8 +278,62 @@ def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
     }
 
 
-def new_run(plan: Plan, job: Job, suite: Suite) -> Run:
-    """A run that has not begun, with the fingerprint of everything that can change its result."""
+async def identified(
+    plan: Plan, job: Job, suite: Suite, store: Store, say: Callable[[str], None]
+) -> tuple[Job, Run]:
+    """The job and its run, which has not begun, with the fingerprint of all that can change its result.
+
+    A server that decides by itself with which context it loads tells that only when it has. Where the store
+    has no run of what is in memory now that is finished or under way, it is started cold for that.
+    """
+    server, asked = job.server, job.settings.get("context")
+    if not movable(server):
+        return job, new_run(plan, job, suite, store, movable=False)
+    told = asked is not None and can_be_told(server, plan.preflight)
+    if told or (plan.preflight and not chooses_context(server)):
+        return job, new_run(plan, job, suite, store, movable=True)
+    if not plan.preflight:  # nothing is loaded anew: what is in memory answers
+        return job, run_by_context(plan, job, suite, store)
+    job = await as_loaded(job)
+    run = run_by_context(plan, job, suite, store)
+    if job.model.context_loaded is not None and (not job.cold or is_taken(run, store, plan.fresh)):
+        return job, run
+    with suppress(ServerError):  # the run itself will say so
+        job = replace(job, loading=await cold_start(server, job.model, asked, say))
+    job = await as_loaded(job)
+    return job, run_by_context(plan, job, suite, store)
+
+
+async def as_loaded(job: Job) -> Job:
+    """The job with the context that its model has in memory now; None where it is not there."""
+    context = None
+    with suppress(ServerError):  # the run itself will say so
+        context = (await job.server.describe(job.model.name)).context_loaded
+    return replace(job, model=replace(job.model, context_loaded=context))
+
+
+def run_by_context(plan: Plan, job: Job, suite: Suite, store: Store) -> Run:
+    """A run whose fingerprint has the context in memory; a stored one of that context may be without."""
+    run = new_run(plan, job, suite, store, movable=False)
+    if plan.fresh or store.newest(run.fingerprint) is not None:
+        return run
+    plain = new_run(plan, job, suite, store, movable=True)
+    earlier = store.newest(plain.fingerprint)
+    if earlier is None:
+        return run if plan.preflight else plain
+    return plain if earlier.model.context_loaded in (None, job.model.context_loaded) else run
+
+
+def is_taken(run: Run, store: Store, fresh: bool) -> bool:
+    """Would the store's run be shown, with nothing asked again, or is another process measuring it now?"""
+    earlier = None if fresh else store.newest(run.fingerprint)
+    if earlier is None or earlier.state != "finished":
+        return earlier is not None and earlier.state == "running"
+    return not store.has_failures(earlier.id)
+
+
+def new_run(plan: Plan, job: Job, suite: Suite, store: Store, *, movable: bool) -> Run:
+    """A run that has not begun, with its opponent and its fingerprint; `movable` as there."""
     run = Run(
         id=secrets.token_hex(4),
         suite=suite.name,
@@ -281,9 +346,10 @@ def new_run(plan: Plan, job: Job, suite: Suite) -> Run:
         command=plan.command,
         machine=describe_machine(),
     )
-    return replace(run, fingerprint=fingerprint(run, movable(job.server)))
+    run = replace(run, fingerprint=fingerprint(run, movable))
+    return with_opponent(run, store, movable, plan.fresh)
 
 
 def movable(server: Server) -> bool:
-    """Can it load a model anew, with the context that the settings ask for?"""
+    """Can it load a model anew?"""
     return {"load", "unload"} <= server.can

@@ -7,6 +7,7 @@ a request is about to be sent, for one address, and never kept, shown or stored.
 
 from __future__ import annotations
 
+import base64
 import difflib
 import html
 import ipaddress
@@ -322,18 +323,17 @@ _handed_out: set[str] = set()
 _named: set[str] = set()  # variables that [keys] or --api-key-env named
 
 
-def api_key(url: str, dialect: str | None = None, key_env: str | None = None) -> str | None:
+def api_key(
+    url: str, dialect: str | None = None, key_env: str | None = None, *, named: bool = False
+) -> str | None:
     """The key for one address, or None. A key goes only to the host that it is meant for.
 
     In this order: the variable named by `key_env` (UsageError when it is empty); the variable named for the
-    host in the file's [keys]; TILTYARD_API_KEY, for the host of the `server` setting, or for any address
-    when there is none; the dialect's own variable; the keyring (service "tiltyard", the host as user name).
+    host in the file's [keys]; TILTYARD_API_KEY, for the host of the `server` setting, or for an address that
+    is `named` when there is none; the dialect's own variable; the keyring (service "tiltyard", the host as
+    user name). `named`: the user typed this address. Who was only found may be anybody.
     """
-    try:
-        host = (urlsplit(url).hostname or "").lower()
-    except ValueError:  # no address: whoever connects will say so
-        host = ""
-    key = _named_key(key_env) if key_env else _key_for(host, dialect)
+    key = _named_key(key_env) if key_env else _key_for(_place(url), dialect, named)
     if key:
         _handed_out.add(key)
     return key
@@ -357,27 +357,37 @@ def _named_key(variable: str) -> str:
     return key
 
 
-def _key_for(host: str, dialect: str | None) -> str | None:
+def _place(url: str) -> tuple[str, int | None]:
+    """Host and port; an empty host for what is no address: whoever connects will say so."""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return "", None
+
+
+def _key_for(place: tuple[str, int | None], dialect: str | None, named: bool) -> str | None:
     settings = load_settings()
+    host = place[0]
     if host in settings.keys:
         return _named_key(settings.keys[host])
-    for variable, source in _key_sources(host, dialect, settings).items():
+
+    def meant(url: str) -> bool:
+        """Is it the server at `url`? Of one that was only found the port counts too: others listen there."""
+        return _place(url)[0] == host if named else _place(url) == place
+
+    own = settings.server is not None and meant(settings.server)
+    sources = {
+        "TILTYARD_API_KEY": own or (settings.server is None and named),
+        "OPENAI_API_KEY": meant(_environ().get("OPENAI_BASE_URL", "") or "https://api.openai.com"),
+        "LM_API_TOKEN": dialect == "lmstudio" and (is_local(host) or own),
+        "OLLAMA_API_KEY": host == "ollama.com" or (dialect == "ollama" and meant(settings.ollama_url)),
+    }
+    for variable, source in sources.items():
         if source and (key := _environ().get(variable, "").strip()):
             return key
-    return _from_keyring(host)
-
-
-def _key_sources(host: str, dialect: str | None, settings: Settings) -> dict[str, bool]:
-    """Which variables may speak for this host."""
-    own = (urlsplit(settings.server).hostname or "").lower() if settings.server else None
-    openai = urlsplit(_environ().get("OPENAI_BASE_URL", "") or "https://api.openai.com").hostname
-    ollama = urlsplit(settings.ollama_url).hostname
-    return {
-        "TILTYARD_API_KEY": own is None or own == host,
-        "OPENAI_API_KEY": host == openai,
-        "LM_API_TOKEN": dialect == "lmstudio" and (is_local(host) or host == own),
-        "OLLAMA_API_KEY": host == "ollama.com" or (dialect == "ollama" and host == ollama),
-    }
+    # Asking a keyring can open a window: not for whoever is found on this machine.
+    return _from_keyring(host) if own or named or not is_local(host) else None
 
 
 def keys_set() -> dict[str, str | None]:
@@ -388,8 +398,8 @@ def keys_set() -> dict[str, str | None]:
 
 @cache
 def _from_keyring(host: str) -> str | None:
-    if not host or is_local(host):
-        return None  # asking a keyring can open a window: not for a server without keys
+    if not host:
+        return None
     try:
         import keyring
         import keyring.errors
@@ -403,19 +413,48 @@ def _from_keyring(host: str) -> str | None:
 
 
 _SLASHES = r"\\\\{0,7}"  # JSON within JSON doubles them
+_SHORTEST_IN_BASE64 = 6  # of a shorter key too few letters would be left to look for
 
 
 @cache
-def any_form(key: str) -> tuple[re.Pattern[str], re.Pattern[bytes]]:
-    """Patterns, for text and for bytes, of a key as itself and as JSON, URLs or HTML may escape any of it."""
-    pattern = "".join(_forms(char) for char in key)
-    return re.compile(pattern), re.compile(pattern.encode())
+def any_form(key: str) -> tuple[tuple[re.Pattern[str], ...], tuple[re.Pattern[bytes], ...]]:
+    """Patterns, for text and for bytes, of a key as itself, as JSON, URLs or HTML may escape any of it, as a
+    server reads it that takes its bytes for single letters, and in base64 with anything around it.
+
+    Several, since one that begins with a fixed letter is found ten times as fast as a choice of them.
+    """
+    patterns = ["".join(map(_forms, key))]
+    if len(key) >= _SHORTEST_IN_BASE64:
+        patterns += _in_base64(key)
+    return tuple(map(re.compile, patterns)), tuple(re.compile(each.encode()) for each in patterns)
+
+
+def _in_base64(key: str) -> list[str]:
+    """Patterns of the letters that its bytes alone decide, wherever in a group of three they begin."""
+    found = []
+    for data in dict.fromkeys((key.encode(), key.encode().decode("latin-1").encode())):
+        for before, undecided in ((0, 0), (1, 2), (2, 3)):
+            coded = base64.b64encode(bytes(before) + data).decode()[undecided : 8 * (before + len(data)) // 6]
+            found.append("".join(_IN_BASE64.get(letter, letter) for letter in coded))
+    return found
 
 
 def _forms(char: str) -> str:
-    """One character in every form. Each begins with a plain letter: so a search stays quick."""
+    """One character in every form, also as the two or three letters that its bytes are to some."""
+    found = [_written(char)]
+    if not char.isascii():
+        data = char.encode()
+        read = dict.fromkeys((data.decode("latin-1"), data.decode("cp1252", "replace")))
+        found += ["".join(map(_written, letters)) for letters in read]
+    return f"(?:{'|'.join(found)})" if len(found) > 1 else found[0]
+
+
+def _written(char: str) -> str:
+    """One letter as it may be escaped. Each way begins with a plain letter: so a search stays quick."""
     units = char.encode("utf-16-be").hex()
     code = "".join(rf"{_SLASHES}u{_in_either_case(units[i : i + 4])}" for i in range(0, len(units), 4))
+    if not char.isascii() and ord(char) < 0x100:
+        code += rf"|{_SLASHES}x{_in_either_case(f'{ord(char):02x}')}"  # as Python shows bytes
     escaped = [] if char.isalnum() else [rf"{_SLASHES}{re.escape(char)}"]
     percent = "".join(f"%(?:25){{0,3}}{_in_either_case(f'{byte:02x}')}" for byte in char.encode())
     number = f"&#(?:0{{0,6}}{ord(char)}|[xX]0{{0,6}}{_in_either_case(f'{ord(char):x}')});"
@@ -427,6 +466,9 @@ def _in_either_case(digits: str) -> str:
     return "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in digits)
 
 
+_IN_BASE64 = {"+": f"(?:-|{_written('+')})", "/": f"(?:_|{_written('/')})"}  # in either alphabet
+
+
 def hide_keys(text: str) -> str:
     """The text with every API key that this process knows of, however escaped, replaced by ***."""
     try:
@@ -436,7 +478,8 @@ def hide_keys(text: str) -> str:
     known = _handed_out | {environ.get(name, "").strip() for name in KEY_VARIABLES}
     for key in known:
         if not is_word(key):
-            text = any_form(key)[0].sub("***", text)
+            for form in any_form(key)[0]:
+                text = form.sub("***", text)
     return text
 
 

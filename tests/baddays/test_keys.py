@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,51 @@ def test_a_server_that_quotes_the_key_does_not_make_us_keep_it(
     done += [tiltyard("show", "latest"), tiltyard("runs"), tiltyard("export", "--format", "jsonl")]
     done.append(tiltyard("report"))
     nowhere(WRONG, done, tmp_path)
+
+
+def test_a_server_that_quotes_the_key_in_another_form_does_not_make_us_keep_it(
+    tiltyard: Tiltyard, tmp_path: Path
+) -> None:
+    """As a login in base64, and read as single letters, as a server reads headers."""
+    key = WRONG + "-grün"
+    login, misread = base64.b64encode(f"user:{key}".encode()).decode(), key.encode().decode("latin-1")
+    error = json.dumps({"error": {"message": f"Basic {login}, {misread}"}}, ensure_ascii=False).encode()
+
+    def answer(number: int) -> Script:
+        posted = server.requests[number].startswith(b"POST")
+        return [sized(error if posted else LISTED, status=b"500 Oh" if posted else b"200 OK")]
+
+    with ScriptedServer(answer) as server:
+        done = [tiltyard(*fixed(server.url, "--dialect", "openai"), env={"TILTYARD_API_KEY": key})]
+    refused(done[0], 1, "Basic dXNlcjp**", ", **")
+    done += [tiltyard("show", "latest"), tiltyard("export", "--format", "jsonl"), tiltyard("report")]
+    nowhere(login[10:-10], done, tmp_path)
+    nowhere(misread, done, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("servers",), ("models",), ("doctor",), ("run", "speed", "--model", "m"), ("run", "speed", "--all")],
+)
+def test_a_server_that_was_only_found_is_not_shown_the_key(
+    tiltyard: Tiltyard, command: tuple[str, ...]
+) -> None:
+    """Whoever listens on a known port may be anybody."""
+    with ScriptedServer(lambda _: [sized(b'{"error":"no key"}', status=b"401 Unauthorized")]) as server:
+        env = {"TILTYARD_API_KEY": RIGHT, "TILTYARD_SERVERS": server.url, "COLUMNS": "300"}
+        done = tiltyard(*command, env=env)
+        assert server.requests
+        assert not any(b"authorization" in asked.lower() for asked in server.requests)
+        assert "wants another key" in done.out + done.err
+        assert "--server URL" in done.out + done.err
+        if command[0] != "doctor":
+            tiltyard(*command, "--server", server.url, env=env)
+            assert RIGHT.encode() in server.requests[-1]
+
+
+def test_a_key_for_no_address_is_an_error(tiltyard: Tiltyard) -> None:
+    done = tiltyard("run", "speed", "--model", "m", "--api-key-env", "MINE", env={"MINE": RIGHT})
+    refused(done, 2, "--api-key-env needs the address that the key is for", "add --server URL")
 
 
 def test_a_key_written_into_an_address_is_not_kept(tiltyard: Tiltyard, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished
+from tests.servers.dialects.conftest import Asked, Canned, Page
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.tiny import TinySpec, write_model
 
@@ -43,6 +44,75 @@ def test_all_is_every_model_of_every_server_also_where_names_are_shared(tiltyard
         named = tiltyard("run", "speed", "--model", "a", "--dialect", "openai", *SMALL, env=env)
     assert named.code == 2
     assert "2 servers have 'a'" in named.err
+
+
+def told(name: str) -> dict[str, object]:
+    details = {"family": "llama", "parameter_size": "8B", "quantization_level": "Q4_K_M"}
+    return {"name": name, "size": 5_000_000_000, "digest": f"sha256:{name}", "details": details}
+
+
+def shown(asked: Asked) -> Page:
+    if asked.body["model"] == "broken":
+        return Page({"error": "unreadable manifest"}, 500)
+    return Page({"model_info": {"general.architecture": "llama"}, "capabilities": ["completion"]})
+
+
+def answered(asked: Asked) -> Page:
+    said = {"model": asked.body["model"], "message": {"role": "assistant", "content": "hi"}, "done": False}
+    counts = {"prompt_eval_count": 3, "prompt_eval_duration": 10**6, "eval_count": 2, "eval_duration": 10**6}
+    last = said | {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"}
+    lines = [json.dumps(line).encode() + b"\n" for line in (said, last | counts)]
+    return Page(b"".join(lines), kind="application/x-ndjson")
+
+
+@pytest.fixture
+def ailing() -> Iterator[str]:
+    """An Ollama with three models, one of which it cannot describe."""
+    canned = Canned(
+        {
+            "GET /api/version": {"version": "0.32.7"},
+            "GET /api/tags": {"models": [told("one"), told("broken"), told("two")]},
+            "GET /api/ps": {"models": []},
+            "POST /api/show": shown,
+            "POST /api/chat": answered,
+        }
+    )
+    yield canned.url
+    canned.close()
+
+
+SAID = "left out: broken: describing broken failed: HTTP 500: unreadable manifest"
+
+
+def test_a_model_that_cannot_be_described_does_not_hide_the_others(tiltyard: Tiltyard, ailing: str) -> None:
+    for end in ((), ("--json",)):
+        done = tiltyard("models", "--server", ailing, *end)
+        assert (done.code, done.err) == (0, SAID + "\n")
+        assert "one" in done.out
+        assert "two" in done.out
+        assert "broken" not in done.out
+
+
+@pytest.mark.parametrize("words", [("--all",), ("--models", "one,broken,two")])
+@pytest.mark.parametrize("found", [False, True])
+def test_a_model_that_cannot_be_described_does_not_keep_the_others_from_being_measured(
+    tiltyard: Tiltyard, ailing: str, words: tuple[str, ...], found: bool
+) -> None:
+    place = ("--dialect", "ollama") if found else ("--server", ailing)
+    done = tiltyard("run", "speed", *words, *place, *SMALL, env={"TILTYARD_SERVERS": ailing} if found else {})
+    assert SAID in done.err
+    assert [line["model"] for line in done.lines() if line["event"] == "summary"] == ["one", "two"]
+    assert done.code == 3  # one that was asked for is not measured
+    assert "error: describing broken failed" in done.err
+
+
+def test_where_no_model_can_be_described_that_is_the_error(tiltyard: Tiltyard, ailing: str) -> None:
+    done = tiltyard("run", "speed", "--model", "broken", "--server", ailing, *SMALL)
+    assert (done.code, done.out) == (3, "")
+    assert "error: describing broken failed: HTTP 500: unreadable manifest" in done.err
+    typo = tiltyard("run", "speed", "--models", "one,twoo", "--server", ailing, *SMALL)
+    assert (typo.code, typo.out) == (3, "")  # a name that is none is said before anything is measured
+    assert "did you mean two" in typo.err
 
 
 @pytest.mark.parametrize("words", [("--model", "a"), (), ("--all",)])

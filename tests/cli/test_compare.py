@@ -278,6 +278,69 @@ def test_by_without_a_pair_of_one_load_is_an_error(tmp_path):
     assert (
         "no two runs of the same suite, model and load differ in 'engine_version' (it is 1, 2)" in done.stderr
     )
-    named = tiltyard(tmp_path, "compare", soak.id, more.id)
-    assert named.returncode == 2
-    assert "have no stage in common" in named.stderr
+    named = tiltyard(tmp_path, "compare", soak.id, more.id, "--json")  # one stage each: these two are meant
+    assert "A's only stage is `soak with 1 stream`" in named.stdout
+
+
+def test_runs_without_a_shared_stage_are_an_error(tmp_path):
+    pairs = [made.quick("m", 40, n=8), made.concurrency("m", seed=2), made.concurrency("m", seed=3)]
+    for attempt in range(len(pairs[2].attempts)):
+        pairs[2].attempts[attempt] = replace(pairs[2].attempts[attempt], item_id="pp64-tg128")
+    stock(tmp_path, [(maker, maker.run()) for maker in pairs])
+    apart = tiltyard(tmp_path, "compare", pairs[0].id, "previous")
+    other = tiltyard(tmp_path, "compare", "previous", "latest")
+    assert (apart.returncode, other.returncode) == (2, 2)
+    assert "have no stage in common" in apart.stderr
+    assert "asked for other prompts or answers in every stage that both have" in other.stderr
+
+
+def loaded(seed, stage, load, settings, item="pp512-tg128"):
+    """A run of one stage under this load, and its maker."""
+    maker = made.Maker("m", 40, seed=seed).stage(stage, n=8, **load)
+    maker.attempts = [replace(x, item_id=item) for x in maker.attempts]
+    run = maker.run(profile="fixed")
+    return maker, replace(run, settings={"profile": "fixed", **settings})
+
+
+@pytest.mark.parametrize(
+    ("key", "of_a", "of_b"),
+    [
+        ("concurrency", ("2 streams", {"concurrency": 2}, {"concurrency": "2"}),
+         ("4 streams", {"concurrency": 4}, {"concurrency": "4"})),
+        ("settings.concurrency", ("1 stream", {"concurrency": 1}, {}),
+         ("2 streams", {"concurrency": 2}, {"concurrency": "2"})),
+        ("rate", ("constant 5/s", {"kind": "constant", "concurrency": None, "rate": 5.0}, {"rate": 5.0}),
+         ("constant 9/s", {"kind": "constant", "concurrency": None, "rate": 9.0}, {"rate": 9.0})),
+        ("poisson", ("constant 5/s", {"kind": "constant", "rate": 5.0}, {"rate": 5.0}),
+         ("poisson 5/s", {"kind": "poisson", "rate": 5.0}, {"rate": 5.0, "poisson": True})),
+        ("burst",
+         ("bursts of 4 at 5/s", {"kind": "burst", "rate": 5.0, "burst": 4}, {"rate": 5.0, "burst": 4}),
+         ("bursts of 8 at 5/s", {"kind": "burst", "rate": 5.0, "burst": 8}, {"rate": 5.0, "burst": 8})),
+        ("ramp_to",
+         ("ramp 1 to 4/s", {"kind": "ramp", "rate": 1.0, "rate_to": 4.0}, {"rate": 1.0, "ramp_to": 4.0}),
+         ("ramp 1 to 8/s", {"kind": "ramp", "rate": 1.0, "rate_to": 8.0}, {"rate": 1.0, "ramp_to": 8.0})),
+        ("cached", ("1 stream", {}, {}), ("1 stream", {}, {"cached": True})),
+        ("prompt_tokens", ("1 stream", {}, {}), ("1 stream", {}, {"prompt_tokens": 64}, "pp64-tg128")),
+        ("output_tokens", ("1 stream", {}, {"output_tokens": 8}, "pp512-tg8"),
+         ("1 stream", {}, {"output_tokens": 9}, "pp512-tg9")),
+    ],
+)  # fmt: skip
+def test_by_a_setting_of_the_load(tmp_path, key, of_a, of_b):
+    a, b = loaded(1, *of_a), loaded(2, *of_b)
+    stock(tmp_path, [a, b])
+    found = json.loads(tiltyard(tmp_path, "compare", "--by", key, "--json").stdout)
+    assert (found["a"], found["b"]) == (a[0].id, b[0].id)
+    rows = {row["metric"]: row for row in found["rows"]}
+    assert rows["decode_tps"]["verdict"] in ("same", "unclear")
+    assert f"settings.{key.removeprefix('settings.')}" in {name for name, *_ in found["differences"]}
+    if of_a[0] != of_b[0]:
+        assert f"A's only stage is `{of_a[0]}`, B's `{of_b[0]}`" in found["warnings"]
+
+
+def test_by_a_setting_of_the_load_that_all_share(tmp_path):
+    stock(tmp_path, [loaded(1, "1 stream", {}, {}), loaded(2, "1 stream", {}, {"concurrency": "1"})])
+    done = tiltyard(tmp_path, "compare", "--by", "concurrency")
+    assert done.returncode == 2
+    assert "differ in 'concurrency' (it is 1)" in done.stderr
+    done = tiltyard(tmp_path, "compare", "--by", "cached")
+    assert "differ in 'cached' (it is not set)" in done.stderr

@@ -138,6 +138,9 @@ def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard) -> None:
         assert strict.code == 1
         assert strict.summary()["requests"]["failed"] == 5
         assert "5 of 10" in strict.err
+        again = tiltyard(*command)  # the failures belong to the load: they stay
+        assert (again.code, again.summary()["cached"], again.summary()["requests"]["failed"]) == (1, True, 5)
+        assert "what failed stays" in tiltyard(*command[:-1]).out
         lenient = tiltyard(*command, "--fresh", "--min-success", "0.5")
         assert lenient.code == 0
 

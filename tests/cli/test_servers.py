@@ -20,7 +20,8 @@ from rich.table import Table
 
 from tests.conftest import Finished
 from tests.patience import best_of
-from tiltyard.cli.servers import EMPTY, NARROWEST, identities, models_table, servers_table
+from tiltyard.cli.servers import EMPTY, NARROWEST, identities, memory, models_table, servers_table
+from tiltyard.records import Model
 from tiltyard.servers.discover import Found
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 
@@ -175,8 +176,28 @@ def test_models_show_every_part_of_an_identity(tiltyard: Tiltyard, sim: Running)
     assert max(len(line) for line in done.out.splitlines()) <= 80
     for word in ("● alpha:7b", "○ beta:30b-a3b", "30.0B", "3.0B act.", "Q4_K_M", "4.80 b/w", "MoE", "dense"):
         assert word in done.out
-    for word in ("8k /", "32k", "4.2 GB", "2.9 GB", "30% CPU", "tools, thinking, schema", "digest "):
+    for word in ("8k /", "32k", "4.2 GB", "3.7 GB", "30% CPU", "tools, thinking, schema", "digest "):
         assert word in done.out
+
+
+@pytest.mark.parametrize(
+    ("taken", "in_vram", "shown"),
+    [
+        (6.0, 4.5, "4.5 GB\n25% CPU"),
+        (4.6, 4.6, "4.6 GB"),
+        (None, 3.0, "3.0 GB"),
+        (6.0, 0.0, "0 kB\n100% CPU"),
+    ],
+)
+def test_a_spill_is_a_share_of_what_is_in_memory(taken: float | None, in_vram: float, shown: str) -> None:
+    """The file's size says nothing of it: KV cache and buffers are in memory too."""
+    model = Model(
+        name="m",
+        size_bytes=5_000_000_000,
+        memory_bytes=None if taken is None else round(taken * 1e9),
+        vram_bytes=round(in_vram * 1e9),
+    )
+    assert memory(model) == shown
 
 
 def test_what_only_a_name_tells_is_said_to_be_told_by_it(tiltyard: Tiltyard, sim: Running) -> None:
@@ -195,7 +216,7 @@ def test_no_digit_is_cut_however_narrow_or_long(tiltyard: Tiltyard, columns: str
         out = tiltyard("models", "--server", crowded.url("ollama"), env={"COLUMNS": columns}).out
     assert max(len(line) for line in out.splitlines()) <= max(int(columns), 80)
     together = "".join(out.split())
-    for figure in ("235.1B", "22.4B", "4.80", "131,071", "141.1", "63.5", "55%"):
+    for figure in ("235.1B", "22.4B", "4.80", "131,071", "141.1", "64.0", "55%"):
         assert figure in together, figure
 
 

@@ -90,6 +90,7 @@ def test_a_bundle_arrives_whole_and_once(folder: Path, monkeypatch: pytest.Monke
         "imported": [],
         "updated": [],
         "already_there": 2,
+        "fewer_here": {},
     }
 
 
@@ -139,7 +140,11 @@ def test_an_import_never_changes_a_run_that_was_measured_here(
         "imported": [],
         "updated": [],
         "already_there": 2,
+        "fewer_here": {"r1": [2, 5]},
     }
+    said = call("import", str(new)).output
+    assert "r1 is here with 2 attempts, 5 in the file: what was measured here stays" in said
+    assert "tiltyard rm r1" in said
     with Store.open() as store:
         assert store.counts(["r1"]) == {"r1": 2}
 

@@ -66,6 +66,21 @@ def test_every_profile_has_its_own_curve():
     assert titles["quick"] == ["Decode speed", "Time to first token", "Gaps between chunks"]
 
 
+def test_waits_of_survivors_are_said_to_be_so():
+    maker = made.concurrency()
+    for place, failed in ((2, 1), (3, 11)):
+        maker.stages[place]["requests"] = {"ok": 12 - failed, "failed": failed, "truncated": 0, "total": 12}
+    run = maker.run(profile="concurrency")
+    view = model_view(Side(run=run, attempts=maker.attempts), "m1", None)
+    charted = {chart.title: chart.caption for chart in view.charts}
+    caption = charted["What throughput costs in waiting"]
+    assert caption.startswith("From 1 to 32 streams, the wait for the first token goes from ")
+    said = " Waits are of the requests that were answered: 1 of 12 failed at 4 streams, 11 of 12 failed at 8."
+    assert caption.endswith(said)
+    whole = charts.trade_off([("1", 1, 2), ("2", 2, 3)], "t")
+    assert "failed" not in whole.caption
+
+
 def test_a_hostile_name_stays_text():
     chart = charts.trade_off([("</text><script>x</script>", 1, 2), ("b\u202e", 2, 3)], "<b>t</b>")
     assert "<script" not in chart.svg

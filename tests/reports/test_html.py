@@ -129,6 +129,8 @@ def test_headlines_are_honest():
     )
     assert "a decodes" in title(made.quick("a", 100), made.depth("b"))
     assert "under another load" in title(made.quick("a", 100), made.depth("b"))
+    few, many = made.Maker("a", 100).stage("1 stream"), made.Maker("b", 30).stage("8 streams", concurrency=8)
+    assert "under another load" in title(few, many)
 
 
 def test_a_headline_tells_models_of_one_name_apart():

@@ -63,7 +63,9 @@ def test_the_next_commands_stand_whole_on_the_screen(width):
         (0.88, 0.86, 0.9, "answers take 12 % less time (10 to 14)"),
         (1.123, 1.121, 1.124, "answers take 12 % more time (12.1 to 12.4)"),
         (3.1, 2.9, 3.3, "answers take 3.10 times as long (2.9 to 3.3)"),
-        (1.01, 0.97, 1.05, "answers take about as long: +1 % (-3 to +5)"),
+        (1.01, 0.97, 1.05, "it cannot be told whether answers take longer: +1 % (-3 to +5)"),
+        (1.99, 0.68, 5.89, "it cannot be told whether answers take longer: +99 % (-32 to +489)"),
+        (1.0, 0.98, 1.02, "answers take about as long: +0 % (-2 to +2)"),
         (1.0, 0.999, 1.002, "answers take about as long: +0.0 % (-0.1 to +0.2)"),
     ],
 )

@@ -12,8 +12,8 @@ CLIENT = {"rate_source": "client", "tokens_source": "server", "prompt_tokens": 5
 ESTIMATED = {"rate_source": "client-estimated", "tokens_source": "estimate"}
 
 
-def side(name, measures=None, rung=None, decode=40.0, **load):
-    maker = made.Maker(name, decode).stage("soak with 1 stream", n=30, **load)
+def side(name, measures=None, rung=None, decode=40.0, stage="soak with 1 stream", **load):
+    maker = made.Maker(name, decode).stage(stage, n=30, **load)
     attempts = [replace(x, measures=replace(x.measures, **(measures or {}))) for x in maker.attempts]
     return Side(run=maker.run(prompt={"rung": rung}), attempts=attempts)
 
@@ -98,8 +98,30 @@ def test_what_servers_define_themselves_is_not_compared_across_dialects():
 
 
 def test_other_work_in_a_stage_of_the_same_name_is_not_compared():
-    a, b = side("a"), side("b")
+    a, b = (made.Maker(name).stage("1 stream", n=30).stage("2 streams", n=30) for name in "ab")
+    of_b = [replace(x, item_id="pp2048-tg128") if x.stage == "1 stream" else x for x in b.attempts]
+    sides = Side(run=a.run(), attempts=a.attempts), Side(run=b.run(), attempts=of_b)
+    _, warnings, [row] = verdicts(*sides, "ttft_ms")
+    assert (row.ratio.n_a, row.ratio.n_b) == (30, 30)
+    assert "`1 stream` is left out: A asked 1 stream there and B pp2048-tg128" in warnings
+
+
+def test_the_only_stage_of_each_is_compared_in_what_other_work_leaves_alike():
+    a, b = side("a", rung="estimate"), side("b", rung="estimate", stage="2 streams")
     b = replace(b, attempts=[replace(x, item_id="pp2048-tg128") for x in b.attempts])
-    _, warnings, [row] = verdicts(a, b, "ttft_ms")
-    assert row.ratio is None
-    assert "`soak with 1 stream` is left out: A asked soak with 1 stream there and B pp2048-tg128" in warnings
+    found, warnings, rows = verdicts(a, b, "decode_tps", "ttft_ms", "e2e_ms", "prefill_tps")
+    assert found["decode_tps"] != "none"
+    assert [found[name] for name in ("ttft_ms", "e2e_ms", "prefill_tps")] == ["none", "none", "none"]
+    assert "nobody counted the tokens of A and B's prompts" in rows[1].not_comparable
+    assert (
+        "A's only stage is `soak with 1 stream` (it asked soak with 1 stream), B's `2 streams` "
+        "(it asked pp2048-tg128)"
+    ) in warnings
+    given = [replace(each, run=replace(each.run, summary={"prompt": {}})) for each in (a, b)]
+    assert verdicts(*given, "ttft_ms")[0] == {"ttft_ms": "none"}
+
+
+def test_the_only_stages_of_other_profiles_are_no_counterparts():
+    a, b = side("a"), side("b", stage="1 stream")
+    b = replace(b, run=replace(b.run, settings={**b.run.settings, "profile": "fixed"}))
+    assert verdicts(a, b, "decode_tps")[2][0].ratio is None

@@ -393,6 +393,18 @@ def test_another_model_is_noticed():
     assert not plainly_another("x/my-model.gguf", "/models/my-model-Q4_K_M.gguf")
 
 
+@pytest.mark.parametrize("count", [1, 20])  # read one by one, and the plain middle in one call
+@pytest.mark.parametrize("at", ["first half", "middle", "end"])
+def test_another_model_anywhere_in_an_answer_is_noticed(count: int, at: str) -> None:
+    chunks = [*words(*["a"] * 2 * count), END, USAGE]
+    other = {"first half": chunks[:count], "middle": chunks[count : count + 1], "end": chunks[-1:]}[at]
+    for chunk in other:
+        chunk["model"] = "other"
+    exchange = read(chunks, accept=())
+    assert (exchange.ending, exchange.model_served) == ("wrong_model", "other")
+    assert read(chunks, accept=("other",)).ending == "ok"
+
+
 def test_invalid_utf8_and_control_characters():
     body = body_of([*words(*"abcdefgh"), END]).replace(b'"d"', b'"\xff\xfe"').replace(b'"e"', b'"\\u0000"')
     exchange = read_chat(REQUEST, capture_of(body))
@@ -423,7 +435,36 @@ def test_the_body_of_a_request():
     assert body["messages"][2] == {"role": "tool", "content": "1", "tool_call_id": "a"}
 
 
-@pytest.mark.parametrize("reason", ["error", "abort", "cancelled", "insufficient_system_resource"])
+BROKEN_BY_LMSTUDIO = ["failed", "modelUnloaded", "userStopped"]
+
+
+@pytest.mark.parametrize("reason", BROKEN_BY_LMSTUDIO)
+@pytest.mark.parametrize("where", ["finish", "trailing"])
+def test_a_stop_reason_that_names_a_failure_is_one(reason: str, where: str) -> None:
+    stats = {"stats": {"tokens_per_second": 50.0, "stop_reason": reason}}
+    finish = piece(finish="stop", **(stats if where == "finish" else {}))
+    trailing = [] if where == "finish" else [{"model": "m", "choices": [], **stats}]
+    exchange = read([*words("a", "b"), finish, *trailing])
+    assert exchange.ending == "error_midstream"
+    assert exchange.error == f"the server ended the answer with stop_reason {reason!r}"
+
+
+@pytest.mark.parametrize("reason", ["eosFound", "stopStringFound", "toolCalls", "contextLengthReached", {}])
+def test_a_stop_reason_that_names_an_end_is_one(reason: Any) -> None:
+    exchange = read([*words("a", "b"), piece(finish="stop", stats={"stop_reason": reason})])
+    assert (exchange.ending, exchange.finish_reason) == ("ok", "stop")
+
+
+def test_an_answer_cut_at_its_limit_says_so_in_the_usual_word() -> None:
+    stats = {"stop_reason": "maxPredictedTokensReached"}
+    exchange = read([*words("a", "b"), piece(finish="stop", stats=stats)])
+    assert (exchange.ending, exchange.finish_reason) == ("ok", "length")
+    assert read([*words("a", "b"), piece(finish="maxPredictedTokensReached")]).finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    "reason", ["error", "abort", "cancelled", "insufficient_system_resource", *BROKEN_BY_LMSTUDIO]
+)
 def test_a_finish_reason_that_names_a_failure_is_one(reason: str) -> None:
     exchange = read_chat(REQUEST, capture_of(body_of([*words("a", "b"), piece(finish=reason)])))
     assert exchange.ending == "error_midstream"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.suites.graded_runs import clever, run_doubles, sitting
 from tests.suites.speed_runs import FAST, run_speed
 from tiltyard.errors import ServerError
-from tiltyard.records import Timeouts
+from tiltyard.records import Attempt, Timeouts
 from tiltyard.servers.simulator import SimConfig, running
 from tiltyard.servers.simulator.config import Say
 from tiltyard.store.store import Store
@@ -249,18 +249,37 @@ def test_a_run_that_was_not_finished_keeps_its_count_where_the_next_sitting_does
     assert run()["n"] == COUNT
 
 
-def test_a_speed_run_counts_what_failed_and_was_not_asked_again() -> None:
-    """Its second sitting asks one of the failed ones, and the interval is narrow then."""
-    settings = {"profile": "fixed", "width": 0.9, "output_tokens": 8, "concurrency": 1}
+def test_failures_of_a_load_that_came_to_its_end_stay() -> None:
+    """By an interval's width, a count, or a time of an open load; asked alone they would succeed."""
     faults = tuple(f"error_500@{number}" for number in range(2, 5))
-    model = replace(FAST, decode_tps=200)
-    first = run_speed(settings, model, faults=faults).results[0]
-    endings = [attempt.exchanges[-1].ending for attempt in first.attempts]
-    assert endings.count("ok") >= 5
-    assert len(endings) - endings.count("ok") == 3
-    second = run_speed(settings, model, known=first.attempts).results[0]
-    asked = sum(attempt.session == 2 for attempt in second.attempts)
-    assert asked < 3
-    assert second.total == first.total
-    endings = [attempt.exchanges[-1].ending for attempt in second.attempts]
-    assert len(endings) - endings.count("ok") == 3 - asked
+    width = {"profile": "fixed", "width": 0.9, "output_tokens": 8, "concurrency": 1}
+    for load in (width, {**FEW, "requests": 9}, {**FEW, "rate": 40.0, "seconds": 0.25}):
+        model = replace(FAST, decode_tps=200)
+        first = run_speed(load, model, faults=faults).results[0]
+        assert failed(first.attempts) == 3
+        second = run_speed(load, model, known=first.attempts).results[0]
+        assert (second.total, failed(second.attempts)) == (first.total, 3)
+        assert {attempt.session for attempt in second.attempts} == {1}
+
+
+FEW = {"profile": "fixed", "output_tokens": 8, "prompt": "Hi."}
+
+
+def failed(attempts: Sequence[Attempt]) -> int:
+    return sum(attempt.exchanges[-1].ending != "ok" for attempt in attempts)
+
+
+def test_failures_of_a_load_that_was_interrupted_are_asked_again() -> None:
+    whole = run_speed({**FEW, "requests": 9}, faults=("error_500@2",)).results[0]
+    second = run_speed({**FEW, "requests": 9}, known=whole.attempts[:6]).results[0]
+    assert (second.total, failed(second.attempts)) == (9, 0)
+    assert sum(attempt.session == 2 for attempt in second.attempts) == 4
+
+
+def test_a_burst_of_which_all_was_sent_was_not_given_up() -> None:
+    """And nothing of it is left to ask."""
+    settings = {"profile": "soak", "burst": 16, "rate": 64.0, "requests": 16, "seconds": 9.0, "prompt": "Hi."}
+    first = run_speed(settings, dialect="openai", faults=EVERY).results[0]
+    assert (first.total, first.gave_up) == (16, False)
+    second = run_speed(settings, dialect="openai", known=first.attempts).results[0]
+    assert (second.total, failed(second.attempts), second.gave_up) == (16, 16, False)

@@ -68,14 +68,68 @@ def test_a_verdict_is_no_failure_and_giving_up_is_final() -> None:
     assert despair.gave_up
 
 
+TIMELINE = Timeline(scheduled_ns=0, started_ns=0)
+REFUSED, TAKEN = (Capture(timeline=TIMELINE, status=status) for status in (503, 200))
+
+
+def asked(despair: Despair, *captures: Capture) -> None:
+    """Requests that are answered one after the other."""
+    for capture in captures:
+        despair.arrived(despair.sent(), capture)
+
+
+def read(despair: Despair, *endings: str) -> None:
+    for ending in endings:
+        attempt = ended(ending)
+        despair.known(attempt)
+        despair.took(attempt)
+
+
 def test_refusals_count_as_they_arrive_until_something_must_be_read() -> None:
-    timeline = Timeline(scheduled_ns=0, started_ns=0)
-    refused, taken = (Capture(timeline=timeline, status=status) for status in (500, 200))
     hopeless, hoping = Despair(SPEED), Despair(SPEED)
-    hoping.arrived(taken)
+    asked(hoping, TAKEN)
     for _ in range(5):
         assert not hopeless.decide()
-        hopeless.arrived(refused)
-        hoping.arrived(refused)
+        asked(hopeless, REFUSED)
+        asked(hoping, REFUSED)
     assert hopeless.decide()
     assert not hoping.decide()
+
+
+@pytest.mark.parametrize("patience", [GRADED, SPEED])
+def test_a_good_answer_that_has_come_is_read_before_the_failures_decide(patience: Patience) -> None:
+    despair = Despair(patience)
+    asked(despair, *[REFUSED] * 5, TAKEN)
+    read(despair, *["http_error"] * 5)
+    assert not despair.gave_up
+    read(despair, "ok")
+    assert not despair.decide()
+
+
+@pytest.mark.parametrize("patience", [GRADED, SPEED])
+def test_answers_that_keep_coming_do_not_put_the_decision_off(patience: Patience) -> None:
+    """Of a server that begins every answer well and ends it with an error."""
+    despair = Despair(patience)
+    asked(despair, *[TAKEN] * 7)
+    read(despair, *["error_midstream"] * 5)
+    asked(despair, TAKEN, TAKEN)
+    assert not despair.decide()
+    read(despair, *["error_midstream"] * 2)
+    assert despair.gave_up
+
+
+@pytest.mark.parametrize("how", [REFUSED, TAKEN])
+def test_a_request_sent_before_the_failures_may_still_be_answered(how: Capture) -> None:
+    despair = Despair(SPEED)
+    first, second = despair.sent(), despair.sent()
+    despair.arrived(first, REFUSED)
+    asked(despair, *[REFUSED] * 8)
+    read(despair, *["http_error"] * 8)
+    assert not despair.decide()
+    despair.sent()  # the load goes on
+    assert not despair.decide()
+    despair.arrived(second, how)
+    assert despair.decide() is (how == REFUSED)  # a good one is read first
+    asked(despair, REFUSED)
+    read(despair, "http_error", "http_error" if how == REFUSED else "ok")
+    assert despair.decide() is (how == REFUSED)

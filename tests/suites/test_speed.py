@@ -482,7 +482,7 @@ def test_an_unknown_setting_gets_its_nearest_name() -> None:
 def test_numbers_in_words() -> None:
     assert SpeedSettings(depths="0,4k, 16k").depth_list() == [0, 4096, 16384]
     assert SpeedSettings(concurrency=8).streams() == [8]
-    assert SpeedSettings(rates="0.5,2").rate_list() == [0.5, 2.0]
+    assert SpeedSettings(rates="0.5,2,1.5k").rate_list() == [0.5, 2.0, 1500.0]
     for bad in (SpeedSettings(depths="deep"), SpeedSettings(depths="-1")):
         with pytest.raises(UsageError):
             bad.depth_list()
@@ -505,13 +505,25 @@ def test_a_server_that_only_fails_is_not_asked_for_ever(settings: dict[str, Any]
     assert 8 <= ran.summary["requests"]["total"] <= 12  # those under way are waited for
     assert ran.summary["requests"]["ok"] == 0
     assert ran.summary["gave_up"]
-    assert observed(ran.results)[0].startswith(f"{ran.results[0].stage.name}: stopped after failures alone")
+    assert observed(ran.results)[0].startswith(
+        f"{ran.results[0].stage.name}: stopped after failures in a row"
+    )
 
 
 def test_fixed_sends_what_was_asked_even_to_a_server_that_only_fails() -> None:
     settings = {"profile": "fixed", "requests": 30, "output_tokens": 8, "prompt": "Hi."}
     ran = run_speed(settings, dialect="openai", faults=("error_500",))
     assert ran.summary["endings"] == {"http_error": 30}
+    assert not ran.summary["gave_up"]
+
+
+def test_a_server_that_is_full_is_not_taken_for_dead() -> None:
+    """It refuses at once what is too much, while the answers to the first four take their time."""
+    model = replace(FAST, slots=4, queue=0, ttft_ms=300.0)
+    settings = {"profile": "soak", "concurrency": 6, "seconds": 1.0, "output_tokens": 8, "prompt": "Hi."}
+    ran = run_speed(settings, model, dialect="vllm")
+    assert ran.summary["requests"]["failed"] > 8
+    assert ran.summary["requests"]["ok"] >= 8
     assert not ran.summary["gave_up"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tiltyard.records import Attempt, Exchange, Measures, Message, Request, ServerTimings, Timeline
+from tiltyard.reports.terminal_stages import prefill_cell
 from tiltyard.suites.speed.depth import prefill_at
 
 
@@ -65,6 +66,25 @@ def test_what_every_prefill_takes_alike_is_no_slowness_of_depth(constant_ms: flo
         assert method == "difference"
         assert rate is not None
         assert rate["mean"] == pytest.approx(10_000)
+
+
+@pytest.mark.parametrize("more_ms", [-1.0, 1.0])
+def test_a_difference_within_its_own_error_is_no_rate(more_ms: float) -> None:
+    """Waits of 40 to 60 ms, and a longer prompt that takes a millisecond more, or less."""
+    short = [
+        replace(a, measures=replace(a.measures, ttft_ms=t)) for a, t in zip(SHORT, (40, 60), strict=True)
+    ]
+    long = [
+        replace(a, measures=replace(a.measures, ttft_ms=t + more_ms))
+        for a, t in zip(attempts([None] * 2, 1536, 0.0, None), (40, 60), strict=True)
+    ]
+    rate, method = prefill_at(1024, long, short)
+    assert method == "difference"
+    assert rate == {"n": 2, "mean": None, "ci95": None, "why": "the difference is within its own error"}
+    assert prefill_cell({"prefill_tps": rate, "prefill_method": method}) == f"– ({rate['why']})"
+
+
+SHORT = attempts([None] * 2, 1024, 0.0, None)
 
 
 def timed(prompt: int, constant_ms: float) -> list[Attempt]:

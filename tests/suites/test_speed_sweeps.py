@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
 from tiltyard.reports.stages import in_words
 from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.asking import ask_stage
 from tiltyard.suites.speed import load_profile
 
 
@@ -51,12 +53,38 @@ def test_every_level_that_was_named_is_asked() -> None:
     assert not found["knee"]["resolved"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "names", "rates"),
+    [
+        ({"profile": "concurrency", "concurrency": "2,1,2"}, ["2 streams", "1 stream"], [None, None]),
+        ({"profile": "serve", "rates": "500,500"}, ["500/s"], [500.0]),
+        ({"profile": "serve", "rates": "500.001,500.0020001"}, ["500.001/s", "500.0020001/s"], None),
+        ({"profile": "serve", "rates": "1234.5,1k"}, ["1234.5/s", "1000/s"], [1234.5, 1000.0]),
+    ],
+)
+def test_levels_are_those_that_were_named_each_once(
+    settings: dict[str, Any], names: list[str], rates: list[float | None] | None
+) -> None:
+    ran = run_speed({**settings, "output_tokens": 4, "requests": 3, "prompt": "Hi."})
+    assert [r.stage.name for r in ran.results] == names
+    assert [r.stage.load.rate for r in ran.results] == (rates or [float(name[:-2]) for name in names])
+    assert [r.total for r in ran.results] == [3] * len(names)
+
+
+def test_two_stages_of_one_name_are_refused_before_answers_are_lost() -> None:
+    """The name is a part of what an attempt is known by."""
+    first = run_speed({"profile": "fixed", "requests": 1, "prompt": "Hi."}).results
+    stage, nothing = first[0].stage, cast(Any, None)
+    with pytest.raises(UsageError, match="two stages are called '1 stream'"):
+        asyncio.run(ask_stage(stage, nothing, nothing, nothing, first))
+
+
 def test_levels_left_out_after_failures_alone_are_said() -> None:
     settings = {"profile": "concurrency", "concurrency": "1,2,4", "requests": 20, "prompt": "Hi."}
     ran = run_speed(settings, dialect="openai", faults=("error_500",))
     assert [r.stage.name for r in ran.results] == ["1 stream"]
     notes = ran.summary["findings"]["notes"]
-    assert notes[0] == "1 stream: nothing but failures, so the levels after it were left out"
+    assert notes[0] == "1 stream: given up after failures in a row, so the levels after it were left out"
 
 
 def test_a_level_that_was_broken_off_keeps_the_rate_of_its_first_sitting() -> None:

@@ -35,6 +35,15 @@ def test_an_attempt_costs_some_forty_bytes() -> None:
     assert kept / ATTEMPTS < 50
 
 
+def test_scores_keep_all_their_digits() -> None:
+    tally = Tally()
+    for number, score in enumerate((1.0, 11 / 24, 0.1)):
+        grade = Grade(outcome="partial", score=score, details={"share": score})
+        done = make_attempt(exchanges=(make_exchange(2, ending="ok"),), grade=grade, measures=SPEEDS)
+        tally.add(Item(id="q", content_hash="h", spec={"number": number}), done)
+    assert list(tally.scores) == list(tally.flags["share"]) == [1.0, 11 / 24, 0.1]
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -5,14 +5,24 @@ Which server has a name that was given without an address is decided in `servers
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
+import click
 from msgspec.structs import replace
 
 from tiltyard import settings as configuration
 from tiltyard.cli.options import Common
-from tiltyard.errors import ModelNotFound, NotAModelServer, UsageError
+from tiltyard.cli.servers import left_out, named_key
+from tiltyard.errors import (
+    EngineError,
+    ModelNotFound,
+    NoServer,
+    NotAModelServer,
+    ServerError,
+    Unauthorized,
+    UsageError,
+)
 from tiltyard.records import Json, Model
 from tiltyard.run import Job
 from tiltyard.servers import Address, Server
@@ -22,52 +32,77 @@ from tiltyard.servers.discover import Found, survey
 
 LISTED = 8  # names in an error message
 Pairs = list[tuple[Server, Model]]
+Untold = list[tuple[str, ServerError]]  # models that their server could not describe, with what it said
 
 
-async def chosen_jobs(suites: Mapping[str, Mapping[str, Json]], common: Common, like: Address) -> list[Job]:
+async def chosen_jobs(
+    suites: Mapping[str, Mapping[str, Json]], common: Common, like: Address
+) -> tuple[list[Job], ServerError | None]:
     """One job per model and suite, models outermost. Every model is described before the first is asked.
 
+    One that its server cannot describe is said and left out; the first such error is to be raised at the end.
     `like` holds what every server's address has besides where it is and the key.
     """
     first, *others = suites
-    found = await jobs_of(first, suites[first], common, like)
-    return [
-        each
-        for job in found
-        for each in (job, *(replace(job, suite=s, settings=suites[s], cold=False) for s in others))
-    ]
-
-
-async def jobs_of(suite: str, settings: Mapping[str, Json], common: Common, like: Address) -> list[Job]:
-    """One job per model."""
     opened: list[Server] = []
+    untold: Untold = []
     url = address_of(common)
     try:
-        pairs = await (searched(common, like, opened) if url is None else at(url, common, like, opened))
+        pairs = await (
+            searched(common, like, opened, untold) if url is None else at(url, common, like, opened, untold)
+        )
+        if untold and not pairs:
+            raise untold[0][1]
     except BaseException:
         for server in opened:
             await server.close()
         raise
-    return [Job(server=server, model=model, suite=suite, settings=settings) for server, model in pairs]
+    for name, error in untold:
+        click.echo(left_out(name, error), err=True)
+    found = [Job(server=server, model=model, suite=first, settings=suites[first]) for server, model in pairs]
+    jobs = [
+        each
+        for job in found
+        for each in (job, *(replace(job, suite=s, settings=suites[s], cold=False) for s in others))
+    ]
+    return jobs, untold[0][1] if untold else None
 
 
-async def searched(common: Common, like: Address, opened: list[Server]) -> Pairs:
+async def or_untold(
+    describing: Awaitable[tuple[Server, Model]], name: str, untold: Untold
+) -> tuple[Server, Model] | None:
+    """What is awaited; None, and kept for the end, where the server cannot say who this one model is."""
+    try:
+        return await describing
+    except (ModelNotFound, NoServer, Unauthorized, EngineError):  # a wrong name, or no server for any model
+        raise
+    except ServerError as error:
+        untold.append((name, error))
+        return None
+
+
+async def searched(common: Common, like: Address, opened: list[Server], untold: Untold) -> Pairs:
     """The models where no address is known, each on the server that has it; with --all each on each."""
+    if common.api_key_env and not needs_no_search(common):
+        named_key((), common.api_key_env)
     found = () if needs_no_search(common) else await survey()
     names = wanted(common)
     if not names and found and not any(each.info for each in found):
         raise no_server(found)
     if common.all_models and not names and offered_by(found, common):
-        return await everything(found, common, like, opened)
-    pairs = []
+        return await everything(found, common, like, opened, untold)
+    pairs: Pairs = []
     for name in names or wanted_of(offered_by(found, common), common, "the servers found"):
-        server, model = await choose(name, None, common.dialect, like=like, found=found or None)
-        opened.append(server)
-        pairs.append((server, model))
+        choosing = choose(name, None, common.dialect, like=like, found=found or None)
+        if pair := await or_untold(choosing, name, untold):
+            opened.append(pair[0])
+            pairs.append(pair)
     return pairs
 
 
-async def everything(found: Sequence[Found], common: Common, like: Address, opened: list[Server]) -> Pairs:
+async def everything(
+    found: Sequence[Found], common: Common, like: Address, opened: list[Server], untold: Untold
+) -> Pairs:
     """Every model of every server found: two that have the same name are two."""
     pairs: Pairs = []
     for each in found:
@@ -75,24 +110,26 @@ async def everything(found: Sequence[Found], common: Common, like: Address, open
         if each.info is not None and models:
             server = await connect(each.url, each.info.dialect, like=like)
             opened.append(server)
-            pairs += [(server, await server.describe(model.name)) for model in models]
+            for model in models:
+                if pair := await or_untold(described(server, model.name, common), model.name, untold):
+                    pairs.append(pair)
     return pairs
 
 
-async def at(url: str, common: Common, like: Address, opened: list[Server]) -> Pairs:
+async def at(url: str, common: Common, like: Address, opened: list[Server], untold: Untold) -> Pairs:
     """The models at an address. A file is the embedded engine's, unless the address was typed beside it."""
     key = configuration.api_key(url, common.dialect, common.api_key_env) if common.api_key_env else None
     server = await connected(url, common, key, like)
     opened.append(server)
     names = wanted(common)
-    pairs = []
+    pairs: Pairs = []
     for name in names or wanted_of(await offered(server), common, server.info.url):
         if is_file_of_ours(name, common):
             own, model = await choose(name, None, "embedded", like=like)
             opened.append(own)
             pairs.append((own, model))
-        else:
-            pairs.append((server, await described(server, name, common)))
+        elif pair := await or_untold(described(server, name, common), name, untold):
+            pairs.append(pair)
     return pairs
 
 
@@ -135,21 +172,22 @@ def needs_no_search(common: Common) -> bool:
 async def connected(url: str, common: Common, key: str | None, like: Address) -> Server:
     """The server at an address. One that lists no models is taken at its word when the dialect is named."""
     try:
-        return await connect(url, common.dialect, key, like=like)
+        return await connect(url, common.dialect, key, like=like, named=True)
     except NotAModelServer:
         if common.dialect is None or not wanted(common):
             raise
-        key = key or configuration.api_key(url, common.dialect)
+        key = key or configuration.api_key(url, common.dialect, named=True)
         return open_server(common.dialect, Address(url=url, api_key=key))
 
 
-async def described(server: Server, name: str, common: Common) -> Model:
-    """A model's identity; on a server that lists nothing, its name."""
+async def described(server: Server, name: str, common: Common) -> tuple[Server, Model]:
+    """A model's identity, beside its server; on a server that lists nothing, its name."""
     try:
-        return await server.describe(name)
+        return server, await server.describe(name)
     except ModelNotFound:
         if common.dialect is not None and not await server.models():
-            return Model(name=name, notes=("the server lists no models: nothing is known but the name",))
+            note = "the server lists no models: nothing is known but the name"
+            return server, Model(name=name, notes=(note,))
         raise
 
 

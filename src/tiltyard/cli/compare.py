@@ -31,6 +31,11 @@ _ALIKE = (  # and in `part_of` their settings
     *(f"settings.{n}" for n in ("profile", "items", "prompt_tokens", "output_tokens", "prompt", "cached")),
     *(f"settings.{n}" for n in ("think", "temperature", "top_p", "seed", "max_tokens")),
 )
+_OWN = {  # what a setting of the load changes in a stage's, if not the entry of its own name
+    "poisson": ("kind",),
+    "burst": ("kind", "burst"),
+    "ramp_to": ("kind", "rate_to", "seconds"),
+}
 _MARKS = {"higher": "▲", "lower": "▼", "same": "=", "unclear": "?", "none": "–"}
 
 EPILOG = """\b
@@ -77,7 +82,7 @@ def compare(
     """
     from tiltyard.errors import UsageError
     from tiltyard.reports.comparison import compare_many
-    from tiltyard.reports.ways import Side
+    from tiltyard.reports.ways import Side, left_out
 
     with open_store(data_dir) as store:
         chosen = list(choose(store, (*runs[:2], None, None)[:2], by, model))
@@ -85,8 +90,11 @@ def compare(
         sides = [Side(run=run, attempts=store.attempts(run.id)) for run in chosen]
     found = compare_many(sides, metrics, margin / 100, stages)
     if not metrics and not any(shared(each) for each in found):
+        why = "have no stage in common with figures of both"
+        if left_out(sides[0], sides[1]):
+            why = "asked for other prompts or answers in every stage that both have"
         raise UsageError(
-            f"{' and '.join(run.id for run in chosen)} have no stage in common with figures of both",
+            f"{' and '.join(run.id for run in chosen)} {why}",
             "compare runs of the same profile and load; `tiltyard runs` lists them",
         )
     if as_json:
@@ -147,14 +155,14 @@ def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: s
 def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
     """The newest two finished runs that differ in `key`, alike in suite, model, what was asked, and load."""
     from tiltyard.errors import UsageError
-    from tiltyard.reports.traits import trait, traits
-    from tiltyard.stats.pairing import WAYS
+    from tiltyard.reports.traits import traits
+    from tiltyard.stats.pairing import LOADS
 
+    if (bare := key.removeprefix("settings.")) in LOADS:
+        key = bare
     seen: dict[tuple[str | None, ...], list[tuple[str, Work, Run]]] = {}
     for run in newest:
-        value = trait(run, key)
-        if value is None and key in WAYS:
-            value = "usual"  # a switch that nobody touched
+        value = value_of(run, key)
         if run.state != "finished" or value is None:
             continue
         work, kind = work_of(run, key), kind_of(run, key)
@@ -163,7 +171,7 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
             if other_value != value and (work == other_work or work & other_work):
                 return run, other
         later.append((value, work, run))
-    known = sorted({str(trait(run, key)) for run in newest if trait(run, key) is not None})
+    known = sorted({value for value in (value_of(run, key) for run in newest) if value is not None})
     if newest and not known:
         names = sorted({name.rpartition(".")[2] for run in newest for name in traits(run)})
         near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
@@ -176,6 +184,21 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
         + (f" (it is {', '.join(known[:5])})" if known else ""),
         "measure the other one by the same command, or name both: tiltyard compare A B",
     )
+
+
+def value_of(run: Run, key: str) -> str | None:
+    """Its value of `key`; of a setting that nobody touched, what that means."""
+    from tiltyard.reports.traits import trait
+    from tiltyard.stats.pairing import LOADS, WAYS
+
+    value = trait(run, key)
+    if value is not None:
+        return value
+    if key in LOADS and "profile" in run.settings:
+        stages = (run.summary or {}).get("stages") or ()
+        streams = {(stage.get("load") or {}).get("concurrency") for stage in stages}
+        return f"{streams.pop()}" if key == "concurrency" and len(streams) == 1 else "not set"
+    return "usual" if key in WAYS else None
 
 
 def kind_of(run: Run, key: str) -> tuple[str | None, ...]:
@@ -192,14 +215,21 @@ def kind_of(run: Run, key: str) -> tuple[str | None, ...]:
 
 
 def work_of(run: Run, key: str) -> Work:
-    """Its stages with their loads, `key` aside; none where a graded run has only its items."""
-    return frozenset(
-        (
-            str(stage.get("name")),
-            *(f"{name}={value}" for name, value in sorted((stage.get("load") or {}).items()) if name != key),
-        )
-        for stage in (run.summary or {}).get("stages") or ()
-    )
+    """Its stages with their loads, `key` aside; none where a graded run has only its items.
+
+    A setting of the load is in a stage's name too: a run's only stage goes without it then.
+    """
+    from tiltyard.stats.pairing import LOADS
+
+    stages = (run.summary or {}).get("stages") or ()
+    found = []
+    for stage in stages:
+        load = sorted((stage.get("load") or {}).items())
+        words = [f"{name}={value}" for name, value in load if name not in _OWN.get(key, (key,))]
+        found.append((str(stage.get("name")), *words))
+        if key in LOADS and len(stages) == 1:
+            found.append(("", *words))
+    return frozenset(found)
 
 
 def show(found: Comparison, a: Run, b: Run) -> None:

@@ -120,7 +120,7 @@ async def conduct(
         loading_s=known.first_byte_timeout_s,
         say=lambda text: tell({"event": "say", "text": text}),
     )
-    jobs = await chosen_jobs(suites, common, like)
+    jobs, untold = await chosen_jobs(suites, common, like)
     plan = Plan(
         jobs=jobs,
         command=whole_command(sys.argv[1:], common, known),
@@ -135,6 +135,8 @@ async def conduct(
     )
     try:
         await execute(plan, store, tell)
+        if untold is not None:
+            raise untold
     finally:
         for server in {id(job.server): job.server for job in jobs}.values():
             await server.close()

@@ -23,7 +23,10 @@ def show_summaries(summaries: Sequence[Mapping[str, Json]], there: str) -> None:
     for summary in summaries:
         render_summary(summary, console, there)
         if summary.get("cached"):
-            console.print("measured before under the same settings; --fresh measures again", style="dim")
+            failed = "outcomes" not in summary and summary["requests"]["failed"]
+            stay = "; what failed stays, since it belongs to the load" if failed else ""
+            words = f"measured before under the same settings{stay}; --fresh measures again"
+            console.print(words, style="dim")
 
 
 def graded_requests(summary: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -78,6 +81,6 @@ def failure_of(summary: Mapping[str, Json], min_success: float, there: str) -> R
         remedy = KEY_REMEDY if refused else f"{each}; --min-success sets the share"
         return RunFailed(what + because, remedy)
     if summary.get("gave_up"):
-        what = f"{model}: a part was given up, since nothing but failures came back"
+        what = f"{model}: a part was given up after failures in a row"
         return RunFailed(what, f"{each}; the same command asks again")
     return None

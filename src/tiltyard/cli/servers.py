@@ -104,20 +104,29 @@ def search(urls: Sequence[str], key: str | None) -> list[Found]:
 
 
 def identities(urls: Sequence[str], key: str | None) -> tuple[list[Found], list[tuple[str, str, Model]]]:
-    """Who was found, and each of their models described as fully as it can be."""
+    """Who was found, and each of their models described as fully as it can be.
+
+    A model that its server cannot describe is said and left out; where all are such, the first is the error.
+    """
     import asyncio
 
     from tiltyard.servers.connect import connect
     from tiltyard.servers.replies import base_url
 
     named = {base_url(url): url for url in urls}  # who was found is named without a login
+    untold: list[tuple[str, ServerError]] = []
 
     async def described(each: Found) -> list[tuple[str, str, Model]]:
         if each.info is None:
             return []
-        server = await connect(named.get(each.url, each.url), each.info.dialect, key)
+        url, full = named.get(each.url, each.url), []
+        server = await connect(url, each.info.dialect, key, named=bool(urls))
         try:
-            full = [await server.describe(model.name) for model in each.models]
+            for model in each.models:
+                try:
+                    full.append(await server.describe(model.name))
+                except ServerError as error:
+                    untold.append((model.name, error))
         finally:
             await server.close()
         return [(each.info.dialect, each.url, model) for model in full]
@@ -126,7 +135,17 @@ def identities(urls: Sequence[str], key: str | None) -> tuple[list[Found], list[
         return await asyncio.gather(*(described(each) for each in found))
 
     found = search(urls, key)
-    return found, [row for rows in asyncio.run(main(found)) for row in rows]
+    rows = [row for rows in asyncio.run(main(found)) for row in rows]
+    if untold and not rows:
+        raise untold[0][1]
+    for name, error in untold:
+        click.echo(left_out(name, error), err=True)
+    return found, rows
+
+
+def left_out(name: str, error: ServerError) -> str:
+    """One line about a model that its server could not describe, in a list where others are."""
+    return clean(f"left out: {name}: {error}")
 
 
 def nothing_there(found: Sequence[Found], urls: Sequence[str]) -> ServerError:
@@ -313,10 +332,10 @@ def size(count: int | None) -> str:
 
 
 def memory(model: Model) -> str:
-    """VRAM, and the share of the model that spills onto the CPU."""
+    """VRAM, and the share of what the model takes in memory that spills onto the CPU."""
     if model.vram_bytes is None:
         return EMPTY
-    spill = 1 - model.vram_bytes / model.size_bytes if model.size_bytes else 0.0
+    spill = 1 - model.vram_bytes / model.memory_bytes if model.memory_bytes else 0.0
     return size(model.vram_bytes) + (f"\n{spill:.0%} CPU" if spill >= 0.005 else "")
 
 

@@ -142,20 +142,27 @@ def import_(*, file: Path, as_json: bool, data_dir: Path | None) -> None:
 
     if not given_pipe(file):
         regular(file)
-    seen: list[str] = []
+    seen: dict[str, int] = {}
     with open_store(data_dir) as store:
         new, updated = store.take_in(bundles(read_bundle(lines_of(file), str(file)), seen))
-    known = len(seen) - len(new) - len(updated)
+        here = store.counts([run_id for run_id in seen if run_id not in (*new, *updated)])
+    known = len(here)
+    fewer = {run_id: (own, seen[run_id]) for run_id, own in here.items() if own < seen[run_id]}
     if as_json:
         import msgspec
 
-        counts = {"imported": new, "updated": updated, "already_there": known}
+        counts = {"imported": new, "updated": updated, "already_there": known, "fewer_here": fewer}
         sys.stdout.write(msgspec.json.encode(counts).decode() + "\n")
         return
     renewed = f", {len(updated)} brought up to date" if updated else ""
     click.echo(
         f"{counted(len(new))} taken in{renewed}, {known} {'was' if known == 1 else 'were'} here already"
     )
+    for run_id, (own, theirs) in fewer.items():
+        click.echo(
+            f"{run_id} is here with {own:,} attempts, {theirs:,} in the file: what was measured here stays "
+            f"(to have the file's: tiltyard rm {run_id}{in_words(data_dir)}, then import again)"
+        )
     if new or updated:
         click.echo(f"next: tiltyard board{in_words(data_dir)}")
 
@@ -180,10 +187,10 @@ def counted(runs: int) -> str:
     return f"{runs} run" + ("" if runs == 1 else "s")
 
 
-def bundles(packed: Iterable[Packed], seen: list[str]) -> Iterator[Bundle]:
-    """What was read as what the store takes, noting the ids."""
+def bundles(packed: Iterable[Packed], seen: dict[str, int]) -> Iterator[Bundle]:
+    """What was read as what the store takes, noting the ids with their attempts, all tries as one."""
     from tiltyard.store.store import Bundle
 
     for one in packed:
-        seen.append(one.run.id)
+        seen[one.run.id] = sum(attempt.try_no == 1 for attempt in one.attempts)
         yield Bundle(run=one.run, attempts=one.attempts, samples=one.samples)

@@ -243,7 +243,7 @@ def why_no_prefill(attempt: Attempt, alone: bool) -> str:
     if (attempt.measures.cached_tokens or 0) >= attempt.measures.prompt_tokens:
         return "all of the prompt came from a cache"
     if not alone:
-        return "the server does not time it, and the wait held other requests"
+        return "the server does not time it, and the wait may have held other requests"
     if waits_for_more(exchange, find_payload(exchange.events), attempt.measures.output_tokens):
         return "the wait held the answer, or the beginning of a tool call"
     return "the wait was no longer than the load"

@@ -172,8 +172,12 @@ def throughput(points: Sequence[Point], found: Knee | None, title: str) -> Chart
     return Chart(title, plot.render(title, caption), caption)
 
 
-def trade_off(points: Sequence[tuple[str, float, float]], title: str) -> Chart | None:
-    """Waiting time over throughput, each point named by its load: up and to the right is where it hurts."""
+def trade_off(
+    points: Sequence[tuple[str, float, float]], title: str, failed: Sequence[str] = ()
+) -> Chart | None:
+    """Waiting time over throughput, each point named by its load: up and to the right is where it hurts.
+    `failed`: where requests failed, which have no wait; it is said.
+    """
     if len(points) < 2:
         return None
     high_x = padded([p[1] for p in points])[1]
@@ -188,6 +192,8 @@ def trade_off(points: Sequence[tuple[str, float, float]], title: str) -> Chart |
         f"From {points[0][0]} to {points[-1][0]} streams, the wait for the first token goes from "
         f"{number(points[0][2])} to {number(points[-1][2])} ms."
     )
+    if failed:
+        caption += f" Waits are of the requests that were answered: {', '.join(failed)}."
     return Chart(title, plot.render(title, caption), caption)
 
 

@@ -25,8 +25,19 @@ from tiltyard.reports.scores import (
     scores_in,
 )
 from tiltyard.reports.traits import differences
-from tiltyard.reports.ways import Side, by_item, guessed, main_way, other_items, repeats_one, samples, unlike
-from tiltyard.reports.words import between
+from tiltyard.reports.ways import (
+    Side,
+    by_item,
+    counterpart,
+    guessed,
+    left_out,
+    main_way,
+    repeats_one,
+    samples,
+    stages_in_words,
+    unlike,
+)
+from tiltyard.reports.words import between, broken_calls
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, mean_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 from tiltyard.stats.pairing import Scores
@@ -117,7 +128,7 @@ def compare_many(
     a, others = sides[0], sides[1:]
     for b in others:
         _refuse(a.run, b.run, metrics)
-    measured = [_measured(a, b, metrics, by_stage) for b in others]
+    measured = [_measured(a, counterpart(a, b), metrics, by_stage) for b in others]
     adjusted = iter(holm([p for each in measured for p in each.p_values()]))
     found = []
     for b, each in zip(others, measured, strict=True):
@@ -160,7 +171,7 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
     of_a, of_b = (samples(side, metric, main_way(side, metric)) for side in (a, b))
     if metric != "output_tps":  # one value a stage
         of_a, of_b = by_item(a, b, of_a, of_b)
-    others = other_items(a, b)
+    others = left_out(a, b)
     shared = [stage for stage in of_a if stage in of_b and stage not in others]
     compared = mean_ratio if metric == "output_tps" or repeats_one(a, b) else log_ratio
     why, guess = unlike(a, b, metric), (guessed(a, metric), guessed(b, metric))
@@ -285,8 +296,10 @@ def _why_not(rows: Sequence[Row]) -> list[str]:
 def _warnings(a: Side, b: Side) -> list[str]:
     out = [
         f"the stage `{stage}` is left out: A asked {of_a} there and B {of_b}"
-        for stage, (of_a, of_b) in other_items(a, b).items()
+        for stage, (of_a, of_b) in left_out(a, b).items()
     ]
+    out += stages_in_words(a, b)
+    out += _failed(a.run, b.run)
     for name, side in (("A", a), ("B", b)):
         bound = sum(attempt.client_bound for attempt in side.attempts)
         client = (side.run.summary or {}).get("client") or {}
@@ -307,6 +320,21 @@ def _warnings(a: Side, b: Side) -> list[str]:
         out.append(f"the loads differ: {', '.join(loads)}")
     if ways := traits.other_ways(a.run.settings, b.run.settings):
         out.append(f"asked in different ways, which may make the difference: {ways}")
-    if "tiltyard" in changed or "suite_version" in changed:
-        out.append("measured by different versions of Tiltyard or of the suite")
+    if "suite_version" in changed:
+        out.append("by different versions of the suite, which measure or grade by rules of their own")
+    elif "tiltyard" in changed:
+        out.append("measured by different versions of Tiltyard")
     return out
+
+
+def _failed(a: Run, b: Run) -> list[str]:
+    """What to say where requests failed, which leave no figures."""
+    said, any_failed = [], False
+    for name, summary in (("A", a.summary or {}), ("B", b.summary or {})):
+        requests = summary.get("requests") or {}
+        failed = int(requests.get("failed") or 0) - broken_calls(summary)
+        any_failed = any_failed or failed > 0
+        said.append(
+            f"{failed:,} of {int(requests.get('total') or 0):,}{' requests' * (name == 'A')} of {name}"
+        )
+    return [f"{' and '.join(said)} failed: the figures are of those that ended well"] if any_failed else []

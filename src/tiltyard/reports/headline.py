@@ -14,7 +14,7 @@ from tiltyard.reports.apart import digest_of, served_at, told_apart
 from tiltyard.reports.comparison import Row, compare_runs
 from tiltyard.reports.traits import fig
 from tiltyard.reports.views import decode_mean, requests_of
-from tiltyard.reports.ways import Side, unlike
+from tiltyard.reports.ways import Side, stages_in_words, unlike
 from tiltyard.reports.words import clean, number, span, with_interval
 from tiltyard.stats.machines import served_on
 from tiltyard.stats.pairing import item_set
@@ -117,5 +117,7 @@ def _told_apart(a: Run, b: Run) -> tuple[str, str]:
 def _first_two(sides: Sequence[Side]) -> Row | None:
     """The decode speed of the first against that of the second, as `tiltyard compare` sees it."""
     if len(sides) < 2 or sides[0].run.suite != sides[1].run.suite or sides[0].run.id == sides[1].run.id:
+        return None
+    if stages_in_words(sides[1], sides[0]):  # who asked for the two may compare them; nobody did here
         return None
     return compare_runs(sides[1], sides[0], ("decode_tps",)).rows[0]

@@ -35,7 +35,7 @@ def load_charts(summary: Mapping[str, Json]) -> list[Chart | None]:
     if len({p.x for p in streams}) > 1:
         known = [LoadPoint(load=p.x, rate=p.y, ci95=_bounds(p)) for p in streams]
         found.append(charts.throughput(streams, knee(known), "Throughput by parallel streams"))
-        found.append(charts.trade_off(_waits(stages), "What throughput costs in waiting"))
+        found.append(charts.trade_off(_waits(stages), "What throughput costs in waiting", _failed(stages)))
     answered, good = points(stages, rate, "request_rate"), points(stages, rate, "goodput")
     answers = [Curve("answered", answered)] + ([Curve("within objectives", good)] if good else [])
     found.append(charts.rates(answers, "Rate asked, rate answered"))
@@ -158,6 +158,14 @@ def _waits(stages: Sequence[Mapping[str, Json]]) -> list[tuple[str, float, float
         if streams is not None and speed is not None and wait is not None:
             out.append((streams, speed, wait))
     return [(f"{streams:g}", speed, wait) for streams, speed, wait in sorted(out)]
+
+
+def _failed(stages: Sequence[Mapping[str, Json]]) -> list[str]:
+    """`1 of 12 failed at 4 streams`, `11 of 12 failed at 8`: where requests failed, by streams."""
+    counted = [(concurrency(stage), stage.get("requests") or {}) for stage in stages]
+    lost = sorted((load, n["failed"], n["total"]) for load, n in counted if load and n.get("failed"))
+    words = [f"{failed:,} of {total:,} failed at {load:g}" for load, failed, total in lost]
+    return [words[0] + (" streams" if lost[0][0] > 1 else " stream"), *words[1:]] if words else []
 
 
 def _bounds(point: Point) -> tuple[float, float] | None:

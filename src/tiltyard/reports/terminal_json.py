@@ -22,6 +22,7 @@ VERDICTS = {
     "refused": "[yellow]– refused[/]",
     "unknown": "[dim]? unknown[/]",
 }
+TIE = 0.02  # times this near are alike: the margin that `compare` has unless told
 
 
 def render_shapes(summary: Mapping[str, Json], console: Console) -> None:
@@ -95,7 +96,9 @@ def pace(ratio: float, low: float, high: float) -> str:
     """From the ratio of two times: `answers take 12 % less time (10 to 14)`."""
     if low <= 1 <= high:
         words = signed(100 * (ratio - 1), [100 * (end - 1) for end in (low, high)], "%")
-        return f"answers take about as long: {words}"
+        alike = low >= 1 - TIE and high <= 1 + TIE
+        said = "answers take about as long" if alike else "it cannot be told whether answers take longer"
+        return f"{said}: {words}"
     if low >= 2:
         return f"answers take {number(ratio)} times as long [dim]({between(low, high)})[/]"
     if high <= 0.5:

@@ -45,7 +45,7 @@ def by_depth(rows: Sequence[Row]) -> Narrowing:
     cells = [
         (
             f"d{row['depth']}",
-            with_interval(row.get("prefill_tps")) + (f" ({words})" if (words := prefill_words(row)) else ""),
+            prefill_cell(row),
             change(row, first, "prefill_tps") if prefill_way(row) == prefill_way(first) else "",
             with_interval(row.get("ttft_ms")),
             with_interval(row.get("decode_tps")),
@@ -54,6 +54,14 @@ def by_depth(rows: Sequence[Row]) -> Narrowing:
         for row in rows
     ]
     return Narrowing(columns, cells)
+
+
+def prefill_cell(row: Row) -> str:
+    """The rate with how it was measured, or why there is none."""
+    found = row.get("prefill_tps") or {}
+    words = found.get("why") if found.get("mean") is None else None
+    words = words or prefill_words(row)
+    return with_interval(found) + (f" ({words})" if words else "")
 
 
 def by_streams(summary: Row, findings: Row) -> Narrowing:

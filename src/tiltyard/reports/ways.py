@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean, median
 
+from msgspec.structs import replace
+
 from tiltyard.records import Attempt, Json, Record, Run
 from tiltyard.stats.contrast import Values
 from tiltyard.stats.pairing import item_key, unit_of
@@ -148,7 +150,8 @@ def unlike(a: Side, b: Side, metric: str, names: tuple[str, str] = ("A", "B")) -
             f"{name}'s is {found or 'of unknown origin'}" for name, found in zip(names, ways, strict=True)
         ]
         return ", ".join(said)
-    if metric in _OF_PROMPT and (why := _other_prompts(a, b, names)):
+    of_prompt = metric in _OF_PROMPT or (metric == "prefill_tps" and other_items(a, b))
+    if of_prompt and (why := _other_prompts(a, b, names)):
         return why
     return _other_answers(a, b, names) if metric in _WHOLE else None
 
@@ -156,13 +159,14 @@ def unlike(a: Side, b: Side, metric: str, names: tuple[str, str] = ("A", "B")) -
 def _other_prompts(a: Side, b: Side, names: tuple[str, str]) -> str | None:
     """Prompts that were made to a size have to be of one size; given ones are the same text."""
     rungs = [_summary(side.run, "prompt").get("rung") for side in (a, b)]
-    if rungs == [None, None]:
+    others = bool(other_items(a, b))
+    if rungs == [None, None] and not others:
         return None
     sizes = _sizes(a, "prompt_tokens"), _sizes(b, "prompt_tokens")
     if apart := _apart(*sizes):
         return f"{names[0]}'s prompts have {apart[0]:,.0f} tokens, {names[1]}'s {apart[1]:,.0f}"
     unknown = [name for name, size in zip(names, sizes, strict=True) if not size]
-    if unknown and rungs[0] != rungs[1]:
+    if unknown and (others or rungs[0] != rungs[1]):
         return f"nobody counted the tokens of {' and '.join(unknown)}'s prompts: their sizes may differ"
     return None
 
@@ -173,7 +177,7 @@ def _other_answers(a: Side, b: Side, names: tuple[str, str]) -> str | None:
         return None
     ways = main_way(a, "output_tokens"), main_way(b, "output_tokens")
     unknown = [name for name, found in zip(names, ways, strict=True) if found != _COUNTED]
-    if unknown and ways[0] != ways[1]:
+    if unknown and (ways[0] != ways[1] or other_items(a, b)):
         return f"nobody counted the tokens of {' and '.join(unknown)}'s answers: their lengths may differ"
     apart = _apart(_sizes(a, "output_tokens"), _sizes(b, "output_tokens"))
     if apart is None:
@@ -202,6 +206,46 @@ def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[float, float
 def _summary(run: Run, name: str) -> Mapping[str, Json]:
     found = (run.summary or {}).get(name)
     return found if isinstance(found, Mapping) else {}
+
+
+def only_stages(a: Side, b: Side) -> tuple[str, str] | None:
+    """The stages of two speed runs of one profile that have one each: these are counterparts."""
+    profiles = {side.run.settings.get("profile") for side in (a, b)}
+    names = [{attempt.stage for attempt in side.attempts} for side in (a, b)]
+    for side, own in zip((a, b), names, strict=True):
+        own.update(str(stage.get("name")) for stage in (side.run.summary or {}).get("stages") or ())
+    if len(profiles) > 1 or profiles == {None} or any(len(own) != 1 for own in names):
+        return None
+    return names[0].pop(), names[1].pop()
+
+
+def counterpart(a: Side, b: Side) -> Side:
+    """B, its stage under the name of A's where those two are counterparts whatever they are called."""
+    names = only_stages(a, b)
+    if names is None or names[0] == names[1]:
+        return b
+    run, attempts = b.run, [replace(attempt, stage=names[0]) for attempt in b.attempts]
+    stages = [{**stage, "name": names[0]} for stage in (run.summary or {}).get("stages") or ()]
+    if stages:
+        run = replace(run, summary={**(run.summary or {}), "stages": stages})
+    return Side(run=run, attempts=attempts)
+
+
+def left_out(a: Side, b: Side) -> dict[str, tuple[str, str]]:
+    """Stages that do not meet, since one name stands for other work; a run's only stage is meant as it is."""
+    return other_items(a, b) if only_stages(a, b) is None else {}
+
+
+def stages_in_words(a: Side, b: Side) -> list[str]:
+    """What to say of counterparts that have other names, or asked for other work."""
+    names = only_stages(a, b)
+    if names is None:
+        return []
+    items = other_items(a, counterpart(a, b)).get(names[0])
+    if names[0] == names[1] and items is None:
+        return []
+    asked = [f" (it asked {item})" for item in items] if items else ["", ""]
+    return [f"A's only stage is `{names[0]}`{asked[0]}, B's `{names[1]}`{asked[1]}"]
 
 
 def other_items(a: Side, b: Side) -> dict[str, tuple[str, str]]:

@@ -53,8 +53,9 @@ class Server(Protocol):
     """A running server. Everything that waits is async; `read` is pure."""
 
     info: ServerInfo
-    # of: load, unload, tokenize, ignore_eos, cache_off, seed, tools, schema, think; and version, where only
-    # answers tell the engine's
+    # of: load, unload, tokenize, ignore_eos, cache_off, seed, tools, schema, think; version, where only
+    # answers tell the engine's; and of a server that loads: own_context, where it decides with which context
+    # unless it is told one, fixed_context, where it cannot be told
     can: frozenset[str]
 
     async def identify(self) -> ServerInfo:

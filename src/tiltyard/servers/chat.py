@@ -42,7 +42,8 @@ AFTER_THE_END = ("error_midstream", "timeout_gap")
 # What servers and gateways call it when something went wrong on their side.
 BROKEN_OFF = frozenset(
     ("error", "server_error", "abort", "aborted", "cancelled", "canceled", "insufficient_system_resource")
-)
+) | {"failed", "modelUnloaded", "userStopped"}  # LM Studio's, whose finish reason may be a plain "stop"
+LIMIT_REACHED = "maxPredictedTokensReached"  # LM Studio's, likewise
 Accept = Callable[[str], bool] | Collection[str]
 
 
@@ -124,8 +125,8 @@ def _exchange(
         reasoning=reasoning,
         reasoning_source=source,
         tool_calls=said.tool_calls.finished() if len(said.tool_calls) else (),
-        finish_reason=said.finish_reason,
-        model_served=said.model,
+        finish_reason="length" if LIMIT_REACHED in _reasons(said).values() else said.finish_reason,
+        model_served=_served(request, said, accept),
         engine_version=runtime_version(said.runtime) or said.fingerprint,
         usage=usage,
         timings=_timings(said),
@@ -147,18 +148,34 @@ def _ending(
 ) -> tuple[Ending, str | None]:
     if said.error is not None:
         return "error_midstream", said.error
-    if said.finish_reason in BROKEN_OFF:
-        return "error_midstream", f"the server ended the answer with finish_reason {said.finish_reason!r}"
+    for name, reason in _reasons(said).items():
+        if reason in BROKEN_OFF:
+            return "error_midstream", f"the server ended the answer with {name} {reason!r}"
     finished = said.finish_reason is not None
     if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error
     if not said.choices_seen:
         return "empty", "the answer holds no choices" if capture.body.strip() else EMPTY_ANSWER
-    if accept is not None and said.model and not _accepted(request.model, said.model, accept):
-        return "wrong_model", f"asked for {request.model}, answered by {said.model}"
+    served = _served(request, said, accept)
+    if accept is not None and served and not _accepted(request.model, served, accept):
+        return "wrong_model", f"asked for {request.model}, answered by {served}"
     if not finished:
         return "truncated", "the stream ended without a finish reason"
     return "ok", None
+
+
+def _reasons(said: ChatEvents) -> dict[str, str | None]:
+    """Why the answer ended, in each place where that is told."""
+    own = (said.stats or {}).get("stop_reason")
+    return {"finish_reason": said.finish_reason, "stop_reason": own if isinstance(own, str) else None}
+
+
+def _served(request: Request, said: ChatEvents, accept: Accept | None) -> str | None:
+    """Who answered: of all names in the answer one that will not do, else one that was not asked for."""
+    others = [name for name in said.models if name != request.model]
+    if accept is not None:
+        others.sort(key=lambda name: not _accepted(request.model, name, accept))
+    return others[-1] if others else said.model
 
 
 def _accepted(asked: str, served: str, accept: Accept) -> bool:
@@ -177,12 +194,10 @@ def _timings(said: ChatEvents) -> ServerTimings | None:
 
 def _stop_notes(said: ChatEvents) -> tuple[str, ...]:
     """LM Studio's own stop reason, where the finish reason hides it."""
-    reason = said.stats.get("stop_reason") if said.stats is not None else None
+    reason = _reasons(said)["stop_reason"]
     if reason == "contextLengthReached":
         return (CONTEXT_REACHED,)
-    if reason in ("modelUnloaded", "failed", "userStopped"):
-        return (f"{STOP_REASON}{reason}",)
-    return ()
+    return (f"{STOP_REASON}{reason}",) if reason in BROKEN_OFF else ()
 
 
 def _whole_json(capture: Capture) -> object | None:

@@ -48,6 +48,7 @@ class _Chunk(msgspec.Struct, gc=False):
     """A chunk with one choice and nothing but text: any other field that is not null makes decoding fail."""
 
     choices: tuple[_Choice]
+    model: str | None = None
     error: None = None
     usage: None = None
     timings: None = None
@@ -73,7 +74,8 @@ class ChatEvents:
         self.choices_seen = False
         self.finish_reason: str | None = None
         self.error: str | None = None
-        self.model: str | None = None
+        self.model: str | None = None  # the last one named
+        self.models: dict[str, None] = {}  # all that were, in order
         self.fingerprint: str | None = None
         self.usage: Mapping[str, Json] | None = None
         self.timings: Mapping[str, Json] | None = None
@@ -128,6 +130,7 @@ class ChatEvents:
         self.ends += ends
         self.reasoning_field = field
         self.choices_seen = True
+        self.models |= {chunk.model: None for chunk in chunks if chunk.model}
         return True
 
     # -------------------------------------------------------------- one event, any shape
@@ -174,6 +177,7 @@ class ChatEvents:
         model, fingerprint = value.get("model"), value.get("system_fingerprint")
         if isinstance(model, str) and model:
             self.model = model
+            self.models[model] = None
         if isinstance(fingerprint, str) and fingerprint:
             self.fingerprint = fingerprint
         for key in ("usage", "timings", "stats"):

@@ -70,12 +70,14 @@ async def connect(
     api_key: str | None = None,
     *,
     like: Address | None = None,
+    named: bool = False,
 ) -> Server:
     """A client for an address, identified; the dialect is found out when it is None.
 
     Without an address the dialect's own default is used. The key is looked up in the settings when it is
-    None. `like` brings everything else of an address, such as the context to start with. Raises NoServer,
-    NotAModelServer, Unauthorized, UsageError.
+    None; some are for an address that is `named`, which means that the user typed it. `like` brings
+    everything else of an address, such as the context to start with. Raises NoServer, NotAModelServer,
+    Unauthorized, UsageError.
     """
     if url is None:
         url = settings.load_settings().ollama_url if dialect == "ollama" else HOMES.get(dialect or "")
@@ -88,7 +90,7 @@ async def connect(
                 f"two ways to log in at {shown}: a user name in its address, and an API key",
                 "give one of them: a request carries no more",
             )
-        address = Address(url=with_login, api_key=api_key or settings.api_key(shown, dialect))
+        address = Address(url=with_login, api_key=api_key or settings.api_key(shown, dialect, named=named))
     else:
         address = Address(url=url)
     if like is not None:

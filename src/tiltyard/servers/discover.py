@@ -53,10 +53,11 @@ async def survey(
 ) -> list[Found]:
     """Everybody at these addresses (None: `addresses()`), side by side, within `timeout_s` in all.
 
-    Whoever cannot be used is there with the reason; where nobody listens there is no entry.
+    Whoever cannot be used is there with the reason; where nobody listens there is no entry. Only at addresses
+    that are given here is a key shown that is for what the user names.
     """
     places = addresses() if urls is None else list(dict.fromkeys(base_url(url, login=True) for url in urls))
-    looked = await asyncio.gather(*(look(url, timeout_s, api_key) for url in places))
+    looked = await asyncio.gather(*(look(url, timeout_s, api_key, urls is not None) for url in places))
     return [each for each in looked if each is not None]
 
 
@@ -65,13 +66,14 @@ async def discover(urls: Sequence[str] | None = None, timeout_s: float = DEADLIN
     return [each for each in await survey(urls, timeout_s) if each.info is not None]
 
 
-async def look(url: str, timeout_s: float, api_key: str | None = None) -> Found | None:
+async def look(url: str, timeout_s: float, api_key: str | None, named: bool) -> Found | None:
     """Who is at one address; None for nobody."""
     shown = base_url(url)
     server = None
     try:
         async with asyncio.timeout(timeout_s):
-            server = await connect(url, api_key=api_key, like=Address(url=url, loading_s=0))
+            like = Address(url=url, loading_s=0)
+            server = await connect(url, api_key=api_key, like=like, named=named)
             return Found(url=shown, info=server.info, models=tuple(await server.models()))
     except TimeoutError:
         return Found(url=shown, problem=SILENT, remedy="it may hang: look at its log")

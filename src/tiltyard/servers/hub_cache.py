@@ -63,7 +63,7 @@ def _filled(model: Model, place: Place) -> Model:
     experts = next((count for key in EXPERTS if (count := whole(text.get(key)))), None)
     used = whole(text.get("num_experts_per_tok"))
     quantized = _quantization(config)
-    files = sorted(place.folder.glob("*.safetensors"))
+    files = _weights(place.folder)
     size = sum(file.stat().st_size for file in files) or None
     share = used / experts if used and experts and experts > 1 else None
     total, active = (None, None) if quantized else _parameters(files, share)
@@ -85,6 +85,22 @@ def _filled(model: Model, place: Place) -> Model:
     }
     known = {key: value for key, value in found.items() if value is not None}
     return replace(model, **known, notes=(*notes, NOTE))
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files that are the model: another copy (`consolidated.safetensors`) may lie beside them.
+
+    No file where one that the index names is not here.
+    """
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    files = sorted(folder.glob("*.safetensors"))
+    if not index.is_file():
+        return files
+    named = {str(name) for name in table(table(read_json(index)).get("weight_map")).values()}
+    files = [file for file in files if file.name in named]
+    return files if len(files) == len(named) else []
 
 
 def _quantization(config: Mapping[str, Any]) -> str | None:

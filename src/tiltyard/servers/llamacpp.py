@@ -51,7 +51,7 @@ class LlamaCpp(OpenAI):
         listed = table(await self.get("/models")).get("data")
         self.router = llamacpp_router.is_router(self.props, listed)
         if self.router:
-            self.can = LlamaCpp.can | {"load", "unload"}
+            self.can = LlamaCpp.can | {"load", "unload", "fixed_context"}
             loaded: tuple[str, ...] = tuple(e.name for e in llamacpp_router.entries(listed) if e.loaded)
         elif not looks_like_props(self.props):
             raise not_a_model_server(self.address.url, "no /props as llama-server has it")

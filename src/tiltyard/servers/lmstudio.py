@@ -40,7 +40,7 @@ class LMStudio(OpenAI):
             raise not_a_model_server(
                 self.address.url, "neither /api/v1/models nor /api/v0/models as LM Studio has them"
             )
-        self.can = LMStudio.can | {"load", "unload"} if self.has_v1 else LMStudio.can
+        self.can = LMStudio.can | {"load", "unload", "own_context"} if self.has_v1 else LMStudio.can
         self.info = replace(self.info, loaded=tuple(each.name for each in known if each.loaded))
         return self.info
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from tiltyard.records import Json, Model
 from tiltyard.servers import Loading
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount
+from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount, tells_experts
 from tiltyard.servers.replies import done, fetch, rows, table, until_gone, word
 from tiltyard.servers.wire import Wire
 
@@ -30,23 +30,21 @@ def listed(value: Json) -> list[Model] | None:
 def model_of(item: Mapping[str, Json]) -> Model:
     name = str(item["key"])
     quant, instances = table(item.get("quantization")), rows(item.get("loaded_instances"))
-    size, words = whole(item.get("size_bytes")), item.get("params_string")
-    parameters, told = amount(words), active_amount(words)
+    words = item.get("params_string")
+    told = active_amount(words)
     active = told or active_amount(name)
     config = table(instances[0].get("config")) if instances else {}
-    bits = quant.get("bits_per_weight")
-    effective = size * 8 / parameters if size and parameters else bits
+    # Bits a weight stay unknown: the server's own are nominal, and its words for the parameters rounded.
     return Model(
         name=name,
         architecture=word(item.get("architecture")),
-        moe=True if active or whole(config.get("num_experts")) else None,
-        parameters=parameters,
+        moe=True if active or tells_experts(words) or whole(config.get("num_experts")) else None,
+        parameters=amount(words),
         active_parameters=active,
         quantization=word(quant.get("name")),
-        bits_per_weight=float(effective) if isinstance(effective, int | float) else None,
         context_max=whole(item.get("max_context_length")),
         context_loaded=whole(config.get("context_length")),
-        size_bytes=size,
+        size_bytes=whole(item.get("size_bytes")),
         loaded=bool(instances),
         capabilities=capabilities(item),
         notes=(*variants(item), ACTIVE_BY_NAME) if active and not told else variants(item),

@@ -22,7 +22,8 @@ QUANT = re.compile(
     r"|FP8|AWQ|GPTQ(?:-Int[48])?|W[48]A(?:8|16)|INT[48]|[2-8]bit|bnb-4bit))(?=[-._@:/]|$)",
     re.IGNORECASE,
 )
-AMOUNT = re.compile(r"^\s*(?:(\d+)\s*[xX]\s*)?(\d+(?:\.\d+)?)\s*([KMBT]?)\s*$", re.IGNORECASE)
+AMOUNT = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMBT]?)\s*$", re.IGNORECASE)
+TIMES = re.compile(r"^\s*\d+\s*x\s*\d+(?:\.\d+)?\s*[MBT]\s*$", re.IGNORECASE)
 ACTIVE = re.compile(r"(?:^|[-_ ])A(\d+(?:\.\d+)?)([MB])(?=[-_. :@]|$)", re.IGNORECASE)
 ACTIVE_BY_NAME = "active parameters by its name"  # note of a model: nobody told them
 SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -156,7 +157,10 @@ def quantization(name: str) -> str | None:
 
 
 def amount(words: object) -> int | None:
-    """A number of parameters from words such as `7.6B`, `270M`, `8x7B` (the product) or a plain number."""
+    """A number of parameters from words such as `7.6B`, `270M`, or a plain number.
+
+    `8x7B` is none: what experts share counts once, so the product is too many.
+    """
     if isinstance(words, int | float) and not isinstance(words, bool):
         return int(words) if words > 0 else None
     if not isinstance(words, str):
@@ -164,8 +168,8 @@ def amount(words: object) -> int | None:
     found = AMOUNT.match(ACTIVE.sub("", words))
     if not found:
         return None
-    times, number, scale = found.groups()
-    return round(int(times or 1) * float(number) * SCALES[scale.upper()]) or None
+    number, scale = found.groups()
+    return round(float(number) * SCALES[scale.upper()]) or None
 
 
 def active_amount(words: object) -> int | None:
@@ -174,6 +178,11 @@ def active_amount(words: object) -> int | None:
         return None
     found = ACTIVE.search(words)
     return round(float(found[1]) * SCALES[found[2].upper()]) if found else None
+
+
+def tells_experts(words: object) -> bool:
+    """Do a server's words for the size count experts, as `8x7B` does?"""
+    return isinstance(words, str) and TIMES.match(words) is not None
 
 
 def told(notes: Iterable[str]) -> tuple[str, ...]:

@@ -19,7 +19,15 @@ from tiltyard.records import Capture, Dialect, Exchange, Json, Message, Model, R
 from tiltyard.servers import Address, Loading, moe
 from tiltyard.servers.claims import judged
 from tiltyard.servers.moe import whole
-from tiltyard.servers.names import ACTIVE_BY_NAME, active_amount, amount, match, not_found, told
+from tiltyard.servers.names import (
+    ACTIVE_BY_NAME,
+    active_amount,
+    amount,
+    match,
+    not_found,
+    tells_experts,
+    told,
+)
 from tiltyard.servers.notes import COLD, CUT, LOAD_UNTOLD, MAYBE_CUT, PREFIX_SEEN
 from tiltyard.servers.ollama_stream import read_ollama
 from tiltyard.servers.replies import (
@@ -120,7 +128,7 @@ class Ollama:
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         notes = await self.look(request)
-        context = request.context or self.contexts.get(request.model) or self.address.context or CONTEXT
+        context = request.context or self.address.context or self.contexts.get(request.model) or CONTEXT
         self.contexts[request.model] = context
         capture = await self.wire.stream(
             "/api/chat",
@@ -329,8 +337,8 @@ def is_remote(item: Mapping[str, Json], name: str) -> bool:
 def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, version: str | None) -> Model:
     """A model from its entries in /api/tags and, where it is in memory, /api/ps."""
     name, details = name_of(item) or "", table(item.get("details"))
-    size, parameters = whole(item.get("size")), amount(details.get("parameter_size"))
-    known = active_amount(details.get("parameter_size"))
+    words = details.get("parameter_size")
+    known = active_amount(words)
     active = known or active_amount(name)
     memory = resident or {}
     remote = is_remote(item, name)
@@ -339,14 +347,14 @@ def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, 
         name=name,
         digest=(word(item.get("digest")) or "").removeprefix("sha256:") or None,
         architecture=word(details.get("family")),
-        moe=True if active else None,
-        parameters=parameters,
+        moe=True if active or tells_experts(words) else None,
+        parameters=amount(words),
         active_parameters=active,
         quantization=word(details.get("quantization_level")),
-        bits_per_weight=size * 8 / parameters if size and parameters and not remote else None,
         context_max=whole(details.get("context_length")),
         context_loaded=whole(memory.get("context_length")),
-        size_bytes=size,
+        size_bytes=whole(item.get("size")),
+        memory_bytes=whole(memory.get("size")),
         vram_bytes=int(memory["size_vram"]) if isinstance(memory.get("size_vram"), int) else None,
         loaded=resident is not None,
         capabilities=capabilities(item.get("capabilities")),
@@ -364,9 +372,8 @@ def detailed(model: Model, shown: Mapping[str, Json]) -> Model:
     tensors = shown.get("tensors")
     counted = moe.totals(tensors, experts) if isinstance(tensors, list) else None
     architecture = word(info.get("general.architecture"))
-    parameters = (
-        (counted[0] if counted else None) or whole(info.get("general.parameter_count")) or model.parameters
-    )
+    exact = counted[0] if counted else whole(info.get("general.parameter_count"))
+    parameters = exact or model.parameters  # the latter are rounded: no bits a weight from those
     remote = model.remote or bool(shown.get("remote_host") or shown.get("remote_model"))
     active = counted[1] if counted else model.active_parameters
     notes = told(model.notes) if counted else model.notes
@@ -380,9 +387,7 @@ def detailed(model: Model, shown: Mapping[str, Json]) -> Model:
         parameters=parameters,
         active_parameters=active if experts.moe or model.moe else (active or parameters),
         quantization=word(details.get("quantization_level")) or model.quantization,
-        bits_per_weight=model.size_bytes * 8 / parameters
-        if model.size_bytes and parameters and not remote
-        else None,
+        bits_per_weight=model.size_bytes * 8 / exact if model.size_bytes and exact and not remote else None,
         context_max=whole(info.get(f"{architecture}.context_length")) or model.context_max,
         capabilities=capabilities(shown.get("capabilities")) or model.capabilities,
         remote=remote,

@@ -89,7 +89,8 @@ class Story:
         self.content: list[str] = []
         self.thinking: list[str] = []
         self.calls: list[ToolCall] = []
-        self.model: str | None = None
+        self.model: str | None = None  # the last one named
+        self.models: dict[str, None] = {}  # all that were, in order
         self.logprobs: list[TokenChoice] = []
         self.last: Line | None = None  # the one with done: true
         self.error: str | None = None
@@ -116,6 +117,7 @@ class Story:
                     self.logprobs += token_choices(line.logprobs)
         if line.model:
             self.model = line.model
+            self.models[line.model] = None
         if line.done:
             self.last = line
         self.t_ns.append(t_ns)
@@ -234,8 +236,9 @@ def ending_of(request: Request, capture: Capture, story: Story) -> tuple[Ending,
     if story.error is not None:
         return "error_midstream", story.error
     if story.last is not None:
-        if not same_model(request.model, story.model):
-            return "wrong_model", f"{story.model} answered"
+        other = next((name for name in story.models if not same_model(request.model, name)), None)
+        if other is not None:
+            return "wrong_model", f"{other} answered"
         if story.last.done_reason in ("load", "unload"):
             return "empty", f"the server says it did nothing but {story.last.done_reason} the model"
         return "ok", None

@@ -13,6 +13,7 @@ from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
 from tiltyard.records import Ending, Exchange, Json, Message, Model, Record, Request, Timeouts
 from tiltyard.servers import Loading, Server
 from tiltyard.servers.error_text import WEB_PAGE
+from tiltyard.servers.replies import KEY_REMEDY
 
 PROBE = "Reply with one word."
 PAUSES_S = (0.2, 0.6)  # before a first word is asked for again
@@ -57,28 +58,33 @@ async def prepare(
     context: int | None,
     timeouts: Timeouts | None,
     say: Callable[[str], None],
-    cold: bool = True,
+    loading: Loading | None = None,
 ) -> Ready:
-    """Start cold (unless not `cold`), ask for a first word; raises what stands in the way, with the remedy.
+    """Ask for a first word, after the cold start (`loading`), if there was one; raises what stands in the
+    way, with the remedy.
 
-    The context has been checked before (`check_context`).
+    The context has been checked before (`check_context`), as far as it was known.
     """
     others = await neighbours(server, model)
     notes = ("also in the server's memory: " + ", ".join(others),) if others else ()
-    loading = await cold_start(server, model, context, say) if cold else None
     say(f"asking {model.name} for a first word")
     await probe(server, model, timeouts or Timeouts(), say)
-    if loading is None:
+    if "load" not in server.can:
         return Ready(notes=notes)
-    return Ready(
-        notes=notes,
-        model=await server.describe(model.name),
-        load={"load_ms": loading.load_ms, "source": loading.source, "cold": not loading.was_loaded},
-    )
+    seen = await server.describe(model.name)
+    if context is not None and seen.context_loaded is not None and seen.context_loaded < context:
+        raise ServerError(*too_small(server, seen.name, seen.context_loaded, context))
+    if loading is None:
+        return Ready(notes=notes, model=seen)
+    load = {"load_ms": loading.load_ms, "source": loading.source, "cold": not loading.was_loaded}
+    return Ready(notes=notes, model=seen, load=load)
 
 
-def check_context(server: Server, model: Model, context: int | None) -> None:
-    """Refuse a context that the model cannot have, or not on this server; raises UsageError."""
+def check_context(server: Server, model: Model, context: int | None, loads: bool = True) -> None:
+    """Refuse a context that the model cannot have, or not on this server; raises UsageError.
+
+    `loads`: the model is loaded before the run.
+    """
     limit, loaded = model.context_max, model.context_loaded
     if context is not None and limit is not None and context > limit:
         raise UsageError(
@@ -91,11 +97,38 @@ def check_context(server: Server, model: Model, context: int | None) -> None:
             "and this one does not tell its own",
             "leave --context out, and set it where the server is started",
         )
-    if context is not None and loaded is not None and context > loaded and "load" not in server.can:
+    told = can_be_told(server, loads)
+    if context is not None and context > (loaded or 0) and "load" in server.can and not loads and not told:
+        there = "is not in memory" if loaded is None else f"was loaded with a context of {loaded} tokens"
         raise UsageError(
-            f"{model.name} was loaded with a context of {loaded} tokens, {context} were asked for",
-            f"start the server with more, or use --context {loaded} or less",
+            f"{model.name} {there}, {context} were asked for, and this profile loads nothing",
+            "leave --context out, or take another profile",
         )
+    if context is not None and loaded is not None and context > loaded and not told:
+        raise UsageError(*too_small(server, model.name, loaded, context))
+
+
+def too_small(server: Server, name: str, loaded: int, context: int) -> tuple[str, str]:
+    """What to say where less was loaded than was asked for, and the remedy."""
+    said = f"{name} was loaded with a context of {loaded} tokens, {context} were asked for"
+    if "fixed_context" in server.can:
+        where = "set it where the router is started (-c, or ctx-size in its preset)"
+    else:
+        where = "it may lack the memory for more" if "load" in server.can else "start the server with more"
+    joint = ": " if can_be_told(server) else ", or "
+    return said, f"{where}{joint}use --context {loaded} or less"
+
+
+def can_be_told(server: Server, loads: bool = True) -> bool:
+    """Does it load with the context that it is told: before the run, else (not `loads`) by its requests?"""
+    if "load" not in server.can or "fixed_context" in server.can:
+        return False
+    return loads or "own_context" not in server.can
+
+
+def chooses_context(server: Server) -> bool:
+    """Does it decide by itself with which context it loads, unless it is told one?"""
+    return not server.can.isdisjoint({"own_context", "fixed_context"})
 
 
 async def neighbours(server: Server, model: Model) -> tuple[str, ...]:
@@ -179,9 +212,7 @@ def refusal(server: Server, model: Model, exchange: Exchange) -> ServerError:
     reason = exchange.error or exchange.ending.replace("_", " ")
     where = f"{server.info.dialect} at {server.info.url}"
     if exchange.status in (401, 403):
-        return Unauthorized(
-            f"{where} refuses the key: {reason}", "set TILTYARD_API_KEY or name it with --api-key-env"
-        )
+        return Unauthorized(f"{where} refuses the key: {reason}", KEY_REMEDY)
     if exchange.ending == "wrong_model":
         return ServerError(
             f"{where} answered with {exchange.model_served} when asked for {model.name}",

@@ -20,7 +20,7 @@ from tiltyard.records import Json
 from tiltyard.servers.error_text import error_of_body
 from tiltyard.servers.wire import Reply, Wire
 
-KEY_REMEDY = "give the key with TILTYARD_API_KEY or --api-key-env NAME"
+KEY_REMEDY = "give the key with TILTYARD_API_KEY or --api-key-env NAME, and name its server: --server URL"
 POLL_S = 0.05
 SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 # The pages whose addresses people copy. `/api` alone is part of the address: gateways have their pages below.

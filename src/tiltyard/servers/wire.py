@@ -285,7 +285,8 @@ class Wire:
         shortest = 1 if status is not None and status >= 300 else LONG_KEY
         for key in self._secrets:
             if len(key) >= shortest:
-                body = settings.any_form(key)[1].sub(lambda found: b"*" * len(found[0]), body)
+                for form in settings.any_form(key)[1]:
+                    body = form.sub(lambda found: b"*" * len(found[0]), body)
         return body
 
 

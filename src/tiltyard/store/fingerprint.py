@@ -24,7 +24,7 @@ def fingerprint(run: Run, movable: bool) -> str:
     """Hash over suite and version, settings (a graded suite puts the hash of its items there), model, engine,
     context and machine.
 
-    Where a server can load a model anew (`movable`), the context in memory is what the settings ask for, not
+    Where a server loads the model with the context that it is told (`movable`), the settings say which, not
     what happens to be loaded. A server elsewhere stands for its machine. A name without a digest is no
     identity: two servers may each call something else by it.
     """

@@ -254,8 +254,9 @@ def exchange_of(row: Columns, request: Any) -> Exchange:
 
 # ------------------------------------------------------------------ models, servers, runs, samples
 
-MODEL_FIELDS = Model.__struct_fields__
+MODEL_FIELDS = tuple(name for name in Model.__struct_fields__ if name != "memory_bytes")
 SERVER_FIELDS = ServerInfo.__struct_fields__
+KEPT = {Model: MODEL_FIELDS, ServerInfo: SERVER_FIELDS}
 SAMPLE_COLUMNS = (
     "run_key, t_ns, device, utilisation_percent, memory_bytes, memory_total_bytes, power_w, energy_j, "
     "temperature_c, clock_mhz"
@@ -263,9 +264,9 @@ SAMPLE_COLUMNS = (
 
 
 def struct_row(record: Model | ServerInfo) -> Row:
-    """One value per field; tuples become JSON."""
+    """One value per field that is kept; tuples become JSON."""
     values = []
-    for name in record.__struct_fields__:
+    for name in KEPT[type(record)]:
         value = getattr(record, name)
         if isinstance(value, tuple):
             value = to_json(value)
@@ -289,7 +290,7 @@ _AS_INTEGER = {kind: _fields_with(kind, bool) for kind in (Model, ServerInfo)}
 
 
 def _struct_of(kind: type[M], row: Columns, prefix: str) -> M:
-    values = {name: row[prefix + name] for name in kind.__struct_fields__}
+    values = {name: row[prefix + name] for name in KEPT[kind]}
     for name in _AS_JSON[kind]:
         values[name] = None if values[name] is None else msgspec.json.decode(values[name])
     for name in _AS_INTEGER[kind]:

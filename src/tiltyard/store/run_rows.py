@@ -52,7 +52,7 @@ def identity(db: sqlite3.Connection, table: str, record: Model | ServerInfo) -> 
     state = hashlib.sha256(rows.to_json(row).encode()).hexdigest()[:32]
     found = db.execute(f"SELECT id FROM {table} WHERE identity = ?", (state,)).fetchone()
     if found is None:
-        names = ", ".join(record.__struct_fields__)
+        names = ", ".join(rows.KEPT[type(record)])
         marks = ", ".join("?" * (len(row) + 1))
         cursor = db.execute(f"INSERT INTO {table} (identity, {names}) VALUES ({marks})", (state, *row))
         found = (cursor.lastrowid,)

@@ -157,11 +157,12 @@ class Store:
         """Start this run, or carry on where the newest one of its fingerprint was left.
 
         A finished one is handed back unless some of its graded attempts failed for outside reasons; one that
-        another living process is working on raises StoreLocked. `fresh` always starts a new one.
+        another living process is working on raises StoreLocked. `fresh` always starts a new one, and so does
+        a finished load in which nothing was answered.
         """
         with self.writing() as db:
             newest = None if fresh else self._newest(run.fingerprint)
-            if newest is None:
+            if newest is None or (newest["state"] == "finished" and self._unanswered(db, newest["key"])):
                 run = replace(run, calibration=run.calibration or self.calibration())
                 insert_run(db, run, this_process())
                 return Claim(run=run)
@@ -182,6 +183,11 @@ class Store:
             )
             return Claim(run=replace(earlier, state="running", ended_at=None), resumed=True, session=session)
 
+    def newest(self, fingerprint: str) -> Run | None:
+        """The run that `claim` would carry on with or hand back; None where it would start one."""
+        found = self._newest(fingerprint)
+        return None if found is None else _run_of(found)
+
     def _newest(self, fingerprint: str) -> dict[str, Any] | None:
         where = "WHERE fingerprint = ? AND NOT forgotten ORDER BY key DESC LIMIT 1"
         found = self._all(_RUN + where, (fingerprint,))
@@ -192,10 +198,16 @@ class Store:
         sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND {owed} AND {_NEWEST_TRY} LIMIT 1"
         return db.execute(sql, (key,)).fetchone() is not None
 
+    def _unanswered(self, db: sqlite3.Connection, key: int) -> bool:
+        """Did every attempt fail for outside reasons, of a run that nobody grades?"""
+        sql = "SELECT max(NOT failed_outside OR outcome IS NOT NULL) FROM attempts WHERE run_key = ?"
+        return bool(db.execute(sql, (key,)).fetchone()[0] == 0)
+
     def has_failures(self, run_id: str) -> bool:
         """Would the same command ask some of its items again, which failed for outside reasons?"""
         with self.reading() as db:
-            return self._failed_outside(db, self._key(db, run_id))
+            key = self._key(db, run_id)
+            return self._failed_outside(db, key) or self._unanswered(db, key)
 
     def seen(self, run_id: str, model: Model) -> None:
         """The run's model as it was in memory when it was measured; what was planned is forgotten."""

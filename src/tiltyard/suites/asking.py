@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from tiltyard.errors import UsageError
 from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
@@ -81,7 +82,7 @@ class Sitting(Record, frozen=True):
     meter: ClientMeter
     teller: Teller
     timeouts: Timeouts | None = None
-    failed: Mapping[Key, Attempt] = {}  # failed in an earlier sitting: asked again while there is time
+    failed: Mapping[Key, Attempt] = {}  # failed in an earlier sitting: asked again in what is left
 
 
 class StageAsker:
@@ -137,6 +138,7 @@ class StageAsker:
         question = self.next_question()
         if question is None:
             return False
+        number = self.despair.sent()
         capture = await self.bench.server.ask(question.request, scheduled_ns=ticket.scheduled_ns)
         for tried in range(patience.retries):
             if not failed_on_the_way(capture):
@@ -147,7 +149,7 @@ class StageAsker:
         else:
             tried = patience.retries
         self.hand_over(Answer(question, capture, now_ns(), tried + 1))
-        self.despair.arrived(capture)
+        self.despair.arrived(number, capture)
         self.batches.leave()
         return True
 
@@ -286,11 +288,29 @@ class StageAsker:
             await self.bench.server.ask(request)
 
     def load(self) -> Load | None:
-        """What is left of the stage's load after earlier sittings; None: nothing."""
+        """What is left of the stage's load after earlier sittings; None: nothing.
+
+        Failures that nobody grades are results of a load that came to its end: asked again alone, under less
+        of it, they would succeed. Of one that was broken off they are asked again with the rest.
+        """
+        load, failed = self.stage.load, self.left.failed.values()
         spans = Spans()
-        for attempt in (*self.attempts, *self.left.failed.values()):
+        for attempt in (*self.attempts, *failed):
             spans.add(attempt)
-        return left_of(self.stage.load, self.left.already, spans.wall_s)
+        known = self.left.already + sum(attempt.grade is None for attempt in failed)
+        if left_of(load, known, spans.wall_s) is None or self.was_narrow():
+            return None
+        return left_of(load, self.left.already, spans.wall_s)
+
+    def was_narrow(self) -> bool:
+        """Had an earlier sitting ended for the width of the interval? Its last two looks are taken again."""
+        values = self.watched()
+        self.narrow_enough.look(values[:-1])
+        return self.narrow_enough.look(values)
+
+    def watched(self) -> list[float | None]:
+        """The figure whose interval may end the stage, of each answer."""
+        return [getattr(attempt.measures, self.stage.load.stop.metric) for attempt in self.attempts]
 
     @property
     def decided(self) -> bool:
@@ -301,10 +321,7 @@ class StageAsker:
         """Has the stage given up or decided, or is the watched figure's interval narrow enough?"""
         if self.despair.decide() or (self.decided and not self.left.failed):
             return True
-        stop = self.stage.load.stop
-        if stop.width is None:
-            return False
-        return self.narrow_enough.look([getattr(attempt.measures, stop.metric) for attempt in self.attempts])
+        return self.stage.load.stop.width is not None and self.narrow_enough.look(self.watched())
 
 
 async def put_through(suite: Suite, bench: Bench, sitting: Sitting, results: list[StageResult]) -> None:
@@ -325,8 +342,11 @@ async def ask_stage(
 ) -> StageResult:
     """Run one stage to its end; what an earlier sitting answered counts as answered.
 
-    The result is appended to `results` even when the stage is interrupted or fails.
+    The result is appended to `results` even when the stage is interrupted or fails. Raises UsageError for a
+    name that an earlier stage had: its attempts would pass for those.
     """
+    if any(result.stage.name == stage.name for result in results):
+        raise UsageError(f"two stages are called {stage.name!r}", "each needs a name of its own")
     asker = StageAsker(stage, suite, bench, sitting)
     load = asker.load()
     sitting.teller.start(stage, already=asker.left.already, spent_s=load.spent_s if load else 0.0)

@@ -5,6 +5,8 @@ Refusals are counted as they arrive, before anybody reads them: a server may ref
 
 from __future__ import annotations
 
+from collections import deque
+
 from tiltyard.records import Attempt, Capture
 from tiltyard.suites import HOPE, HOPELESS_TIMEOUTS, Patience
 
@@ -22,14 +24,32 @@ class Despair:
         self.answered = False  # and in this sitting?
         self.alike: tuple[str, int] = ("", 0)  # the ending of the newest attempts, and how many it has been
         self.refused: tuple[object, int] = (None, 0)  # the same of answers that need not be read to see it
-        self.promising = False  # has one come that must be read?
+        self.asked = self.came = self.read = 0  # requests sent, answers that came, answers read
+        self.newest = 0  # number of the newest request with an answer
+        self.open: dict[int, None] = {}  # numbers of the requests under way, the oldest first
+        self.unread: deque[bool] = deque()  # of each answer that nobody has read yet: may it be a good one?
+        self.promising = 0  # how many of them may
+        # since there are too many failures: answers to be read, and the last request to be waited for
+        self.due: tuple[int, int] | None = None
 
-    def arrived(self, capture: Capture) -> None:
+    def sent(self) -> int:
+        """A request is on its way; returns its number."""
+        self.asked += 1
+        self.open[self.asked] = None
+        return self.asked
+
+    def arrived(self, number: int, capture: Capture) -> None:
         """Take an answer that nobody has read yet."""
-        if not capture.failure and (capture.status or 0) < REFUSED_FROM:
-            self.promising = True
+        self.open.pop(number, None)
+        good = not capture.failure and (capture.status or 0) < REFUSED_FROM
+        self.came, self.newest = self.came + 1, max(self.newest, number)
+        if self.due is not None and number <= self.due[1]:
+            self.due = self.came, self.due[1]
+        self.unread.append(good)
+        self.promising += good
         how = (capture.failure, capture.status)
-        self.refused = (how, self.refused[1] + 1 if how == self.refused[0] else 1)
+        before = self.refused[1] if how == self.refused[0] else 0
+        self.refused = (how, 0 if good else before + 1)
 
     def known(self, attempt: Attempt) -> None:
         """Take an attempt of any sitting."""
@@ -37,6 +57,8 @@ class Despair:
 
     def took(self, attempt: Attempt) -> None:
         """Take the newest attempt of this sitting, which is known by now, and decide."""
+        if self.unread:
+            self.read, self.promising = self.read + 1, self.promising - self.unread.popleft()
         self.lost = self.lost + 1 if nothing_known(attempt) else 0
         self.answered = self.answered or not self.lost
         ending = attempt.exchanges[-1].ending
@@ -49,16 +71,31 @@ class Despair:
         return self.gave_up
 
     def hopeless(self) -> bool:
+        """Are there too many failures, and is no good answer among what had come or was under way by then?
+
+        What lies unread may be good. And a load may be more than a server takes at once: it refuses some
+        while it answers those that came before, and these are waited for.
+        """
+        if not self.too_many():
+            self.due = None
+            return False
+        if self.due is None:
+            self.due = self.came, 0 if self.patience.give_up_after is not None else self.newest
+        came, newest = self.due
+        older = next(iter(self.open), newest + 1) <= newest
+        return not older and (not self.promising or self.read >= came)
+
+    def too_many(self) -> bool:
         """Have too many in a row failed to go on, or has nothing else happened since the beginning?"""
-        patience, ending = self.patience, self.alike[0]
-        late = ending.startswith("timeout")
+        patience, late = self.patience, self.alike[0].startswith("timeout")
         if patience.give_up_after is not None:
             hope = HOPE if self.answered and not late else 1
             return self.lost >= patience.give_up_after * hope
         if patience.hopeless_after is None or self.hopeful:
             return False
-        times, refused = min(self.alike[1], self.lost), 0 if self.promising else self.refused[1]
-        return (late and times >= HOPELESS_TIMEOUTS) or max(times, refused) >= patience.hopeless_after
+        times = min(self.alike[1], self.lost)
+        enough = HOPELESS_TIMEOUTS if late else patience.hopeless_after
+        return times >= enough or self.refused[1] >= patience.hopeless_after
 
 
 def nothing_known(attempt: Attempt) -> bool:

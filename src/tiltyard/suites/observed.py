@@ -72,4 +72,4 @@ def gave_up(result: StageResult) -> str:
     """What a stage that asked no more has to say."""
     wanted = result.stage.expected
     left = "the rest" if wanted is None else f"{wanted - result.total} more"
-    return f"{result.stage.name}: stopped after failures alone; {left} were not asked"
+    return f"{result.stage.name}: stopped after failures in a row; {left} were not asked"

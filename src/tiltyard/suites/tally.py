@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from tiltyard.load.summary import plus
 from tiltyard.records import OUTCOMES, Attempt, Exchange, Grade, Item, Outcome
@@ -23,9 +24,13 @@ NONE = -128  # a byte that stands for no value
 
 
 class Column:
-    """Numbers by place, NaN where there is none: a byte each while all are small and whole, then four."""
+    """Numbers by place, NaN where there is none: a byte each while all are small and whole, then eight.
 
-    def __init__(self, missing: int = 0) -> None:
+    Four, with seven digits, where `kind` is "f".
+    """
+
+    def __init__(self, missing: int = 0, kind: Literal["d", "f"] = "d") -> None:
+        self.kind = kind
         self.small = array("b", [NONE]) * missing
         self.wide: array[float] | None = None
 
@@ -45,7 +50,7 @@ class Column:
         """Add a value at the end; None: there is none."""
         fits = value is None or (NONE < value <= -NONE - 1 and value == int(value))
         if self.wide is None and not fits:
-            self.wide, self.small = array("f", self), array("b")
+            self.wide, self.small = array(self.kind, self), array("b")
         if self.wide is None:
             self.small.append(NONE if value is None else int(value))
         else:
@@ -69,7 +74,7 @@ class Tally:
         self.groups = array("h")  # index into `group_names`
         self.group_names: dict[str, int] = {}
         self.flags: dict[str, Column] = {}  # what the judge saw, NaN where it said nothing
-        self.speeds = {name: Column() for name in SPEEDS}
+        self.speeds = {name: Column(kind="f") for name in SPEEDS}
         self.prompt_tokens: int | None = None  # these are None until somebody counts some
         self.output_tokens: int | None = None
         self.reasoning_tokens: int | None = None

@@ -130,7 +130,8 @@ def test_it_lists_and_describes_its_models(start: Start, dialect: str) -> None:
     assert model.name in {each.name for each in listed}
     if dialect in ("ollama", "lmstudio", "llamacpp"):
         assert (model.quantization, model.parameters, model.loaded) == ("Q4_K_M", 7_000_000_000, True)
-        assert model.bits_per_weight == pytest.approx(4.8)
+        exact = dialect != "lmstudio"  # which tells parameters in rounded words
+        assert model.bits_per_weight == (pytest.approx(4.8) if exact else None)
         assert (model.context_loaded, model.context_max) == (8192, 32768)
         assert {"tools", "schema"} <= set(model.capabilities)
     if dialect == "ollama":

@@ -114,6 +114,25 @@ def test_other_quantizations_and_dense_weights(hub: Path) -> None:
     assert (dense.quantization, dense.parameters, dense.active_parameters) == ("F16", 5000, 5000)
 
 
+def test_a_second_copy_of_the_weights_counts_once(hub: Path) -> None:
+    """Mistral's own file beside the shards, or beside the one file, holds the same weights."""
+    folder = keep(hub, "a/shards", {"model_type": "mistral"})
+    parts = [weights(folder / f"model-{i}.safetensors", {f"w{i}": [300]}) for i in (1, 2)]
+    weights(folder / "consolidated.safetensors", {"w1": [300], "w2": [300]})
+    index = {"weight_map": {f"w{i}": f"model-{i}.safetensors" for i in (1, 2)}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    model = completed(Model(name="a/shards"))
+    assert (model.parameters, model.size_bytes) == (600, sum(parts))
+    (folder / "model-2.safetensors").unlink()
+    part = completed(Model(name="a/shards"))
+    assert (part.architecture, part.parameters, part.size_bytes) == ("mistral", None, None)
+    folder = keep(hub, "a/one", {"model_type": "mistral"})
+    size = weights(folder / "model.safetensors", SHAPES)
+    weights(folder / "consolidated.safetensors", SHAPES)
+    model = completed(Model(name="a/one"))
+    assert (model.parameters, model.size_bytes) == (5000, size)
+
+
 def test_one_of_several_revisions_is_main_or_none(hub: Path) -> None:
     keep(hub, "a/two", MLX_CONFIG, "f" * 40)
     assert completed(Model(name="a/two")).digest == "f" * 40  # main points to what is not here

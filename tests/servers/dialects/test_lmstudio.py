@@ -70,12 +70,20 @@ def test_a_page_that_answers_200_to_everything_is_not_believed(serve: Serve) -> 
 def test_identity_from_v1() -> None:
     (model,) = listed(V1) or []
     assert (model.moe, model.parameters, model.active_parameters) == (True, 30_000_000_000, 3_000_000_000)
-    assert (model.bits_per_weight, model.context_loaded, model.loaded) == (4.8, 4096, True)
+    assert (model.bits_per_weight, model.context_loaded, model.loaded) == (None, 4096, True)
     assert model.capabilities == ("completion", "schema", "tools", "thinking")
     assert "2 variants" in model.notes[0]
     assert ACTIVE_BY_NAME not in model.notes
     (silent,) = listed({"models": [{**V1_MODEL, "key": "m-30b-a3b", "params_string": None}]}) or []
     assert (silent.active_parameters, silent.notes[-1]) == (3_000_000_000, ACTIVE_BY_NAME)
+
+
+def test_words_for_a_size_are_no_count() -> None:
+    """Bits a weight would differ from another server's of the same file, and `8x7B` is no 56 B."""
+    for words, moe, parameters in (("8x7B", True, None), ("8B", None, 8_000_000_000)):
+        item = {**V1_MODEL, "key": "m", "params_string": words, "size_bytes": 26_440_000_000}
+        (model,) = listed({"models": [item]}) or []
+        assert (model.moe, model.parameters, model.bits_per_weight) == (moe, parameters, None)
 
 
 def test_identity_from_v0() -> None:

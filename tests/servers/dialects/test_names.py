@@ -14,6 +14,7 @@ from tiltyard.servers.names import (
     quantization,
     same_model,
     shown,
+    tells_experts,
 )
 
 ODD = [
@@ -141,7 +142,7 @@ def test_quantization_in_a_name(name: str, found: str | None) -> None:
         ("7.6B", 7_600_000_000, None),
         ("270M", 270_000_000, None),
         ("26B-A4B", 26_000_000_000, 4_000_000_000),
-        ("8x7B", 56_000_000_000, None),
+        ("8x7B", None, None),  # experts share much of a model: 46.7 B in truth
         ("qwen3-30b-a3b", None, 3_000_000_000),
         ("alpha-a1", None, None),
         ("", None, None),
@@ -152,3 +153,11 @@ def test_quantization_in_a_name(name: str, found: str | None) -> None:
 )
 def test_amounts(words: object, total: int | None, active: int | None) -> None:
     assert (amount(words), active_amount(words)) == (total, active)
+
+
+@pytest.mark.parametrize(
+    ("words", "mixed"),
+    [("8x7B", True), (" 8 X 22.5b ", True), ("7B", False), ("x7B", False), (None, False)],
+)
+def test_words_that_tell_of_experts(words: object, mixed: bool) -> None:
+    assert tells_experts(words) is mixed

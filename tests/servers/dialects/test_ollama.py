@@ -307,6 +307,8 @@ def test_an_error_before_the_first_byte(status: int, body: bytes, note: tuple[st
 def test_another_model_in_the_answer() -> None:
     body = lines({**said("x"), "model": "other:1b"}, {**LAST, "model": "other:1b"})
     assert read_ollama(ask_for("m"), captured(body)).ending == "wrong_model"
+    half = lines({**said("x"), "model": "other:1b"}, {**said("y"), "model": "m"}, {**LAST, "model": "m"})
+    assert read_ollama(ask_for("m"), captured(half)).ending == "wrong_model"
 
 
 def test_a_broken_connection_after_done_loses_nothing() -> None:
@@ -364,6 +366,13 @@ def test_the_context_is_that_of_the_loaded_model_and_never_flips(serve: Serve) -
     )
     run(server, lambda: server.send(ask_for("m:latest")), lambda: server.send(ask_for("m:latest")))
     assert [each["options"]["num_ctx"] for each in canned.bodies("/api/chat")] == [777, 777]
+
+
+def test_a_context_that_was_asked_for_is_sent_whatever_is_loaded(serve: Serve) -> None:
+    canned, _ = ollama(serve, **{"GET /api/ps": {"models": [{"name": "m:latest", "context_length": 777}]}})
+    server = Ollama(Address(url=canned.url, context=600))
+    run(server, lambda: server.send(ask_for("m:latest")))
+    assert [each["options"]["num_ctx"] for each in canned.bodies("/api/chat")] == [600]
 
 
 def test_a_model_out_of_memory_gets_our_context_and_is_cold_once(serve: Serve) -> None:
@@ -471,10 +480,18 @@ TAG = {
 def test_a_model_from_the_listings() -> None:
     model = listed_model(TAG, {"size_vram": 4_000_000_000, "context_length": 4096}, "0.32.7")
     assert (model.digest, model.parameters, model.quantization) == ("abc", 8_000_000_000, "Q4_K_M")
-    assert (model.bits_per_weight, model.loaded, model.context_loaded) == (5.0, True, 4096)
+    assert (model.bits_per_weight, model.loaded, model.context_loaded) == (None, True, 4096)  # 8B is rounded
     assert (model.vram_bytes, model.engine_version) == (4_000_000_000, "0.32.7")
     assert listed_model(TAG, {"size_vram": 0}, None).vram_bytes == 0  # wholly on the CPU, which is known
     assert listed_model(TAG, None, None).vram_bytes is None
+
+
+def test_what_a_model_takes_in_memory_is_not_its_file() -> None:
+    """Weights, KV cache and buffers: more than the file, or less where a part of it is left unread."""
+    for size in (6_000_000_000, 4_600_000_000):
+        model = listed_model(TAG, {"size": size, "size_vram": 4_500_000_000}, None)
+        assert (model.size_bytes, model.memory_bytes) == (5_000_000_000, size)
+    assert listed_model(TAG, None, None).memory_bytes is None
 
 
 @pytest.mark.parametrize(
@@ -526,6 +543,9 @@ def test_a_dense_model_works_with_all_its_parameters() -> None:
     shown = {"model_info": {"general.architecture": "llama", "general.parameter_count": 3_000}, "tensors": []}
     model = detailed(listed_model(TAG, None, None), shown)
     assert (model.moe, model.parameters, model.active_parameters) == (False, 3000, 3000)
+    assert model.bits_per_weight == 5_000_000_000 * 8 / 3000
+    old = listed_model(TAG | {"details": {"parameter_size": "8x7B"}}, None, None)
+    assert (old.moe, old.parameters, old.bits_per_weight) == (True, None, None)
 
 
 def test_odd_details_are_survived() -> None:

@@ -35,7 +35,7 @@ def letter_of(reply: str, options: list[str]) -> str | None:
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
-    assert len(known) >= 4_000
+    assert len(known) >= 4_400
     assert len(kinds) >= 20
     wrong = [
         (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
@@ -75,6 +75,8 @@ def test_what_is_a_letter_and_what_is_not(reply: str, letter: str | None) -> Non
         ("I choose B.", "chosen"),
         ("B is correct.", "declared"),
         ("(B)", "letter"),
+        ("Q1: B", "letter"),
+        ("I'd say B, I think.", "chosen"),
         ("B. Paris", "leading"),
         ("A. Berlin ❌\nB. Paris ✅\nC. Rome ❌\nD. Madrid ❌", "marked"),
         ("Paris", "option_text"),
@@ -233,6 +235,12 @@ HOSTILE = (
     "Ответ: А ",
     '{"answer": "A", ',
     "Answer: Berlin (",
+    "The answer is A. It is Paris ",
+    "Answer: A. the answer ",
+    "Answer: A. B, ",
+    "Answer: A. (B ",
+    "B is much ",
+    "Answer: A. Paris is ",
 )
 
 

@@ -151,6 +151,27 @@ def test_towards_a_schemas_types(value: Any, kind: str, expected: Any) -> None:
     assert alike(coerced(value, {"type": kind}), expected)
 
 
+@pytest.mark.parametrize(
+    ("value", "kinds", "expected"),
+    [
+        ("30", ["number", "string"], 30),
+        ("thirty", ["number", "string"], "thirty"),
+        ("30", ["string", "number"], "30"),
+        (30, ["string", "null"], 30),
+        ("30", ["integer", "null"], 30),
+        ("null", ["integer", "null"], "null"),
+        ("true", ["null", "boolean", "integer"], True),
+        (20.0, ["integer", "null"], 20),
+        (20.0, ["integer", "number"], 20.0),
+        ("[1]", ["array", "null"], [1]),
+        ("1", [], "1"),
+        ("1", [{"no": "type"}, "integer"], 1),
+    ],
+)
+def test_towards_the_first_of_several_types(value: Any, kinds: list[Any], expected: Any) -> None:
+    assert alike(coerced(value, {"type": kinds}), expected)
+
+
 def test_inner_values_too() -> None:
     schema = {
         "type": "object",

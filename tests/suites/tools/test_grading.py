@@ -91,6 +91,15 @@ def test_numbers_as_text_are_strictly_partial_and_leniently_right() -> None:
     assert not grade.details["right_arguments"]
 
 
+@pytest.mark.parametrize(("sent", "right"), [("30", True), ("31", False), ("thirty", False)])
+def test_a_number_as_text_where_the_schema_allows_both(sent: str, right: bool) -> None:
+    filters = [{"column": "age", "operator": ">", "value": sent}]
+    arguments = {"table": "people", "columns": ["name", "age"], "filters": filters}
+    grade = judged("nested-query", ("query_database", arguments))
+    assert not grade.details["exact_call"]
+    assert grade.details["exact_call_lenient"] == right
+
+
 @pytest.mark.parametrize(
     ("arguments", "score", "lenient"),
     [

@@ -66,9 +66,10 @@ class SimModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     active_parameters: int | None = None
     quantization: str = "Q4_K_M"
     size_bytes: int | None = None  # None: from parameters at 4.8 bits each
-    vram_fraction: float = 1.0  # the share of size_bytes in GPU memory
+    vram_fraction: float = 1.0  # the GPU's share of what it takes in memory
     context_max: int = 32_768
     context: int = 8_192  # loaded context when the request or the load names none
+    context_most: int | None = None  # more is not loaded, whatever is asked for
     capabilities: tuple[str, ...] = ("completion", "tools")  # also: thinking, vision, embedding
     remote: bool = False  # listed as somebody's cloud model
     loaded: bool = False  # resident at the start (Ollama, LM Studio and router; the others always are)
@@ -121,6 +122,7 @@ MODEL_RANGES: Mapping[str, Range] = {
     "vram_fraction": SHARE,
     "context_max": COUNT,
     "context": COUNT,
+    "context_most": COUNT,
     "load_ms": MILLISECONDS,
     "prefill_tps": RATE,
     "decode_tps": RATE,

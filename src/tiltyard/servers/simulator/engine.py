@@ -51,6 +51,10 @@ class Engine:
     def waiting(self) -> int:
         return len(self._waiting)
 
+    def loadable(self, context: int) -> int:
+        """How much of a context it loads with."""
+        return min(context, self.model.context_most or context)
+
     def acquire(self, prompt: list[str], start: Callable[[Slot], None]) -> bool:
         """Call `start` with a slot, now or later in turn; False when the queue is full."""
         if self.busy < len(self.slots):

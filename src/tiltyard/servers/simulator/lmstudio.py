@@ -154,7 +154,7 @@ def load(site: Site, request: Request) -> Reply | None:
     if model is None:
         return error(site, "not_found", str(payload.get("model")))
     engine = site.engine(model)
-    context = whole(payload.get("context_length")) or model.context
+    context = engine.loadable(whole(payload.get("context_length")) or model.context)
 
     def play() -> Iterator[int]:
         spent = engine.load_ns(Faults())

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
 
 VERSION = "0.32.7"
+KV_BYTES = 131_072  # a token's in the KV cache: what is in memory is more than the file
 _CHANGED = "2026-05-04T10:00:00.000000000Z"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -105,7 +106,8 @@ def ps(site: Site, request: Request) -> Reply:
         model = engine.model
         row = {key: value for key, value in _row(model).items() if key not in ("modified_at", "capabilities")}
         row["expires_at"] = rfc3339(int((engine.expires or time.time() + 300) * 1e9))
-        row["size_vram"] = int(model.size * model.vram_fraction)
+        row["size"] = model.size + engine.context * KV_BYTES
+        row["size_vram"] = int(row["size"] * model.vram_fraction)
         row["context_length"] = engine.context
         rows.append(row)
     return json_reply({"models": rows})
@@ -219,7 +221,7 @@ def _set_context(site: Site, engine: Engine, payload: Mapping[str, Any]) -> Repl
     for name in ("num_ctx", "num_predict", "seed"):
         if name in options and whole(options[name]) is None:
             return error(site, "bad_request", f'option "{name}" must be of type integer')
-    context = whole(options.get("num_ctx")) or engine.context
+    context = engine.loadable(whole(options.get("num_ctx")) or engine.context)
     if context != engine.context and engine.resident:
         site.put_out(engine)
     engine.context = context

@@ -174,7 +174,7 @@ _SPOKEN = re.compile(  # "ChatGPT said: ", "my teacher: ", "his response was: "
 )
 _QUOTES = "\"“”'‘’„«"
 _ASIDE = re.compile(  # among the words between "the answer" and "is"
-    rf"\b(?:wrong|incorrect|false|often|commonly|usually|mind|textbook|book|edition|used)\b"
+    rf"\b(?:wrong|incorrect|false|distractors?|often|commonly|usually|mind|textbook|book|edition|used)\b"
     rf"|\bby\s+(?:\w+\s+){{0,2}}{_THEY}\b|\b(?:people|students)\s+(?:\w+\s+){{0,2}}?{_SAY}",
     re.IGNORECASE,
 )
@@ -223,10 +223,11 @@ _GAP = r"[^\S\n]*[,.:;!…·–—-]{0,4}[^\S\n]*"
 _MARK = (
     r"(?:no[ ,]+wait|wait|no|nope|actually|correction|edit|edited|corrected|oops|ups|sorry|hold\s+on|rather"
     r"|hmm*|scratch\s+that|strike\s+that|my\s+(?:mistake|bad)|on\s+(?:second|further)\s+(?:thought|reflection)"
-    r"|on\s+reflection|nein|non|não|nee|korrektur|warte|moment|espera|corrección|correzione|attends|attendez"
+    r"|on\s+reflection|nein|non(?!-)|não|nee|korrektur|warte|moment|espera|corrección|correzione|attends|attendez"
     r"|i\s+apologi[sz]e|apologies|better|i\s+mean(?:t)?|make\s+that|(?:i(?:['’]ve)?\s+)?changed\s+my\s+mind"
     r"|thinking\s+(?:again|(?:about\s+it\s+)?more)|let\s+me\s+correct\s+(?:that|this|myself|it)"
     r"|(?:that|this)(?:['’]s|\s+(?:is|was))\s+(?:wrong|incorrect|not\s+(?:right|correct))|however|or\s+rather"
+    r"|(?:(?:i['’]m|i\s+am|let\s+me)\s+)?(?:chang|switch)(?:e|ing)\s+(?:(?:it|(?:my\s+)?(?:answer|choice))\s+)?to"
     r"|不对|不對|等等|更正|错了|錯了|нет|いや)"
 )
 _FILL = (
@@ -256,16 +257,16 @@ STRUCK_FOR = re.compile(
     r"(?=[)\]*_ \t]{0,4}(?:[.,;:!]|$))",
     re.MULTILINE,
 )
-_WRONG = r"(?:wrong|incorrect|false|mistaken|not\s+(?:right|correct|true|it)|a\s+mistake|an\s+error)"
+_WRONG = r"(?:wrong|incorrect|false|mistaken|not\s+(?:right|correct|true|it)|a\s+(?:mistake|slip)|an\s+error)"
 _INTERJECTION = (
-    r"(?:(?:but|and|hm+|oh|ah|no|nope|actually|wait|sorry|ok|well|however|note|nein|non)\b"
+    r"(?:(?:but|and|hm+|oh|ah|no|nope|actually|wait|sorry|ok|well|however|note|so|nein|non|\w{4,12}ly)\b"
     r"[\s,.!:…–—-]{1,4}){0,4}"
 )
 _OF_IT = re.compile(  # the very next sentence: "That is wrong."
     rf"[^\w]*{_INTERJECTION}(?:(?:that|this|it|which)(?:['’]s|\s+(?:is|was|seems|must\s+be|would\s+be))\s+"
     rf"(?:\w+ly\s+)?{_WRONG}(?:\s+though)?\s*(?:[.!?,;)]|$)"
-    r"|(?:that|this|it)\s+(?:can['’]?t|cannot|can\s+not|isn['’]t|wasn['’]t|is\s+not)\s+(?:be\s+)?(?:right|correct|true)\b"
-    r"|(?:this|that|my|the\s+above)\s+answer\s+is\s+(?:wrong|incorrect|not)\b"
+    r"|(?:that|this|it)\s+(?:can['’]?t|cannot|can\s+not|isn['’]t|wasn['’]t|is\s+not)\s+(?:be\s+)?"
+    r"(?:right|correct|true|the\s+(?:(?:right|correct)\s+)?answer)\b"
     r"|or\s+[^.!?\n]{0,20}\b(?:[A-Z]|none)(?![^\W_])"
     r"|(?:but|actually|wait|hm+|oh|well|sorry)\W{1,4}no(?=\s*(?:[,.!:;–—-]|$))"
     r"|(?:no|nope|nah|nein|non|false|not\s+really)\s*(?:[.!]|$)|(?:(?:or"
@@ -278,15 +279,15 @@ _OF_IT = re.compile(  # the very next sentence: "That is wrong."
 _CROSSED = re.compile(r"[\s).\]:]{0,6}[❌✗✘🚫]")
 _TAKEN_BACK = re.compile(  # at the start of a sentence, wherever
     rf"(?:^|[.!?。！？…,;()–—\n])\s{{0,9}}{_INTERJECTION}(?:i\s+(?:take\s+(?:that|it|this)\s+back|made\s+an?\s+(?:\w+\s+)?"
-    r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)|misread|misspoke|misunderstood|need\s+to\s+correct|must\s+correct"
-    r"|meant|retract|apologi[sz]e|(?:was|am)\s+(?:just\s+|only\s+)?(?:joking|kidding)"
-    r"|was\s+too\s+\w+|changed?\s+my\s+(?:mind|answer)|withdraw)\b|apologies\b|i['’]m\s+(?:wrong"
+    r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)|misread|misspoke|misunderstood|(?:need\s+to|have\s+to|must|should)\s+(?:correct|revise|change|reconsider|update)"
+    r"|(?:am\s+)?no\s+longer\s+(?:sure|certain|think|believe)|meant|retract|apologi[sz]e|(?:was|am)\s+(?:just\s+|only\s+)?(?:joking|kidding)"
+    r"|was\s+too\s+\w+|changed?\s+my\s+(?:mind|answer)|withdraw)\b|(?:my\s+)?apologies\b|i['’]m\s+(?:no\s+longer\s+sure|wrong"
     r"|mistaken)\b|(?:just\s+)?(?:kidding|joking)\b"
     r"|(?:that|this|it)\s+was\s+(?:just\s+|only\s+)?a\s+joke\b|never\s*mind\b"
     r"|(?:(?:please|so|but)\s+){0,2}(?:forget|scratch|strike|disregard|ignore|cancel|scrap"
     r"|delete)\s+(?:(?:that|this|it)(?=\s*(?:[.!,:;]|$))"
     r"|what\s+i\b|(?:my|the|this|that)\s+(?:\w+\s+)?answer\b)"
-    r"|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b|just\s+a\s+(?:moment|second)\b"
+    r"|sorry\s+(?:for|about)\s+(?:\w+\s+){0,2}(?:mistake|error|confusion|mix-?up)\b|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b|just\s+a\s+(?:moment|second)\b"
     r"|let\s+me\s+(?:re(?:consider|think|check|calculate|do|evaluate|visit|examine|assess)|re-\w+"
     r"|try\s+again|start\s+(?:over|again)|correct"
     r"|think\s+again)\b|on\s+(?:second|further)\s+(?:thought|reflection)\b|on\s+reflection\b"

@@ -28,6 +28,7 @@ from tiltyard.suites.mcq.letters import (
 )
 from tiltyard.suites.mcq.names import Names, folded, forms_of, longer_may_be_meant, text_at
 from tiltyard.suites.mcq.plain import plain, without_markers, without_thought
+from tiltyard.suites.mcq.rivals import rivalled
 from tiltyard.suites.mcq.rungs import (
     Found,
     alone,
@@ -331,6 +332,8 @@ def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
         return Found(None, "contradiction", why="the right answer is said not to be among the options")
     if last.option is None:
         return Found(None, "no_such_letter", why="no single letter of this question")
+    if any(claim.option != last.option for claim in claims) and _TOO.search(flat, last.start, last.end + 12):
+        return Found(None, "contradiction", why=BOTH_CLAIMED)
     found = Found(last.option, last.rule, last.at)
     return _standing(found, max(claim.end for claim in claims), flat, names)
 
@@ -355,6 +358,7 @@ def _against(claim: Claim, last: Claim, flat: str, names: Names) -> bool:
 _OBJECT = re.compile(r"\s*(?:```(?:json)?\s*)?\{")
 _KEY = re.compile(r"[{,]\s*\"(?:final_|correct_)?\Z")
 _FINAL = re.compile(r"\b(?:final|revised|corrected|updated|new)[ \t]", re.IGNORECASE)
+_TOO = re.compile(r"\b(?:too|also|as[ \t]+well|equally)\b", re.IGNORECASE)  # "B, but C is correct too"
 _YOURS = re.compile(r"\byour\s+$", re.IGNORECASE)
 
 
@@ -376,4 +380,6 @@ def _standing(found: Found, end: int, flat: str, names: Names) -> Found:
     said = {LETTERS.index(letter.upper()) for letter, _ in alone(flat, end)} - {found.option}
     if any(index < len(names.folded) for index in said):
         return Found(None, "contradiction", why="several letters are given")
+    if rivalled(flat, end, found.option, names):
+        return Found(None, "contradiction", why="another option is put forward behind it")
     return found

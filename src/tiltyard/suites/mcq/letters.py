@@ -15,7 +15,9 @@ from tiltyard.suites.mcq.words import DENIED_AFTER, FUNCTION_WORD, GOES_ON, SEVE
 def is_letter(flat: str, match: re.Match[str], names: Names) -> bool:
     """Is it a letter, or the word "a" (or "I"), or part of a name: "A.I.", "B vitamins", "C. elegans"?"""
     letter, rest = match[1], flat[match.end(1) : match.end(1) + 40]
-    if re.match(r"[+#*^=]|-\w|\.[A-Za-z](?![A-Za-z])|/[A-Za-z]\s+[a-z]", rest):  # C++, C#, a*b, A.I.
+    if re.match(
+        r"[+#*^=]|-\w|\.[A-Za-z](?![A-Za-z]|[^\x00-\x7f])|/[A-Za-z]\s+[a-z]", rest
+    ):  # C++, C#, a*b, A.I.
         return False
     follows = re.match(r"[ \t]+([^\W\d_]+)", rest)
     aside = re.match(r"[ \t]*,[ \t]*([^\W\d_]+)", rest)
@@ -31,7 +33,13 @@ def is_letter(flat: str, match: re.Match[str], names: Names) -> bool:
 
 
 def asked(flat: str, end: int) -> bool:
-    return re.match(r"[ \t)\]]*\?", flat[end : end + 10]) is not None
+    return _ASKED.match(flat, end) is not None
+
+
+_ASKED = re.compile(
+    r"[ \t)\]]*(?:,[ \t]*(?:right|correct|no|yes|isn['’]t[ \t]+it|don['’]t[ \t]+you|or)[ \t]*)?\?",
+    re.IGNORECASE,
+)
 
 
 def several(flat: str, match: re.Match[str]) -> bool:
@@ -124,6 +132,8 @@ def beside_another(raw: str, flat: str, at: int, names: Names) -> bool:
         index, end = text_at(raw, flat, begin, names)
     if index is None or LETTERS[index] == flat[at].upper() or names.is_letter(index):
         return False
+    if re.match(rf"[ \t]*[(\[]{LETTERS[index]}[)\]][ \t]+\w", flat[end : end + 20]):
+        return False  # "The answer is D. The nucleus (C) stores DNA."
     rest = folded(re.split(r"[.!?\n]", flat[end : end + 400])[0])  # "B. Germany, Spain and Italy do not"
     return not any(name and name in rest for place, name in enumerate(names.unique) if place != index)
 
@@ -145,7 +155,7 @@ _SENTENCE_OVER = re.compile(  # behind a letter in a language other than English
     r"[ \t]*(?:选项|選項|项|項|選択肢|번|şık\w*)?"
     r"(?:です|でした|となります|になります|である|だ|が正解です|입니다|이다|이에요|예요|임"
     r"|[ \t]*(?:है|हैं|।)|['’](?:d[iıuü]r|t[iıuü]r))?[ \t]*[)\]]*"
-    rf"[ \t]*(?:[^\w\n?{CROSSES}]{{0,8}}(?:\Z|\n)|[.!;。।][)\]]*(?=\s|\Z|[^\x00-\x7f])"
+    rf"[ \t]*(?:[^\w\n?{CROSSES}]{{0,8}}(?:\Z|\n)|[.!;。।][)\]]*(?=\s|\Z|[^\x00-\x7f]|[A-Z][^\x00-\x7f])"
     rf"|,?[ \t]*(?:{_BECAUSE}|因为|因為|由于|由於|なぜなら|理由は|왜냐하면|이유는))",
     re.IGNORECASE,
 )

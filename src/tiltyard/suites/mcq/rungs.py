@@ -41,6 +41,9 @@ _ALONE = re.compile(
     r"[^\w\n?]{0,24}$",
     re.IGNORECASE | re.MULTILINE,
 )
+_FIRST = re.compile(  # the whole reply is "Q1: B"
+    r"\W*(?:question[ \t]*|q[ \t]*)?1[ \t]*[:.)–—-][ \t]*[(\[]?([A-Z])[)\].]*\s*", re.IGNORECASE
+)
 _LED = re.compile(
     rf"^(?![^\w\n]{{0,24}}[{CROSSES}])"
     r"[^\w\n(\[]{0,24}(?:(?:[Mm]ost[ \t]+likely|[Ll]ikely|[Pp]robably)[ \t]+)?"
@@ -89,6 +92,8 @@ def rather(raw: str, flat: str, names: Names) -> Found | None:
 def letter_lines(raw: str, flat: str, names: Names) -> Found | None:
     """Lines that are one letter and nothing else; all of them the same."""
     found = list(alone(flat, 0))
+    numbered = _FIRST.fullmatch(flat) if not found else None
+    found = [(numbered[1], numbered.start(1))] if numbered else found
     return _agreed(found, names, "letter") if found else None
 
 
@@ -337,6 +342,12 @@ def _told_at_first(said: str, name: str) -> re.Match[str] | None:
     return re.match(pattern, said)
 
 
+_APART = re.compile(  # "Paris is a trap.", "It used to be Paris."
+    r"\b(?:distractors?|traps?|decoys?|red\s+herring|candidates?|used\s+to|once|formerly|last\s+\w+|opposite|naive"
+    r"|most\s+people|said|wants?\s+you|guess|tempt\w*|obvious|comes?\s+(?:close|to\s+mind)|mistake)\b"
+)
+
+
 def option_text(flat: str, names: Names) -> Found | None:
     """The reply is an option's text, or one sentence that begins or ends with it."""
     said = folded(flat)
@@ -353,7 +364,13 @@ def option_text(flat: str, names: Names) -> Found | None:
     name = names.unique[index]
     others = said.replace(name, " ")
     place = said.find(name)
-    if denies(others) or denies_abroad(others) or "?" in flat or _other_letter(flat, index, names):
+    if (
+        denies(others)
+        or denies_abroad(others)
+        or _APART.search(others)
+        or "?" in flat
+        or _other_letter(flat, index, names)
+    ):
         return None
     if longer_may_be_meant(flat, index, names):
         return None

@@ -116,7 +116,9 @@ CHOSEN = re.compile(
     r"\s+(?:(?:definitely|certainly|clearly|surely|obviously|undoubtedly|probably|(?:most\s+)?likely)\s+)?"
     rf"(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer"
     rf"|letter)\s+)?(?P<wrapped>[(\[])?\s*(?P<letter>[A-Za-z]){_NOT_WORD}\s*[)\]]?{_CLAUSE_END}"
-    r"(?!\s*(?:,|/)?\s*(?:and|or)\s+[(\[]?[A-Z](?![^\W_]))(?!\s*[,/]\s*[(\[]?[A-Z](?![^\W_]))",
+    r"(?!\s*(?:,|/)?\s*(?:and|or)\s+[(\[]?[A-Z](?![^\W_]))"
+    r"(?!\s*[,/]\s*[(\[]?(?!I\s+(?:think|guess|believe)\b)[A-Z](?![^\W_]))"
+    r"(?!\s+(?:as|for)\s+(?:(?:an?|the)\s+)?(?:\w+\s+)?(?:wrong|incorrect|false|eliminat\w+|exclu\w+|distractor|one)\b)",
     re.IGNORECASE,
 )
 DECLARED = re.compile(
@@ -186,10 +188,13 @@ ONLY = re.compile(
     r"|(?:remains|is\s+left|makes\s+sense|fits|works)(?=\s*[.!,;]))\b",
     re.IGNORECASE | re.MULTILINE,
 )
-IT_IS = re.compile(rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?!\s+not)")
+IT_IS = re.compile(
+    rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?=\s*(?:[.!,;:)]|then\b|$))", re.MULTILINE
+)
 
-CONDITION = re.compile(
-    r"[)\]]*[ \t]*,?\s*(?:only\s+(?:if|when)|if(?!\s+i\b)|when|unless|assuming|provided|wenn|falls|si|если"
+CONDITION = re.compile(  # not on the next line, with a capital: "Answer: A" and below "When it rises, ..."
+    r"[)\]]*[ \t]*,?(?!\s*\n\s*(?-i:[A-Z]))\s*"
+    r"(?:only\s+(?:if|when)|if(?!\s+i\b)|when|unless|assuming|provided|wenn|falls|si|если"
     r"|(?:would|could|might|may)\s+(?:only\s+)?(?:be|have\s+been|fit|work)"
     r"|with\s+(?:an?\s+)?(?:\w+\s+)?(?:probability|chance|likelihood)"
     r"|with\s+(?:an?\s+|only\s+|about\s+|around\s+|roughly\s+)*[0-4]?\d(?:[.,]\d+)?\s*%"

@@ -48,7 +48,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
         now = total_rate(result)
         if result.gave_up and streams != (given or [streams])[-1]:
             trial.notes.append(
-                f"{plural(streams)}: nothing but failures, so the levels after it were left out"
+                f"{plural(streams)}: given up after failures in a row, so the levels after it were left out"
             )
         if result.gave_up or (now.mean is None and not given):
             break

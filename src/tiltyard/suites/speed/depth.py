@@ -17,6 +17,7 @@ from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo
 from tiltyard.load.summary import as_json, guessed
 from tiltyard.records import Attempt, Figure, Json
+from tiltyard.servers.preflight import can_be_told
 from tiltyard.stats.figures import figure, t_quantile
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
@@ -30,6 +31,7 @@ REUSED = 0.9  # of the context came from the cache: reuse works
 FRESH = 0.1  # at most that much did: it does not
 SLACK = 32  # tokens either way: a chat template's head, and caches that work in blocks
 MOST_OF_THEM = 0.5  # of the requests found their context in the cache: the others are left out
+WITHIN_ERROR = "the difference is within its own error"  # no rate then: it could be any
 DEFAULT_CONTEXT = 4096  # where neither the server nor the user says
 
 
@@ -91,15 +93,10 @@ def room(trial: Trial) -> int | None:
     """
     model, named = trial.bench.model, trial.settings.depth_list()
     asked = trial.settings.context or model.context_loaded
-    if asked is None and named and not can_be_told(trial):
+    if asked is None and named and not can_be_told(trial.bench.server):
         return model.context_max
     asked = asked or DEFAULT_CONTEXT
     return min(asked, model.context_max or asked)
-
-
-def can_be_told(trial: Trial) -> bool:
-    """Does this server load its model with the context that it is told?"""
-    return "load" in trial.bench.server.can
 
 
 def why_no_more(trial: Trial, size: int) -> str:
@@ -109,7 +106,8 @@ def why_no_more(trial: Trial, size: int) -> str:
         return f"the model has {size}"
     if asked:
         return f"{asked} were asked for" if trial.settings.context else f"{asked} are loaded"
-    remedy = "say how many with --context" if can_be_told(trial) else "--depths asks for it anyway"
+    told = can_be_told(trial.bench.server)
+    remedy = "say how many with --context" if told else "--depths asks for it anyway"
     return f"{size} are assumed, since the server does not tell: {remedy}"
 
 
@@ -227,15 +225,19 @@ def difference(longer: Sequence[Attempt], shorter: Sequence[Attempt], growth: fl
     waits, base = [wait for _, wait in more], [wait for _, wait in less]
     doubt = 0.0 if timed else growth * tokens / 2
     extra = mean(waits) - mean(base) - doubt
-    if tokens <= 0 or extra <= 0:
+    if tokens <= 0:
         return None
-    found: dict[str, Json] = {"n": len(more), "mean": tokens / extra * 1000.0, "ci95": None, "why": None}
+    found: dict[str, Json] = {"n": len(more), "mean": None, "ci95": None, "why": WITHIN_ERROR}
+    if extra <= 0:
+        return found
+    rate = tokens / extra * 1000.0
     if len(more) < 2 or len(less) < 2:
-        return found | {"why": "one value: no interval"}
+        return found | {"mean": rate, "why": "one value: no interval"}
     error, freedom = welch(waits, base)
     reach = t_quantile(0.975, freedom) * error + doubt
     if reach >= extra:
-        return found | {"why": "the difference is within its own error"}
+        return found
+    found |= {"mean": rate, "why": None}
     return found | {"ci95": [tokens / (extra + reach) * 1000.0, tokens / (extra - reach) * 1000.0]}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from tiltyard.errors import ServerError, UsageError
+from tiltyard.servers.preflight import can_be_told
 from tiltyard.suites.speed.trial import Trial
 
 SPARE = 64  # tokens that a chat template adds
@@ -29,7 +30,8 @@ async def check_fit(trial: Trial) -> None:
         return
     what = f"a prompt of {prompt} tokens and an answer" if prompt else "an answer"
     room, limit = wanted + SPARE, trial.bench.model.context_max
-    wider = f"--context {room}, or " if "load" in trial.bench.server.can and room <= (limit or room) else ""
+    told = can_be_told(trial.bench.server, loads=settings.profile != "fixed")
+    wider = f"--context {room}, or " if told and room <= (limit or room) else ""
     raise UsageError(
         f"{what} of {trial.output_tokens} do not fit into the context of {trial.bench.model.name}, "
         f"which is {context} tokens",
@@ -38,14 +40,13 @@ async def check_fit(trial: Trial) -> None:
 
 
 async def context_of(trial: Trial) -> int | None:
-    """Tokens of context that each request has; a server that loads models is asked again, now that it has."""
+    """Tokens of context that each request has: what is loaded, unless `--context` goes with each request."""
     bench, model = trial.bench, trial.bench.model
-    known = model.context_loaded
-    if "load" in bench.server.can:
-        known = trial.settings.context
-        if known is None:
-            with contextlib.suppress(ServerError):
-                known = (await bench.server.describe(model.name)).context_loaded
+    known = trial.settings.context if can_be_told(bench.server, loads=False) else None
+    known = known or model.context_loaded
+    if known is None and "load" in bench.server.can:
+        with contextlib.suppress(ServerError):
+            known = (await bench.server.describe(model.name)).context_loaded
     if known is None or model.context_max is None:
         return known or model.context_max
     return min(known, model.context_max)

@@ -27,7 +27,7 @@ READS: Mapping[str, frozenset[str]] = {
         {"concurrency", "rate", "poisson", "burst", "ramp_to", "requests", "seconds", "width", "slo"}
     ),
 }
-THOUSANDS = {"k": 1024, "m": 1024 * 1024}
+TOKENS_IN_K = 1024  # of context, as everybody counts it; of anything else a thousand
 
 
 class SpeedSettings(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,7 +71,7 @@ class SpeedSettings(Record, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return several[0] if several else default
 
     def depth_list(self) -> list[int]:
-        return whole_numbers("depths", self.depths, least=0)
+        return whole_numbers("depths", self.depths, least=0, k=TOKENS_IN_K)
 
     def rate_list(self) -> list[float]:
         found = numbers("rates", self.rates)
@@ -179,8 +179,8 @@ def check_levels(settings: SpeedSettings) -> None:
         )
 
 
-def numbers(name: str, value: Numbers | None) -> list[float]:
-    """`"0,4k,16k"`, one number or several; k is 1,024. Raises UsageError."""
+def numbers(name: str, value: Numbers | None, k: int = 1000) -> list[float]:
+    """`"0,4k,16k"`, one number or several, each once; `k`: how many that is. Raises UsageError."""
     if value is None:
         return []
     if isinstance(value, int | float):
@@ -189,16 +189,16 @@ def numbers(name: str, value: Numbers | None) -> list[float]:
     found = []
     for part in parts:
         text = str(part).lower()
-        scale = THOUSANDS.get(text[-1:], 1)
+        scale = {"k": k, "m": k * k}.get(text[-1:], 1)
         try:
             found.append(float(text[:-1] if scale > 1 else text) * scale)
         except ValueError:
             raise UsageError(f"cannot read {part!r} in {name}", "such as 1,2,4 or 0,4k,16k") from None
-    return found
+    return list(dict.fromkeys(found))
 
 
-def whole_numbers(name: str, value: Numbers | None, *, least: int) -> list[int]:
-    found = numbers(name, value)
+def whole_numbers(name: str, value: Numbers | None, *, least: int, k: int = 1000) -> list[int]:
+    found = numbers(name, value, k)
     if any(not least <= n < math.inf or n != int(n) for n in found):
         raise UsageError(f"{name} must be whole numbers of at least {least}", "such as 1,2,4")
     return [int(n) for n in found]

@@ -42,7 +42,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     held, missed = 0.0, None
     rate = 500.0 / e2e
     for _ in range(DOUBLINGS):
-        if holds(trial, (yield at_rate(trial, rate))):
+        if holds(trial, (yield at_rate(trial, rounded(rate)))):
             held, rate = rate, rate * 2
         else:
             missed = rate
@@ -51,20 +51,25 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
         if missed is None:
             break
         rate = (held + missed) / 2
-        if holds(trial, (yield at_rate(trial, rate))):
+        if holds(trial, (yield at_rate(trial, rounded(rate)))):
             held = rate
         else:
             missed = rate
 
 
+def rounded(rate: float) -> float:
+    """A rate of the search, which nobody named, to three digits."""
+    return float(f"{rate:.3g}")
+
+
 def at_rate(trial: Trial, rate: float) -> Stage:
-    """Requests at that rate, rounded so that the name says what was asked for."""
-    rate = float(f"{rate:.3g}")
+    """Requests at exactly that rate, by which the stage is called."""
     settings = trial.settings
     seconds = max(settings.seconds or SECONDS, LEAST / rate)
     stop = Stop(count=settings.requests, seconds=seconds)
     load = trial.arrivals(rate, stop, poisson=settings.poisson is not False)
-    return trial.stage(f"{rate:g}/s", load)
+    short = f"{rate:g}"
+    return trial.stage(f"{short if float(short) == rate else rate}/s", load)
 
 
 def limits(trial: Trial) -> Slo | None:
@@ -115,7 +120,8 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
         found = goodput(slo, result.attempts, result.wall_s)
         if left_out := found["total"] - found["judged"]:
             lacking = " or ".join(found["unjudged"])
-            trial.notes.append(f"{load.rate:g}/s: {left_out} requests are in no share: no {lacking} measured")
+            name = result.stage.name
+            trial.notes.append(f"{name}: {left_out} requests are in no share: no {lacking} measured")
         steady = keeps_up(result)
         rows.append({"rate": load.rate, "keeps_up": steady, **found})
         if steady and (found["share"] or 0.0) >= SHARE and (best is None or load.rate > best[0]):

@@ -176,9 +176,10 @@ def coerced(value: Json, schema: Json, depth: int = 0) -> Json:
     if not isinstance(schema, Mapping) or depth > DEEPEST:
         return value
     kind = schema.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
     if isinstance(value, str):
-        value = from_text(value, kind)
-    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        value = spelled(value, kinds)
+    if "integer" in kinds and "number" not in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
         fields = schema.get("properties")
@@ -187,6 +188,17 @@ def coerced(value: Json, schema: Json, depth: int = 0) -> Json:
     if isinstance(value, list):
         return [coerced(each, schema.get("items"), depth + 1) for each in value]
     return value
+
+
+def spelled(text: str, kinds: Sequence[Json]) -> Json:
+    """A text as the first of several types that it spells; itself from `string` on."""
+    for kind in kinds:
+        if kind == "string":
+            break
+        found = from_text(text, kind)
+        if found is not text:
+            return found
+    return text
 
 
 def from_text(text: str, kind: Json) -> Json:
