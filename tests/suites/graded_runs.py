@@ -123,7 +123,7 @@ async def sitting(
             model = replace(await server.describe("m"), digest="d")  # the same wherever it is served
             job = Job(server=server, model=model, suite="doubles", settings=settings)
             plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=preflight, timeouts=timeouts)
-            claim = store.claim(new_run(plan, job, suite))
+            claim = store.claim(new_run(plan, job, suite, store, movable=False))
             summary = await run_job(plan, job, suite, claim, store, lambda event: events.append(dict(event)))
     finally:
         await server.close()

@@ -22,7 +22,6 @@ from tiltyard.servers.simulator import SimConfig, running
 from tiltyard.servers.simulator.config import Say
 from tiltyard.stats.pairing import Scores, item_key
 from tiltyard.stats.sequential import rule_of
-from tiltyard.store.opponents import with_opponent
 from tiltyard.store.store import Store
 from tiltyard.suites.graded import Asking, read_asking
 from tiltyard.suites.scoring import repeated
@@ -155,7 +154,7 @@ async def one(path: Path, url: str, name: str, count: int = MANY) -> dict[str, A
             model = replace(await server.describe(name), digest=name)
             job = Job(server=server, model=model, suite="doubles", settings=settings)
             plan = Plan(jobs=[job], command="tiltyard run doubles", preflight=False)
-            begun = with_opponent(new_run(plan, job, suite), store, movable=False)
+            begun = new_run(plan, job, suite, store, movable=False)
             job = replace(job, settings=begun.settings)
             claim = store.claim(begun)
             if claim.finished:

@@ -78,7 +78,8 @@ def failure_of(summary: Mapping[str, Json], min_success: float, there: str) -> R
         endings = [f"{count} {name}" for name, count in summary["endings"].items() if name != "ok"]
         what = f"{model}: only {ok} of {total} requests succeeded ({', '.join(endings) or 'none was sent'})"
         refused = (reason or "").startswith(REFUSED)
-        remedy = KEY_REMEDY if refused else f"{each}; --min-success sets the share"
+        anew = "--fresh measures again; " if summary.get("cached") else ""
+        remedy = KEY_REMEDY if refused else f"{each}; {anew}--min-success sets the share"
         return RunFailed(what + because, remedy)
     if summary.get("gave_up"):
         what = f"{model}: a part was given up after failures in a row"

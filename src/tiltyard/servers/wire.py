@@ -102,7 +102,7 @@ class Wire:
         if self.origin.basic:  # written into the address: nearer than a key that lies about
             self._headers["Authorization"] = self.origin.basic
             password = unquote(urlsplit(address.url).password or "")
-            self._secrets += (password, self.origin.basic.removeprefix("Basic "))
+            self._secrets += (self.origin.basic.removeprefix("Basic "), password)  # the longer one first
         elif key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._patience_s = address.loading_s

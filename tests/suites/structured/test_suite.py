@@ -106,7 +106,7 @@ async def sitting(path: Path, url: str, dialect: str, settings: dict[str, Any]) 
         with Store.open(path) as store:
             job = Job(server=server, model=await server.describe("m"), suite="json", settings=settings)
             plan = Plan(jobs=[job], command="tiltyard run json", preflight=False)
-            claim = store.claim(new_run(plan, job, suite))
+            claim = store.claim(new_run(plan, job, suite, store, movable=False))
             return dict(await run_job(plan, job, suite, claim, store, lambda event: None))
     finally:
         await server.close()

@@ -24,7 +24,7 @@ BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)
 
 _MODIFIER = (
     r"(?:(?:final|correct|right|best|my|chosen|selected|appropriate"
-    r"|most\s+(?:likely|plausible|probable|accurate|reasonable|suitable|logical|fitting))\s+)*"
+    r"|most\s+(?:likely|plausible|probable|accurate|reasonable|suitable|logical|fitting))\s+){0,6}"
 )
 _NOUN = r"(?:answers?|ans|choice|option|selection|solution|result|letter|response|verdict|conclusion|final)"
 _SURELY = (
