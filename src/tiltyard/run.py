@@ -186,6 +186,7 @@ async def run_job(
                 notes = [*facts["notes"], *found.get("notes", ()), *observed(results)]
                 run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
                 facts |= {**run, "state": state, **found, "notes": notes}
+                facts["owed"] = sum(result.owed for result in results)
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
                 summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
             keep(store, claim, state, summary)

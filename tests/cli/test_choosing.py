@@ -28,7 +28,7 @@ def hung() -> Iterator[str]:
 
 
 def config(*names: str) -> SimConfig:
-    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in names)
+    models = tuple(SimModel(name=name, stops_at=6, loaded=True) for name in names)
     return SimConfig(models=models, dialects=("openai",), delay=False)
 
 

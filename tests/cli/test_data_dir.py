@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def said(tiltyard: Call, folder: Path) -> str:
     """What a run into the folder says."""
-    model = SimModel(name="a", natural_tokens=4, loaded=True)
+    model = SimModel(name="a", stops_at=6, loaded=True)
     with running(SimConfig(models=(model,), dialects=("openai",), delay=False)) as sim:
         words = ("--server", sim.url("openai"), "--dialect", "openai", "--model", "a", "--limit", "3")
         for fresh in ("--skip-cached", "--fresh"):

@@ -84,7 +84,7 @@ def ours(tiltyard: Call, site: Path) -> Call:
 @pytest.fixture
 def asking() -> Iterator[Callable[..., tuple[str, ...]]]:
     """Words that name the simulator's models."""
-    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("a", "b"))
+    models = tuple(SimModel(name=name, stops_at=6, loaded=True) for name in ("a", "b"))
     with running(SimConfig(models=models, dialects=("openai",), delay=False)) as sim:
         place = ("--server", sim.url("openai"), "--dialect", "openai")
         yield lambda *names: (*place, "--models", ",".join(names or ("a",)))

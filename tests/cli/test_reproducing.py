@@ -21,7 +21,7 @@ SMALL = ("--profile", "fixed", "--requests", "2", "--output-tokens", "2", "--jso
 
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Running]:
-    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("a", "b"))
+    models = tuple(SimModel(name=name, stops_at=6, loaded=True) for name in ("a", "b"))
     with running(SimConfig(models=models, dialects=("openai", "ollama"), delay=False)) as simulator:
         yield simulator
 

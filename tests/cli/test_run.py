@@ -145,6 +145,25 @@ def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard) -> None:
         assert lenient.code == 0
 
 
+@pytest.mark.slow
+def test_what_failed_since_the_server_had_gone_is_asked_again(tiltyard: Tiltyard) -> None:
+    """And it alone: what a server refused that was there belongs to the load."""
+    models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
+    faults = ("busy_503@3", *(f"reset=1@{number}" for number in range(7, 11)))
+    with running(SimConfig(models=models, dialects=("openai",), faults=faults)) as simulator:
+        command = fixed(simulator.url("openai"), "m", "--requests", "10", "--output-tokens", "3", "--json")
+        first = tiltyard(*command)
+        assert (first.summary()["requests"]["ok"], first.summary()["owed"]) == (5, 4)
+        assert "the same command asks 4 of them again" in first.err
+        second = tiltyard(*command, "--min-success", "0.9")
+        assert second.code == 0, second.err
+        assert second.summary()["run_id"] == first.summary()["run_id"]
+        assert second.summary()["requests"] == {"ok": 9, "failed": 1, "truncated": 0, "total": 10}
+        assert second.summary()["owed"] == 0
+        third = tiltyard(*command)
+        assert (third.summary()["cached"], third.summary()["requests"]["failed"]) == (True, 1)
+
+
 @pytest.mark.parametrize("scheme", ["http://", ""])
 def test_what_logs_in_is_not_in_the_stored_command(tiltyard: Tiltyard, sim: str, scheme: str) -> None:
     place = sim.removeprefix("http://")

@@ -79,7 +79,7 @@ def test_rows_that_are_skipped_are_in_the_log(
 ) -> None:
     rows = ["What is one and one?,1,2,3,4,B", *(["What is two and two?,1,,3,4,D"] * bad)]
     (tmp_path / "q.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    models = (SimModel(name="m", natural_tokens=4, loaded=True),)
+    models = (SimModel(name="m", stops_at=6, loaded=True),)
     with running(SimConfig(models=models, dialects=("openai",), delay=False)) as sim:
         place = ("--server", sim.url("openai"), "--dialect", "openai", "--output-dir", "o", "--verbose")
         done = tiltyard("run", "mcq", "q.csv", "--lenient", *place)

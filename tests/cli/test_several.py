@@ -24,7 +24,7 @@ def run(folder: Path, *words: str) -> tuple[int, list[dict[str, Any]], str]:
 
 
 def test_models_outermost_and_cached_the_second_time(tmp_path: Path) -> None:
-    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("a", "b"))
+    models = tuple(SimModel(name=name, stops_at=6, loaded=True) for name in ("a", "b"))
     with running(SimConfig(models=models, dialects=("openai",), delay=False)) as sim:
         words = ("mcq,tools", "--models", "a,b", "--server", sim.url("openai"), "--dialect", "openai")
         code, events, errors = run(tmp_path, *words)
@@ -43,7 +43,7 @@ def test_models_outermost_and_cached_the_second_time(tmp_path: Path) -> None:
 
 
 def test_options_about_answers_are_for_the_graded_suites(tmp_path: Path) -> None:
-    model = SimModel(name="a", natural_tokens=4, loaded=True)
+    model = SimModel(name="a", stops_at=6, loaded=True)
     with running(SimConfig(models=(model,), dialects=("openai",), delay=False)) as sim:
         words = ("--models", "a", "--server", sim.url("openai"), "--dialect", "openai")
         asked = ("--limit", "5", "--max-tokens", "99")
@@ -67,7 +67,7 @@ def closing_words(errors: str) -> str:
 
 def test_each_model_that_failed_is_named_at_the_end(tmp_path: Path) -> None:
     """With its reason; `b` is well."""
-    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("a", "b", "c"))
+    models = tuple(SimModel(name=name, stops_at=6, loaded=True) for name in ("a", "b", "c"))
     faults = ("error_500@1", "error_500@5", "busy_503@6")
     with running(SimConfig(models=models, dialects=("openai",), delay=False, faults=faults)) as sim:
         words = ("--models", "a,b,c", "--server", sim.url("openai"), "--dialect", "openai")
@@ -80,7 +80,7 @@ def test_each_model_that_failed_is_named_at_the_end(tmp_path: Path) -> None:
 
 
 def test_each_model_that_the_server_cannot_serve_is_named_at_the_end(tmp_path: Path) -> None:
-    models = tuple(SimModel(name=name, natural_tokens=4, loaded=True) for name in ("first", "second"))
+    models = tuple(SimModel(name=name, stops_at=6, loaded=True) for name in ("first", "second"))
     with running(
         SimConfig(models=models, dialects=("openai",), delay=False, faults=("unauthorized_401",))
     ) as sim:
@@ -120,7 +120,7 @@ def within(part: Any, whole: Any) -> bool:
 
 
 def test_the_board_has_the_names_and_values_of_the_summary(tiltyard: Callable[..., Finished]) -> None:
-    models = (SimModel(name="a", natural_tokens=4, loaded=True),)
+    models = (SimModel(name="a", stops_at=6, loaded=True),)
     with running(SimConfig(models=models, dialects=("ollama",), delay=False)) as sim:
         place = ("--server", sim.url("ollama"), "--model", "a", "--json")
         timed = tiltyard("run", "speed", "--profile", "fixed", "--requests", "3", *place)

@@ -172,7 +172,7 @@ class Store:
                     f"run {earlier.id} is under way, process {newest['owner_pid']} on {newest['owner_host']}",
                     "wait for it to end, or start another beside it with --fresh",
                 )
-            if earlier.state == "finished" and not self._failed_outside(db, newest["key"]):
+            if earlier.state == "finished" and not self._owes(db, newest["key"], earlier.summary):
                 return Claim(run=earlier, finished=True, session=newest["sessions"])
             session = newest["sessions"] + 1
             me = this_process()
@@ -193,9 +193,14 @@ class Store:
         found = self._all(_RUN + where, (fingerprint,))
         return found[0] if found else None
 
-    def _failed_outside(self, db: sqlite3.Connection, key: int) -> bool:
-        owed = "failed_outside AND outcome IS NOT NULL"  # what nobody grades is a result of its load
-        sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND {owed} AND {_NEWEST_TRY} LIMIT 1"
+    def _owes(self, db: sqlite3.Connection, key: int, summary: Mapping[str, Json] | None) -> bool:
+        """Are there failures to be asked again? Of what nobody grades the run itself has counted them: most
+        are results of its load.
+        """
+        if summary and summary.get("owed"):
+            return True
+        graded = "failed_outside AND outcome IS NOT NULL"
+        sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND {graded} AND {_NEWEST_TRY} LIMIT 1"
         return db.execute(sql, (key,)).fetchone() is not None
 
     def _unanswered(self, db: sqlite3.Connection, key: int) -> bool:
@@ -205,9 +210,10 @@ class Store:
 
     def has_failures(self, run_id: str) -> bool:
         """Would the same command ask some of its items again, which failed for outside reasons?"""
+        summary = self.run(run_id).summary
         with self.reading() as db:
             key = self._key(db, run_id)
-            return self._failed_outside(db, key) or self._unanswered(db, key)
+            return self._owes(db, key, summary) or self._unanswered(db, key)
 
     def seen(self, run_id: str, model: Model) -> None:
         """The run's model as it was in memory when it was measured; what was planned is forgotten."""

@@ -38,7 +38,7 @@ from tiltyard.suites.despair import Despair
 from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.narrow_enough import NarrowEnough
 from tiltyard.suites.patience import Batches, failed_on_the_way, wait_s
-from tiltyard.suites.resuming import Key, Remaining
+from tiltyard.suites.resuming import Key, Remaining, outage
 from tiltyard.suites.spans import Spans
 from tiltyard.suites.telling import Teller
 
@@ -274,7 +274,15 @@ class StageAsker:
             total=self.total,
             notes=self.notes,
             gave_up=self.despair.gave_up and not asked_all,
+            owed=self.owed(),
         )
+
+    def owed(self) -> int:
+        """How many failures the same command would ask again, since the server had gone."""
+        found = len(outage(self.attempts))
+        if not found or left_of(self.stage.load, self.total - found, self.spans.wall_s) is None:
+            return 0
+        return 0 if self.was_narrow() else found
 
     def end(self) -> None:
         """Nothing more will be asked."""
@@ -291,16 +299,18 @@ class StageAsker:
         """What is left of the stage's load after earlier sittings; None: nothing.
 
         Failures that nobody grades are results of a load that came to its end: asked again alone, under less
-        of it, they would succeed. Of one that was broken off they are asked again with the rest.
+        of it, they would succeed. Only those after its server had gone are not. Of a load that was broken off
+        all are asked again with the rest.
         """
         load, failed = self.stage.load, self.left.failed.values()
         spans = Spans()
         for attempt in (*self.attempts, *failed):
             spans.add(attempt)
-        known = self.left.already + sum(attempt.grade is None for attempt in failed)
-        if left_of(load, known, spans.wall_s) is None or self.was_narrow():
-            return None
-        return left_of(load, self.left.already, spans.wall_s)
+        ungraded = [attempt for attempt in failed if attempt.grade is None]
+        if ungraded and left_of(load, self.left.already + len(ungraded), spans.wall_s) is None:
+            again = set(map(id, outage([*self.attempts, *ungraded])))
+            self.left.keep(attempt for attempt in ungraded if id(attempt) not in again)
+        return None if self.was_narrow() else left_of(load, self.left.already, spans.wall_s)
 
     def was_narrow(self) -> bool:
         """Had an earlier sitting ended for the width of the interval? Its last two looks are taken again."""

@@ -7,14 +7,30 @@ its earlier answer, or with its earlier failure.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice, takewhile
 
 from tiltyard.records import Attempt, Item
 from tiltyard.suites import Stage
+from tiltyard.suites.spans import last_ns
 
 Key = tuple[str, str, int]  # stage, item id, repetition
 Turn = tuple[Item, int]  # an item and its repetition
+
+GONE = frozenset(("connect_error", "error_midstream"))  # as it is for whoever asks a server that is no more
+
+
+def outage(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The failures with which a load ended because its server had gone: of those it tells nothing.
+
+    Every one after the last request that came to anything; those that a grade tells of are not among them.
+    """
+    latest = sorted(attempts, key=lambda each: (each.session, *(last_ns(e) for e in each.exchanges[-1:])))
+    return list(takewhile(lambda each: each.grade is None and gone(each), reversed(latest)))
+
+
+def gone(attempt: Attempt) -> bool:
+    return bool(attempt.exchanges) and attempt.exchanges[-1].ending in GONE
 
 
 class Remaining:
@@ -87,6 +103,15 @@ class Remaining:
     def asked(self, attempt: Attempt) -> None:
         """An item has been asked in this sitting: what an earlier one knew of it no longer counts."""
         self.failed.pop((attempt.stage, attempt.item_id, attempt.repetition), None)
+
+    def keep(self, attempts: Iterable[Attempt]) -> None:
+        """These failures of an earlier sitting stand: they are not asked again."""
+        found = {(each.stage, each.item_id, each.repetition): each for each in attempts}
+        for key, attempt in found.items():
+            self.failed.pop(key)
+            self.count(None, attempt)
+        self.already += len(found)
+        self.done = {**self.done, **found}
 
     def failed_before(self, item: Item, repetition: int) -> bool:
         """Has it failed in an earlier sitting, and not been asked in this one?"""
