@@ -8,7 +8,7 @@ from tests.cli.stocked import tiltyard
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.store.store import FILE, Store
 
-FAST = {"loaded": True, "slots": 8, "prefill_tps": 1e7, "decode_tps": 1e6}
+FAST = {"loaded": True, "slots": 8, "stops_at": 6, "prefill_tps": 1e7, "decode_tps": 1e6}
 
 
 @pytest.fixture(scope="module")
