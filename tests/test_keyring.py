@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.servers.scripted import Script, ScriptedServer, sized
 
 pytest.importorskip("keyring", reason="needs the extra `keyring`")
 
@@ -32,20 +36,44 @@ for url in sys.argv[1:]:
     print(settings.api_key(url.removeprefix("named:"), "openai", named=url.startswith("named:")))
 print(settings.hide_keys("it is {SECRET}"))
 """
+CONNECTING = f"""
+import asyncio, sys
+from tiltyard import settings
+from tiltyard.errors import Unauthorized
+from tiltyard.servers.connect import connect
+
+async def main(url, named):
+    try:
+        await (await connect(url, named=named)).close()
+        print("let in")
+    except Unauthorized as error:
+        print(error)
+
+asyncio.run(main(sys.argv[1], sys.argv[2] == "named"))
+print("keyring" in sys.modules)
+print(settings.hide_keys("it is {SECRET}"))
+"""
 
 
-def asked(tmp_path: Path, backend: str, *urls: str) -> list[str]:
+def asked(
+    tmp_path: Path, backend: str, *words: str, program: str = PROGRAM, more: dict[str, str] | None = None
+) -> list[str]:
     """What each address gets as its key, then a sentence with the key in it as we would print it."""
     (tmp_path / "our_keyring.py").write_text(BACKEND)
-    kept = {name: value for name, value in os.environ.items() if "KEY" not in name and "DBUS" not in name}
-    env = kept | {
-        "PYTHON_KEYRING_BACKEND": backend,
-        "PYTHONPATH": str(tmp_path),
-        "XDG_CONFIG_HOME": str(tmp_path),
-        "XDG_DATA_HOME": str(tmp_path),
-    }
+    ours = ("KEY", "DBUS", "TILTYARD", "OLLAMA")
+    kept = {name: value for name, value in os.environ.items() if not any(each in name for each in ours)}
+    env = (
+        kept
+        | (more or {})
+        | {
+            "PYTHON_KEYRING_BACKEND": backend,
+            "PYTHONPATH": str(tmp_path),
+            "XDG_CONFIG_HOME": str(tmp_path),
+            "XDG_DATA_HOME": str(tmp_path),
+        }
+    )
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *urls],
+        [sys.executable, "-c", program, *words],
         capture_output=True,
         text=True,
         env=env,
@@ -61,9 +89,45 @@ def test_the_key_of_a_host_and_of_no_other(tmp_path: Path) -> None:
     assert asked(tmp_path, "our_keyring.Ours", *urls) == [SECRET, "None", "None", "it is ***"]
 
 
-def test_this_machine_has_a_key_for_the_server_that_was_named(tmp_path: Path) -> None:
+@contextmanager
+def guarded(key: str | None) -> Iterator[ScriptedServer]:
+    """A server of one model that lets in who shows this key; None: everybody."""
+    listed = sized(b'{"object":"list","data":[{"id":"m","object":"model"}]}')
+
+    def answer(number: int) -> Script:
+        if key is not None and f"Bearer {key}".encode() not in server.requests[number]:
+            return [sized(b'{"error":"who are you?"}', status=b"401 Unauthorized")]
+        return [listed if b" /v1/models " in server.requests[number] else sized(b"{}", status=b"404 No")]
+
+    with ScriptedServer(answer) as server:
+        yield server
+
+
+@pytest.mark.parametrize("by_setting", [False, True])
+def test_a_server_named_on_this_machine_gets_it_once_it_refused_us(tmp_path: Path, by_setting: bool) -> None:
+    with guarded(SECRET) as server:
+        more, how = ({"TILTYARD_SERVERS": server.url}, "found") if by_setting else ({}, "named")
+        words = (server.url, how)
+        said = asked(tmp_path, "our_keyring.Ours", *words, program=CONNECTING, more=more)
+    assert said == ["let in", "True", "it is ***"]
+    assert b"Authorization" not in server.requests[0]
+
+
+def test_the_keyring_is_not_asked_for_a_server_here_that_wants_no_key(tmp_path: Path) -> None:
     place = "http://127.0.0.1:8000"
-    assert asked(tmp_path, "our_keyring.Ours", place, f"named:{place}") == ["None", SECRET, "it is ***"]
+    assert asked(tmp_path, "our_keyring.Ours", f"named:{place}") == ["None", f"it is {SECRET}"]
+    with guarded(None) as server:
+        said = asked(tmp_path, "our_keyring.Ours", server.url, "named", program=CONNECTING)
+    assert said == ["let in", "False", f"it is {SECRET}"]
+
+
+def test_nor_for_one_that_was_only_found_or_was_shown_another_key(tmp_path: Path) -> None:
+    refusal = "the server lets nobody in without its key (HTTP 401: who are you?)"
+    with guarded(SECRET) as server:
+        ways: list[tuple[str, dict[str, str]]] = [("found", {}), ("named", {"TILTYARD_API_KEY": "another-1"})]
+        for how, more in ways:
+            said = asked(tmp_path, "our_keyring.Ours", server.url, how, program=CONNECTING, more=more)
+            assert said == [refusal, "False", f"it is {SECRET}"]
 
 
 @pytest.mark.parametrize(

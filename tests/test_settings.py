@@ -194,6 +194,40 @@ def test_a_key_goes_only_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("OLLAMA_HOST", "0.0.0.0:8000"),
+        ("OLLAMA_BASE_URL", "http://localhost:8000"),
+        ("TILTYARD_OLLAMA_URL", "http://127.0.0.1:8000/ollama"),
+        ("TILTYARD_SERVERS", "http://far.example:1,http://localhost:8000"),
+    ],
+)
+def test_a_server_that_a_setting_names_is_named(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", "own-key-1")
+    assert api_key("http://127.0.0.1:8000") is None
+    monkeypatch.setenv(setting, value)
+    assert api_key("http://127.0.0.1:8000") == "own-key-1"
+    assert api_key("http://127.0.0.1:8080") is None
+    monkeypatch.setenv("TILTYARD_SERVER", "http://box:8000")  # whose key it is
+    assert api_key("http://127.0.0.1:8000") is None
+
+
+def test_ollamas_key_goes_where_a_setting_says_that_ollama_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_API_KEY", "ollama-key-1")
+    assert api_key("https://ollama.com") == "ollama-key-1"
+    for dialect in (None, "ollama"):
+        assert api_key("http://127.0.0.1:11434", dialect) is None  # only found
+    monkeypatch.setenv("OLLAMA_HOST", "localhost:11434")
+    for dialect in (None, "ollama"):  # also while it is found out who it is
+        assert api_key("http://127.0.0.1:11434", dialect) == "ollama-key-1"
+        assert api_key("http://127.0.0.1:8000", dialect) is None
+    assert api_key("http://127.0.0.1:8000", named=True) is None
+    assert api_key("http://127.0.0.1:11434", "vllm") is None
+
+
+@pytest.mark.parametrize(
     ("place", "variable"),
     [("TILTYARD_SERVER", "TILTYARD_API_KEY"), ("OPENAI_BASE_URL", "OPENAI_API_KEY")],
 )

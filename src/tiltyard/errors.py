@@ -21,6 +21,9 @@ The numbers are exit codes. Bugs are not in this tree: they crash with a traceba
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 
 class TiltyardError(Exception):
     """`str(error)` is one line; `remedy` is the next step, also one line."""
@@ -90,3 +93,24 @@ class RunFailed(TiltyardError):
 
 class Interrupted(TiltyardError):
     exit_code = 130
+
+
+def install(package: str) -> str:
+    """The command that adds a package to the environment we run in, by the tool that made it: elsewhere the
+    shell's `pip` may belong to another Python.
+    """
+    import shutil
+    from importlib.util import find_spec
+
+    made = Path(sys.prefix)
+    if (made / "uv-receipt.toml").exists():
+        return f'uv tool install --force "{package}"'
+    if "archive-v0" in made.parts:  # uvx makes one for each call
+        return f'uvx "{package}"'
+    if (made / "pipx_metadata.json").exists():
+        return f'pipx install --force "{package}"'
+    if find_spec("pip") is None:
+        return f'uv pip install --python "{sys.executable}" "{package}"'
+    found = shutil.which("pip")
+    ours = found is not None and Path(found).parent == Path(sys.executable).parent
+    return f'pip install "{package}"' if ours else f'"{sys.executable}" -m pip install "{package}"'

@@ -25,6 +25,7 @@ from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
 from tiltyard.servers import Loading, Server
+from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
 from tiltyard.servers.preflight import (
     can_be_told,
     check_context,
@@ -143,6 +144,7 @@ async def run_job(
     results: list[StageResult] = []
     facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(claim.run, store)], "load": None}
     state: RunState = "failed"
+    origin_unix_ns = unix_offset_ns()
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
             if plan.preflight:
@@ -160,13 +162,12 @@ async def run_job(
                 await watch.baseline(plan.baseline_s)
             watch.start()
             sitting = Sitting(
-                run_id=claim.run.id,
-                session=claim.session,
-                record=writer.put,
                 **known_to(store, claim),
+                record=writer.put,
                 meter=meter,
                 teller=teller,
                 timeouts=plan.timeouts,
+                origin_unix_ns=origin_unix_ns,
             )
             await put_through(suite, bench, sitting, results)
             state = "failed" if any(result.gave_up for result in results) else "finished"
@@ -186,10 +187,9 @@ async def run_job(
                 notes = [*facts["notes"], *found.get("notes", ()), *observed(results)]
                 run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
                 facts |= {**run, "state": state, **found, "notes": notes}
-                facts["owed"] = sum(result.owed for result in results)
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
                 summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
-            keep(store, claim, state, summary)
+            keep(store, claim, state, summary, utc_at(now_ns(), origin_unix_ns))
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
@@ -197,7 +197,7 @@ async def run_job(
 
 def summed_up(suite: Suite, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
     """The suite's part of the summary. Where it says nothing of requests, endings and speeds are added."""
-    found = suite.summarise(results, bench)
+    found = {"owed": sum(result.owed for result in results), **suite.summarise(results, bench)}
     if "requests" in found:
         return found
     windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]
@@ -205,9 +205,10 @@ def summed_up(suite: Suite, results: Sequence[StageResult], bench: Bench) -> Map
 
 
 def known_to(store: Store, claim: Claim) -> dict[str, Any]:
-    """What earlier sittings of the run have done, what failed in them, and how often."""
+    """Which sitting of which run it is; what earlier ones have done, what failed in them, and how often."""
     reads = {"done": store.done, "failed": store.failed, "tries": store.tries}
-    return {name: read(claim.run.id) if claim.resumed else {} for name, read in reads.items()}
+    earlier = {name: read(claim.run.id) if claim.resumed else {} for name, read in reads.items()}
+    return {"run_id": claim.run.id, "session": claim.session, **earlier}
 
 
 def in_memory(seen: Model, planned: Model) -> Model:
@@ -228,7 +229,7 @@ def retold(earlier: Mapping[str, Json], state: RunState, error: str | None) -> M
     return kept if error is None else {**kept, "error": error}
 
 
-def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json]) -> None:
+def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json], ended_at: str) -> None:
     """End the sitting, which came to `state`, in the store.
 
     A finished run whose failures were asked again stays finished where that was broken off, with what was
@@ -240,11 +241,11 @@ def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json
     if broken_off and store.has_failures(run_id):
         if "outcomes" in earlier and "error" not in summary and summary["n"] >= earlier["n"]:
             kept = {**summary, "state": "finished", "gave_up": earlier["gave_up"]}
-            store.finish(run_id, "finished", kept, tuple(summary["notes"]))
+            store.finish(run_id, "finished", kept, tuple(summary["notes"]), ended_at)
         else:
-            store.put_back(run_id)
+            store.put_back(run_id, ended_at)
     else:
-        store.finish(run_id, summary["state"], summary, tuple(summary["notes"]))
+        store.finish(run_id, summary["state"], summary, tuple(summary["notes"]), ended_at)
 
 
 def whose(job: Job) -> tuple[str, str]:

@@ -321,6 +321,7 @@ def without_login(text: str) -> str:
 
 _handed_out: set[str] = set()
 _named: set[str] = set()  # variables that [keys] or --api-key-env named
+Place = tuple[str, int | None]
 
 
 def api_key(
@@ -330,10 +331,23 @@ def api_key(
 
     In this order: the variable named by `key_env` (UsageError when it is empty); the variable named for the
     host in the file's [keys]; TILTYARD_API_KEY, for the host of the `server` setting, or for an address that
-    is `named` when there is none; the dialect's own variable; the keyring (service "tiltyard", the host as
-    user name). `named`: the user typed this address. Who was only found may be anybody.
+    is `named` when there is none; the dialect's own variable; for other machines the keyring (service
+    "tiltyard", the host as user name; for this one: `key_once_refused`). `named`: the user typed this
+    address; one that a setting names counts as such. Who was only found may be anybody.
     """
     key = _named_key(key_env) if key_env else _key_for(_place(url), dialect, named)
+    if key:
+        _handed_out.add(key)
+    return key
+
+
+def key_once_refused(url: str, *, named: bool = False) -> str | None:
+    """The keyring's key for a server on this machine that was `named` and lets nobody in without one.
+
+    Asking a keyring takes time and can open a window, and most servers here want no key at all.
+    """
+    place = _place(url)
+    key = _from_keyring(place[0]) if named or _is_set(place, load_settings()) else None
     if key:
         _handed_out.add(key)
     return key
@@ -357,7 +371,7 @@ def _named_key(variable: str) -> str:
     return key
 
 
-def _place(url: str) -> tuple[str, int | None]:
+def _place(url: str) -> Place:
     """Host and port; an empty host for what is no address: whoever connects will say so."""
     try:
         parts = urlsplit(url)
@@ -366,28 +380,52 @@ def _place(url: str) -> tuple[str, int | None]:
         return "", None
 
 
-def _key_for(place: tuple[str, int | None], dialect: str | None, named: bool) -> str | None:
+def _searched(place: Place) -> Place:
+    """A place as a search writes it (`servers/discover.py`)."""
+    return ("127.0.0.1", place[1]) if place[0] == "localhost" else place
+
+
+def _ollama_set(settings: Settings) -> str | None:
+    """Where a setting says that Ollama is; the default is nobody's word."""
+    return settings.ollama_url if settings.origin("ollama_url") != "default" else None
+
+
+def _is_set(place: Place, settings: Settings) -> bool:
+    """Does a setting name this very place?"""
+    urls = (settings.server, *settings.servers, _ollama_set(settings))
+    return _searched(place) in [_searched(_place(url)) for url in urls if url]
+
+
+def _key_for(place: Place, dialect: str | None, named: bool) -> str | None:
     settings = load_settings()
     host = place[0]
     if host in settings.keys:
         return _named_key(settings.keys[host])
+    named = named or _is_set(place, settings)
+    place, ollama = _searched(place), _ollama_set(settings)
 
     def meant(url: str) -> bool:
         """Is it the server at `url`? Of one that was only found the port counts too: others listen there."""
-        return _place(url)[0] == host if named else _place(url) == place
+        other = _searched(_place(url))
+        return other[0] == place[0] if named else other == place
+
+    def is_ollama() -> bool:
+        """Where a setting says so at this very port, it is Ollama before it says so itself."""
+        if dialect is None:
+            return ollama is not None and _searched(_place(ollama)) == place
+        return dialect == "ollama" and named and meant(settings.ollama_url)
 
     own = settings.server is not None and meant(settings.server)
     sources = {
         "TILTYARD_API_KEY": own or (settings.server is None and named),
         "OPENAI_API_KEY": meant(_environ().get("OPENAI_BASE_URL", "") or "https://api.openai.com"),
         "LM_API_TOKEN": dialect == "lmstudio" and (is_local(host) or own),
-        "OLLAMA_API_KEY": host == "ollama.com" or (dialect == "ollama" and meant(settings.ollama_url)),
+        "OLLAMA_API_KEY": host == "ollama.com" or is_ollama(),
     }
     for variable, source in sources.items():
         if source and (key := _environ().get(variable, "").strip()):
             return key
-    # Asking a keyring can open a window: not for whoever is found on this machine.
-    return _from_keyring(host) if own or named or not is_local(host) else None
+    return None if is_local(host) else _from_keyring(host)
 
 
 def keys_set() -> dict[str, str | None]:

@@ -30,7 +30,7 @@ def test_a_missing_or_wrong_key_is_refused_and_never_kept(tiltyard: Tiltyard, tm
     with simulated(api_key=RIGHT) as simulator:
         url = simulator.url("openai")
         none = tiltyard(*quick(url))
-        refused(none, 3, "wants another key", "TILTYARD_API_KEY", "--api-key-env NAME")
+        refused(none, 3, "lets nobody in without its key", "TILTYARD_API_KEY", "--api-key-env NAME")
         wrong = tiltyard(*quick(url), env={"TILTYARD_API_KEY": WRONG})
         refused(wrong, 3, "HTTP 401")
         named = tiltyard(*fixed(url, "--dialect", "openai", "--api-key-env", "MINE"), env={"MINE": WRONG})
@@ -82,6 +82,38 @@ def test_a_server_that_quotes_the_key_does_not_make_us_keep_it(
     nowhere(WRONG, done, tmp_path)
 
 
+@pytest.mark.parametrize("field", ["content", "reasoning_content", "tool_calls"])
+def test_a_key_that_comes_in_pieces_is_not_kept(tiltyard: Tiltyard, tmp_path: Path, field: str) -> None:
+    def event(text: str, **more: str) -> bytes:
+        call = [{"index": 0, "id": "c", "function": {"name": "f", "arguments": text}}]
+        delta = {field: call if field == "tool_calls" else text} if text else {}
+        choice = {"index": 0, "delta": delta, "finish_reason": None, **more}
+        return b"data: " + json.dumps({"model": "m", "choices": [choice]}).encode() + b"\n\n"
+
+    said = [
+        event("It is "),
+        event(RIGHT[:12]),
+        event(RIGHT[12:]),
+        event("!"),
+        event("", finish_reason="stop"),
+    ]
+
+    def answer(number: int) -> Script:
+        if server.requests[number].startswith(b"GET"):
+            return [sized(LISTED)]
+        return [head(more=b"Transfer-Encoding: chunked\r\n"), *map(chunk, said), b"0\r\n\r\n"]
+
+    with ScriptedServer(answer) as server:
+        words = ("--dialect", "openai", "--api-key-env", "MINE", "--json")
+        done = [tiltyard(*fixed(server.url, *words), env={"MINE": RIGHT})]
+    assert done[0].code == 0, done[0].err
+    done += [tiltyard("export", "--format", kind) for kind in ("json", "jsonl", "csv", "md")]
+    done += [tiltyard("show", "latest", "1"), tiltyard("report")]
+    assert f"It is {'*' * len(RIGHT)}!" in done[-2].out
+    assert RIGHT[:12] not in done[-2].out
+    nowhere(RIGHT, done, tmp_path)
+
+
 def test_a_server_that_quotes_the_key_in_another_form_does_not_make_us_keep_it(
     tiltyard: Tiltyard, tmp_path: Path
 ) -> None:
@@ -102,24 +134,43 @@ def test_a_server_that_quotes_the_key_in_another_form_does_not_make_us_keep_it(
     nowhere(misread, done, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("servers",), ("models",), ("doctor",), ("run", "speed", "--model", "m"), ("run", "speed", "--all")],
-)
-def test_a_server_that_was_only_found_is_not_shown_the_key(
-    tiltyard: Tiltyard, command: tuple[str, ...]
-) -> None:
-    """Whoever listens on a known port may be anybody."""
+SEARCHES = [
+    ("servers",),
+    ("models",),
+    ("doctor",),
+    ("run", "speed", "--model", "m"),
+    ("run", "speed", "--all"),
+]
+
+
+@pytest.mark.parametrize("command", SEARCHES)
+def test_a_search_says_who_wants_a_key(tiltyard: Tiltyard, command: tuple[str, ...]) -> None:
     with ScriptedServer(lambda _: [sized(b'{"error":"no key"}', status=b"401 Unauthorized")]) as server:
-        env = {"TILTYARD_API_KEY": RIGHT, "TILTYARD_SERVERS": server.url, "COLUMNS": "300"}
+        env = {"TILTYARD_SERVERS": server.url, "COLUMNS": "300"}
         done = tiltyard(*command, env=env)
         assert server.requests
-        assert not any(b"authorization" in asked.lower() for asked in server.requests)
-        assert "wants another key" in done.out + done.err
+        assert "lets nobody in without its key (HTTP 401: no key)" in done.out + done.err
         assert "--server URL" in done.out + done.err
-        if command[0] != "doctor":
-            tiltyard(*command, "--server", server.url, env=env)
-            assert RIGHT.encode() in server.requests[-1]
+        assert "none runs on the known ports" not in done.out
+        assert not any("broken" in line and server.url in line for line in done.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "variable"),
+    [
+        *((command, "OLLAMA_HOST", "TILTYARD_API_KEY") for command in SEARCHES),
+        (SEARCHES[0], "OLLAMA_HOST", "OLLAMA_API_KEY"),
+        (SEARCHES[0], "TILTYARD_SERVERS", "TILTYARD_API_KEY"),
+    ],
+)
+def test_a_search_lets_itself_in_where_a_setting_names_the_server(
+    tiltyard: Tiltyard, command: tuple[str, ...], setting: str, variable: str
+) -> None:
+    with ScriptedServer(lambda _: [sized(b'{"error":"no key"}', status=b"401 Unauthorized")]) as server:
+        tiltyard(*command, env={variable: RIGHT, setting: server.url.replace("127.0.0.1", "localhost")})
+        shown = [RIGHT.encode() in asked for asked in server.requests]
+    assert shown
+    assert all(shown)
 
 
 def test_a_key_for_no_address_is_an_error(tiltyard: Tiltyard) -> None:

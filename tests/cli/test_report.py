@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tests.cli.stocked import stock, tiltyard
 from tests.reports import made
+from tests.reports.graded import graded
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,30 @@ def test_a_model_without_a_finished_run_is_there_with_its_unfinished_one(tmp_pat
     assert shown == [whole.id]
     assert f"Run {part.id}," in text
     assert ">interrupted<" in text
+
+
+def test_every_graded_run_has_the_rank_that_the_board_gives_it(tmp_path):
+    """Far more than have a section of their own, beside as many that were measured for speed."""
+    fast = [made.quick(f"model-{n:02d}", 90, n=3) for n in range(14)]
+    able = [graded(f"model-{n:02d}", 0.9 if n < 20 else 0.2, n=40, seed=9 + n) for n in range(30)]
+    stock(tmp_path, [(maker, maker.run()) for maker in (*fast, *able)])
+    text, _ = written(tmp_path)
+    table = text.partition("Score of 100")[2].partition("</table>")[0]
+    rows = re.findall(r'<td class="rank">(.*?)</td>.*?(model-\d\d)', table, re.S)
+    shown = tiltyard(tmp_path, "board", "--suite", "mcq", "--json")
+    ranks = {row["model"]: row["rank"] for row in json.loads(shown.stdout)["rows"]}
+    assert len(ranks) == 30
+    assert {name: rank for rank, name in rows} == {name: f"{a}-{b}" for name, (a, b) in ranks.items()}
+    best = sum(rank.startswith("1-") for rank, _ in rows) - 1
+    assert best > 12
+    assert f"not to be told from {best} others." in text
+
+
+def test_runs_that_are_named_are_ranked_among_themselves(tmp_path):
+    able = [graded(f"model-{n}", ability, n=40, seed=n) for n, ability in enumerate((0.9, 0.9, 0.2))]
+    stock(tmp_path, [(maker, maker.run()) for maker in able])
+    done = tiltyard(tmp_path, "report", able[0].id, able[2].id)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "tiltyard-report.html").read_text(encoding="utf-8")
+    assert re.findall(r'<td class="rank">(.*?)</td>', text) == ["1", "2"]
+    assert "best is model-0 with" in text

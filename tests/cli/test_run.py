@@ -221,6 +221,23 @@ def test_interrupting_ends_soon_keeps_everything_and_the_same_command_goes_on(
     assert exactly_once(clean_env, summary["run_id"]) == 80
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_a_person_who_interrupts_sees_what_was_found(
+    tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    command = ["run", "speed", "--server", sim, "--all", "--profile", "fixed", "--output-tokens", "12"]
+    command += ["--requests", "30"]
+    process = start(command, clean_env, tmp_path)
+    assert process.stderr is not None
+    assert any(b"[2/2]" in line for line in process.stderr)  # the first model's run has ended
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert b"all 30 requests ended well" in out
+    assert b"tiltyard show" in out
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_interrupting_the_baseline_ends_soon(sim: str, clean_env: dict[str, str], tmp_path: Path) -> None:
     command = ["run", "speed", "--server", sim, "--dialect", "openai", "-m", "fast", "--baseline", "60"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +73,35 @@ def test_the_error_that_ends_a_run_is_in_its_log(
     assert str(entry["error"]).startswith("nobody knows ")
     assert str(entry["error"]).endswith(" at http://***@h:1, ***@h:1")
     assert KEY not in path.read_text(encoding="utf-8") + capsys.readouterr().err
+
+
+FULL = """
+import logging, resource, sys
+from pathlib import Path
+from tiltyard.cli.run_log import logging_to
+
+log = logging.getLogger("tiltyard.run")
+with logging_to(Path(sys.argv[1]), verbose=False):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    for number in range(300):
+        log.info("answer", extra={"fields": {"number": number}})
+print("the run goes on")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_a_log_that_takes_no_more_is_said_once_and_ends_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "o")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "the run goes on\n"), done.stderr
+    (said,) = done.stderr.splitlines()
+    (path,) = (tmp_path / "o").iterdir()
+    assert said.startswith(f"warning: the log {path} ends here (")
+    *kept, half = path.read_text(encoding="utf-8").split("\n")
+    assert [json.loads(line)["number"] for line in kept] == list(range(len(kept)))
+    assert len(kept) > 10
+    assert len(half) < 200
 
 
 @pytest.mark.parametrize("bad", [0, 1, SHOWN + 3])

@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from tests.engine.test_ability import all_of, prompt, with_engine
-from tiltyard.errors import EngineError, ModelNotFound, Unsupported
+from tiltyard.errors import EngineError, ModelNotFound, Unsupported, install
 from tiltyard.records import Message, Request
 from tiltyard.servers import Address, Server
 from tiltyard.servers.embedded import Embedded
-from tiltyard.servers.engine_process import EngineProcess, Launch
+from tiltyard.servers.engine_process import EXTRA, EngineProcess, Launch
 from tiltyard.servers.tiny import TinySpec, write_model
 
 pytestmark = pytest.mark.engine
@@ -177,7 +177,7 @@ def test_a_missing_wheel_says_what_to_install(
     launch = Launch(model=str(known), alias="known", context=512, slots=1, threads=1)
     with pytest.raises(EngineError, match="not installed") as caught:
         asyncio.run(EngineProcess(launch, tmp_path / "log").start())
-    assert caught.value.remedy == "pip install 'tiltyard[embedded]'"
+    assert caught.value.remedy == install(EXTRA)
 
 
 def test_a_failed_start_is_a_failed_exchange(known: Path, tmp_path: Path) -> None:

@@ -18,7 +18,13 @@ HOSTILE = (
 def page_of(pairs, answers=None):
     makers = {maker.id: maker for maker, _ in pairs}
     reads = answers or (lambda run_id: made.answer(makers[run_id]))
-    return render([run for _, run in pairs], lambda run_id: makers[run_id].attempts, reads)
+    return render([run for _, run in pairs], lambda run_id: makers[run_id].attempts, reads, {})
+
+
+def headline_of(pairs):
+    """The title and what stands below it."""
+    text = page_of(pairs).replace("\u00a0", " ").replace("&#39;", "'")
+    return re.search(r"<h1>(.*?)</h1>", text)[1], re.search(r'lede">(.*?)</p>', text)[1]
 
 
 class Page(HTMLParser):
@@ -98,7 +104,7 @@ def test_a_thousand_models_stay_under_the_bound_and_it_says_what_is_missing():
     text = page_of(pairs)
     assert len(text.encode()) < MAX_BYTES
     assert "700 rows from the end of the board are left out here" in text
-    assert "have no section of their own" in text
+    assert "of these runs have no section of their own" in text
     assert "1000 models" in text
 
 
@@ -131,6 +137,76 @@ def test_headlines_are_honest():
     assert "under another load" in title(made.quick("a", 100), made.depth("b"))
     few, many = made.Maker("a", 100).stage("1 stream"), made.Maker("b", 30).stage("8 streams", concurrency=8)
     assert "under another load" in title(few, many)
+
+
+def under(maker, **settings):
+    """A run of this maker's under another load, or of another profile."""
+    run = maker.run()
+    return maker, replace(run, settings={**run.settings, **settings})
+
+
+def test_a_model_is_not_compared_with_itself():
+    """Three loads of one model are one model; the next is the first run of another."""
+    streams = [
+        under(made.quick("a", 100 - n / 10, seed=n), profile="fixed", concurrency=n) for n in (1, 2, 4)
+    ]
+    deep = made.depth("a", 99, seed=9)
+    own = [*streams, (deep, deep.run(profile="depth"))]
+    title, lede = headline_of(own)
+    assert title.startswith("a decodes ")
+    assert lede.startswith("95 % interval ")
+    slower = under(made.quick("b", 40), profile="fixed", concurrency=1)
+    title, lede = headline_of([*own, slower])
+    assert title.startswith("a is the fastest, at ")
+    assert lede.endswith("times as fast as b, the next.")
+    text = page_of([*own, slower])
+    assert "2 models" in text
+
+
+def test_runs_of_one_model_over_the_same_are_no_two_models():
+    """They are named by their ids, and are one model all the same."""
+    pairs = [(maker, maker.run()) for maker in (made.quick("a", 100, seed=1), made.quick("a", 99, seed=2))]
+    title, lede = headline_of(pairs)
+    assert title.startswith(f"a (run {pairs[0][1].id}) decodes ")
+    assert lede.startswith("95 % interval ")
+    assert "1 model " in page_of(pairs)
+
+
+def test_the_next_is_taken_under_the_load_of_the_first_where_no_other_model_stands_between():
+    def with_streams(name, decode, streams):
+        maker = made.Maker(name, decode, seed=streams).stage(f"{streams} streams", concurrency=streams)
+        return under(maker, profile="fixed", concurrency=streams)
+
+    pairs = [with_streams("a", 100, 2), with_streams("b", 60, 4), with_streams("b", 40, 2)]
+    title, lede = headline_of(pairs)
+    assert title.startswith("a is the fastest, at ")
+    assert lede.endswith("times as fast as b, the next.")
+    title, lede = headline_of([*pairs, with_streams("c", 50, 2)])
+    assert title.startswith("a decodes ")
+    assert lede.startswith("b has ")
+    assert lede.endswith("under another load.")
+
+
+def test_a_run_without_a_section_of_its_own_is_compared_too():
+    pairs = [under(made.quick("a", 100 + n, seed=n), concurrency=n) for n in range(30)]
+    title, lede = headline_of([*pairs, under(made.quick("b", 40), concurrency=29)])
+    assert title.startswith("a is the fastest, at ")
+    assert lede.endswith("times as fast as b, the next.")
+
+
+def test_a_lead_that_many_share_says_how_many():
+    pairs = [(m, m.run()) for m in (made.quick(name, 100 + i / 100, n=4) for i, name in enumerate("abcde"))]
+    slow = made.quick("slow", 20)
+    again = made.quick("a", 100, n=4, seed=2)  # one model, however many of its runs are there
+    title, lede = headline_of([*pairs, (slow, slow.run()), (again, again.run())])
+    assert re.fullmatch(r"\S.* and 3 others cannot be told apart", title)
+    assert lede.startswith("These runs cannot tell which of them is the fastest; ")
+    assert headline_of(pairs[:3])[0].endswith(" and 1 other cannot be told apart")
+    assert headline_of(pairs[:2])[0].endswith(" lead")
+    alike = [(m, m.run()) for m in (made.quick(name, 100, n=80) for name in "abc")]
+    title, lede = headline_of(alike)
+    assert title.endswith(" and 1 other lead")
+    assert lede.startswith("The decode speeds of the first two differ by less than 2 %")
 
 
 def test_a_headline_tells_models_of_one_name_apart():

@@ -3,22 +3,28 @@
 import pytest
 from msgspec.structs import replace
 
+from tests.cli.stocked import stock
 from tests.reports import made
 from tests.reports.graded import Graded, graded
 from tests.reports.test_html import HOSTILE
 from tiltyard.reports import export
 from tiltyard.reports.html import render
 from tiltyard.reports.quality import quality_boards, quality_headline, quality_view
+from tiltyard.stats.ranks import Rank
+from tiltyard.store.store import FILE, Store
 
 
-def boards_of(makers, **more):
+def boards_of(folder, makers, **more):
+    """As a store ranks them."""
     runs = [maker.run(**more) for maker in makers]
-    return quality_boards(runs, {m.id: m.attempts for m in makers}, {})
+    stock(folder, zip(makers, runs, strict=True))
+    with Store.open(folder / FILE) as store:
+        return quality_boards(runs, store.ranks([run.id for run in runs]), {})
 
 
-def test_ranks_are_of_the_same_items():
+def test_ranks_are_of_the_same_items(tmp_path):
     makers = [graded("a", 0.9), graded("b", 0.88, seed=2), graded("c", 0.4)]
-    (board,) = boards_of(makers)
+    (board,) = boards_of(tmp_path, makers)
     assert {row.name: row.rank for row in board.rows} == {"a": "1-2", "b": "1-2", "c": "3"}
     assert f"mcq: {board.rows[0].name} with" in quality_headline([board])
     assert "not to be told from 1 other" in quality_headline([board])
@@ -30,9 +36,15 @@ def test_ranks_are_of_the_same_items():
     assert [row.rank for board in apart for row in board.rows] == ["", ""]
 
 
-def test_partial_scores_and_missing_items_are_ranked_too():
+def test_a_tie_of_more_than_are_ranked_says_at_least():
+    runs = [graded(f"m{n}", 0.5, n=3).run() for n in range(3)]
+    (board,) = quality_boards(runs, {run.id: Rank(1, 2) for run in runs[:2]}, {})
+    assert "not to be told from at least 1 other." in quality_headline([board])
+
+
+def test_partial_scores_and_missing_items_are_ranked_too(tmp_path):
     makers = [graded("a", 0.9, partial=True), graded("b", 0.3, partial=True), graded("c", 0.9, errors=5)]
-    (board,) = boards_of(makers)
+    (board,) = boards_of(tmp_path, makers)
     ranks = {row.name: row.rank for row in board.rows}
     assert ranks["b"] == "3"
     assert {ranks["a"], ranks["c"]} <= {"1-2", "1", "2"}
@@ -61,7 +73,7 @@ def test_nothing_scored_is_said():
     maker = graded("a", 0.8, n=5, errors=5)
     run = maker.run()
     assert run.summary["score"] is None
-    (board,) = quality_boards([run], {maker.id: maker.attempts}, {})
+    (board,) = quality_boards([run], {}, {})
     assert (board.rows[0].score, board.rows[0].interval, board.rows[0].rank) == ("–", "no interval", "")
     assert "nothing could be scored" in quality_headline([board])
 
@@ -73,7 +85,7 @@ def page():
     runs = [speed.run(), makers[0].run(), makers[1].run(), makers[2].run(suite="json", items=HOSTILE)]
     attempts = {maker.id: maker.attempts for maker in (speed, *makers)}
     samples = {maker.id: made.answer(maker, HOSTILE, HOSTILE) for maker in (speed, *makers)}
-    return render(runs, attempts.__getitem__, samples.__getitem__)
+    return render(runs, attempts.__getitem__, samples.__getitem__, {})
 
 
 def test_the_page_has_speed_and_quality(page):
@@ -86,7 +98,7 @@ def test_the_page_has_speed_and_quality(page):
 
 def test_a_page_of_graded_runs_alone():
     maker = graded("qwen3:8b", 0.9)
-    alone = render([maker.run()], lambda _: maker.attempts, lambda _: None)
+    alone = render([maker.run()], lambda _: maker.attempts, lambda _: None, {})
     assert "What they get right" in alone
     assert "Decode, tok/s" not in alone
     assert "No decode speed" not in alone
@@ -96,7 +108,7 @@ def test_many_graded_runs_stay_under_the_bound():
     makers = [graded(f"m{n}", 0.5, n=30) for n in range(60)]
     runs = [replace(maker.run(), started_at="2026-01-01T00:00:00+00:00") for maker in makers]
     attempts = {maker.id: maker.attempts for maker in makers}
-    assert len(render(runs, attempts.__getitem__, lambda _: None).encode()) < 500_000
+    assert len(render(runs, attempts.__getitem__, lambda _: None, {}).encode()) < 500_000
 
 
 def test_exports_carry_scores():
@@ -118,5 +130,5 @@ def test_a_view_says_what_a_server_makes_of_schemas():
     view = quality_view(run)
     assert view is not None
     assert "Schema keywords enforced by the server: const." in view.notes
-    page = render([run], lambda _: maker.attempts, lambda _: None)
+    page = render([run], lambda _: maker.attempts, lambda _: None, {})
     assert "Schema keywords ignored by the server: &lt;b&gt;." in page

@@ -63,8 +63,9 @@ def test_the_next_commands_stand_whole_on_the_screen(width):
         (0.88, 0.86, 0.9, "answers take 12 % less time (10 to 14)"),
         (1.123, 1.121, 1.124, "answers take 12 % more time (12.1 to 12.4)"),
         (3.1, 2.9, 3.3, "answers take 3.10 times as long (2.9 to 3.3)"),
-        (1.01, 0.97, 1.05, "it cannot be told whether answers take longer: +1 % (-3 to +5)"),
-        (1.99, 0.68, 5.89, "it cannot be told whether answers take longer: +99 % (-32 to +489)"),
+        (1.01, 0.97, 1.05, "nobody can tell whether answers take longer: +1 % (-3 to +5)"),
+        (1.99, 0.68, 5.89, "nobody can tell whether answers take longer: +99 % (-32 to +489)"),
+        (1.97, 0.0001, 2e9, "nobody can tell whether answers take longer"),
         (1.0, 0.98, 1.02, "answers take about as long: +0 % (-2 to +2)"),
         (1.0, 0.999, 1.002, "answers take about as long: +0.0 % (-0.1 to +0.2)"),
     ],
@@ -136,3 +137,21 @@ def test_a_rate_without_an_interval_says_what_stands_in_its_place():
         if "position bias" in line
     )
     assert line.split(maxsplit=2)[2].strip() == f"7.9 %    ({why})"
+
+
+def test_each_reason_stands_beside_its_own_keywords():
+    honesty = {
+        "maximum": {"verdict": "unknown", "said": "no such format"},
+        "minimum": {"verdict": "unknown", "said": "no such format"},
+        "additionalProperties": {"verdict": "unknown", "why": "no key too many, either"},
+        "const": {"verdict": "enforced"},
+    }
+    modes = {"prompt": {"rates": {}}}
+    lines = shown(summary_of(modes=modes, schema_honesty=honesty), 200).splitlines()
+    told = [line.strip() for line in lines if "maximum" in line or "const" in line or "too many" in line]
+    assert told == [
+        "schema keywords ✓ enforced: const",
+        "schema keywords ? unknown: maximum, minimum, additionalProperties",
+        "maximum, minimum: the server said: no such format",
+        "additionalProperties: no key too many, either",
+    ]

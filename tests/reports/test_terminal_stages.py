@@ -111,6 +111,60 @@ def test_the_last_level_tried_is_no_knee() -> None:
     assert in_words(ended) == ["4 parallel streams are enough: 345 tok/s."]
 
 
+def swept(failed: dict[int, int], knee: dict[str, Any] | None) -> dict[str, Any]:
+    """Levels of 1 to 8 streams, each 100 tok/s faster for every stream, with so many failures."""
+    levels = (1, 2, 4, 8)
+    curve = [{"streams": n, "output_tps": figure(100.0 * n), "failed": failed.get(n, 0)} for n in levels]
+    stages = [
+        {
+            "load": {"kind": "closed", "concurrency": n},
+            "requests": {"ok": 32 - failed.get(n, 0), "failed": failed.get(n, 0), "total": 32},
+            "ttft_ms": figure(9.0),
+            "output_tps": 100.0 * n,
+        }
+        for n in levels
+    ]
+    return {"findings": {"curve": curve, "knee": knee}, "stages": stages}
+
+
+def test_levels_at_which_requests_failed_are_marked_and_told() -> None:
+    knee = {"streams": 4, "load": 4.0, "rate": 400.0, "peak": 400.0, "growing": True, "resolved": True}
+    summary = swept({8: 26}, knee)
+    rows = drawn(summary, 110).splitlines()
+    assert [line.split()[0] for line in rows if "26 of 32 failed" in line] == ["8"]
+    told = "From 8 streams on requests fail: 26 of 32 failed at 8 streams."
+    assert in_words(summary) == ["Throughput was still growing at 4 streams, 400 tok/s.", told]
+    throughput, waits = (chart for chart in load_charts(summary) if chart is not None)
+    assert throughput.caption.startswith("Throughput was still growing at 4 streams")
+    for chart in (throughput, waits):
+        assert chart.caption.endswith("26 of 32 failed at 8 streams.")
+    every = swept({1: 1, 2: 2, 4: 3, 8: 4}, None)
+    assert in_words(every) == [
+        "From 1 stream on requests fail: 1 of 32 failed at 1 stream, 2 of 32 failed at 2, "
+        "3 of 32 failed at 4, 4 of 32 failed at 8."
+    ]
+
+
+def test_a_level_below_the_knee_at_which_requests_failed_leaves_a_doubt() -> None:
+    knee = {"streams": 8, "load": 8.0, "rate": 800.0, "peak": 800.0, "growing": False, "resolved": False}
+    assert in_words(swept({4: 1}, knee)) == [
+        "8 parallel streams are enough: 800 tok/s (requests failed at fewer).",
+        "Requests failed on the way: 1 of 32 failed at 4 streams.",
+    ]
+
+
+def test_rates_at_which_requests_failed_are_marked() -> None:
+    rates = [{"rate": rate, "share": 0.96, "keeps_up": rate < 8} for rate in (2.0, 4.0, 8.0)]
+    stages = [
+        {"load": {"kind": "poisson", "rate": rate}, "requests": {"failed": failed, "total": 1_200}}
+        for rate, failed in ((2.0, 0), (4.0, 1), (8.0, 1_100))
+    ]
+    text = drawn({"findings": {"rates": rates, "highest_rate": {"rate": 4.0}}, "stages": stages}, 110)
+    assert "← highest, 1 of 1,200 failed" in text
+    assert "falls behind, 1,100 of 1,200 failed" in text
+    assert text.count("failed") == 2
+
+
 def test_rates_show_what_was_within_the_limits() -> None:
     rates = [{"rate": 2.0, "share": 1.0}, {"rate": 8.0, "share": 0.5}]
     stages = [{"load": {"rate": r}, "request_rate": r, "ttft_ms": figure(9.0)} for r in (2.0, 8.0)]

@@ -130,6 +130,17 @@ def test_the_newest_try_counts(store: Store) -> None:
     assert store.counts(["r1"]) == {"r1": 1}
 
 
+def test_a_sitting_ends_when_its_own_clock_says(store: Store) -> None:
+    ended = "2026-01-02T03:05:00.000+00:00"
+    store.claim(make_run())
+    store.finish("r1", "interrupted", ended_at=ended)
+    assert store.run("r1").ended_at == ended
+    store.claim(make_run())
+    assert store.run("r1").ended_at is None
+    store.put_back("r1", ended)
+    assert store.run("r1").ended_at == ended
+
+
 def test_finished_runs_are_handed_back_and_others_resumed(store: Store) -> None:
     store.claim(make_run())
     store.add([make_attempt()])
@@ -200,6 +211,20 @@ def test_runs_are_found_by_prefix_and_filters(store: Store) -> None:
     assert [run.id for run in store.runs(RunFilter(suite="json"))] == ["2026-beta"]
     assert [run.id for run in store.runs(RunFilter(model="CODER", limit=1))] == ["2026-beta"]
     assert store.runs(RunFilter(state="finished")) == []
+
+
+def test_the_latest_run_is_the_one_taken_last_whatever_the_clock_said(store: Store) -> None:
+    """It was ahead for `a` and has been set right; `old` and `new` were measured on other machines."""
+    for number, (name, year) in enumerate((("z", 2025), ("a", 2030), ("b", 2026), ("c", 2026))):
+        store.claim(make_run(name, started_at=f"{year}-01-0{number + 1}T00:00:00+00:00"))
+    assert [run.id for run in store.runs()] == ["c", "b", "a", "z"]
+    assert [run.id for run in store.runs(RunFilter(limit=2))] == ["c", "b"]
+    store.take_in([Bundle(run=make_run("old", started_at="2025-06-01T00:00:00+00:00"))])
+    assert [run.id for run in store.runs()] == ["c", "b", "a", "old", "z"]
+    assert store.run("latest").id == "c"
+    assert store.run("c").started_at == "2026-01-04T00:00:00+00:00"
+    store.take_in([Bundle(run=make_run("new", started_at="2031-01-01T00:00:00+00:00"))])
+    assert store.run("latest").id == "new"
 
 
 def test_deleting_a_run_deletes_all_of_it(store: Store) -> None:

@@ -12,11 +12,13 @@ from tests.patience import best_of
 from tests.suites.speed_runs import FAST, run_speed
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
-from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
+from tiltyard.records import Attempt, Events, Exchange, Measures, Model, Request, Timeline
 from tiltyard.reports.stages import in_words
-from tiltyard.suites import Stage, StageResult
+from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.asking import ask_stage
 from tiltyard.suites.speed import load_profile
+from tiltyard.suites.speed.options import read_settings
+from tiltyard.suites.speed.trial import Trial
 
 
 @pytest.mark.slow
@@ -77,6 +79,104 @@ def test_two_stages_of_one_name_are_refused_before_answers_are_lost() -> None:
     stage, nothing = first[0].stage, cast(Any, None)
     with pytest.raises(UsageError, match="two stages are called '1 stream'"):
         asyncio.run(ask_stage(stage, nothing, nothing, nothing, first))
+
+
+@best_of()
+def test_a_level_at_which_requests_failed_is_neither_best_nor_the_knee() -> None:
+    """Six streams are served, the others are turned away: what eight would have brought is not known."""
+    model = replace(FAST, decode_tps=200, slots=6, queue=0)
+    settings = {"profile": "concurrency", "concurrency": "2,8,4", "output_tokens": 16, "prompt": "Hi."}
+    ran = run_speed(settings, model, dialect="openai")
+    found = ran.summary["findings"]
+    rows = {row["streams"]: row for row in found["curve"]}
+    lost = {row["load"]["concurrency"]: row["requests"]["failed"] for row in ran.summary["stages"]}
+    assert {streams: row["failed"] for streams, row in rows.items()} == lost
+    assert (lost[2], lost[4]) == (0, 0)
+    assert lost[8] > 0
+    assert (found["knee"]["streams"], found["knee"]["growing"]) == (4, True)
+    assert ran.summary["figures_from"] == "4 streams"
+    words = in_words(ran.summary)
+    assert words[0].startswith("Throughput was still growing at 4 streams, ")
+    assert words[1].startswith("From 8 streams on requests fail: ")
+
+
+@pytest.mark.parametrize(
+    ("lost", "asked"), [((8, 16, 32), [1, 2, 4, 8, 16]), ((1, 2, 4), [1, 2, 4]), ((1, 4), None)]
+)
+def test_a_sweep_of_our_own_ends_where_two_levels_in_a_row_fail(
+    lost: tuple[int, ...], asked: list[int] | None
+) -> None:
+    """Though each is faster than the one before. A lone one ends nothing."""
+
+    async def levels() -> list[int]:
+        found, stages = [], load_profile("concurrency").stages(trial_of("concurrency"))
+        stage = await anext(stages)
+        while (streams := stage.load.concurrency) < 64:
+            found.append(streams)
+            try:
+                stage = await stages.asend(answered(streams, 100.0 * streams, failed=streams in lost))
+            except StopAsyncIteration:
+                break
+        return found
+
+    assert asyncio.run(levels()) == (asked or [1, 2, 4, 8, 16, 32])
+
+
+def test_a_level_that_failed_below_the_knee_leaves_it_in_doubt() -> None:
+    """Whether fewer streams are enough, nobody knows then."""
+    rates = {1: 100.0, 2: 200.0, 4: 400.0, 8: 800.0}
+    levels = [answered(streams, rate, failed=streams == 4) for streams, rate in rates.items()]
+    profile, trial = load_profile("concurrency"), trial_of("concurrency")
+    knee = profile.conclude(trial, levels)["knee"]
+    assert (knee["streams"], knee["resolved"]) == (8, False)
+    sure = profile.conclude(trial, [answered(streams, rate) for streams, rate in rates.items()])
+    assert sure["knee"]["resolved"]
+    lone = profile.conclude(trial, [answered(1, 100.0), answered(2, 200.0, failed=True)])
+    assert (lone["knee"], lone["headline"]) == (None, "1 stream")
+
+
+def trial_of(profile: str) -> Trial:
+    """A run of which nobody asks a server anything."""
+    settings = {"profile": profile, "prompt": "Hi."}
+    return Trial(
+        Bench(server=cast(Any, None), model=Model(name="m"), settings=settings), read_settings(settings)
+    )
+
+
+def answered(streams: int, output_tps: float, failed: bool = False) -> StageResult:
+    """Ten answers a stream, one after the other, all with the same even steps; the last one may be lost."""
+    tokens, turns = 20, 10
+    length_s = tokens * streams / output_tps
+    attempts = [
+        in_steps(f"{streams} streams", number, number // streams * length_s, length_s, tokens)
+        for number in range(turns * streams)
+    ]
+    if failed:
+        last = attempts[-1]
+        lost = replace(last.exchanges[0], ending="http_error")
+        attempts[-1] = replace(last, exchanges=(lost,))
+    load = Load(concurrency=streams, stop=Stop(count=len(attempts)))
+    stage = Stage(name=f"{streams} streams", load=load, items=())
+    return StageResult(stage=stage, attempts=attempts, wall_s=turns * length_s, total=len(attempts))
+
+
+def in_steps(stage: str, number: int, start_s: float, length_s: float, tokens: int) -> Attempt:
+    """An answer whose tokens come in even steps, the last one at its end."""
+    start, step = round(start_s * 1e9), length_s * 1e9 / tokens
+    times = tuple(start + round(step * (n + 1)) for n in range(tokens))
+    timeline = Timeline(scheduled_ns=start, started_ns=start, sent_ns=start, closed_ns=times[-1])
+    events = Events(t_ns=times, kinds="c" * tokens, texts=("x",) * tokens)
+    request = Request(model="m", messages=())
+    return Attempt(
+        run_id="r",
+        stage=stage,
+        item_id="pp512-tg20",
+        item_hash="h",
+        repetition=number,
+        started_at="2026-01-01T00:00:00.000+00:00",
+        exchanges=(Exchange(request=request, timeline=timeline, ending="ok", events=events),),
+        measures=Measures(output_tokens=tokens),
+    )
 
 
 def test_levels_left_out_after_failures_alone_are_said() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiltyard.errors import EngineError
+from tiltyard.errors import EngineError, install
 from tiltyard.records import Json, Model
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Tell = Callable[[str], None]
 async def abilities(folder: Path, tell: Tell) -> list[dict[str, Json]]:
     """Score the models; `folder` takes their files and a store. Raises EngineError without the engine."""
     if importlib.util.find_spec("xllamacpp") is None:
-        raise EngineError("the embedded engine is not installed", "pip install 'tiltyard[embedded]'")
+        raise EngineError("the embedded engine is not installed", install("tiltyard[embedded]"))
     return [await ability_of(name, folder, tell) for name in provable()]
 
 

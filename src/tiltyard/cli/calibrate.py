@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.data_dir import DATA_DIR, open_store
-from tiltyard.errors import RunFailed
+from tiltyard.errors import RunFailed, install
 from tiltyard.records import Json
 
 EPILOG = """\b
@@ -128,9 +128,8 @@ def show(result: Mapping[str, Json]) -> None:
     if result["lost_tokens"]:
         console.print(f"lost: {result['lost_tokens']} tokens did not arrive as they were written")
     if not engine:
-        console.print(
-            "engine: not installed (pip install 'tiltyard[embedded]'), so only the simulator was used"
-        )
+        remedy = install("tiltyard[embedded]")
+        console.print(f"engine: not installed ({remedy}), so only the simulator was used")
     console.print("kept; later runs carry it")
 
 

@@ -115,7 +115,7 @@ def shared(found: Comparison) -> bool:
 def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: str | None) -> tuple[Run, Run]:
     """The two runs that the words mean, A the older one where the words leave it open."""
     from tiltyard.errors import UsageError
-    from tiltyard.store.store import RunFilter
+    from tiltyard.store.run_list import RunFilter
 
     a, b = words
     if by is not None:

@@ -84,6 +84,8 @@ def run_jobs(
             kept = tell.summaries
             loop_run(conduct(suites, common, preflight, store, tell))
     except (KeyboardInterrupt, asyncio.CancelledError):
+        if not common.as_json and tell.error is None:
+            show_summaries([summary for summary in kept if summary["requests"]["total"]], there)
         why = f"the output takes no more ({tell.error.strerror})" if tell.error else "interrupted"
         again = "the same command without --fresh" if common.fresh else "the same command"
         raise Interrupted(f"{why}; everything that was answered is kept", f"{again} carries on") from None

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
-from tiltyard.errors import TiltyardError
+from tiltyard.errors import TiltyardError, install
 from tiltyard.records import Record
 
 State = Literal["ok", "missing", "broken", "optional"]
@@ -118,12 +118,15 @@ def python() -> Check:
 def engine() -> Check:
     """Runs a tiny model: an engine that is installed may still not start on this processor."""
     from tiltyard.servers.embedded import wheel_version
-    from tiltyard.servers.engine_process import INSTALL
+    from tiltyard.servers.engine_process import EXTRA
 
     version = wheel_version()
     if version is None:
         return Check(
-            topic="engine", state="missing", found="the embedded engine is not installed", remedy=INSTALL
+            topic="engine",
+            state="missing",
+            found="the embedded engine is not installed",
+            remedy=install(EXTRA),
         )
     try:
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
@@ -158,7 +161,7 @@ def servers() -> Iterator[Check]:
     from tiltyard.servers.discover import survey
 
     places = asyncio.run(survey())
-    if not any(place.info for place in places):
+    if not any(place.info or place.refused for place in places):
         yield Check(
             topic="servers",
             state="optional",
@@ -167,8 +170,9 @@ def servers() -> Iterator[Check]:
         )
     for place in places:
         if place.info is None:
+            state: State = "missing" if place.refused else "broken"  # what is missing is a way in
             yield Check(
-                topic="servers", state="broken", found=f"{place.url}: {place.problem}", remedy=place.remedy
+                topic="servers", state=state, found=f"{place.url}: {place.problem}", remedy=place.remedy
             )
             continue
         who = f"{place.info.dialect} {place.info.version or ''}".strip()
@@ -275,7 +279,7 @@ def loop() -> Check:
         version = importlib.metadata.version("uvloop")
     except importlib.metadata.PackageNotFoundError:
         found = "asyncio: more CPU for each token"
-        return Check(topic="event loop", state="missing", found=found, remedy="pip install uvloop")
+        return Check(topic="event loop", state="missing", found=found, remedy=install("tiltyard"))
     return Check(topic="event loop", state="ok", found=f"uvloop {version}")
 
 

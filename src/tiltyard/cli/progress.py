@@ -84,8 +84,10 @@ def describe(event: Mapping[str, Json]) -> str:
 def counts(event: Mapping[str, Json]) -> str:
     """How far, how fast, how long still."""
     parts = [f"{event['done']}/{event['expected']}" if event.get("expected") else f"{event['done']} done"]
-    if event.get("failed"):
-        parts.append(f"{event['failed']} failed")
+    outcomes = event.get("outcomes")  # of a graded suite
+    failed = event.get("failed") if outcomes is None else outcomes.get("error")
+    if failed:
+        parts.append(f"{failed} failed")
     if event.get("decode_tps") is not None:
         parts.append(f"{event['decode_tps']:.1f} tok/s now")
     if event.get("left_s") is not None:

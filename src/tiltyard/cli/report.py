@@ -62,7 +62,10 @@ def write_report(runs: tuple[str, ...], output: Path, store: Store) -> Path:
     chosen = [store.run(name) for name in dict.fromkeys(runs)] if runs else newest_of_each(store)
     if not chosen:
         raise UsageError("there is nothing to report yet", "measure something: tiltyard run speed")
-    page = render([shared(run) for run in chosen], store.attempts, lambda run_id: sample(store, run_id))
+    ranks = store.ranks([run.id for run in chosen])
+    page = render(
+        [shared(run) for run in chosen], store.attempts, lambda run_id: sample(store, run_id), ranks
+    )
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -191,7 +191,7 @@ def runs(
     """List runs, newest first."""
     from msgspec.structs import replace
 
-    from tiltyard.store.store import RunFilter
+    from tiltyard.store.run_list import RunFilter
 
     if recover_store:
         recovered(as_json, data_dir)
@@ -233,7 +233,7 @@ def recovered(as_json: bool, data_dir: Path | None) -> None:
     path = store_file(data_dir)
     try:
         with Store.open(path) as store:
-            whole = store.whole()
+            whole = store.whole(thorough=True)
     except StoreCorrupt:
         whole = False
     if whole:
@@ -260,7 +260,9 @@ def recovered(as_json: bool, data_dir: Path | None) -> None:
         )
     click.echo(f"the damaged file is kept: {saved.damaged}")
     if saved.set_back:
-        click.echo(f"interrupted again, since they lost answers: {', '.join(saved.set_back)}")
+        click.echo(
+            f"interrupted again, since they lost answers or their summary: {', '.join(saved.set_back)}"
+        )
     click.echo("next: repeat the commands of interrupted runs; what was lost is asked again")
 
 

@@ -43,7 +43,7 @@ def results() -> None:
 
 def chosen(store: Store, suite: str | None) -> list[Run]:
     from tiltyard.cli.results import check_suite
-    from tiltyard.store.store import RunFilter
+    from tiltyard.store.run_list import RunFilter
 
     check_suite(suite)
     return store.runs(RunFilter(suite=suite))

@@ -12,6 +12,7 @@ import json
 import logging
 import queue
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,30 @@ class JsonLines(logging.Formatter):
         }
         line = hide_keys(json.dumps(entry, ensure_ascii=False, default=str))
         return LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+class LogFile(RotatingFileHandler):
+    """Where the file takes no more, as on a full disk, that is said once: a log must not end its run."""
+
+    ended = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self.ended:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.ended = True
+        click.echo(
+            f"warning: the log {self.baseFilename} ends here ({error.strerror}); the run goes on", err=True
+        )
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what it did not take is tried again, and has been told
+            super().close()
 
 
 class AnswerLines(logging.Handler):
@@ -115,7 +140,7 @@ def logging_to(folder: Path, verbose: bool) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = new_file(folder, time.strftime("test_run_%Y%m%d_%H%M%S"))
-        file = RotatingFileHandler(
+        file = LogFile(
             path,
             maxBytes=MAX_BYTES,
             backupCount=KEPT,

@@ -100,9 +100,15 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int], whole: int) -> Non
 
 
 def state_of(run: Run, wide: bool) -> str:
-    """A mark, and on a wide terminal the state: a finished run has failed where its requests have."""
-    requests = mapping((run.summary or {}).get("requests")) or {}
+    """A mark, and on a wide terminal the state: a finished run has failed where its requests have. What a
+    server does not support is a finding of a graded run.
+    """
+    summary = run.summary or {}
+    requests = mapping(summary.get("requests")) or {}
     failed, ok = requests.get("failed") or 0, requests.get("ok") or 0
+    if "outcomes" in summary:
+        failed = summary["outcomes"]["error"]
+        ok = summary["n"] - failed
     if run.state != "finished" or not failed:
         return _STATES[run.state] + (f" {run.state}" if wide else "")
     return ("! " if ok else "✗ ") + f"{failed:,} failed" if wide else "!" if ok else "✗"

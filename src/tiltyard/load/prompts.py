@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.errors import UsageError
+from tiltyard.errors import UsageError, install
 from tiltyard.records import Exchange, Message, Record, Request, TokenSource, Usage
 from tiltyard.servers.preflight import ask
 
@@ -224,7 +224,7 @@ def local_counts(path: str, texts: Sequence[str]) -> list[int]:
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        remedy = "pip install 'tiltyard[tokenizer]'"
+        remedy = install("tiltyard[tokenizer]")
         raise UsageError("counting with a tokenizer file needs the extra `tokenizer`", remedy) from None
     try:
         text = Path(path).read_text(encoding="utf-8")

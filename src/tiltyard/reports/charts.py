@@ -147,8 +147,12 @@ def _change(first: float, last: float) -> str:
     return f"{abs(share):.0%} {'less' if share < 0 else 'more'}".replace("%", " %")
 
 
-def throughput(points: Sequence[Point], found: Knee | None, title: str) -> Chart | None:
-    """All users' tokens per second over the number of streams, with the knee named."""
+def throughput(
+    points: Sequence[Point], found: Knee | None, title: str, failed: Sequence[str] = ()
+) -> Chart | None:
+    """All users' tokens per second over the number of streams, with the knee named, and where requests
+    `failed`.
+    """
     if len(points) < 2:
         return None
     ordered = sorted(points)
@@ -166,8 +170,10 @@ def throughput(points: Sequence[Point], found: Knee | None, title: str) -> Chart
             f"Throughput was still growing at {found.load:g} streams, {number(found.rate)} tok/s."
             if found.growing
             else f"{found.load:g} streams give {number(found.rate)} of at most {number(found.peak)} tok/s"
-            + ("." if found.resolved else "; the intervals allow another answer.")
+            + ("." if found.resolved else "; another answer is possible.")
         )
+    if failed:
+        caption += f" Where requests failed it is that of fewer streams: {', '.join(failed)}."
     plot.line(ordered, "s1")
     return Chart(title, plot.render(title, caption), caption)
 

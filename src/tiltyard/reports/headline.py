@@ -1,11 +1,12 @@
 """The report's title: which model decodes fastest, and how models of one name are told apart.
 
-Pure, as `views.py` is. Leaves out what graded runs are best at (`quality.py`).
+A model is never compared with itself, however many of its runs are there. Pure, as `views.py` is. Leaves out
+what graded runs are best at (`quality.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -13,7 +14,7 @@ from tiltyard.records import Run
 from tiltyard.reports.apart import digest_of, served_at, told_apart
 from tiltyard.reports.comparison import Row, compare_runs
 from tiltyard.reports.traits import fig
-from tiltyard.reports.views import decode_mean, requests_of
+from tiltyard.reports.views import decode_mean, ranks, requests_of
 from tiltyard.reports.ways import Side, stages_in_words, unlike
 from tiltyard.reports.words import clean, number, span, with_interval
 from tiltyard.stats.machines import served_on
@@ -50,13 +51,53 @@ def named_apart(runs: Sequence[Run]) -> list[Run]:
     return found
 
 
-def headline(runs: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
-    """The report's title and what stands below it: what was found, or that it cannot be told."""
+def headline(
+    runs: Sequence[Run], models: Mapping[str, Hashable], side_of: Callable[[Run], Side]
+) -> tuple[str, str]:
+    """The report's title and what stands below it: what was found, or that it cannot be told.
+
+    `models`: what model each run is of, by its id, since runs of one model may have names of their own here.
+    """
     ordered = [r for r in sorted(runs, key=decode_mean, reverse=True) if decode_mean(r) > 0]
     if not ordered:
         return "No decode speed was measured", "The runs below say how their requests ended, and why."
-    title, lede = _found(ordered, sides)
-    return title, " ".join([lede, *(_failures(run) for run in ordered[:2] if requests_of(run)[0])])
+    first, second = ordered[0], _next(ordered, models)
+    if second is None:
+        said, title = [first], f"{first.model.name} decodes {_speed(first)}"
+        lede = f"95 % interval {span(fig(first, 'decode_tps'))}."
+    else:
+        said = [first, second]
+        title, lede = _found(side_of(first), side_of(second), _others(ordered, second, models))
+    return title, " ".join([lede, *(_failures(run) for run in said if requests_of(run)[0])])
+
+
+def _next(ordered: Sequence[Run], models: Mapping[str, Hashable]) -> Run | None:
+    """The fastest run of another model; of that model's runs the one under the load of the first, where no
+    other model stands between the two.
+    """
+    first = ordered[0]
+    others = [run for run in ordered if models[run.id] != models[first.id]]
+    alike = [run for run in others if _asked(run) == _asked(first)]
+    if alike and models[alike[0].id] == models[others[0].id]:
+        return alike[0]
+    return others[0] if others else None
+
+
+def _others(ordered: Sequence[Run], second: Run, models: Mapping[str, Hashable]) -> int:
+    """How many models besides these two share the first place on the board of the first."""
+    first = ordered[0]
+    board = [run for run in ordered if _asked(run) == _asked(first)]
+    tied = {
+        models[run.id]
+        for run, rank in zip(board, ranks(board), strict=True)
+        if rank == "1=" and machine_of(run) == machine_of(first)
+    }
+    return len(tied - {models[first.id], models[second.id]})
+
+
+def _asked(run: Run) -> tuple[str | None, ...]:
+    """What runs on one board of the page have in common."""
+    return run.suite, run.suite_version, item_set(run.settings)
 
 
 def _failures(run: Run) -> str:
@@ -64,24 +105,23 @@ def _failures(run: Run) -> str:
     return f"{failed:,} of the {total:,} requests of {run.model.name} failed."
 
 
-def _found(ordered: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
-    """What the fastest has, and whether the next one is really slower."""
-    first = ordered[0]
-    speed = f"{with_interval(fig(first, 'decode_tps'))} tokens per second"
-    if requests_of(first)[0]:
-        speed += " in the requests that ended well"
-    if len(ordered) == 1:
-        return f"{first.model.name} decodes {speed}", f"95 % interval {span(fig(first, 'decode_tps'))}."
-    second = ordered[1]
+def _speed(run: Run) -> str:
+    words = f"{with_interval(fig(run, 'decode_tps'))} tokens per second"
+    return f"{words} in the requests that ended well" if requests_of(run)[0] else words
+
+
+def _found(a: Side, b: Side, others: int) -> tuple[str, str]:
+    """What the fastest has, and whether the next one is really slower. `others`: share the lead with both."""
+    first, second, speed = a.run, b.run, _speed(a.run)
     one, other = _told_apart(first, second)
     behind = f"{other} has {with_interval(fig(second, 'decode_tps'))}"
     if machine_of(first) != machine_of(second):
         return f"{one} decodes {speed}", f"{behind}, on another machine."
-    row = _first_two(sides)
+    row = _compared(a, b)
     if row is None or row.ratio is None:  # other stages, other loads: only their intervals lie side by side
         return f"{one} decodes {speed}", f"{behind}, under another load."
     if row.not_comparable is not None:
-        why = unlike(sides[1], sides[0], "decode_tps", (other, one))
+        why = unlike(b, a, "decode_tps", (other, one))
         return f"{one} decodes {speed}", f"{behind}, but the two cannot be compared: {why}."
     found, ratio = row.verdict, row.ratio
     if found == "higher" and ratio.low is not None and ratio.high is not None:
@@ -92,12 +132,19 @@ def _found(ordered: Sequence[Run], sides: Sequence[Side]) -> tuple[str, str]:
             f"{one} is the fastest, at {speed}",
             f"It is {lead} {other}, the next.",
         )
-    title = f"{one} and {other} lead"
+    leading, two = f"{one} and {other}", "two"
+    if others:
+        leading, two = f"{one}, {other} and {others} other{'s' if others > 1 else ''}", "first two"
+    title = f"{leading} lead"
     if found == "lower":
-        faster = f"Over all stages that both have {other} is the faster of the two"
+        faster = f"Over all stages that both have {other} is the faster of the {two}"
         return title, f"{faster}; in the stage that is shown {one} is, at {speed}."
     if found == "same":
-        return title, f"Their decode speeds differ by less than 2 %, near {speed}."
+        theirs = "The decode speeds of the first two" if others else "Their decode speeds"
+        return title, f"{theirs} differ by less than 2 %, near {speed}."
+    if others:
+        which = "These runs cannot tell which of them is the fastest"
+        return f"{leading} cannot be told apart", f"{which}; {one} decodes {speed}."
     return title, f"These runs cannot tell which of the two is faster; {one} decodes {speed}."
 
 
@@ -114,10 +161,10 @@ def _told_apart(a: Run, b: Run) -> tuple[str, str]:
     return f"{names[0]} ({of_a})", f"{names[1]} ({of_b})"
 
 
-def _first_two(sides: Sequence[Side]) -> Row | None:
+def _compared(a: Side, b: Side) -> Row | None:
     """The decode speed of the first against that of the second, as `tiltyard compare` sees it."""
-    if len(sides) < 2 or sides[0].run.suite != sides[1].run.suite or sides[0].run.id == sides[1].run.id:
+    if a.run.suite != b.run.suite:
         return None
-    if stages_in_words(sides[1], sides[0]):  # who asked for the two may compare them; nobody did here
+    if stages_in_words(b, a):  # who asked for the two may compare them; nobody did here
         return None
-    return compare_runs(sides[1], sides[0], ("decode_tps",)).rows[0]
+    return compare_runs(b, a, ("decode_tps",)).rows[0]

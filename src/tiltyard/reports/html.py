@@ -22,6 +22,7 @@ from tiltyard.reports.quality import is_graded, quality_boards, quality_headline
 from tiltyard.reports.views import ModelView, decode_mean, model_view, speed_boards
 from tiltyard.reports.ways import Side
 from tiltyard.reports.words import clean, unbroken
+from tiltyard.stats.ranks import Rank
 
 if TYPE_CHECKING:
     import jinja2
@@ -35,11 +36,13 @@ ReadAttempts = Callable[[str], Sequence[Attempt]]
 ReadSample = Callable[[str], Attempt | None]
 
 
-def render(runs: Sequence[Run], attempts: ReadAttempts, sample: ReadSample) -> str:
-    """The page for these runs, one per model; `attempts` and `sample` read a run's attempts, or one whole.
+def render(runs: Sequence[Run], attempts: ReadAttempts, sample: ReadSample, ranks: Mapping[str, Rank]) -> str:
+    """The page for these runs; `attempts` and `sample` read a run's attempts, or one whole.
 
-    Only runs that get a section of their own are read.
+    Only runs that get a section of their own, or are compared in the title, are read. `ranks`: of graded
+    runs, by their ids.
     """
+    models = {run.id: served_model(run) for run in runs}  # before names tell runs of one model apart
     runs = named_apart(runs)
     speed = sorted((run for run in runs if not is_graded(run)), key=decode_mean, reverse=True)
     graded = sorted((run for run in runs if is_graded(run)), key=lambda run: (run.suite, -score_of(run)))
@@ -47,14 +50,18 @@ def render(runs: Sequence[Run], attempts: ReadAttempts, sample: ReadSample) -> s
     detailed = [*speed[: _DETAILED if not graded else _DETAILED // 2], *graded][:_DETAILED]
     sides = [Side(run=run, attempts=attempts(run.id)) for run in detailed]
     views = [model_view(side, f"m{i}", sample(side.run.id)) for i, side in enumerate(sides, start=1)]
-    title, lede = headline(speed, sides[:2]) if speed or not graded else ("", "")
-    answers = {side.run.id: side.attempts for side in sides}
+    read = {side.run.id: side for side in sides}
+
+    def side_of(run: Run) -> Side:
+        return read.get(run.id) or Side(run=run, attempts=attempts(run.id))
+
+    title, lede = headline(speed, models, side_of) if speed or not graded else ("", "")
     if graded:
-        found = quality_headline(quality_boards(graded, answers, {}))
+        found = quality_headline(quality_boards(graded, ranks, {}))
         title, lede = (title, f"{lede} {found}") if title else ("What they get right", found)
     shown = _BOARD_ROWS
     while True:
-        page = _page(ordered[:shown], len(ordered), views, (title, lede), answers)
+        page = _page(ordered[:shown], len(ordered), views, (title, lede), ranks, len({*models.values()}))
         if len(page.encode()) <= _ROOM or (not views and shown <= 1):
             return page
         if views:
@@ -68,11 +75,12 @@ def _page(
     total: int,
     views: Sequence[ModelView],
     words: tuple[str, str],
-    answers: Mapping[str, Sequence[Attempt]],
+    ranks: Mapping[str, Rank],
+    models: int,
 ) -> str:
     anchors = {view.run.id: view.anchor for view in views}
     speeds = speed_boards([run for run in shown if not is_graded(run)], anchors)
-    boards = quality_boards([run for run in shown if is_graded(run)], answers, anchors)
+    boards = quality_boards([run for run in shown if is_graded(run)], ranks, anchors)
     style, now = _style(), datetime.now(UTC)
     return (
         _environment()
@@ -82,7 +90,7 @@ def _page(
             lede=words[1],
             speeds=speeds,
             boards=boards,
-            models=len({served_model(run) for run in shown}),
+            models=models,
             hidden_rows=total - len(shown),
             hidden_details=len(shown) - len(views),
             views=views,

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tiltyard.records import OUTCOMES, Attempt, Json, Run
+from tiltyard.records import OUTCOMES, Json, Run
 from tiltyard.reports import charts
-from tiltyard.reports.scores import ended_early, scores_in
 from tiltyard.reports.traits import fig, identity, items_name, version_name, versions_used
 from tiltyard.reports.words import clean, milliseconds, percent, with_interval
-from tiltyard.stats.pairing import Scores, item_set
-from tiltyard.stats.ranks import Entrant, placed, ranks
+from tiltyard.stats.pairing import item_set
+from tiltyard.stats.ranks import Rank
 
 
 class QualityRow(NamedTuple):
@@ -69,10 +68,10 @@ def score_of(run: Run) -> float:
 
 
 def quality_boards(
-    runs: Sequence[Run], attempts: Mapping[str, Sequence[Attempt]], anchors: Mapping[str, str]
+    runs: Sequence[Run], ranks: Mapping[str, Rank], anchors: Mapping[str, str]
 ) -> list[QualityBoard]:
-    """One board per suite, version of it and set of items, the version last used first, then the larger set;
-    ranks where the attempts are at hand.
+    """One board per suite, version of it and set of items, the version last used first, then the larger set.
+    `ranks` and `anchors` are by run id.
     """
     sets: dict[tuple[str, str, str], list[Run]] = {}
     for run in sorted(runs, key=score_of, reverse=True):
@@ -84,8 +83,7 @@ def quality_boards(
         own, (suite, version, items) = sets[key], key
         several = sum(name == suite for name, _, _ in sets) > 1
         named = version_name(version, {other for name, other, _ in sets if name == suite})
-        places = rank_words(own, attempts)
-        rows = [_row(run, place, anchors.get(run.id)) for run, place in zip(own, places, strict=True)]
+        rows = [_row(run, ranks.get(run.id), anchors.get(run.id)) for run in own]
         asked = items_name(own[0]) if several and items else ""
         words = ", ".join(filter(None, (asked, named)))
         title = f"{suite}: {words}" if words else suite
@@ -93,28 +91,14 @@ def quality_boards(
     return boards
 
 
-def rank_words(runs: Sequence[Run], attempts: Mapping[str, Sequence[Attempt]]) -> list[str]:
+def rank_words(rank: Rank | None) -> str:
     """`1-3` where a run cannot be told apart from others in these places; empty where that is unknown."""
-    known = [run for run in runs if run.id in attempts and score_of(run) >= 0]
-    scores = [scores_in(run, attempts[run.id]) for run in known]
-    found = ranks(entrants(known, scores))
-    words = {
-        run.id: f"{rank.best}" if rank.best == rank.worst else f"{rank.best}-{rank.worst}"
-        for run, rank in zip(known, found, strict=True)
-    }
-    return [words.get(run.id, "") for run in runs]
+    if rank is None:
+        return ""
+    return f"{rank.best}" if rank.best == rank.worst else f"{rank.best}-{rank.worst}"
 
 
-def entrants(runs: Sequence[Run], scores: Sequence[Scores]) -> list[Entrant]:
-    """The same items in the same places for all."""
-    bare = []
-    for run in runs:
-        low, high = (run.summary or {}).get("ci95") or (0.0, 1.0)
-        bare.append(Entrant(score_of(run), (high - low) / 3.92, 0, 0, None, ended_early(run)))
-    return placed(bare, scores)
-
-
-def _row(run: Run, rank: str, anchor: str | None) -> QualityRow:
+def _row(run: Run, rank: Rank | None, anchor: str | None) -> QualityRow:
     summary = run.summary or {}
     score, ci95 = summary.get("score"), summary.get("ci95")
     scaled = (
@@ -123,7 +107,7 @@ def _row(run: Run, rank: str, anchor: str | None) -> QualityRow:
         else {}
     )
     return QualityRow(
-        rank=rank,
+        rank=rank_words(rank),
         name=run.model.name,
         anchor=anchor,
         about=identity(run),
@@ -232,7 +216,8 @@ def quality_headline(boards: Sequence[QualityBoard]) -> str:
             continue
         first = scored[0]
         others = len([row for row in scored if row.rank.startswith("1-")]) - 1
-        tied = f", not to be told from {others} other{'s' if others > 1 else ''}" if others > 0 else ""
+        least = "" if all(row.rank for row in scored) else "at least "  # only so many are ranked
+        tied = f", not to be told from {least}{others} other{'s' if others > 1 else ''}" if others > 0 else ""
         best = "best is " if len(scored) > 1 and first.rank == "1" else ""
         said.append(f"{board.title}: {best}{clean(first.name, 60)} with {first.score} of 100{tied}.")
     return " ".join(said)

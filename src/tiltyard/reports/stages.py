@@ -14,7 +14,7 @@ from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart, Curve
 from tiltyard.reports.svg import Point
 from tiltyard.reports.words import number, percent
-from tiltyard.stats.trends import Drift, LoadPoint, knee
+from tiltyard.stats.trends import Drift, Knee, LoadPoint, knee
 
 NEGLIGIBLE = 0.005  # a drift of less than half a percent over a run concerns nobody
 Swept = Callable[[Mapping[str, Json]], float | None]
@@ -33,9 +33,11 @@ def load_charts(summary: Mapping[str, Json]) -> list[Chart | None]:
     streams = points(findings.get("curve") or [], _named("streams"), "output_tps")
     streams = streams or points(stages, concurrency, "output_tps")
     if len({p.x for p in streams}) > 1:
-        known = [LoadPoint(load=p.x, rate=p.y, ci95=_bounds(p)) for p in streams]
-        found.append(charts.throughput(streams, knee(known), "Throughput by parallel streams"))
-        found.append(charts.trade_off(_waits(stages), "What throughput costs in waiting", _failed(stages)))
+        said = failures_by_streams(stages)
+        found.append(
+            charts.throughput(streams, _knee(summary, streams), "Throughput by parallel streams", said)
+        )
+        found.append(charts.trade_off(_waits(stages), "What throughput costs in waiting", said))
     answered, good = points(stages, rate, "request_rate"), points(stages, rate, "goodput")
     answers = [Curve("answered", answered)] + ([Curve("within objectives", good)] if good else [])
     found.append(charts.rates(answers, "Rate asked, rate answered"))
@@ -84,17 +86,7 @@ def drift_of(summary: Mapping[str, Json], metric: str) -> Drift | None:
 
 def in_words(summary: Mapping[str, Json]) -> list[str]:
     """A profile's conclusions, one sentence each."""
-    findings, out = findings_of(summary), list[str]()
-    bend = findings.get("knee")
-    if bend:
-        streams, speed = f"{bend['load']:g}", f"{number(bend['rate'])} tok/s"
-        whole = all((row.get("output_tps") or {}).get("ci95") for row in findings.get("curve") or ())
-        doubt = "the intervals allow another answer" if whole else "not every level has an interval"
-        sure = "" if bend.get("resolved") else f" ({doubt})"
-        if bend.get("growing"):
-            out.append(f"Throughput was still growing at {streams} streams, {speed}{sure}.")
-        else:
-            out.append(f"{streams} parallel streams are enough: {speed}{sure}.")
+    findings, out = findings_of(summary), by_streams_in_words(summary)
     if findings.get("slo") and (highest := findings.get("highest_rate")):
         share = percent(findings.get("required_share"))
         sure = "" if highest.get("resolved") else " (more requests could change that)"
@@ -110,6 +102,42 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
         over = "the run" if sittings == 1 else f"the run's {sittings} sittings, without the time between"
         out.append(f"{words}: {low} to {high} % over {over}{trifle}.")
     return out
+
+
+def by_streams_in_words(summary: Mapping[str, Json]) -> list[str]:
+    """The knee of a sweep over streams, and where requests failed."""
+    findings, out = findings_of(summary), list[str]()
+    rows, lost = findings.get("curve") or (), _lost(summary.get("stages") or ())
+    if bend := findings.get("knee"):
+        streams, speed = f"{bend['load']:g}", f"{number(bend['rate'])} tok/s"
+        whole = all((row.get("output_tps") or {}).get("ci95") for row in rows if row["streams"] not in lost)
+        doubt = "the intervals allow another answer" if whole else "not every level has an interval"
+        if any(load < bend["load"] for load in lost):
+            doubt = "requests failed at fewer"
+        sure = "" if bend.get("resolved") else f" ({doubt})"
+        if bend.get("growing"):
+            out.append(f"Throughput was still growing at {streams} streams, {speed}{sure}.")
+        else:
+            out.append(f"{streams} parallel streams are enough: {speed}{sure}.")
+    if rows and lost:
+        sound = [row["streams"] for row in rows if row["streams"] not in lost]
+        on = f"From {_streams(min(lost))} on requests fail"
+        where = on if max(sound, default=0) < min(lost) else "Requests failed on the way"
+        out.append(f"{where}: {', '.join(failures_by_streams(summary['stages']))}.")
+    return out
+
+
+def _streams(load: float) -> str:
+    return f"{load:g} stream{'' if load == 1 else 's'}"
+
+
+def _knee(summary: Mapping[str, Json], streams: Sequence[Point]) -> Knee | None:
+    """As the profile found it; without its curve as the rates of the stages tell in which nothing failed."""
+    findings = findings_of(summary)
+    if findings.get("curve"):
+        return msgspec.convert(findings["knee"], Knee) if findings.get("knee") else None
+    lost = _lost(summary.get("stages") or ())
+    return knee([LoadPoint(load=p.x, rate=p.y, ci95=_bounds(p)) for p in streams if p.x not in lost])
 
 
 def _named(key: str) -> Swept:
@@ -160,12 +188,23 @@ def _waits(stages: Sequence[Mapping[str, Json]]) -> list[tuple[str, float, float
     return [(f"{streams:g}", speed, wait) for streams, speed, wait in sorted(out)]
 
 
-def _failed(stages: Sequence[Mapping[str, Json]]) -> list[str]:
+def failures_by_streams(stages: Sequence[Mapping[str, Json]]) -> list[str]:
     """`1 of 12 failed at 4 streams`, `11 of 12 failed at 8`: where requests failed, by streams."""
-    counted = [(concurrency(stage), stage.get("requests") or {}) for stage in stages]
-    lost = sorted((load, n["failed"], n["total"]) for load, n in counted if load and n.get("failed"))
-    words = [f"{failed:,} of {total:,} failed at {load:g}" for load, failed, total in lost]
-    return [words[0] + (" streams" if lost[0][0] > 1 else " stream"), *words[1:]] if words else []
+    return [
+        f"{said} at {f'{load:g}' if place else _streams(load)}"
+        for place, (load, said) in enumerate(sorted(_lost(stages).items()))
+    ]
+
+
+def _lost(stages: Sequence[Mapping[str, Json]]) -> dict[float, str]:
+    """The streams at which requests failed, with how many."""
+    return {load: said for stage in stages if (load := concurrency(stage)) and (said := failed_words(stage))}
+
+
+def failed_words(stage: Mapping[str, Json]) -> str:
+    """`26 of 32 failed`; empty where none did."""
+    requests = stage.get("requests") or {}
+    return f"{requests['failed']:,} of {requests['total']:,} failed" if requests.get("failed") else ""
 
 
 def _bounds(point: Point) -> tuple[float, float] | None:

@@ -22,6 +22,7 @@ VERDICTS = {
     "refused": "[yellow]– refused[/]",
     "unknown": "[dim]? unknown[/]",
 }
+UNKNOWN = 10  # an interval whose ends are this many times apart tells nothing worth a figure
 TIE = 0.02  # times this near are alike: the margin that `compare` has unless told
 
 
@@ -46,11 +47,20 @@ def render_shapes(summary: Mapping[str, Json], console: Console) -> None:
     for verdict, mark in VERDICTS.items():
         names = [name for name, found in honesty.items() if found.get("verdict") == verdict]
         if names:
-            why = dict.fromkeys(str(honesty[name]["why"]) for name in names if honesty[name].get("why"))
-            listed = ", ".join(names) + (f" ({'; '.join(why)})" if why else "")
-            console.print(f"schema keywords {mark}: {escape(clean(listed, 400))}", highlight=False)
-    for words in dict.fromkeys(str(f["said"]) for f in honesty.values() if f.get("said")):
-        console.print(f"[dim]  the server said: {escape(clean(words, 200))}[/]", highlight=False, emoji=False)
+            console.print(f"schema keywords {mark}: {', '.join(names)}", highlight=False)
+    for reason, names in reasons(honesty).items():
+        words = f"{', '.join(names)}: {reason}"
+        console.print(f"[dim]  {escape(clean(words, 300))}[/]", highlight=False, emoji=False)
+
+
+def reasons(honesty: Mapping[str, Json]) -> dict[str, list[str]]:
+    """Why a verdict is what it is, and what the server said, with the keywords of which that is so."""
+    found: dict[str, list[str]] = {}
+    for name, each in honesty.items():
+        for reason in (each.get("why"), each.get("said") and f"the server said: {each['said']}"):
+            if reason:
+                found.setdefault(str(reason), []).append(name)
+    return found
 
 
 def modes_table(modes: Mapping[str, Json]) -> Table:
@@ -95,9 +105,11 @@ def signed(value: float, ends: Sequence[float], unit: str) -> str:
 def pace(ratio: float, low: float, high: float) -> str:
     """From the ratio of two times: `answers take 12 % less time (10 to 14)`."""
     if low <= 1 <= high:
+        if high > low * UNKNOWN:
+            return "nobody can tell whether answers take longer"
         words = signed(100 * (ratio - 1), [100 * (end - 1) for end in (low, high)], "%")
         alike = low >= 1 - TIE and high <= 1 + TIE
-        said = "answers take about as long" if alike else "it cannot be told whether answers take longer"
+        said = "answers take about as long" if alike else "nobody can tell whether answers take longer"
         return f"{said}: {words}"
     if low >= 2:
         return f"answers take {number(ratio)} times as long [dim]({between(low, high)})[/]"

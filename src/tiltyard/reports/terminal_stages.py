@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tiltyard.records import Json
 from tiltyard.reports.narrow import Column, Narrowing
-from tiltyard.reports.stages import findings_of, prefill_way, prefill_words
+from tiltyard.reports.stages import failed_words, findings_of, prefill_way, prefill_words
 from tiltyard.reports.words import NOTHING, number, percent, with_interval
 
 Row = Mapping[str, Json]
@@ -65,7 +65,7 @@ def prefill_cell(row: Row) -> str:
 
 
 def by_streams(summary: Row, findings: Row) -> Narrowing:
-    """Total rate and what each user sees, with the knee marked."""
+    """Total rate and what each user sees, with the knee marked, and where requests failed."""
     columns = [
         Column("streams"),
         Column("all tok/s"),
@@ -87,14 +87,14 @@ def by_streams(summary: Row, findings: Row) -> Narrowing:
                 with_interval(stage.get("decode_tps")),
                 median(stage, "ttft_ms", " ms"),
                 median(stage, "itl_ms", " ms"),
-                "← knee" if row["streams"] == bend else "",
+                remarks("← knee" if row["streams"] == bend else "", failed_words(stage)),
             )
         )
     return Narrowing(columns, cells)
 
 
 def by_rate(summary: Row, findings: Row) -> Narrowing:
-    """Rate asked and answered, and how much of it was within the limits."""
+    """Rate asked and answered, how much of it was within the limits, and where requests failed."""
     columns = [
         Column("asked/s"),
         Column("answered/s"),
@@ -108,6 +108,7 @@ def by_rate(summary: Row, findings: Row) -> Narrowing:
     highest = (findings.get("highest_rate") or {}).get("rate")
     for row in findings["rates"]:
         stage = stages.get(row["rate"], {})
+        behind = "" if row.get("keeps_up", True) else "falls behind"
         cells.append(
             (
                 f"{row['rate']:g}",
@@ -115,14 +116,15 @@ def by_rate(summary: Row, findings: Row) -> Narrowing:
                 percent(row.get("share")),
                 median(stage, "ttft_ms", " ms"),
                 median(stage, "ttft_ms", " ms", "p95"),
-                "← highest"
-                if row["rate"] == highest
-                else ""
-                if row.get("keeps_up", True)
-                else "falls behind",
+                remarks("← highest" if row["rate"] == highest else behind, failed_words(stage)),
             )
         )
     return Narrowing(columns, cells)
+
+
+def remarks(*words: str) -> str:
+    """What a row's last column says."""
+    return ", ".join(filter(None, words))
 
 
 def keyed(summary: Row, key: Callable[[Row], Json]) -> dict[Json, Row]:

@@ -95,6 +95,10 @@ def no_server(found: Sequence[Found], dialect: str | None = None) -> NoServer:
         remedy = next((each.remedy for each in found if each.remedy), "tiltyard servers")
         return NoServer(f"no usable {dialect or 'model'} server was found; {places}", remedy)
     what = f"no {dialect} server" if dialect else "no model server"
+    for each in found:  # of another dialect than was asked for: a proxy may hide its server's own
+        if each.info is not None:
+            other = each.info.dialect
+            return NoServer(f"{what} was found; {each.url} speaks {other}", f"name that: --dialect {other}")
     return NoServer(
         f"{what} runs on this machine's known ports",
         "start one, give --server URL, or name a GGUF file as the model",

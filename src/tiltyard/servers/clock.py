@@ -13,6 +13,7 @@ import socket
 import sys
 from array import array
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from time import perf_counter_ns, time_ns
 
 now_ns = perf_counter_ns
@@ -42,6 +43,15 @@ def _measure() -> tuple[int, int]:
             best_width = after - before
             best = unix - (before + after) // 2
     return best, best_width
+
+
+def utc_at(stamp_ns: int, offset_ns: int) -> str:
+    """The date of a `now_ns` stamp, ISO-8601, where Unix time is so much more.
+
+    Dates by one offset keep their order and their distance, whoever sets the clock meanwhile.
+    """
+    at = datetime.fromtimestamp((stamp_ns + offset_ns) / 1e9, UTC)
+    return at.isoformat(timespec="milliseconds")
 
 
 def kernel_stamps_possible() -> bool:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from tiltyard import settings
-from tiltyard.errors import NoServer, ServerError
+from tiltyard.errors import NoServer, ServerError, Unauthorized
 from tiltyard.records import Model, Record, ServerInfo
 from tiltyard.servers import Address
 from tiltyard.servers.connect import connect
@@ -36,6 +36,7 @@ class Found(Record, frozen=True):
     models: tuple[Model, ...] = ()
     problem: str | None = None  # one line
     remedy: str = ""
+    refused: bool = False  # it is there, and did not let us in
 
 
 def addresses() -> list[str]:
@@ -54,7 +55,7 @@ async def survey(
     """Everybody at these addresses (None: `addresses()`), side by side, within `timeout_s` in all.
 
     Whoever cannot be used is there with the reason; where nobody listens there is no entry. Only at addresses
-    that are given here is a key shown that is for what the user names.
+    that are given here, or that a setting names, is a key shown that is for what the user names.
     """
     places = addresses() if urls is None else list(dict.fromkeys(base_url(url, login=True) for url in urls))
     looked = await asyncio.gather(*(look(url, timeout_s, api_key, urls is not None) for url in places))
@@ -80,7 +81,8 @@ async def look(url: str, timeout_s: float, api_key: str | None, named: bool) -> 
     except NoServer:
         return None
     except ServerError as error:
-        return Found(url=shown, problem=str(error), remedy=error.remedy)
+        refused = isinstance(error, Unauthorized)
+        return Found(url=shown, problem=str(error), remedy=error.remedy, refused=refused)
     finally:
         if server is not None:
             await server.close()

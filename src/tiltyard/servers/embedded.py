@@ -17,11 +17,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tiltyard.errors import EngineError, TiltyardError, Unsupported
+from tiltyard.errors import EngineError, TiltyardError, Unsupported, install
 from tiltyard.records import Capture, Exchange, Model, Request, ServerInfo, Timeline, Usage
 from tiltyard.servers import Address, Loading
 from tiltyard.servers.clock import now_ns, unix_offset_ns
-from tiltyard.servers.engine_process import INSTALL, EngineProcess, Launch, Started
+from tiltyard.servers.engine_process import EXTRA, EngineProcess, Launch, Started
 from tiltyard.servers.gguf_file import cache_folder, read_gguf
 from tiltyard.servers.llamacpp import LlamaCpp
 from tiltyard.servers.names import match, not_found
@@ -55,7 +55,7 @@ class Embedded:
         """Reads the file, starts nothing. Raises ModelNotFound, or EngineError (also for a missing wheel)."""
         version = wheel_version()
         if version is None:
-            raise EngineError(f"the embedded engine ({WHEEL}) is not installed", INSTALL)
+            raise EngineError(f"the embedded engine ({WHEEL}) is not installed", install(EXTRA))
         if self._model is None:
             self._model = await asyncio.to_thread(read_gguf, self.path)
         self.info = replace(

@@ -25,11 +25,11 @@ from typing import IO
 
 import msgspec
 
-from tiltyard.errors import EngineError
+from tiltyard.errors import EngineError, install
 from tiltyard.records import Record
 from tiltyard.settings import child_environment
 
-INSTALL = "pip install 'tiltyard[embedded]'"
+EXTRA = "tiltyard[embedded]"
 READY_LIMIT_S = 900.0  # a large model from a slow disk
 STOP_LIMIT_S = 1.0  # then it is killed: it holds nothing that could be lost
 TAIL_LINES = 3
@@ -195,7 +195,7 @@ class EngineProcess:
 
     def _failure(self, report: Report) -> EngineError:
         if report.missing:
-            return EngineError("the embedded engine (xllamacpp) is not installed", INSTALL)
+            return EngineError("the embedded engine (xllamacpp) is not installed", install(EXTRA))
         what = f"the engine could not start {self.launch.alias} ({report.error}){self.tail()}"
         return EngineError(what, f"check the file and the memory left; the engine's log is {self.log}")
 

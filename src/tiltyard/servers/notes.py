@@ -36,6 +36,10 @@ TOKEN_REPEAT = "token_repeat"
 NO_DONE_REASON = "no_done_reason"
 STOP_REASON = "stop_reason_"  # before the reason that only LM Studio's own statistics tell
 
+# ------------------------------------------------------------------ this machine
+
+CLOCK_SET = "clock_set"  # since the sitting began, or the machine slept
+
 # ------------------------------------------------------------------ the stream
 
 NOT_STREAMED = "not_streamed"

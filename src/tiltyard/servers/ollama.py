@@ -166,7 +166,7 @@ class Ollama:
 
     def read(self, request: Request, capture: Capture) -> Exchange:
         sent = request if request.think is not None else replace(request, think=False)
-        exchange = judged(sent, read_ollama(request, capture))
+        exchange = judged(sent, self.wire.without_pieces(read_ollama(request, capture)))
         full = exchange.ending == "ok" and self.filled(request, exchange)
         if not full or CUT in exchange.notes or MAYBE_CUT in exchange.notes:
             return exchange

@@ -169,7 +169,8 @@ class OpenAI:
         return self.dialect == "openai" and not known
 
     def read(self, request: Request, capture: Capture) -> Exchange:
-        exchange = read_chat(request, capture, accept=lambda served: self.accepts(request.model, served))
+        told = read_chat(request, capture, accept=lambda served: self.accepts(request.model, served))
+        exchange = self.wire.without_pieces(told)
         served = exchange.model_served
         doubtful = exchange.ending == "ok" and served and self.doubts(request.model, served)
         more = [f"{ANSWERED_BY}{shown(served)}"] if served and doubtful else []

@@ -7,7 +7,7 @@ anything; so the marks that only one server has are looked for first, and `/v1/m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from tiltyard.records import Dialect, Json
 from tiltyard.servers import lmstudio_v1
@@ -43,7 +43,7 @@ async def recognise(get: Get) -> Dialect | None:
         return "lmstudio"
     if v0_models(await body("/api/v0/models")) is not None:
         return "lmstudio"
-    if word(table(await body("/get_model_info")).get("model_path")):
+    if tells_model(table(await body("/get_model_info"))):
         return "sglang"
     return await by_list(get, health)
 
@@ -63,13 +63,38 @@ async def by_list(get: Get, health: Reply) -> Dialect | None:
     for item in items:
         dialect = LISTED_BY.get(word(item.get("owned_by")) or "")
         if dialect:
-            return dialect
+            return dialect if await is_whole(get, dialect) else "openai"
     if any("max_model_len" in item for item in items):
         return "vllm"
     bare = all(set(item) <= MLX_KEYS for item in items)
     if bare and "BaseHTTP" in reply.headers.get("server", "") and table(health.json()).get("status") == "ok":
         return "mlx"
     return "openai"
+
+
+async def is_whole(get: Get, dialect: Dialect) -> bool:
+    """Are the pages there that this dialect is of no use without? A proxy may pass on nothing but /v1.
+
+    Where one wants a key, fails, or does not answer in time, nobody can tell: the dialect will say so.
+    """
+    if dialect not in OWN_PAGES:
+        return True
+    paths, looks_right = OWN_PAGES[dialect]
+    replies = [await get(path) for path in paths]
+    unknown = any(reply.status == 401 or not 200 <= reply.status < 500 for reply in replies)
+    return unknown or any(looks_right(table(reply.json())) for reply in replies)
+
+
+def tells_model(page: Mapping[str, Json]) -> bool:
+    """Does a page of SGLang's tell which model it serves?"""
+    return word(page.get("model_path")) is not None
+
+
+# Pages of which a dialect needs one, and how such a page looks.
+OWN_PAGES: dict[Dialect, tuple[tuple[str, ...], Callable[[Mapping[str, Json]], bool]]] = {
+    "llamacpp": (("/props",), looks_like_props),
+    "sglang": (("/get_model_info", "/server_info", "/get_server_info"), tells_model),
+}
 
 
 def is_loading_llama(health: Reply) -> bool:

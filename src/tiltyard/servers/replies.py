@@ -121,7 +121,8 @@ def let_in(reply: Reply) -> None:
         )
     if reply.status in (401, 403):
         raise Unauthorized(
-            f"the server wants another key ({error_of_body(reply.status, reply.body)})", KEY_REMEDY
+            f"the server lets nobody in without its key ({error_of_body(reply.status, reply.body)})",
+            KEY_REMEDY,
         )
 
 
@@ -149,5 +150,5 @@ async def until_gone(
 def not_a_model_server(url: str, seen: str) -> NotAModelServer:
     return NotAModelServer(
         f"{url} answers, but not as a model server ({seen})",
-        "check the port; if it does serve models, --dialect says how it speaks (openai fits most)",
+        "check the port; if it does serve models under /v1, as through a proxy, name it: --dialect openai",
     )

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from tiltyard import settings
 from tiltyard.errors import NoServer, UsageError
-from tiltyard.records import Capture, Ending, Json, Record, Timeline, Timeouts
+from tiltyard.records import Capture, Ending, Events, Exchange, Json, Record, Timeline, Timeouts
 from tiltyard.servers import Address
 from tiltyard.servers.answer import Answer, decoded
 from tiltyard.servers.clock import now_ns
@@ -288,6 +289,40 @@ class Wire:
                 for form in settings.any_form(key)[1]:
                     body = form.sub(lambda found: b"*" * len(found[0]), body)
         return body
+
+    def without_pieces(self, exchange: Exchange) -> Exchange:
+        """The same for a key that came in pieces, each in an event of its own, and that reading joined.
+
+        Bytes that were kept are dropped then: the pieces are in them still.
+        """
+        keys = [key for key in self._secrets if len(key) >= LONG_KEY]
+        if not keys:
+            return exchange
+
+        def starred(text: str) -> str:
+            for key in keys:
+                for form in settings.any_form(key)[0]:
+                    text = form.sub(lambda found: "*" * len(found[0]), text)
+            return text
+
+        calls = tuple(replace(call, arguments=starred(call.arguments)) for call in exchange.tool_calls)
+        text, reasoning = starred(exchange.text), starred(exchange.reasoning)
+        if (text, reasoning, calls) == (exchange.text, exchange.reasoning, exchange.tool_calls):
+            return exchange
+        events = _starred_events(exchange.events, starred)
+        return replace(exchange, text=text, reasoning=reasoning, tool_calls=calls, events=events, raw=None)
+
+
+def _starred_events(events: Events, starred: Callable[[str], str]) -> Events:
+    """Events whose texts, joined kind by kind, are starred; `starred` keeps lengths."""
+    texts = list(events.texts)
+    for kind in set(events.kinds):
+        places = [place for place, each in enumerate(events.kinds) if each == kind]
+        rest = starred("".join([texts[place] for place in places]))
+        for place in places:
+            length = len(texts[place])
+            texts[place], rest = rest[:length], rest[length:]
+    return replace(events, texts=tuple(texts))
 
 
 def _with_bytes(times: list[int], ends: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

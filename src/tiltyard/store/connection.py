@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
 from tiltyard.store.migrations import MIGRATIONS, version_in_tables
 
 BUSY_S = 5.0  # how long to wait for another process that is writing
 RECOVER = "`tiltyard runs --recover` saves what is readable into a fresh store and keeps this file"
+_NO_TEXT = "Could not decode to UTF-8"  # Python's own error: it has no code of SQLite's
 
 Migrations = Sequence[Callable[[sqlite3.Connection], None]]
 
@@ -136,9 +141,14 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors about the file into ours; errors about our own SQL stay what they are."""
+    """Turn SQLite's errors about the file into ours; errors about our own SQL stay what they are.
+
+    SQLite takes a page for sound whatever stands in it: what cannot be read back is damage, too.
+    """
     try:
         yield
+    except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from error
     except sqlite3.DatabaseError as error:
         ours = _our_error(error, path)
         if ours is None:
@@ -146,8 +156,20 @@ def translated(path: Path) -> Iterator[None]:
         raise ours from error
 
 
+def dicts(db: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[dict[str, Any]]:
+    """The rows that a query finds, by the names of their columns."""
+    cursor = db.execute(sql, values)
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
 def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _damaged(path: Path, why: str) -> StoreCorrupt:
+    return StoreCorrupt(f"the store {path} is damaged ({why}); it was left as it is", RECOVER)
 
 
 def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
@@ -158,10 +180,9 @@ def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
             "wait for it to end, or give this run a store of its own with TILTYARD_DATA_DIR",
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreCorrupt(
-            f"the store {path} is damaged ({error}); it was left as it is",
-            RECOVER,
-        )
+        return _damaged(path, str(error))
+    if str(error).startswith(_NO_TEXT):
+        return _damaged(path, str(error).split(" with text")[0])  # the rest is all that stands there
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(
             f"no room left for the store {path}; everything acknowledged before is kept",

@@ -1,20 +1,26 @@
-"""The ranks of board rows that scored the same items, from what `verdicts.py` packed.
+"""The ranks of runs that scored the same items, from what `verdicts.py` packed: for the board and the report.
 
-Rows are ranked among those with one suite and one set of items; other sets are other questions.
+Runs are ranked among those with one suite and one set of items; other sets are other questions.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tiltyard.stats.pairing import Scores, unit_of, unpacked_keys
 from tiltyard.stats.ranks import Entrant, Rank, bits_at, placed, ranks
 from tiltyard.stats.student import normal_quantile
 
 MOST = 150  # rows ranked in one table: pairs grow with the square
+
+_SCORED = (
+    "SELECT id, key, suite, suite_version, item_set, score, score_low, score_high, ci_method FROM runs "
+    "WHERE id IN (SELECT value FROM json_each(?)) AND score IS NOT NULL AND outcomes IS NOT NULL"
+)
 
 
 class Contender(NamedTuple):
@@ -50,6 +56,16 @@ def rank_runs(db: sqlite3.Connection, contenders: Sequence[Contender]) -> dict[i
         entrants = placed(entrants, [_scores(packed.get(c.run_key), keys) for c in chosen])
     found = ranks(entrants)
     return {c.run_key: rank for c, rank in zip(chosen, found, strict=True)}
+
+
+def ranks_of(db: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, Rank]:
+    """The ranks of any graded runs, by their ids, each among those of its suite, its version and items."""
+    tables: dict[tuple[Any, ...], list[Contender]] = {}
+    names = {}
+    for run_id, key, *asked, score, low, high, method in db.execute(_SCORED, (json.dumps(run_ids),)):
+        names[key] = run_id
+        tables.setdefault(tuple(asked), []).append(Contender(key, score, low, high, method == "always_valid"))
+    return {names[key]: rank for table in tables.values() for key, rank in rank_runs(db, table).items()}
 
 
 def _packed(db: sqlite3.Connection, keys: Sequence[int]) -> dict[int, _Packed]:

@@ -23,6 +23,7 @@ from tiltyard.errors import StoreCorrupt
 from tiltyard.records import Record
 from tiltyard.store.connection import connect, transaction
 from tiltyard.store.figures import put_figures
+from tiltyard.store.reading_back import unreadable
 from tiltyard.store.rows import to_json
 
 # Parents first. Figures are made again from the summaries, the search index from the texts.
@@ -41,6 +42,7 @@ TABLES = (
 _PROBES = 20_000  # unreadable ranges looked into, per table
 _GUESS = 1 << 24  # highest row number assumed where none can be read
 
+_HANGING = "DELETE FROM exchanges WHERE attempt_id NOT IN (SELECT id FROM attempts)"
 _TIDY = (
     "INSERT INTO models (id, identity, name, remote, notes) SELECT DISTINCT model_id, 'lost ' || model_id, "
     "'(lost)', 0, '[]' FROM runs WHERE model_id NOT IN (SELECT id FROM models)",
@@ -53,10 +55,29 @@ _TIDY = (
     "OR id NOT IN (SELECT exchange_id FROM timelines) "
     "OR EXISTS (SELECT 1 FROM json_each(tails) WHERE value NOT IN (SELECT id FROM texts))",
     "DELETE FROM attempts WHERE ending IS NOT NULL AND id NOT IN (SELECT attempt_id FROM exchanges)",
-    "DELETE FROM exchanges WHERE attempt_id NOT IN (SELECT id FROM attempts)",
+    _HANGING,
     "DELETE FROM timelines WHERE exchange_id NOT IN (SELECT id FROM exchanges)",
 )
 
+
+# A run may lack what comes after its start: nothing stands for it, or one of these.
+_STAND_INS = {"machine": "{}", "notes": "[]", "sessions": 1, "forgotten": 0}
+_JSON = (
+    ("runs", "settings", "{}"),
+    ("runs", "machine", "{}"),
+    ("runs", "notes", "[]"),
+    ("runs", "calibration", None),
+    ("runs", "summary", None),
+    ("models", "capabilities", None),
+    ("models", "notes", "[]"),
+    ("servers", "loaded", "[]"),
+    ("servers", "notes", "[]"),
+)
+_SESSIONS = (
+    "UPDATE runs SET sessions = max(sessions, "
+    "(SELECT coalesce(max(session), 1) FROM attempts WHERE run_key = runs.key))"
+)
+_NO_SUMMARY = "its summary was lost with a damaged file; the same command makes it again"
 
 _ORPHANS = (
     "SELECT count(DISTINCT run_key), count(*) FROM attempts WHERE run_key NOT IN (SELECT key FROM runs)"
@@ -84,7 +105,7 @@ def recover(path: Path) -> Recovered:
         for source, target in _with_log(path, copy):
             shutil.copyfile(source, target)
         with closing(connect(fresh)) as into:
-            saved, unreadable, left = _save(copy, into, Path(folder))
+            saved, gone, left = _save(copy, into, Path(folder))
             set_back = _set_back(into)
             into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if not saved["runs"]:
@@ -97,7 +118,7 @@ def recover(path: Path) -> Recovered:
     return Recovered(
         damaged=kept,
         rows=saved,
-        unreadable=unreadable,
+        unreadable=gone,
         runs_lost=left[0],
         attempts_left=left[1],
         set_back=set_back,
@@ -118,7 +139,7 @@ def _save(
 ) -> tuple[dict[str, int], dict[str, int], tuple[int, int]]:
     """Rows saved and places unreadable, per table; runs lost and the attempts that lost their run."""
     source = _open_damaged(copy, folder)
-    saved, unreadable = {}, {}
+    saved, gone = {}, {}
     into.execute("PRAGMA foreign_keys = OFF")
     with closing(source), transaction(into):
         for table in TABLES:
@@ -126,42 +147,50 @@ def _save(
             marks = ", ".join("?" * len(reader.columns))
             insert = f"INSERT OR IGNORE INTO {table} ({', '.join(reader.columns)}) VALUES ({marks})"
             into.executemany(insert, reader.rows())
-            unreadable[table] = reader.unreadable
+            gone[table] = reader.unreadable
         left = into.execute(_ORPHANS).fetchone()
-        for statement in _TIDY:
+        lost = [(attempt,) for attempt in unreadable(into)]
+        into.executemany("DELETE FROM attempts WHERE id = ?", lost)
+        gone["attempts"] += len(lost)
+        for statement in (_HANGING, *_TIDY, _SESSIONS):
             into.execute(statement)
+        for table, column, stand_in in _JSON:
+            into.execute(f"UPDATE {table} SET {column} = ? WHERE NOT json_valid({column})", (stand_in,))
         for key, summary in into.execute(
             "SELECT key, summary FROM runs WHERE summary IS NOT NULL"
         ).fetchall():
             put_figures(into, key, _object(summary))
         for table in TABLES:
             (saved[table],) = into.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return saved, unreadable, left
+    return saved, gone, left
 
 
 def _set_back(db: sqlite3.Connection) -> tuple[str, ...]:
-    """Runs with fewer attempts than their summary counts are interrupted, and say so; returns their ids.
+    """Finished runs that lost their summary, or have fewer attempts than it counts, are interrupted, and say
+    so; returns their ids.
 
     The summary stays: where nobody can ask again, it is all that is known of what was lost.
     """
     found = []
     with transaction(db):
         for key, run_id, notes, text in db.execute(
-            "SELECT key, id, notes, summary FROM runs WHERE state = 'finished' AND summary IS NOT NULL"
+            "SELECT key, id, notes, summary FROM runs WHERE state = 'finished'"
         ).fetchall():
-            summary = _object(text)
-            counted = (summary.get("requests") or {}).get("total") or 0
-            (left,) = db.execute(_LEFT, (key,)).fetchone()
-            if left >= counted:
-                continue
-            note = (
-                f"{counted - left} of its {counted} answers were lost with a damaged file; the figures are "
-                "of all, and the same command asks for those again"
-            )
-            told = {**summary, "state": "interrupted", "notes": [note, *(summary.get("notes") or ())]}
+            note, told = _NO_SUMMARY, None
+            if text is not None:
+                summary = _object(text)
+                counted = (summary.get("requests") or {}).get("total") or 0
+                (left,) = db.execute(_LEFT, (key,)).fetchone()
+                if left >= counted:
+                    continue
+                note = (
+                    f"{counted - left} of its {counted} answers were lost with a damaged file; the figures "
+                    "are of all, and the same command asks for those again"
+                )
+                told = {**summary, "state": "interrupted", "notes": [note, *(summary.get("notes") or ())]}
             db.execute(
                 "UPDATE runs SET state = 'interrupted', notes = ?, summary = ? WHERE key = ?",
-                (to_json([note, *(msgspec.json.decode(notes))]), to_json(told), key),
+                (to_json([note, *msgspec.json.decode(notes)]), told and to_json(told), key),
             )
             found.append(run_id)
     return tuple(found)
@@ -186,10 +215,9 @@ def _open_damaged(copy: Path, folder: Path) -> sqlite3.Connection:
             with copy.open("r+b") as file, model.open("rb") as new:
                 file.write(_first_page(new.read(), copy.stat().st_size))
         source = sqlite3.connect(copy)
-        source.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()
-            source.execute("SELECT 1 FROM runs LIMIT 1").fetchone()
+            source.execute("SELECT 1 FROM runs NOT INDEXED LIMIT 1").fetchone()
             return source
         except sqlite3.DatabaseError:
             source.close()
@@ -233,10 +261,25 @@ class _Table:
                     yield tuple(row)
             except sqlite3.DatabaseError:
                 self.unreadable += 1
+                if low == high and self.table == "runs" and (row := self._run(low)):
+                    yield row
                 middle = (low + high) // 2
                 for part in ((low, middle), (middle + 1, high)):
                     if part[0] <= part[1] and low < high:
                         heapq.heappush(ranges, (part[0] - part[1], *part))
+
+    def _run(self, key: int) -> tuple[Any, ...] | None:
+        """A run column by column, with stand-ins for what cannot be read; None where its start cannot."""
+        found: dict[str, Any] = {}
+        for name in self.columns:
+            sql = f"SELECT {name} FROM runs WHERE key = ?"
+            try:
+                (found[name],) = self.db.execute(sql, (key,)).fetchone() or (None,)
+            except sqlite3.DatabaseError:
+                if "started_at" not in found:
+                    return None
+                found[name] = found["started_at"] if name == "active_at" else _STAND_INS.get(name)
+        return tuple(found.values())
 
     def _last(self) -> int:
         try:

@@ -1,8 +1,8 @@
 """The store: claim a run, add attempts as they end, finish it, read it back.
 
 Synchronous; one connection behind a lock, so that a writer thread and its owner may share it. Several
-processes may write at once. What the rows look like is in `rows.py`; the leaderboard is `board.py`, the
-search is `search.py`, rescue is `recover.py`.
+processes may write at once. What the rows look like is in `rows.py`; which runs there are is `run_list.py`,
+the leaderboard is `board.py`, the search is `search.py`, rescue is `recover.py`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
 from tiltyard.records import Attempt, Exchange, Json, Model, Record, Run, RunState, Sample
 from tiltyard.settings import data_dir, hide_keys
 from tiltyard.stats.pairing import Scores
+from tiltyard.stats.ranks import Rank
 from tiltyard.store import rows
 from tiltyard.store.board import BoardRow, Wanted, board_rows
-from tiltyard.store.connection import BUSY_S, connect, transaction, translated
+from tiltyard.store.connection import BUSY_S, connect, dicts, transaction, translated
 from tiltyard.store.figures import put_figures
-from tiltyard.store.owner import Owner, alive, this_process
+from tiltyard.store.owner import alive, this_process
+from tiltyard.store.ranking import ranks_of
+from tiltyard.store.reading_back import unreadable
 from tiltyard.store.requests import Texts
+from tiltyard.store.run_list import RunFilter, every, listed, named, newest_row, no_run, owner_of, run_now
 from tiltyard.store.run_rows import identity, insert_run, utc_now
 from tiltyard.store.search import Found, attempts_matching, runs_matching
 from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
@@ -34,13 +38,6 @@ from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
 FILE = "tiltyard.sqlite3"
 Key = tuple[str, str, int]  # stage, item id, repetition
 
-_RUN = (
-    "SELECT runs.*, "
-    + ", ".join(f"models.{name} AS m_{name}" for name in rows.MODEL_FIELDS)
-    + ", "
-    + ", ".join(f"servers.{name} AS s_{name}" for name in rows.SERVER_FIELDS)
-    + " FROM runs JOIN models ON models.id = model_id JOIN servers ON servers.id = server_id "
-)
 _NEWEST_TRY = (
     "NOT EXISTS (SELECT 1 FROM attempts AS later WHERE later.run_key = attempts.run_key "
     "AND later.stage = attempts.stage AND later.item_id = attempts.item_id "
@@ -71,16 +68,6 @@ class Claim(Record, frozen=True):
     resumed: bool = False  # an earlier sitting's attempts are there
     finished: bool = False  # nothing to do: `run.summary` is the answer
     session: int = 1  # number of this sitting
-
-
-class RunFilter(Record, frozen=True):
-    """Which runs. None: any."""
-
-    suite: str | None = None
-    model: str | None = None  # part of the name, any case
-    state: RunState | None = None
-    search: str | None = None  # words in the model, the prompts or the answers
-    limit: int | None = None
 
 
 class Bundle(Record, frozen=True):
@@ -147,9 +134,7 @@ class Store:
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self.reading() as db:
-            cursor = db.execute(sql, values)
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+            return list(dicts(db, sql, values))
 
     # -------------------------------------------------------------- one run's life
 
@@ -161,13 +146,13 @@ class Store:
         a finished load in which nothing was answered.
         """
         with self.writing() as db:
-            newest = None if fresh else self._newest(run.fingerprint)
+            newest = None if fresh else newest_row(db, run.fingerprint)
             if newest is None or (newest["state"] == "finished" and self._unanswered(db, newest["key"])):
                 run = replace(run, calibration=run.calibration or self.calibration())
                 insert_run(db, run, this_process())
                 return Claim(run=run)
             earlier = rows.run_of(newest)
-            if earlier.state == "running" and alive(_owner(newest), newest["active_at"]):
+            if earlier.state == "running" and alive(owner_of(newest), newest["active_at"]):
                 raise StoreLocked(
                     f"run {earlier.id} is under way, process {newest['owner_pid']} on {newest['owner_host']}",
                     "wait for it to end, or start another beside it with --fresh",
@@ -185,13 +170,9 @@ class Store:
 
     def newest(self, fingerprint: str) -> Run | None:
         """The run that `claim` would carry on with or hand back; None where it would start one."""
-        found = self._newest(fingerprint)
-        return None if found is None else _run_of(found)
-
-    def _newest(self, fingerprint: str) -> dict[str, Any] | None:
-        where = "WHERE fingerprint = ? AND NOT forgotten ORDER BY key DESC LIMIT 1"
-        found = self._all(_RUN + where, (fingerprint,))
-        return found[0] if found else None
+        with self.reading() as db:
+            found = newest_row(db, fingerprint)
+            return None if found is None else run_now(found)
 
     def _owes(self, db: sqlite3.Connection, key: int, summary: Mapping[str, Json] | None) -> bool:
         """Are there failures to be asked again? Of what nobody grades the run itself has counted them: most
@@ -229,6 +210,7 @@ class Store:
         state: RunState,
         summary: Mapping[str, Json] | None = None,
         notes: Sequence[str] = (),
+        ended_at: str | None = None,  # now
     ) -> None:
         """End a sitting: state, summary and notes; the figures in the summary become rows for the board."""
         with self.writing() as db:
@@ -238,7 +220,7 @@ class Store:
                 "owner_started = NULL, owner_host = NULL WHERE key = ?",
                 (
                     state,
-                    utc_now(),
+                    ended_at or utc_now(),
                     hide_keys(rows.to_json(summary)) if summary else None,
                     hide_keys(rows.to_json(list(notes))),
                     key,
@@ -246,13 +228,13 @@ class Store:
             )
             put_figures(db, key, summary or {})
 
-    def put_back(self, run_id: str) -> None:
+    def put_back(self, run_id: str, ended_at: str | None = None) -> None:
         """End a sitting that was broken off: the run is finished, with the summary that it had before."""
         with self.writing() as db:
             db.execute(
                 "UPDATE runs SET state = 'finished', ended_at = ?, owner_pid = NULL, owner_started = NULL, "
                 "owner_host = NULL WHERE key = ?",
-                (utc_now(), self._key(db, run_id)),
+                (ended_at or utc_now(), self._key(db, run_id)),
             )
 
     def _key(self, db: sqlite3.Connection, run_id: str) -> int:
@@ -260,7 +242,7 @@ class Store:
         if known is None:
             found = db.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()
             if found is None:
-                raise _no_run(run_id)
+                raise no_run(run_id)
             known = self._keys[run_id] = int(found[0])
         return known
 
@@ -325,7 +307,7 @@ class Store:
             bound = (self._key(db, run_id), *values)
             found = self._all(f"SELECT * FROM attempts WHERE run_key = ?{where} ORDER BY id", bound)
             exchanges = self._exchanges(where, bound) if with_exchanges else {}
-        return [rows.attempt_of(run_id, row, tuple(exchanges.get(row["id"], ()))) for row in found]
+            return [rows.attempt_of(run_id, row, tuple(exchanges.get(row["id"], ()))) for row in found]
 
     def _exchanges(self, where: str, bound: Sequence[Any]) -> dict[int, list[Exchange]]:
         found: dict[int, list[Exchange]] = {}
@@ -398,41 +380,17 @@ class Store:
 
     def run(self, run_id: str) -> Run:
         """A run by its id, the beginning of one, or `latest`; UsageError when none or several match."""
-        if run_id == "latest":
-            found = self._all(_RUN + "ORDER BY started_at DESC, key DESC LIMIT 1")
-        else:
-            found = self._all(_RUN + "WHERE runs.id = ?", (run_id,)) or self._all(
-                _RUN + "WHERE substr(runs.id, 1, length(?1)) = ?1 ORDER BY key DESC LIMIT 9", (run_id,)
-            )
-        if not found or not run_id:
-            raise _no_run(run_id)
-        if len(found) > 1:
-            names = ", ".join(row["id"] for row in found[:5])
-            raise UsageError(f"{run_id!r} begins several run ids: {names}", "write more of it")
-        return _run_of(found[0])
+        with self.reading() as db:
+            return named(db, run_id)
 
     def runs(self, wanted: RunFilter | None = None) -> list[Run]:
         """Runs, newest first."""
-        wanted = wanted or RunFilter()
-        parts: list[tuple[str, Sequence[Any]]] = []
-        if wanted.suite:
-            parts.append(("suite = ?", (wanted.suite,)))
-        if wanted.state:
-            stored = ("running", "interrupted") if wanted.state == "interrupted" else (wanted.state,)
-            parts.append((f"state IN ({', '.join('?' * len(stored))})", stored))
-        if wanted.model:
-            parts.append(("instr(lower(models.name), lower(?))", (rows.clean(wanted.model),)))
+        wanted, keys = wanted or RunFilter(), None
         if wanted.search is not None:
             with self.writing() as db:
                 keys = runs_matching(db, wanted.search)
-            parts.append((f"runs.key IN ({', '.join(map(str, keys))})", ()))
-        where = " AND ".join(part for part, _ in parts)
-        sql = _RUN + (f"WHERE {where} " if where else "") + "ORDER BY started_at DESC, runs.key DESC"
-        values = [value for _, bound in parts for value in bound]
-        if wanted.limit is not None and wanted.state not in ("running", "interrupted"):
-            sql, values = sql + " LIMIT ?", [*values, wanted.limit]
-        found = [_run_of(row) for row in self._all(sql, values)]
-        return [run for run in found if wanted.state in (None, run.state)][: wanted.limit]
+        with self.reading() as db:
+            return listed(db, wanted, keys)
 
     def search(self, text: str, limit: int = 100) -> list[Found]:
         """Answers in which these words stand, best first."""
@@ -458,6 +416,11 @@ class Store:
         with self.reading() as db:
             return scores_of(db, self._key(db, run_id))
 
+    def ranks(self, run_ids: Sequence[str]) -> dict[str, Rank]:
+        """The places of graded runs among those of them that asked the same; see `ranking.py`."""
+        with self.reading() as db:
+            return ranks_of(db, run_ids)
+
     def opponent(self, run: Run) -> str | None:
         """The id of the best finished run by another model over the items of a run, which may be new."""
         with self.reading() as db:
@@ -472,7 +435,7 @@ class Store:
             for run_id in (gone := list(run_ids)):
                 key = self._key(db, run_id)
                 row = self._all("SELECT * FROM runs WHERE key = ?", (key,))[0]
-                if row["state"] == "running" and alive(_owner(row), row["active_at"]):
+                if row["state"] == "running" and alive(owner_of(row), row["active_at"]):
                     raise StoreLocked(f"run {run_id} is under way", "stop it first (Ctrl+C)")
                 db.execute("DELETE FROM runs WHERE key = ?", (key,))
             for statement in _ORPHANS:
@@ -519,9 +482,16 @@ class Store:
         put_figures(db, key, bundle.run.summary or {})
         db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])
 
-    def whole(self) -> bool:
-        """Is every page of the file sound? Reads all of it."""
-        return bool(self._all("PRAGMA quick_check(1)")[0]["quick_check"] == "ok")
+    def whole(self, thorough: bool = False) -> bool:
+        """Is every page of the file sound, and can every run, with `thorough` every attempt, be read back?"""
+        try:
+            with self.reading() as db:
+                sound: bool = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+                for _ in every(db):
+                    pass
+                return sound and not (thorough and any(unreadable(db)))
+        except StoreCorrupt:
+            return False
 
     # -------------------------------------------------------------- calibration
 
@@ -545,22 +515,6 @@ _INSERT_ATTEMPT = _insert("attempts", rows.ATTEMPT_COLUMNS, " ON CONFLICT DO NOT
 _INSERT_EXCHANGE = _insert("exchanges", rows.EXCHANGE_COLUMNS)
 _INSERT_TIMELINE = _insert("timelines", rows.TIMELINE_COLUMNS)
 _INSERT_SAMPLE = _insert("samples", rows.SAMPLE_COLUMNS)
-
-
-def _owner(row: Mapping[str, Any]) -> Owner:
-    return Owner(row["owner_pid"] or 0, row["owner_started"] or 0.0, row["owner_host"] or "")
-
-
-def _run_of(row: Mapping[str, Any]) -> Run:
-    """A run as it is now: one whose process was killed could not say so itself."""
-    run = rows.run_of(row)
-    if run.state == "running" and not alive(_owner(row), row["active_at"]):
-        return replace(run, state="interrupted")
-    return run
-
-
-def _no_run(run_id: str) -> UsageError:
-    return UsageError(f"no run {run_id!r} in the store", "`tiltyard runs` lists them")
 
 
 def _without_keys(exchange: Exchange) -> Exchange:

@@ -11,9 +11,9 @@ import asyncio
 import traceback
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
 
+from msgspec import field
 from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
@@ -31,8 +31,8 @@ from tiltyard.records import (
     Request,
     Timeouts,
 )
-from tiltyard.servers.clock import now_ns
-from tiltyard.servers.notes import ARRIVALS_MERGED
+from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
+from tiltyard.servers.notes import ARRIVALS_MERGED, CLOCK_SET
 from tiltyard.suites import Bench, Stage, StageResult, Suite
 from tiltyard.suites.despair import Despair
 from tiltyard.suites.keeping import rare_collections, without_words
@@ -50,6 +50,7 @@ BACKLOG_BYTES = 256 << 20  # unread answers kept while the loop is busy
 BACKLOG_NS = 5_000_000_000  # the longest that an unread answer waits for a busy loop
 QUIET_NS = 3_000_000  # waited after an answer, in case the next one ends right behind it
 THICK_NS = 250_000_000  # the longest that answers coming in thick keep one waiting
+CLOCK_SET_NS = 10_000_000_000  # a clock that is off by more was set: none runs so wrong by itself
 UNREAD_GRADED = 4  # unread answers per stream, in stages with a tally
 
 
@@ -82,6 +83,7 @@ class Sitting(Record, frozen=True):
     meter: ClientMeter
     teller: Teller
     timeouts: Timeouts | None = None
+    origin_unix_ns: int = field(default_factory=unix_offset_ns)  # add to any stamp for this sitting's dates
     failed: Mapping[Key, Attempt] = {}  # failed in an earlier sitting: asked again in what is left
 
 
@@ -183,9 +185,10 @@ class StageAsker:
         exchange = await recounted(self.bench.server, exchange, self.bench.settings.get("tokenizer"))
         if self.stage.tally is None and self.sitting.meter.held_up(exchange):
             exchange = replace(exchange, notes=(*exchange.notes, ARRIVALS_MERGED))
-        timeline = exchange.timeline
+        timeline, origin_unix_ns = exchange.timeline, self.sitting.origin_unix_ns
+        if abs(timeline.origin_unix_ns - origin_unix_ns) > CLOCK_SET_NS:
+            exchange = replace(exchange, notes=(*exchange.notes, CLOCK_SET))
         key = (self.stage.name, item.id, repetition)
-        started = datetime.fromtimestamp((timeline.origin_unix_ns + timeline.started_ns) / 1e9, UTC)
         try:
             grade = self.suite.grade(item, exchange)
         except Exception:  # noqa: BLE001 - a grader's bug must not lose the answer it stumbled over
@@ -196,7 +199,7 @@ class StageAsker:
             item_id=item.id,
             item_hash=item.content_hash,
             repetition=repetition,
-            started_at=started.isoformat(timespec="milliseconds"),
+            started_at=utc_at(timeline.started_ns, origin_unix_ns),
             exchanges=(exchange,),
             measures=measure(exchange, alone=self.stage.load.one_at_a_time),
             grade=grade,

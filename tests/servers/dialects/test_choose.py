@@ -58,8 +58,9 @@ def test_nowhere_to_be_found() -> None:
     assert "qwen3:8b" in caught.value.remedy
     with pytest.raises(NoServer, match="no model server"):
         choose_among("m", [])
-    with pytest.raises(NoServer, match="no mlx server"):
-        choose_among("m", [OLLAMA], "mlx")
+    with pytest.raises(NoServer, match="no mlx server was found; http://vllm speaks vllm") as nobody:
+        choose_among("m", [found("vllm", "m")], "mlx")
+    assert "--dialect vllm" in nobody.value.remedy
 
 
 @pytest.mark.parametrize("name", ["a/b:c", "../../m", "with space", "🦙", "y" * 300])

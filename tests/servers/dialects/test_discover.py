@@ -16,7 +16,7 @@ from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page
 from tiltyard.errors import NotAModelServer, Unauthorized, UsageError
 from tiltyard.servers import Address
 from tiltyard.servers.connect import connect, open_server
-from tiltyard.servers.discover import PORTS, Found, addresses, discover, survey
+from tiltyard.servers.discover import PORTS, Found, addresses, discover, look, survey
 from tiltyard.servers.recognise import recognise
 from tiltyard.servers.simulator import DIALECT_NAMES, SimConfig, running
 from tiltyard.servers.simulator.config import SimDialect
@@ -26,6 +26,7 @@ Serve = Callable[..., Canned]
 
 VERSION, TAGS = {"version": "0.32.7"}, {"models": []}
 PROPS = {"build_info": "b1", "total_slots": 1, "default_generation_settings": {}}
+LOCKED = Page({"error": "who are you?"}, 401)
 LOADING = Page({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503)
 
 
@@ -50,11 +51,17 @@ def recognised(pages: dict[str, Any], banner: str = "uvicorn", missing: Page = N
         ({"/api/v0/models": {"data": [{"id": "m", "state": "loaded"}]}}, "lmstudio"),
         ({"/props": PROPS}, "llamacpp"),
         ({"/health": LOADING}, "llamacpp"),
-        ({"/v1/models": models(owned_by="llamacpp", meta={})}, "llamacpp"),
+        ({"/v1/models": models(owned_by="llamacpp", meta={})}, "openai"),  # behind a proxy that passes /v1
+        ({"/v1/models": models(owned_by="llamacpp"), "/props": LOCKED}, "llamacpp"),
+        ({"/v1/models": models(owned_by="llamacpp"), "/props": Page(b"", 502)}, "llamacpp"),
+        ({"/v1/models": models(owned_by="llamacpp"), "/props": Page(b"", 403)}, "openai"),
         ({"/v1/models": models(), "/models": models(status={"value": "unloaded"})}, "llamacpp"),
         ({"/v1/models": models(owned_by="vllm", max_model_len=9)}, "vllm"),
         ({"/v1/models": models(owned_by="me", max_model_len=9)}, "vllm"),
         ({"/get_model_info": {"model_path": "/m"}, "/v1/models": models(owned_by="sglang")}, "sglang"),
+        ({"/server_info": {"model_path": "/m"}, "/v1/models": models(owned_by="sglang")}, "sglang"),
+        ({"/get_server_info": LOCKED, "/v1/models": models(owned_by="sglang")}, "sglang"),
+        ({"/v1/models": models(owned_by="sglang")}, "openai"),
         ({"/v1/models": models(owned_by="somebody")}, "openai"),
         ({"/v1/models": models(), "/health": {"status": "ok"}}, "openai"),
         ({"/models": models()}, "openai"),
@@ -156,6 +163,29 @@ def test_connecting_to_them_raises(serve: Serve) -> None:
         asyncio.run(connect(web.url))
     with pytest.raises(Unauthorized):
         asyncio.run(connect(locked.url))
+
+
+@pytest.mark.parametrize("signed", ["sglang", "llamacpp"])
+def test_behind_a_proxy_of_v1_alone_it_is_plain_openai(serve: Serve, signed: str) -> None:
+    proxy = serve({"GET /v1/models": models(owned_by=signed)})
+    (found,) = asyncio.run(survey([proxy.url], timeout_s=10))
+    assert found.info
+    assert (found.info.dialect, [model.name for model in found.models]) == ("openai", ["m"])
+    with pytest.raises(NotAModelServer) as caught:  # the dialect's own pages are missing
+        asyncio.run(connect(proxy.url, signed))
+    assert "--dialect openai" in caught.value.remedy
+
+
+def test_only_who_was_named_is_shown_the_key(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILTYARD_API_KEY", "sk-0123456789")
+    locked = serve({}, missing=LOCKED)
+    for named, shown in ((False, None), (True, "Bearer sk-0123456789")):
+        found = asyncio.run(look(locked.url, 10, None, named))
+        assert found
+        assert found.refused
+        assert found.problem == "the server lets nobody in without its key (HTTP 401: who are you?)"
+        assert {asked.headers.get("Authorization") for asked in locked.asked} == {shown}
+        locked.asked.clear()
 
 
 def test_known_ports_and_named_addresses_are_looked_at() -> None:

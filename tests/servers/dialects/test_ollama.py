@@ -113,6 +113,18 @@ def test_a_plain_answer() -> None:
     assert exchange.raw is None
 
 
+def test_a_key_that_comes_in_pieces_is_starred() -> None:
+    key = "sk-0123456789-abc"
+    said = [{"message": {"content": part}} for part in ("It is ", key[:5], key[5:], "!")]
+    body = lines(*said, {"message": {"content": ""}, "done": True, "done_reason": "stop"})
+    for sent, kept in ((key, "*" * len(key)), (None, key), ("sk-another-98765", key)):
+        exchange = Ollama(Address(url="http://127.0.0.1:1", api_key=sent)).read(ask_for("m"), captured(body))
+        assert exchange.text == f"It is {kept}!"
+        assert exchange.events.texts == ("It is ", kept[:5], kept[5:], "!", "")
+    broken = Ollama(Address(url="http://127.0.0.1:1", api_key=key)).read(ask_for("m"), captured(lines(*said)))
+    assert (broken.ending, broken.raw) == ("truncated", None)  # the pieces are in the bytes still
+
+
 def test_durations_are_nanoseconds() -> None:
     timings = read_ollama(ask_for("m"), captured(lines(said("x"), LAST))).timings
     assert timings is not None

@@ -35,7 +35,7 @@ def letter_of(reply: str, options: list[str]) -> str | None:
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
-    assert len(known) >= 4_400
+    assert len(known) >= 4_700
     assert len(kinds) >= 20
     wrong = [
         (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
@@ -240,6 +240,16 @@ HOSTILE = (
     "Answer: A. B, ",
     "Answer: A. (B ",
     "B is much ",
+    "A (x) ",
+    "(A) ",
+    "[ or ",
+    "changed my x to ",
+    "B是",
+    "\nB. x",
+    "in x, ",
+    "my x answer is ",
+    " - A it is ",
+    "I must correct the x y ",
     "Answer: A. Paris is ",
 )
 

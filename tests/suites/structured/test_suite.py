@@ -154,7 +154,7 @@ def test_an_answer_that_never_ends_says_nothing_and_why(tmp_path: Path) -> None:
     shown = Console(width=200, record=True, file=io.StringIO())
     render_shapes(summary, shown)
     assert "minLength" in (said := shown.export_text())
-    assert "(cut off at 4 tokens" in said
+    assert ": cut off at 4 tokens" in said
 
 
 def test_a_server_that_drops_schemas_is_found_out(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_towards_a_schemas_types(value: Any, kind: str, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "kinds", "expected"),
     [
-        ("30", ["number", "string"], 30),
+        ("30", ["number", "string"], "30"),
         ("thirty", ["number", "string"], "thirty"),
         ("30", ["string", "number"], "30"),
         (30, ["string", "null"], 30),
@@ -168,8 +168,15 @@ def test_towards_a_schemas_types(value: Any, kind: str, expected: Any) -> None:
         ("1", [{"no": "type"}, "integer"], 1),
     ],
 )
-def test_towards_the_first_of_several_types(value: Any, kinds: list[Any], expected: Any) -> None:
+def test_towards_one_of_several_types(value: Any, kinds: list[Any], expected: Any) -> None:
     assert alike(coerced(value, {"type": kinds}), expected)
+
+
+@pytest.mark.parametrize("kinds", [["number", "string"], ["string", "number"]])
+def test_a_text_that_may_be_one_has_another_form_too(kinds: list[Any]) -> None:
+    schema = {"type": "array", "items": {"type": kinds}}
+    assert alike(coerced(["30", "thirty"], schema), ["30", "thirty"])
+    assert alike(coerced(["30", "thirty"], schema, texts_too=True), [30, "thirty"])
 
 
 def test_inner_values_too() -> None:

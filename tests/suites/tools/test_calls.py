@@ -84,6 +84,17 @@ def test_whole_floats_are_changed_by_lenient_reading_only() -> None:
     assert found.lenient == {"bill": 85, "percent": 20}
 
 
+@pytest.mark.parametrize("kinds", [["integer", "string"], ["string", "integer"]])
+def test_a_text_that_the_schema_allows_is_as_it_should_be(kinds: list[str]) -> None:
+    schema = {"type": "object", "properties": {"zip": {"type": kinds, "maximum": 99_999}}}
+    found = read_call(ToolCall(name="f", arguments='{"zip": "02139"}'), {"f": schema})
+    assert found.unchanged("zip")
+    assert (found.fault, found.lenient_fault) == (None, None)
+    assert found.lenient == {"zip": "02139"}
+    assert found.turned == {"zip": 2139}
+    assert not found.same  # a forgiving reader may see the number
+
+
 def test_five_megabytes_cost_nothing() -> None:
     start = now_ns()
     found = read(json.dumps({"bill": "9" * 5_000_000}))

@@ -12,7 +12,9 @@ from tests.store.conftest import make_attempt
 from tiltyard.records import Events, Exchange, Grade, Item, Outcome, ToolCall
 from tiltyard.store.rows import failed_outside
 from tiltyard.suites.tools import Tools, item_of
-from tiltyard.suites.tools.cases import cases, tools_of
+from tiltyard.suites.tools.calls import read_call
+from tiltyard.suites.tools.cases import ExpectedCall, cases, tools_of
+from tiltyard.suites.tools.judging import judge_calls
 from tiltyard.suites.verify import answered, verify
 
 SUITE = Tools()
@@ -98,6 +100,27 @@ def test_a_number_as_text_where_the_schema_allows_both(sent: str, right: bool) -
     grade = judged("nested-query", ("query_database", arguments))
     assert not grade.details["exact_call"]
     assert grade.details["exact_call_lenient"] == right
+
+
+@pytest.mark.parametrize("kinds", [["integer", "string"], ["string", "integer"]])
+@pytest.mark.parametrize(
+    ("want", "sent", "score", "lenient"),
+    [
+        ({"text": ["02139"]}, "02139", 1.0, 1.0),
+        ({"text": ["02139"]}, 2139, 0.0, 0.0),
+        ({"number": [2139]}, 2139, 1.0, 1.0),
+        ({"number": [2139]}, "2139", 0.0, 1.0),
+    ],
+)
+def test_the_order_of_a_schemas_types_means_nothing(
+    kinds: list[str], want: Any, sent: Any, score: float, lenient: float
+) -> None:
+    schemas = {"find": {"type": "object", "properties": {"zip": {"type": kinds}, "most": {"type": kinds}}}}
+    wants = {"zip": want, "most": {"number": [7]}}
+    read = read_call(call("find", {"zip": sent, "most": "7"}), schemas)
+    grade = judge_calls([ExpectedCall(name="find", arguments=wants)], [read])
+    assert grade.score == score / 2
+    assert grade.details["lenient"] == (lenient + 1) / 2
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ _SUPPOSED = re.compile(
     r"(?:\b(?:if|wenn|falls|si)\b(?!\s+(?:i|we|you)\s+\w+\s+to\b|\s+(?:\w+\s+){0,2}(?:forced|asked)\s+to"
     r"|\s+you\s+ask)"
     rf"{_TURN}\b(?:were|was|had|asked|asks|would|wäre|hätte|était|avait|fuera|fuese)\b"
-    r"|^[\s,]*(?:were|had)\s+(?:it|the|this|that|they|you|we|i)\b"
+    r"|^[\s,]*(?:were|had|should)\s+(?!to\b)\w+"
     r"|\bunless\b|\blet(?:['’]s|\s+us)\s+(?:say|assume|suppose|imagine|pretend)\b"
     r"|\b(?:i|we|one|you|some|people|many|they)\s+(?:(?:might|may|could|would|first|initially|originally|had)\s+)*"
     r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+(?:glance|sight|blush)"
@@ -127,7 +127,9 @@ _EXAMPLE = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(
-    r"\b(?:write|writing|format|template|form|style|like|says?|said|reads?)[^\w\n]{0,4}$", re.IGNORECASE
+    r"\b(?:write|writing|format|template|form|style|like|as|says?|said|reads?)[^\w\n]{0,4}$"
+    r"|\b(?:should|must|has[ \t]+to|have[ \t]+to|expect\w*|requir\w*)\b[^\n]*$",
+    re.IGNORECASE,
 )
 _GRANTED = re.compile(  # "Although many believe that it is A, the answer is"
     r"^\W*(?:(?:even\s+)?though|although|while|whereas|despite|contrary\s+to)\b[^,]*,", re.IGNORECASE
@@ -277,20 +279,24 @@ _OF_IT = re.compile(  # the very next sentence: "That is wrong."
     re.IGNORECASE,
 )
 _CROSSED = re.compile(r"[\s).\]:]{0,6}[❌✗✘🚫]")
+_ITSELF = (  # what is corrected or regretted is the answer: not a spelling, a belief, a delay
+    r"(?=\s*(?:(?:that|this|it|myself|(?:for\s+)?(?:my|the|this|that)\s+(?:\w+\s+){0,2}"
+    r"(?:answer|choice|response|mistake|error|oversight|confusion))\s*)?(?:[.!,:;–—-]|$|to\b))"
+)
 _TAKEN_BACK = re.compile(  # at the start of a sentence, wherever
     rf"(?:^|[.!?。！？…,;()–—\n])\s{{0,9}}{_INTERJECTION}(?:i\s+(?:take\s+(?:that|it|this)\s+back|made\s+an?\s+(?:\w+\s+)?"
-    r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)|misread|misspoke|misunderstood|(?:need\s+to|have\s+to|must|should)\s+(?:correct|revise|change|reconsider|update)"
-    r"|(?:am\s+)?no\s+longer\s+(?:sure|certain|think|believe)|meant|retract|apologi[sz]e|(?:was|am)\s+(?:just\s+|only\s+)?(?:joking|kidding)"
-    r"|was\s+too\s+\w+|changed?\s+my\s+(?:mind|answer)|withdraw)\b|(?:my\s+)?apologies\b|i['’]m\s+(?:no\s+longer\s+sure|wrong"
+    r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)(?!\s+to\b)|misread|misspoke|misunderstood|(?:need\s+to|have\s+to|must|should)"
+    rf"\s+(?:correct|revise|change|reconsider|update){_ITSELF}|(?:am\s+)?no\s+longer\s+(?:sure|certain|think|believe)|meant|retract|apologi[sz]e{_ITSELF}|(?:was|am)\s+(?:just\s+|only\s+)?(?:joking|kidding)"
+    rf"|was\s+too\s+\w+|changed?\s+my\s+(?:mind|answer)|withdraw)\b|(?:my\s+)?apologies\b{_ITSELF}|i['’]m\s+(?:no\s+longer\s+sure|wrong"
     r"|mistaken)\b|(?:just\s+)?(?:kidding|joking)\b"
     r"|(?:that|this|it)\s+was\s+(?:just\s+|only\s+)?a\s+joke\b|never\s*mind\b"
     r"|(?:(?:please|so|but)\s+){0,2}(?:forget|scratch|strike|disregard|ignore|cancel|scrap"
     r"|delete)\s+(?:(?:that|this|it)(?=\s*(?:[.!,:;]|$))"
     r"|what\s+i\b|(?:my|the|this|that)\s+(?:\w+\s+)?answer\b)"
-    r"|sorry\s+(?:for|about)\s+(?:\w+\s+){0,2}(?:mistake|error|confusion|mix-?up)\b|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b|just\s+a\s+(?:moment|second)\b"
+    r"|sorry\s+(?:for|about)\s+(?:\w+\s+){0,2}(?:mistake|error|mix-?up)(?=\s*(?:[.!,:;–—-]|$))|(?:verification|check)\s+fail(?:s|ed)\b|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b|just\s+a\s+(?:moment|second)\b"
     r"|let\s+me\s+(?:re(?:consider|think|check|calculate|do|evaluate|visit|examine|assess)|re-\w+"
-    r"|try\s+again|start\s+(?:over|again)|correct"
-    r"|think\s+again)\b|on\s+(?:second|further)\s+(?:thought|reflection)\b|on\s+reflection\b"
+    r"|try\s+again|start\s+(?:over|again)"
+    rf"|correct{_ITSELF}|think\s+again)\b|on\s+(?:second|further)\s+(?:thought|reflection)\b|on\s+reflection\b"
     r"|wait(?=\s*(?:[,.!:…–—-]|$)|\s+(?:no|that|this|i|let|actually|maybe|is)\b)|hmm+\b"
     r"|(?:korrektur|moment|warte|nein)\b(?=\s*[,.!:])|(?:不对|不對|等等|更正|错了|錯了))",
     re.IGNORECASE,

@@ -28,7 +28,7 @@ from tiltyard.suites.mcq.letters import (
 )
 from tiltyard.suites.mcq.names import Names, folded, forms_of, longer_may_be_meant, text_at
 from tiltyard.suites.mcq.plain import plain, without_markers, without_thought
-from tiltyard.suites.mcq.rivals import rivalled
+from tiltyard.suites.mcq.rivals import called_wrong, in_another_case, of_all, rivalled
 from tiltyard.suites.mcq.rungs import (
     Found,
     alone,
@@ -302,7 +302,7 @@ def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]
         return Claim(index, rule, match.start(1) + shift if same and match else -1, start, end)
     if match is None or not is_letter(flat, match, names):
         return None
-    if asked(flat, match.end()) or CONDITION.match(flat, match.end()) or lists(flat, match):
+    if asked(flat, match.end()) or CONDITION.match(flat, match.end()) or lists(flat, match, names):
         return None
     if SHARED.match(flat, match.end()):
         return Claim(None, rule, match.start(1) + shift, start, match.end())
@@ -318,7 +318,7 @@ def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
         last = strong[-1]
         if any(_against(claim, last, flat, names) for claim in strong):
             return Found(None, "contradiction", why=BOTH_CLAIMED)
-        later = [c for c in claims if c.start > last.end and c.rule not in STRONG and c.option != last.option]
+        later = [c for c in claims if c.start >= last.end and _turned(c, last, flat, names)]
         if later and not REVISED.search(flat[last.end : later[-1].start]):
             return Found(None, "contradiction", why=BOTH_CLAIMED)
         last = later[-1] if later else last
@@ -338,6 +338,13 @@ def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
     return _standing(found, max(claim.end for claim in claims), flat, names)
 
 
+def _turned(claim: Claim, last: Claim, flat: str, names: Names) -> bool:
+    """Does a claim behind the last definite one speak for another option in the same case?"""
+    if claim.rule in STRONG or claim.option == last.option or in_another_case(flat, claim.start, claim.end):
+        return False
+    return last.option is None or not of_all(names, last.option)
+
+
 def _against(claim: Claim, last: Claim, flat: str, names: Names) -> bool:
     """Does an earlier claim contradict the last one, which neither corrects it nor is the final one?
 
@@ -352,7 +359,9 @@ def _against(claim: Claim, last: Claim, flat: str, names: Names) -> bool:
     if last.option is not None and last.option in mentioned(flat[claim.end : last.start], names):
         return False
     between = flat[: last.start]
-    return not REVISED.search(between, claim.end) and not taken_back(between, claim.end, "")
+    if REVISED.search(between, claim.end) or taken_back(between, claim.end, ""):
+        return False
+    return not called_wrong(between, claim.end, names)
 
 
 _OBJECT = re.compile(r"\s*(?:```(?:json)?\s*)?\{")

@@ -78,6 +78,11 @@ class Columns(NamedTuple):
     words: int | None = None
     width: int | None = None  # cells in each row, where it must be so many
 
+    @property
+    def least(self) -> int:
+        """The fewest cells that a row can have."""
+        return max(self.question, self.answer, *self.options[:2], *self.wrong[:1]) + 1
+
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 PLAIN = Columns(0, (1, 2, 3, 4), 5, width=HEADERLESS)
@@ -150,9 +155,8 @@ def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
     """A CSV row as a question. Raises BadRowError."""
     if columns.width is not None and len(cells) != columns.width:
         raise BadRowError(f"{columns_in(cells)} instead of {columns.width} (question, A, B, C, D, letter)")
-    need = max(columns.question, columns.answer, *columns.options[:2], *columns.wrong[:1]) + 1
-    if len(cells) < need:
-        raise BadRowError(f"{columns_in(cells)} instead of {need} or more")
+    if len(cells) < columns.least:
+        raise BadRowError(f"{columns_in(cells)} instead of {columns.least} or more")
 
     def cell(place: int | None) -> str | None:
         return None if place is None or place >= len(cells) else cells[place]

@@ -48,18 +48,25 @@ def several(flat: str, match: re.Match[str]) -> bool:
     return more is not None and more[1].upper() != match[1].upper()
 
 
-def lists(flat: str, match: re.Match[str]) -> bool:
-    """Is it the first of a list of options that is only repeated?"""
+def lists(flat: str, match: re.Match[str], names: Names) -> bool:
+    """Is it the first of a list of options that is only repeated, and no answer above its explanation?"""
     if match[1] in "Aa" and re.match(
         r"[).:]?\s[^\n]{1,200}?\s[(\[]?B[)\].:]\s", flat[match.end(1) : match.end(1) + 240]
     ):
         return True
-    if "\n" not in flat[match.start() : match.start(1)] and "\n" not in flat[match.end() : match.end() + 400]:
-        return False
+    own, *rest = flat[match.end() : match.end() + 1000].split("\n")
     following = chr(ord(match[1].upper()) + 1)
-    rest = flat[match.end() : match.end() + 1000].split("\n")
-    lines = [line for line in rest[1:] if line.strip()]
-    return bool(lines) and re.match(rf"\s*[(\[]?{following}[)\].:]", lines[0], re.IGNORECASE) is not None
+    below = next((line for line in rest if line.strip()), "")
+    led = re.match(rf"\s*[(\[]?{following}[)\].:]+", below, re.IGNORECASE)
+    if led is None:
+        return False
+    same = "\n" not in flat[match.start() : match.start(1)]  # the label and the letter are on one line
+    if same and match[1] not in "Aa":
+        return False
+    bare = not own.strip(" ).]:,·") or names.loosely(own.strip(" ).]:")) is not None
+    if not bare:
+        return not same
+    return bool(own.strip(" ).]:,·")) and names.loosely(below[led.end() :]) is not None
 
 
 _NO_WORDS = (  # in other languages than English
@@ -117,6 +124,9 @@ def begins_with(rest: str, letter: str, names: Names) -> bool:
 _TO_A_TEXT = re.compile(r"[ \t]*[)\]]?[ \t]*(?:[.:,=–—-]{1,2}|is\b)?[ \t]*(?P<open>[(\[]?)[ \t]*(?=[^\s])")
 
 
+_ARTICLE = re.compile(r"(?:the|an?)[ \t]+", re.IGNORECASE)
+
+
 def beside_another(raw: str, flat: str, at: int, names: Names) -> bool:
     """Does exactly another option's text stand beside the letter at that place: "C) Berlin", "C (Berlin)"?"""
     match = _TO_A_TEXT.match(flat, at + 1)
@@ -128,8 +138,10 @@ def beside_another(raw: str, flat: str, at: int, names: Names) -> bool:
     if end >= 0:
         index = names.exactly(raw[begin:end])
         index = names.loosely(flat[begin:end]) if index is None else index
-    if index is None:
-        index, end = text_at(raw, flat, begin, names)
+    article = None if "." in match[0] else _ARTICLE.match(flat, begin)
+    for start in (begin, article.end() if article is not None else begin):
+        if index is None:  # "D, the nucleus", where an option is "Nucleus"
+            index, end = text_at(raw, flat, start, names)
     if index is None or LETTERS[index] == flat[at].upper() or names.is_letter(index):
         return False
     if re.match(rf"[ \t]*[(\[]{LETTERS[index]}[)\]][ \t]+\w", flat[end : end + 20]):

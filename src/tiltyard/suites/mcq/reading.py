@@ -11,12 +11,14 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from tiltyard.errors import UsageError
 from tiltyard.records import content_hash
 from tiltyard.suites.mcq.layouts import (
+    ALL_READINGS,
     HEADERLESS,
     LETTERS,
     PLAIN,
@@ -33,12 +35,14 @@ from tiltyard.suites.mcq.layouts import (
 )
 from tiltyard.suites.mcq.names import forms_of
 from tiltyard.suites.mcq.source import Record, Source
+from tiltyard.suites.mcq.unclosed import Layout, stands
 from tiltyard.suites.regular import regular
 
 PATTERNS = ("*.csv", "*.jsonl")
 MOST_BAD = 0.05  # share of bad rows above which a set is not used
 BAD_KEPT = 200
 MOST_OPEN = 16  # files
+PARTS = 8  # of the hashes, of which one is sorted at a time
 MOST_SUBJECTS = 1000  # more are no subjects
 
 
@@ -98,6 +102,34 @@ class Places:
         self.sizes.append(size)
 
 
+class Repeats:
+    """Which rows say what an earlier one said? Their hashes lie in an array: a set would take eight times as
+    much.
+    """
+
+    def __init__(self) -> None:
+        self.rows, self.hashes = array("I"), array("q")
+
+    def add(self, row: int, value: int) -> None:
+        self.rows.append(row)
+        self.hashes.append(value)
+
+    def found(self) -> list[int]:
+        """The later rows of each kind, in order."""
+        twice: set[int] = set()
+        for part in range(PARTS):  # sorted a part at a time, since each list takes much
+            ordered = sorted(value for value in self.hashes if value % PARTS == part)
+            twice.update(one for one, other in pairwise(ordered) if one == other)
+        seen: set[int] = set()
+        later: list[int] = []
+        for row, value in zip(self.rows, self.hashes, strict=True):
+            if value in twice:
+                if value in seen:
+                    later.append(row)
+                seen.add(value)
+        return later
+
+
 class QuestionSet:
     """All questions of some files. Raises UsageError for what cannot be used at all."""
 
@@ -112,14 +144,12 @@ class QuestionSet:
         self.bad_count = 0
         self.notes: list[str] = []
         self.subjects: Counter[str] = Counter()
-        self._seen: set[int] = set()
-        self._firsts: dict[str, str] = {}  # the first row with a known id, with a known question
+        self._ids, self._questions = Repeats(), Repeats()
         self._open: list[File] = []
         self._digest = hashlib.sha256()
         for path, name in zip(paths, names_of(paths), strict=True):
             self._add(File(path, name), answers)
-        self._seen.clear()
-        self._warn()
+        self._settle_repeats()
         self.hash = self._digest.hexdigest()[:16]
         self.by_subject = 0 < len(self.subjects) <= MOST_SUBJECTS
 
@@ -170,16 +200,19 @@ class QuestionSet:
         """The records that could be questions; the others are reported."""
         places = Places()
         records = file.source.records()
-        first, width = True, 0
+        layout: Layout | None = None  # of CSV
+        usual = ALL_READINGS
         for record in records:
-            if first and file.source.kind != "jsonl":
+            if layout is None and file.source.kind != "jsonl":
                 named = columns_of(record.cells, str(file.path)) if record.problem is None else None
                 file.columns = named or PLAIN
-                first, width = False, len(record.cells) if named else HEADERLESS
+                width = len(record.cells) if named else HEADERLESS
+                layout = Layout(file.columns, file.source.delimiter, width, file.columns.least)
                 if named is not None:
                     continue
-            if record.rows > 1 and not stands(record, width, file.source):
-                why = f"{record.rows:,} lines" if record.problem is None else record.problem
+                usual = READINGS["letter"]
+            if layout is not None and len(record.lines) > 1 and not stands(record, layout, usual):
+                why = f"{len(record.lines):,} lines" if record.problem is None else record.problem
                 self._reject(file, record.line, f"a quote is opened and not closed in its place ({why})")
                 file.source.again_from_line_two(record)
                 continue
@@ -196,6 +229,7 @@ class QuestionSet:
             if file.columns is PLAIN:
                 possible &= READINGS["letter"]
             places.add(record, possible, len(draft.options))
+            usual = possible or usual
         return places
 
     def _agrees(self, draft: Draft) -> None:
@@ -241,38 +275,36 @@ class QuestionSet:
         self.unlabelled += draft.unlabelled
         name, index = self._name(file, draft, line), index_by(file.reading, draft)
         if draft.about.id:  # a name made of a line is the only one of its kind
-            if hash(name) in self._seen:
-                self._firsts.setdefault("id", f"{draft.about.id[:60]!r} in {file.path}, line {line}")
-                self.renamed.add(number)
-            self._seen.add(hash(name))
-        what = hash((draft.question, draft.options, index))
-        if what in self._seen:
-            self._firsts.setdefault("question", f"in {file.path}, line {line}")
-            self.repeated += 1
-        self._seen.add(what)
+            self._ids.add(number, hash(name))
+        self._questions.add(number, hash((draft.question, draft.options, index)))
         self._digest.update(
             repr((name, draft.question, draft.options, index, draft.about.subject)).encode("utf-8", "replace")
         )
 
-    def _warn(self) -> None:
-        """Say what is there more than once, and what was taken off."""
+    def _settle_repeats(self) -> None:
+        """Find and say what is there more than once, and say what was taken off."""
         if self.unlabelled:
             self.notes.append(f"labels in the options were taken off (questions: {self.unlabelled:,})")
-        for count, what, then in (
-            (len(self.renamed), "id", "told apart by their lines"),
-            (self.repeated, "question", "each counts"),
+        ids, questions = self._ids.found(), self._questions.found()
+        self.renamed, self.repeated = set(ids), len(questions)
+        self._ids, self._questions = Repeats(), Repeats()
+        for rows, what, then in (
+            (ids, "id", "told apart by their lines"),
+            (questions, "question", "each counts"),
         ):
-            if count:
-                first = self._firsts[what]
-                self.notes.append(f"rows with an earlier row's {what}: {count:,} ({then}), the first {first}")
+            if rows:
+                file = self.files[self.owner(rows[0])]
+                first = f"in {file.path}, line {self.lines[rows[0]]}"
+                if rows is ids:
+                    first = f"{str(self._draft(rows[0]).about.id)[:60]!r} {first}"
+                note = f"rows with an earlier row's {what}: {len(rows):,} ({then}), the first {first}"
+                self.notes.append(note)
 
     # -------------------------------------------------------------- second pass
 
     def row(self, number: int) -> Row:
         """The question of that number."""
-        file = self.files[self.owner(number)]
-        self._use(file)
-        draft = file.draft(file.source.at(self.offsets[number]))
+        file, draft = self.files[self.owner(number)], self._draft(number)
         answer = index_by(file.reading, draft)
         assert answer is not None
         line = self.lines[number]
@@ -286,6 +318,11 @@ class QuestionSet:
             content_hash=content_hash([draft.question, draft.options, answer]),
             drawn=draft.drawn,
         )
+
+    def _draft(self, number: int) -> Draft:
+        file = self.files[self.owner(number)]
+        self._use(file)
+        return file.draft(file.source.at(self.offsets[number]))
 
     @staticmethod
     def _name(file: File, draft: Draft, line: int) -> str:
@@ -303,16 +340,6 @@ class QuestionSet:
         self._open.append(file)
         if len(self._open) > MOST_OPEN:
             self._open.pop(0).source.close()
-
-
-def stands(record: Record, width: int, source: Source) -> bool:
-    """Is a record over several lines what it seems, and not the work of a quote that nobody closed?
-
-    One with fewer cells than the header may be: what is left out at the end of a row need not be written.
-    """
-    if record.problem is not None or len(record.cells) > width:
-        return False
-    return len(record.cells) == width or source.closes_its_quotes(record)
 
 
 def wrong_answer(reading: str, draft: Draft) -> str:

@@ -1,255 +1,249 @@
-"""Does a reply put another option forward behind the one it claimed? Then it contradicts itself.
+"""Is an answer withdrawn behind its place: by a second one that differs, or by the model's own words?
 
-A letter that ends its clause, an option called right or better, and an option's bare text count, unless the
-words around them deny or discount it: explanations speak of the other options, too. `extract.py` asks last.
-Runs on text from `plain.py`.
+A second answer is another letter or option that stands bare ("D.", "so Madrid it is"), that the words before
+it turn to ("Changing to D"), or that is called right or better. What is told of other options under some
+condition or heading, or as a thing of its own, withdraws nothing. `extract.py` asks last, with plain text.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from tiltyard.suites.mcq.doubt import denies
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.letters import begins_with, denies_abroad
+from tiltyard.suites.mcq.letters import denies_abroad
 from tiltyard.suites.mcq.names import Names
+from tiltyard.suites.mcq.rival_words import (
+    BUT,
+    CASE,
+    CHANGED_TO,
+    CONCLUDED,
+    CONDITION,
+    CONTRAST,
+    DISCOUNTS,
+    ELSEWHERE,
+    ENDS,
+    EQUALLY,
+    FAVOURED,
+    FILL,
+    GIVES,
+    HEADING,
+    IT_IS,
+    ITEM,
+    ITEM_TURNS,
+    LATIN,
+    LETTER,
+    LISTED,
+    LISTED_ON,
+    MARKS,
+    MORE,
+    NOT_THAT,
+    OF_ALL,
+    OF_ITSELF,
+    OF_THE_PAST,
+    ONLY_IF,
+    OWN_WRONG,
+    PARTLY,
+    PRONOUN,
+    REASON,
+    SAID_FIRST,
+    SENTENCE,
+    SO,
+    THING,
+    TURNING,
+    WRONG_ABROAD,
+)
 from tiltyard.suites.mcq.rungs import mentioned
 
-NEAR = 160  # characters on each side that are looked at, of one sentence
+NEAR = 240  # characters on each side that are looked at, of one sentence
 
-_ALONE = (
-    r"(?<![A-Za-zÀ-ɏ0-9_'’&/+-])(?<![A-Za-z0-9]\.)[A-ZАВСЕ]"
-    r"(?![A-Za-zÀ-ɏЀ-ӿ0-9_+#*^=/&-]|['’](?![dt][iıuü]r\b))"
-)
-_LETTER = re.compile(_ALONE)
-_LATIN = str.maketrans("АВСЕ", "ABCE")
-_CLAUSES = re.compile(r"[,.;!?\n、،।()\[\]→]|[-=]>|\s[-–—]+\s|—")
-_SENTENCE = re.compile(r"[.!?](?![A-Za-z0-9])")
-_OPTION = r"(?:(?:option|answer|choice)\s+)?[(\[]?"
-_AND = (
-    r"(?:\s*[)\]]?\s*(?:[,/&+、]|\b(?:and|or|nor|und|oder|y|e|o|et|ou|en|of|och|og|i|lub|ve|và|hoặc|и|или"
-    rf"|dan|with|to|through)\b|[和或与與及とや])\s*){{1,2}}{_OPTION}"
-)
-_LISTED_ON = re.compile(rf"{_AND}{_ALONE}")
-_LISTED = re.compile(rf"{_ALONE}{_AND}\Z")
-_ENDS = re.compile(
-    r"[ \t]*[)\]]*(?:番|번|項)?[ \t]*"
-    r"(?:です|でした|だ|である|입니다|이다|이에요|예요|है|['’]?[dt][iıuü]r)?[ \t)\]]*"
-    r"(?:(?:actually|instead|then|though|really|now|after[ \t]+all)[ \t]*)?(?P<by>[.,;!\n、،।(]|\Z)",
-    re.IGNORECASE,
-)
-# Right before a letter that is spoken of and not given: a preposition, a thing of that name, "TCP (A) needs"
-_SPEAKS_OF = re.compile(
-    r"\b(?:of|in|by|than|from|over|unlike|like|about|why|versus|vs|per|into|between|against|see|on|under|as"
-    r"|with|to|for|at|e\.g\.|because|both|either|the\s+other|and|wie|als|von|que|di|de)\s+(?:the\s+)?"
-    rf"{_OPTION}\Z",
-    re.IGNORECASE,
-)
-_THING = re.compile(
-    r"\b(?:vitamins?|hepatitis|influenza|blocks?|bod(?:y|ies)|objects?|points?|types?|groups?|class|factors?"
-    r"|plan|case|events?|sets?|lines?|planes?|persons?|players?|countr(?:y|ies)|compan(?:y|ies)|firms?"
-    r"|curves?|figure|parts?|steps?|phase|drugs?|genes?|alleles?|matri(?:x|ces)|axis|cars?|particles?"
-    r"|samples?|substances?|reactions?)[ \t]+\Z",
-    re.IGNORECASE,
-)
-_REFERRED = re.compile(
-    r"\w(?<!\bis)(?<!\bbe)(?<!\bto)(?<!\bso)(?<!['’]s)(?<!option)(?<!answer)(?<!choice)(?<!pick)(?<!choose)"
-    r"[ \t]?[(\[]\Z",
-    re.IGNORECASE,
-)
-_GIVES = re.compile(  # but "changing it to D", "I'd go with D"
-    r"\b(?:go|going|went|opt|vote|settle|stick|chang|switch|mov|lean|argu|revis|correct|updat|amend|replac"
-    r"|answer[ \t]+with)",
-    re.IGNORECASE,
-)
-_CHANGED_TO = re.compile(
-    rf"\b(?:chang|switch|correct|amend|updat|revis|replac)\w*\s+(?:\w+\s+){{0,3}}?(?:to|with|by)\s+{_OPTION}\Z",
-    re.IGNORECASE,
-)
-_DISCOUNTS = re.compile(
-    r"\b(?:if|would|could|might|may|had|were|when|whether|tempt\w*|distract\w*|traps?|decoys?|eliminat\w*"
-    r"|exclud\w*|rul(?:e|es|ed|ing)|reject\w*|discard\w*|dismiss\w*|confus\w*|mistak\w*|mislead\w*"
-    r"|misconception|compar\w*|contrast\w*|oppos\w*|consider\w*"
-    r"|second(?![ \t]+(?:time|thoughts?|look|reading|glance))|closest|nearest|common|although|though|while"
-    r"|whereas|unlike|students?|people|many|some|someone|believe\s+that|think|instead\s+of|rather\s+than"
-    r"|others?|describ\w*|falls?|fails?|lacks?)\b",
-    re.IGNORECASE,
-)
-_CONDITION = re.compile(r"\b(?:if|would|had|unless)\b", re.IGNORECASE)  # wherever in the sentence
-_EQUALLY = re.compile(r"\b(?:equally|just[ \t]+as|alternative)\b", re.IGNORECASE)
-_BETTER = (
-    r"(?:the[ \t]+one(?=[ \t]*[.!]|\Z)|correct|right|better|best|acceptable|valid|good|preferable|accurate"
-    r"|more[ \t]+likely(?=[ \t]*[.!,;\n]|\Z)|appropriate|fitting|suitable|precise|complete|convincing"
-    r"|plausible|[a-z]+er[ \t]+(?:pick|choice|answer|option|fit|bet)|richtig\w*|correcte?|correcta|correta"
-    r"|corretta|juist|rätt)"
-)
-_FAVOURED = re.compile(  # "D makes more sense", "D is better", "C fits, too"
-    r"[ \t]*[)\]]*(?:[ \t]*\([^()\n]{1,60}\))?[ \t]*,?[ \t]+"
-    r"(?:(?:is|was|are|seems?|looks?|appears?|sounds?|feels?|ist|est|es|é|è|är|er"
-    r"|(?:would|could|may|might|must|should|can)(?:[ \t]+\w+)?[ \t]+be)[ \t]+"
-    rf"(?:(?!not|never|the[ \t]+opposite)[^\W\d_]+[ \t]+){{0,4}}?{_BETTER}"
-    r"|(?:fits?|works?|makes?|suits?|matches|could|might|may|applies|holds)(?:[ \t]+(?!not\b)[^\W\d_]+){0,3}?"
-    r"[ \t]*,?[ \t]*(?:better|best|too|well|sense|equally|perfectly))\b",
-    re.IGNORECASE,
-)
-_MORE = re.compile(r"\b(?:better|best|more|[a-z]+er[ \t]+[a-z]+)\b", re.IGNORECASE)
-_GRANTED = re.compile(r"\b(?:al)?though\b", re.IGNORECASE)
-_PARTLY = re.compile(
-    r"\b(?:if|when|for|unless|only|until|but|partly|partially|almost|than|n['’]t|not)\b", re.IGNORECASE
-)
-_BUT = re.compile(r"\b(?:but|though|however|yet)\b", re.IGNORECASE)
-_ITEM = re.compile(r"^[^\w\n(\[]{0,12}(?:[Oo]ption[ \t]+)?[(\[]?\Z")
-_ITEM_MARK = re.compile(r"[ \t]{0,3}(?:[).:\]]{1,2}|[-–—|=]|(?=\())[ \t]*(?=[^\s])")
-_GAVE = r"(?:[ \t]+(?:given|above|(?:that[ \t]+)?i[ \t]+gave))?"
-_OWN_WRONG = re.compile(  # "My initial answer was wrong."
-    r"\b(?:(?P<mine>my|previous|initial|earlier|original)|the|this|that)[ \t]+(?:(?!other\b)\w+[ \t]+){0,2}?"
-    rf"(?:answer|response|choice|conclusion){_GAVE}[ \t]+(?:is|was|seems|contains|contained)[ \t]+"
-    r"(?:(?!not\b)\w+[ \t]+){0,2}?(?:wrong|incorrect|mistaken|mistake|error|false"
-    r"|not[ \t]+(?:correct|right))\b"
-    r"|\b(?P<i>(?:i|we)[ \t]+got[ \t]+(?:it|this|that)[ \t]+wrong"
-    r"|what[ \t]+i[ \t]+(?:said|wrote)[ \t]+(?:is|was)[ \t]+wrong"
-    r"|(?:mistake|error)[ \t]+in[ \t]+my[ \t]+\w+)\b",
-    re.IGNORECASE,
-)
-_WRONG_ABROAD = re.compile(
-    r"\b(?:diese|meine|cette|ma|mi|esta|la\s+mia|questa|minha|essa|мой|этот|moja|min|mijn|dit)\s+"
-    r"(?:antwort|réponse|respuesta|risposta|resposta|ответ|odpowiedź|svar|antwoord)\s+\w+\s+"
-    r"(?:falsch|fausse|incorrect\w*|errónea|equivocada|sbagliata|errata|errada|неверн\w*|неправильн\w*"
-    r"|błędna|fel|fout)\b",
-    re.IGNORECASE,
-)
-_TURNS = re.compile(r"\W*(?:actually|hm+|on\s+(?:second|further|closer|re)[ -]?\w*)\b", re.IGNORECASE)
-_CONTRAST = re.compile(r",[ \t]*(?:and[ \t]+)?not[ \t][^,;:]*\Z", re.IGNORECASE)
-_IT_IS = re.compile(r"[ \t]+(?:it[ \t]+is|then|actually|instead|rather)[ \t]*\Z", re.IGNORECASE)
-_BARE = re.compile(  # before an option's text that is put forward
-    r"(?:(?:the[ \t]+(?:correct|right|real|actual|true)[ \t]+\w+[ \t]+is|so|then|thus|yes|it|that|this|is|are"
-    r"|must|should|has|to|be|rather|also|it['’]s|that['’]s|c['’]est|es|ist|actually|the|answer|correct|right"
-    r"|no|ja|oui|sí|donc|make|i|mean)[ \t]+){1,5}",
-    re.IGNORECASE,
-)
+
+class _Sentence(NamedTuple):
+    begin: int
+    end: int
+    asked: bool  # the one before it on its line is a question: "Duty? Yes."
 
 
 def rivalled(flat: str, end: int, option: int, names: Names) -> bool:
     """Does what follows a claim that ends there put another option forward, or call the answer wrong?"""
     if end >= len(flat):
         return False
-    return (
-        _called_wrong(flat, end, names)
-        or any(
-            _put_forward(flat, match, end, names)
-            for match in _LETTER.finditer(flat, end)
+    told = flat[end:].casefold()
+    texts = any(name and name in told for place, name in enumerate(names.unique) if place != option)
+    for sentence in _sentences(flat, end):
+        if _is_item(flat, max(end, flat.rfind("\n", 0, sentence.begin) + 1), option, names):
+            continue
+        if any(
+            _given(flat, match, sentence, option, names)
+            for match in LETTER.finditer(flat, sentence.begin, sentence.end)
             if _index(match) != option and 0 <= _index(match) < len(names.folded)
-        )
-        or _text_put_forward(flat, end, option, names)
-    )
+        ):
+            return True
+        if texts and _text_given(flat[sentence.begin : sentence.end], sentence, option, names):
+            return True
+    return called_wrong(flat, end, names)
+
+
+def _sentences(flat: str, end: int) -> Iterator[_Sentence]:
+    begin, asked = end, False
+    for match in SENTENCE.finditer(flat, end):
+        yield _Sentence(begin, match.start(), asked)
+        if match[0] == "\n" or flat[begin : match.start()].strip():
+            asked = match[0] == "?" and not OF_ITSELF.search(flat, begin, match.start())
+        begin = match.end()
+    yield _Sentence(begin, len(flat), asked)
+
+
+def _is_item(flat: str, line: int, option: int, names: Names) -> bool:
+    """Does another option's mark begin that line, as in a list that explains them: "C. Rome is in Italy"?"""
+    item = ITEM.match(flat, line, min(len(flat), line + NEAR)) if flat[line - 1] == "\n" else None
+    if item is None or not option != LETTERS.find(item["letter"]) < len(names.folded):
+        return False
+    turned = ITEM_TURNS.search(flat[line : line + NEAR].partition("\n")[0])
+    return turned is None or denies(flat[line : line + NEAR].partition("\n")[0])
 
 
 def _index(match: re.Match[str]) -> int:
-    return LETTERS.find(match[0].translate(_LATIN))
+    return LETTERS.find(match[0].translate(LATIN))
 
 
-def _put_forward(flat: str, match: re.Match[str], claimed: int, names: Names) -> bool:
-    start, end = match.span()
-    near = flat[max(0, start - NEAR) : start]
-    line = near.rpartition("\n")[2]
-    behind = flat[end : end + NEAR]
-    sentence = _SENTENCE.split(flat[max(claimed, start - len(line)) : start])[-1]
-    clause = _CLAUSES.split(sentence)[-1]
-    if _is_item(line, behind, match, names) or _own_line(line, behind):
+# ------------------------------------------------------------------ a second answer
+
+
+def _turns(before: str, sentence: _Sentence, names: Names, to: tuple[int, bool]) -> bool:
+    """Do the words before a letter or text in its sentence lead to it as an answer?
+
+    `to`: its option, and whether it may as well be one of the reasons: a text, or a letter that the sentence
+    goes on behind.
+    """
+    index, strict = to
+    bracket = max(before.rfind("("), before.rfind("["))
+    if bracket > max(before.rfind(")"), before.rfind("]")) and before[bracket + 1 :].strip():
+        return (HEADING.search(before) or TURNING.search(before, bracket)) is not None
+    marks = list(MARKS.finditer(before))
+    topic, fill = (before[: marks[-1].start()], before[marks[-1].end() :]) if marks else ("", before)
+    if FILL.fullmatch(fill) is None:
         return False
-    favoured = _FAVOURED.match(behind) if match[0] != "I" else None  # "I could as well"
-    if favoured is not None and _MORE.search(favoured[0]):
-        clause = _GRANTED.sub("", clause)
-    if _discounted(clause) or (_CONDITION.search(sentence) and not _EQUALLY.search(clause)):
+    if TURNING.search(before):
+        return True
+    if (CONDITION.search(before) and not SO.match(fill)) or (denies(fill) and not topic):
+        return False
+    if marks and marks[-1][0] == ":":
+        return HEADING.search(topic) is not None and not CASE.match(topic)
+    if not topic.strip():
+        return not sentence.asked
+    if CASE.match(topic) or _named(topic, names) - {index}:
+        return False
+    words, pronoun = len(re.findall(r"\w+", topic)), PRONOUN.search(fill) is not None
+    if not strict or words <= (4 if pronoun else 2):
+        return True
+    return pronoun and (REASON.match(topic) or SO.match(fill)) is not None
+
+
+def _given(flat: str, match: re.Match[str], sentence: _Sentence, option: int, names: Names) -> bool:
+    """Is this letter a second answer?"""
+    start, end = match.span()
+    before = flat[max(sentence.begin, start - NEAR) : start]
+    behind = flat[end : end + NEAR]
+    favoured = FAVOURED.match(behind) if match[0] != "I" else None  # "I could as well"
+    if favoured is not None and of_all(names, option):
         return False
     if favoured is not None:
-        return _favours(behind, favoured)
-    ended = _ENDS.match(behind)
-    if _LISTED_ON.match(behind) or _LISTED.search(near):
+        return not THING.search(before) and _favours(before, behind, favoured)
+    ended = ENDS.match(behind)
+    if LISTED_ON.match(behind) or LISTED.search(before):
         return False
-    if ended is None:
-        return _CHANGED_TO.search(near) is not None
-    if _THING.search(near) or _REFERRED.search(near):
-        return False
-    if _SPEAKS_OF.search(near) and not _GIVES.search(clause):
-        return False
-    rest = _sentence(behind)
-    return not (ended["by"] in ",(" and (denies(rest) or denies_abroad(rest)))
-
-
-def _favours(behind: str, favoured: re.Match[str]) -> bool:
-    """Is that all, not "is right if ..." nor "is plausible, but ..."?"""
-    said = _CLAUSES.split(behind[: favoured.end() + 40])[0]
-    if _PARTLY.search(said) or denies_abroad(favoured[0]):
-        return False
-    return _MORE.search(favoured[0]) is not None or not _BUT.search(_sentence(behind))
-
-
-def _sentence(behind: str) -> str:
-    return re.split(r"[.!?\n]", behind)[0]
-
-
-def _own_line(line: str, behind: str) -> bool:
-    """Is it alone on a line below others? `_standing` has looked at those."""
-    return re.search(r"\w", line) is None and re.match(r"[^\w\n]*(?:\n|\Z)", behind) is not None
-
-
-def _discounted(clause: str) -> bool:
-    """Do the words before it in its clause deny or discount it?"""
-    if denies(clause) or denies_abroad(clause):
+    if CHANGED_TO.search(before) and not denies(before):
         return True
-    return _DISCOUNTS.search(clause) is not None and not _EQUALLY.search(clause)
-
-
-def _is_item(line: str, behind: str, match: re.Match[str], names: Names) -> bool:
-    """Is it the mark of an item in a list, "C. Rome is in Italy"?"""
-    mark = _ITEM_MARK.match(behind)
-    if mark is None:
+    if ended is None or _own_line(flat, match):
         return False
-    letter = match[0].translate(_LATIN)
-    return _ITEM.match(line) is not None or begins_with(behind[mark.end() :], letter, names)
-
-
-def _called_wrong(flat: str, end: int, names: Names) -> bool:
-    """Is the answer itself called wrong, and not one of the options in its line?"""
-    for match in _OWN_WRONG.finditer(flat, end):
-        if match["mine"] or match["i"]:
-            return True
-        line = flat[max(end, flat.rfind("\n", 0, match.start()) + 1) : match.end()]
-        if not _named(line, names):
-            return True
-    return _WRONG_ABROAD.search(flat, end) is not None
-
-
-def _named(text: str, names: Names) -> set[int]:
-    """The options whose letter or text occurs."""
-    letters = {_index(found) for found in _LETTER.finditer(text)}
-    said = text.casefold()
-    texts = {place for place, name in enumerate(names.unique) if name and name in said}
-    return (letters & set(range(len(names.folded)))) | texts
-
-
-def _text_put_forward(flat: str, end: int, option: int, names: Names) -> bool:
-    """Is a clause nothing but another option's text, "Upon review, it is Madrid.", or does it turn to one?"""
-    tail = flat[end:]
-    said = tail.casefold()
-    if not any(name and name in said for place, name in enumerate(names.unique) if place != option):
+    rest = re.split(r"[.!?\n]", behind)[0]
+    told = ended["by"] == "," and NOT_THAT.match(behind) is None  # the sentence goes on behind it
+    if told and (denies(rest) or denies_abroad(rest)):
         return False
-    listed: set[int] = set()
-    for sentence in re.split(r"[.!?](?=\s|\Z)|\n", tail):
-        index = _only_one_in(sentence, names)
-        if index is None or _CONDITION.search(sentence):
-            continue
-        *_, mark, last = re.split(r"([,;:、،]|\A)", _CONTRAST.sub("", sentence))
-        if _bare(last, names) != index:
-            turned = index != option and _TURNS.match(sentence) and not _discounted(sentence)
-            if turned and index in mentioned(sentence, names):
-                return True
-        elif mark == ":":  # "Checking again: Rome", but "Germany: Berlin", "Italy: Rome"
-            listed.add(index)
-        elif index != option:
-            return True
-    return len(listed - {option}) == 1 and option not in listed
+    if GIVES.search(before):
+        return _now_given(before)
+    return not THING.search(before) and _turns(before, sentence, names, (_index(match), told))
+
+
+def _now_given(before: str) -> bool:
+    """Do the words before it give it now and in this case: not "I almost said", "for Italy, choose"?"""
+    if denies(before) or CASE.match(before):
+        return False
+    past = OF_THE_PAST.search(before) or DISCOUNTS.search(before)
+    return past is None or EQUALLY.search(before) is not None
+
+
+def _favours(before: str, behind: str, favoured: re.Match[str]) -> bool:
+    """Is it called right or better in this case, not in another, nor "is plausible, but ..."?"""
+    said = MARKS.split(re.split(r"[.!?\n()]", behind[: favoured.end() + 40])[0])
+    if PARTLY.search(said[0]) or denies_abroad(favoured[0]):
+        return False
+    clause = MARKS.split(before)[-1]
+    if denies(clause) or DISCOUNTS.search(clause):
+        return False
+    turned = TURNING.search(before) or EQUALLY.search(before + favoured[0])
+    if not turned and (CASE.match(before) or CONDITION.search(before)):
+        return False
+    return MORE.search(favoured[0]) is not None or not BUT.search(re.split(r"[.!?\n]", behind)[0])
+
+
+def of_all(names: Names, option: int) -> bool:
+    """Is it "all of the above" or its like, for which "B is right" is a reason?"""
+    return OF_ALL.match(names.folded[option]) is not None
+
+
+def in_another_case(flat: str, start: int, end: int) -> bool:
+    """Is a claim at that place about another case: "For Italy, C is correct", "C is right for Italy"?"""
+    before = SENTENCE.split(flat[max(0, start - NEAR) : start])[-1]
+    if CONDITION.search(before) or CASE.match(before):
+        return not TURNING.search(before) and not CONCLUDED.search(before + flat[start:end])
+    return ELSEWHERE.match(flat, end) is not None
+
+
+def _own_line(flat: str, match: re.Match[str]) -> bool:
+    """Is it alone on a line below others? `_standing` has looked at those."""
+    line = flat[max(flat.rfind("\n", 0, match.start()) + 1, match.start() - NEAR) : match.start()]
+    return (
+        re.search(r"\w", line) is None
+        and re.match(r"[^\w\n]*(?:\n|\Z)", flat[match.end() :][:NEAR]) is not None
+    )
+
+
+def _text_given(said: str, sentence: _Sentence, option: int, names: Names) -> bool:
+    """Is another option's text a second answer: "Upon review, it is Madrid.", "Madrid is better"?"""
+    index = _only_one_in(said, names)
+    if index is None or index == option:
+        return False
+    said = CONTRAST.sub("", said)
+    marks = list(MARKS.finditer(said))
+    at = marks[-1].end() if marks else 0
+    clause = IT_IS.sub("", said[at:])
+    for begin in _beginnings(clause):
+        if names.loosely(clause[begin:]) == index:
+            before = said[: at + begin]
+            if CHANGED_TO.search(before) or GIVES.search(before):
+                return _now_given(before)
+            return _turns(before, sentence, names, (index, clause == said[at:]))
+        if names.loosely(_favoured_end(clause[begin:])) == index:
+            return bool(TURNING.search(said)) or not (CASE.match(said) or CONDITION.search(said))
+    turned = marks and TURNING.search(said[: marks[0].start()])
+    return (
+        bool(turned) and not denies(said) and not CONDITION.search(said) and index in mentioned(said, names)
+    )
+
+
+def _beginnings(clause: str) -> Iterator[int]:
+    """Where in a clause an option's text may begin: at once, or behind words that lead to it."""
+    for word in itertools.islice(re.finditer(r"(?<!\S)\S", clause), 12):
+        before = clause[: word.start()]
+        if len(before) > NEAR:  # no words that only lead to it are as long
+            return
+        if FILL.fullmatch(before) or CHANGED_TO.search(before) or GIVES.search(before):
+            yield word.start()
 
 
 def _only_one_in(sentence: str, names: Names) -> int | None:
@@ -260,23 +254,38 @@ def _only_one_in(sentence: str, names: Names) -> int | None:
     return told[longest[0]] if len(longest) == 1 else None
 
 
-def _bare(clause: str, names: Names) -> int | None:
-    """The option that is all that a clause says, or that it calls right or better."""
-    clause = _IT_IS.sub("", clause).strip(" ·")
-    led = _BARE.match(clause)
-    for said in (clause, clause[led.end() :] if led else ""):
-        for words in (said, _favoured_end(said)):
-            index = names.loosely(words)
-            if index is not None:
-                return index
-    return None
-
-
 def _favoured_end(clause: str) -> str:
     """What is said to be right or better in a clause, up to there."""
     for match in re.finditer(r"(?=[ \t])", clause):
-        favoured = _FAVOURED.match(clause, match.start())
+        favoured = FAVOURED.match(clause, match.start())
         if favoured is not None:
             rest = clause[match.start() :]
-            return "" if _PARTLY.search(rest) or denies_abroad(rest) else clause[: match.start()]
+            return "" if PARTLY.search(rest) or denies_abroad(rest) else clause[: match.start()]
     return ""
+
+
+# ------------------------------------------------------------------ its own words
+
+
+def called_wrong(flat: str, end: int, names: Names) -> bool:
+    """Is the answer itself called wrong: not an option in its line, nor somebody else's, nor perhaps?"""
+    for match in OWN_WRONG.finditer(flat, end):
+        before = SENTENCE.split(flat[max(end, match.start() - NEAR) : match.start()])[-1]
+        if ONLY_IF.search(before):
+            continue
+        if match["mine"] or match["i"]:
+            return True
+        if match["the"] and not SAID_FIRST.fullmatch(before):
+            continue
+        line = flat[max(end, flat.rfind("\n", 0, match.start()) + 1) : match.end()]
+        if not _named(line, names):
+            return True
+    return WRONG_ABROAD.search(flat, end) is not None
+
+
+def _named(text: str, names: Names) -> set[int]:
+    """The options whose letter or text occurs."""
+    letters = {_index(found) for found in LETTER.finditer(text)}
+    said = text.casefold()
+    texts = {place for place, name in enumerate(names.unique) if name and name in said}
+    return (letters & set(range(len(names.folded)))) | texts

@@ -171,7 +171,7 @@ def _before_the_others(flat: str, names: Names) -> Found | None:
     if "\n" not in below[: len(below) - len(below.lstrip())] or names.loosely(led[4]) != index:
         return None
     rows = list(_LED.finditer(below))
-    letters, known = "".join(row[2] for row in rows), LETTERS[: len(names.folded)]
+    letters, known = "".join(sorted(row[2] for row in rows)), LETTERS[: len(names.folded)]
     others = known.replace(led[2], "")
     whole = re.search(r"\n\s*\n", below.strip()) is None or _BELOW.match(below.lstrip()) is not None
     if len(others) < 2 or letters not in ((others,) if index else (others,) * whole):
@@ -188,6 +188,9 @@ _E_G_OR_NUMBER = re.compile(  # "5) A" is about another question
 )
 
 
+_NUMBERED = re.compile(r"(?:\A|\n)([^\n:]{0,60}):[ \t]*\d{1,3}\Z")  # "Grade: 1. A"
+
+
 def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     """A reply whose last sentence is one letter."""
     match = _LAST.search(flat)
@@ -197,6 +200,9 @@ def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     if match is None or doubted(raw, flat, match.start(1), match.start(1)):
         return None
     if _E_G_OR_NUMBER.search(flat[: match.start()]):
+        return None
+    numbered = _NUMBERED.search(flat[max(0, match.start() - 80) : match.start()])
+    if numbered is not None and not LEADS_TO.search(numbered[1]):
         return None
     cut_off = flat[match.start()] != ":" and not re.search(r"[.!)\]]\s*\Z", match[0][1:])
     if cut_off and _speaks_of_others(flat, match[1], names):
@@ -343,8 +349,11 @@ def _told_at_first(said: str, name: str) -> re.Match[str] | None:
 
 
 _APART = re.compile(  # "Paris is a trap.", "It used to be Paris."
-    r"\b(?:distractors?|traps?|decoys?|red\s+herring|candidates?|used\s+to|once|formerly|last\s+\w+|opposite|naive"
-    r"|most\s+people|said|wants?\s+you|guess|tempt\w*|obvious|comes?\s+(?:close|to\s+mind)|mistake)\b"
+    r"\b(?:distractors?|traps?|decoys?|red\s+herring|candidates?|used\s+to|it\s+once|formerly|naive"
+    r"|answer\s+last\s+\w+|last\s+time|opposite\s+of\s+what|opposite\s*\Z"
+    r"|(?:a|an|common|first|popular|usual|wrong|bad)\s+(?:\w+\s+)?guess"
+    r"|(?:too|seems?|looks?)\s+obvious|obvious\s+(?:\w+\s+)?(?:answer|choice|guess|option|pick)|obvious\s*\Z"
+    r"|most\s+people|said|wants?\s+you|tempt\w*|comes?\s+(?:close|to\s+mind)|mistake)\b"
 )
 
 

@@ -11,7 +11,7 @@ import csv
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -36,7 +36,7 @@ class Record(NamedTuple):
     line: int  # of its first line, from 1
     offset: int  # in bytes of what is read
     problem: str | None = None  # why it cannot be read
-    rows: int = 1  # lines
+    lines: Sequence[str] = ()  # as they stand in a CSV file
 
 
 class Source:
@@ -146,21 +146,10 @@ class Source:
         if self.kind == "jsonl":
             return [next(lines)]
         with large_cells():
-            return next(csv.reader(lines, delimiter=self._delimiter))
-
-    def closes_its_quotes(self, record: Record) -> bool:
-        """Is a CSV record one by the strict rules too: nothing between a closing quote and the next cell?"""
-        position = self.file.tell()
-        self.file.seek(record.offset)
-        lines = [self.file.readline().decode(self.encoding, "replace") for _ in range(record.rows)]
-        self.file.seek(position)
-        try:
-            return next(csv.reader(lines, delimiter=self._delimiter, strict=True)) == record.cells
-        except csv.Error:
-            return False
+            return next(csv.reader(lines, delimiter=self.delimiter))
 
     @property
-    def _delimiter(self) -> str:
+    def delimiter(self) -> str:
         return "\t" if self.kind == "tsv" else ","
 
     def _lines(self) -> Iterator[Record]:
@@ -186,17 +175,20 @@ class Source:
     def _rows_from(self, position: int, first_line: int) -> Iterator[Record]:
         """The records from a place on, until somebody asks to read again from another."""
         self.file.seek(position)
+        taken: list[str] = []  # by the record that is read
 
         def lines() -> Iterator[str]:
             nonlocal position
             for data in self.file:
                 position += len(data)
-                yield data.decode(self.encoding, "replace")
+                taken.append(data.decode(self.encoding, "replace"))
+                yield taken[-1]
 
-        reader = csv.reader(lines(), delimiter=self._delimiter)
+        reader = csv.reader(lines(), delimiter=self.delimiter)
         while self._again is None:
             offset, line, problem = position, reader.line_num + first_line, None
             cells: list[str] = []
+            taken = []
             try:
                 cells = next(reader)
             except StopIteration:
@@ -205,8 +197,7 @@ class Source:
                 problem = f"not CSV: {error}"
             if problem is None and not any(cells):
                 continue  # a blank line
-            rows = reader.line_num + first_line - line
-            yield Record(cells, line, offset, problem or oversized(cells), rows)
+            yield Record(cells, line, offset, problem or oversized(cells), taken)
 
 
 @contextmanager

@@ -58,7 +58,8 @@ _FOREIGN_COPULA = (
 # The correct answer (to this question) is (B)
 STATED = re.compile(
     rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
-    rf"|pick|letter)|one\s+that\s+fits\s+best|closest)"
+    rf"|pick|letter)|one\s+that\s+fits\s+best"
+    rf"|closest(?!\s+(?:competitor|contender|rival|distractor|alternative)))"
     rf"(?:\s+(?!{_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
     rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
@@ -118,7 +119,8 @@ CHOSEN = re.compile(
     rf"|letter)\s+)?(?P<wrapped>[(\[])?\s*(?P<letter>[A-Za-z]){_NOT_WORD}\s*[)\]]?{_CLAUSE_END}"
     r"(?!\s*(?:,|/)?\s*(?:and|or)\s+[(\[]?[A-Z](?![^\W_]))"
     r"(?!\s*[,/]\s*[(\[]?(?!I\s+(?:think|guess|believe)\b)[A-Z](?![^\W_]))"
-    r"(?!\s+(?:as|for)\s+(?:(?:an?|the)\s+)?(?:\w+\s+)?(?:wrong|incorrect|false|eliminat\w+|exclu\w+|distractor|one)\b)",
+    r"(?!\s+(?:as|for)\s+(?:(?:an?|the)\s+)?(?:\w+\s+)?(?:wrong|incorrect|false|eliminat\w+|exclu\w+|distractor"
+    r"|one\s+(?:to|i\s+would)|one\s+that\s+is\s+(?:not|wrong|incorrect|false))\b)",
     re.IGNORECASE,
 )
 DECLARED = re.compile(
@@ -189,7 +191,9 @@ ONLY = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 IT_IS = re.compile(
-    rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?=\s*(?:[.!,;:)]|then\b|$))", re.MULTILINE
+    rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b"
+    r"(?=\s*(?:[.!,;:()–—-]|then\b|because\b|since\b|$))",
+    re.MULTILINE,
 )
 
 CONDITION = re.compile(  # not on the next line, with a capital: "Answer: A" and below "When it rises, ..."

@@ -2,20 +2,24 @@
 
 Throughput is the output rate while all streams were under way, with an interval (`load/steady.py`), else that
 of the whole level, which is said. It counts as growing while it is at least 5 % above the best level before;
-two levels in a row without growth end a sweep of our own, while levels that were named are all asked.
+two levels in a row without growth end a sweep of our own, while levels that were named are all asked. Where
+requests failed it is that of fewer streams than were asked for: such a level is neither best nor the knee.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from tiltyard.load.schedule import Load, Stop, doubling
 from tiltyard.load.slo import Slo
 from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
-from tiltyard.load.summary import as_json, guessed
+from tiltyard.load.summary import as_json, guessed, of_endings
 from tiltyard.records import Figure, Json
+from tiltyard.stats.figures import figure
 from tiltyard.stats.trends import LoadPoint, knee
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.fixed import plural
@@ -52,7 +56,9 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
             )
         if result.gave_up or (now.mean is None and not given):
             break
-        if best is not None and best.mean is not None:
+        if failed(result):
+            now = figure([])
+        if best is not None:
             flat = 0 if grew(best, now) else flat + 1
         if best is None or (now.mean or 0.0) > (best.mean or 0.0):
             best = now
@@ -80,13 +86,18 @@ def row_of(result: StageResult, found: Figure) -> Json:
     """A level of the curve. Levels compare even where tokens are estimates: all are by the same one."""
     estimated = any(a.measures.tokens_source == "estimate" for a in result.attempts)
     rate = as_json(guessed(found) if estimated else found)
-    return {"streams": result.stage.load.concurrency, "output_tps": rate}
+    return {"streams": result.stage.load.concurrency, "output_tps": rate, "failed": failed(result)}
+
+
+def failed(result: StageResult) -> int:
+    """Requests that failed, as the summary counts them."""
+    return of_endings(Counter(a.exchanges[-1].ending for a in result.attempts if a.exchanges))["failed"]
 
 
 def grew(before: Figure, now: Figure) -> bool:
-    """Is the new level at least 5 % faster, as far as can be told?"""
+    """Is the new level at least 5 % faster, as far as can be told? Any rate is more than none."""
     if before.mean is None or now.mean is None:
-        return False
+        return now.mean is not None
     return now.mean >= before.mean * GROWS
 
 
@@ -95,20 +106,28 @@ def limits(trial: Trial) -> Slo | None:
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
-    """The curve and its knee: the fewest streams within 5 % of the best total rate."""
+    """The curve and its knee: the fewest streams within 5 % of the best total rate. It is in doubt where
+    requests failed at fewer: what those would have given is not known.
+    """
     curve: list[Json] = []
     points: list[LoadPoint] = []
+    lost: list[int] = []
     for result in results:
         found = total_rate(result)
         if (words := lacking(result, found)) is not None:
             trial.notes.append(words)
         streams = result.stage.load.concurrency
         curve.append(row_of(result, found))
-        if found.mean is not None:
+        if failed(result):
+            lost.append(streams)
+        elif found.mean is not None:
             points.append(LoadPoint(load=streams, rate=found.mean, ci95=found.ci95))
     bend = knee(points)
-    if bend is None:
-        return {"curve": curve, "knee": None}
+    if bend is None:  # one level at most has a rate to go by
+        only = {"headline": plural(int(points[0].load))} if points else {}
+        return {**only, "curve": curve, "knee": None}
+    if any(streams < bend.load for streams in lost):
+        bend = replace(bend, resolved=False)
     return {
         "headline": plural(int(bend.load)),
         "curve": curve,

@@ -169,36 +169,34 @@ def fits_object(wants: Mapping[str, Json], value: Mapping[str, Json]) -> bool:
 # ------------------------------------------------------------------ towards a schema's types
 
 
-def coerced(value: Json, schema: Json, depth: int = 0) -> Json:
+def coerced(value: Json, schema: Json, depth: int = 0, *, texts_too: bool = False) -> Json:
     """The value with texts turned into the numbers, booleans, lists and objects that the schema wants, and
-    whole floats into integers. What cannot be turned stays.
+    whole floats into integers. What cannot be turned stays; so does a text that the schema allows to be one,
+    unless `texts_too`.
     """
     if not isinstance(schema, Mapping) or depth > DEEPEST:
         return value
     kind = schema.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
-    if isinstance(value, str):
+    if isinstance(value, str) and (texts_too or "string" not in kinds):
         value = spelled(value, kinds)
     if "integer" in kinds and "number" not in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
         fields = schema.get("properties")
         fields = fields if isinstance(fields, Mapping) else {}
-        return {name: coerced(each, fields.get(name), depth + 1) for name, each in value.items()}
+        return {
+            name: coerced(each, fields.get(name), depth + 1, texts_too=texts_too)
+            for name, each in value.items()
+        }
     if isinstance(value, list):
-        return [coerced(each, schema.get("items"), depth + 1) for each in value]
+        return [coerced(each, schema.get("items"), depth + 1, texts_too=texts_too) for each in value]
     return value
 
 
 def spelled(text: str, kinds: Sequence[Json]) -> Json:
-    """A text as the first of several types that it spells; itself from `string` on."""
-    for kind in kinds:
-        if kind == "string":
-            break
-        found = from_text(text, kind)
-        if found is not text:
-            return found
-    return text
+    """A text as the first of several types that it spells."""
+    return next((found for kind in kinds if (found := from_text(text, kind)) is not text), text)
 
 
 def from_text(text: str, kind: Json) -> Json:

@@ -1,7 +1,8 @@
 """A call as sent becomes a call as read: its arguments, strictly and leniently, or what is wrong with it.
 
-Strict is what arrived; lenient lets numbers, booleans, lists and objects come as text, whole numbers as
-floats, and optional arguments empty. Whether it is the call that was wanted is decided elsewhere.
+Strict is what arrived; lenient lets numbers, booleans, lists and objects come as text (also where a text is
+allowed), whole numbers as floats, and optional arguments empty. Whether it is the call that was wanted is
+decided elsewhere.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class ReadCall(NamedTuple):
     fault: str | None = None
     lenient_fault: str | None = None
     same: bool = False  # strict and lenient reading see the same
+    turned: Mapping[str, Json] | None = None  # lenient, with texts turned that the schema allows as texts
 
     def unchanged(self, name: str) -> bool:
         """Was this argument sent in the type that the schema has? One that lenient reading drops is judged
@@ -61,12 +63,18 @@ def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:
         return ReadCall(call.name, None, None, "too_deep", "too_deep")
     strict = value if isinstance(value, dict) else None
     lenient = strict if strict is not None else inner_object(value)
+    turned = None
     if lenient is not None and schema is not None:
-        lenient = without_empty(coerced(lenient, schema), schema)
-    same = strict is not None and alike(strict, lenient)
+        given = lenient
+        lenient = without_empty(coerced(given, schema), schema)
+        turned = without_empty(coerced(given, schema, texts_too=True), schema)
+    turned = None if alike(turned, lenient) else turned
+    same = strict is not None and turned is None and alike(strict, lenient)
     fault = "not_object" if strict is None else fault_of(strict, schema)
     softer = fault if same else "not_object" if lenient is None else fault_of(lenient, schema)
-    return ReadCall(call.name, strict, lenient, fault, softer, same)
+    if softer is not None and turned is not None:
+        softer = fault_of(turned, schema)
+    return ReadCall(call.name, strict, lenient, fault, softer, same, turned)
 
 
 def without_empty(arguments: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -75,10 +75,10 @@ def worth(expected: ExpectedCall, call: ReadCall, strictly: bool) -> float:
     due = {name for name, want in wants.items() if not want.get("optional")} | set(arguments)
     if not due:
         return 1.0
+    forms = [arguments] if strictly or call.turned is None else [arguments, call.turned]
     right = sum(
-        name in arguments
-        and name in wants
-        and fits(wants[name], arguments[name])
+        name in wants
+        and any(name in form and fits(wants[name], form[name]) for form in forms)
         and (not strictly or call.unchanged(name))
         for name in due
     )

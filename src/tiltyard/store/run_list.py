@@ -1,0 +1,107 @@
+"""Which runs there are: by name, by filter, newest first, each as it is now.
+
+The newest is the one that was taken into this store last, whatever the clock said: one that was ahead and has
+been set right must not make an old run the latest. Only what was measured elsewhere goes by its own time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from tiltyard.errors import UsageError
+from tiltyard.records import Record, Run, RunState
+from tiltyard.store import rows
+from tiltyard.store.connection import dicts
+from tiltyard.store.owner import Owner, alive
+
+_RUN = (
+    "SELECT runs.*, "
+    + ", ".join(f"models.{name} AS m_{name}" for name in rows.MODEL_FIELDS)
+    + ", "
+    + ", ".join(f"servers.{name} AS s_{name}" for name in rows.SERVER_FIELDS)
+    + " FROM runs JOIN models ON models.id = model_id JOIN servers ON servers.id = server_id "
+)
+# A run of this store (it was active here) is no older than any that it took before.
+_NEWEST_FIRST = (
+    "JOIN (SELECT key AS aged, CASE WHEN active_at IS NULL THEN started_at ELSE "
+    "max(CASE WHEN active_at IS NOT NULL THEN started_at END) OVER (ORDER BY key) END AS since FROM runs) "
+    "ON aged = runs.key {where} ORDER BY since DESC, runs.key DESC "
+)
+
+
+class RunFilter(Record, frozen=True):
+    """Which runs. None: any."""
+
+    suite: str | None = None
+    model: str | None = None  # part of the name, any case
+    state: RunState | None = None
+    search: str | None = None  # words in the model, the prompts or the answers
+    limit: int | None = None
+
+
+def named(db: sqlite3.Connection, name: str) -> Run:
+    """A run by its id, the beginning of one, or `latest`; UsageError when none or several match."""
+    if name == "latest":
+        found = list(dicts(db, _RUN + _NEWEST_FIRST.format(where="") + "LIMIT 1"))
+    else:
+        beginning = "WHERE substr(runs.id, 1, length(?1)) = ?1 ORDER BY key DESC LIMIT 9"
+        found = list(dicts(db, _RUN + "WHERE runs.id = ?", (name,)))
+        found = found or list(dicts(db, _RUN + beginning, (name,)))
+    if not found or not name:
+        raise no_run(name)
+    if len(found) > 1:
+        names = ", ".join(row["id"] for row in found[:5])
+        raise UsageError(f"{name!r} begins several run ids: {names}", "write more of it")
+    return run_now(found[0])
+
+
+def listed(db: sqlite3.Connection, wanted: RunFilter, keys: Collection[int] | None) -> list[Run]:
+    """Runs, newest first; `keys`: only some of these, where there was a search."""
+    parts: list[tuple[str, Sequence[Any]]] = []
+    if wanted.suite:
+        parts.append(("suite = ?", (wanted.suite,)))
+    if wanted.state:
+        stored = ("running", "interrupted") if wanted.state == "interrupted" else (wanted.state,)
+        parts.append((f"state IN ({', '.join('?' * len(stored))})", stored))
+    if wanted.model:
+        parts.append(("instr(lower(models.name), lower(?))", (rows.clean(wanted.model),)))
+    if keys is not None:
+        parts.append((f"runs.key IN ({', '.join(map(str, keys))})", ()))
+    where = " AND ".join(part for part, _ in parts)
+    sql = _RUN + _NEWEST_FIRST.format(where=f"WHERE {where}" if where else "")
+    values = [value for _, bound in parts for value in bound]
+    if wanted.limit is not None and wanted.state not in ("running", "interrupted"):
+        sql, values = sql + "LIMIT ?", [*values, wanted.limit]
+    found = [run_now(row) for row in dicts(db, sql, values)]
+    return [run for run in found if wanted.state in (None, run.state)][: wanted.limit]
+
+
+def every(db: sqlite3.Connection) -> Iterator[Run]:
+    """One after the other, in no order."""
+    return map(rows.run_of, dicts(db, _RUN))
+
+
+def newest_row(db: sqlite3.Connection, fingerprint: str) -> dict[str, Any] | None:
+    """The newest run of a fingerprint that may stand in for asking again, with its owner."""
+    where = "WHERE fingerprint = ? AND NOT forgotten ORDER BY key DESC LIMIT 1"
+    return next(dicts(db, _RUN + where, (fingerprint,)), None)
+
+
+def owner_of(row: Mapping[str, Any]) -> Owner:
+    return Owner(row["owner_pid"] or 0, row["owner_started"] or 0.0, row["owner_host"] or "")
+
+
+def run_now(row: Mapping[str, Any]) -> Run:
+    """A run as it is now: one whose process was killed could not say so itself."""
+    run = rows.run_of(row)
+    if run.state == "running" and not alive(owner_of(row), row["active_at"]):
+        return replace(run, state="interrupted")
+    return run
+
+
+def no_run(name: str) -> UsageError:
+    return UsageError(f"no run {name!r} in the store", "`tiltyard runs` lists them")

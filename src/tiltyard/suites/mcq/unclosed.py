@@ -1,0 +1,107 @@
+"""Is a CSV record over several lines one row, or the work of a quote that nobody closed?
+
+Such a quote swallows rows until another one, an inch mark say, ends its cell; the record may then look
+sound. What gives it away are lines that are rows of their own. What a row is, `layouts.py` says.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tiltyard.suites.mcq.layouts import READINGS, BadRowError, Columns, draft_of, readings
+from tiltyard.suites.mcq.source import Record
+
+NONE, PERHAPS, SURELY = 0, 1, 2  # is a line a row?
+LETTER_LENGTH = 3  # with its brackets
+SURE = READINGS["letter"] | READINGS["text"]  # an answer that chance rarely gives; a number it may
+
+
+class Layout(NamedTuple):
+    """How the rows of a file look."""
+
+    columns: Columns
+    delimiter: str
+    width: int  # cells of a row that leaves none out
+    least: int  # cells of a row that leaves out what it may
+
+
+def stands(record: Record, layout: Layout, usual: int) -> bool:
+    """Is the record what it seems? `usual`: READINGS of the row before, or all that there can be.
+
+    One with fewer cells than the header may be: what is left out at the end of a row need not be written.
+    """
+    if record.problem is not None or len(record.cells) > layout.width:
+        return False
+    if len(record.cells) < layout.width and not closes_its_quotes(record, layout.delimiter):
+        return False
+    long = [line.count(layout.delimiter) >= layout.least - 1 for line in record.lines]  # enough for a row
+    if not any(long[:-1]) and record.lines[-1].count('"') % 2:
+        return True  # told at once, as nearly all are
+    return not swallows(record.lines, long, layout, usual)
+
+
+def closes_its_quotes(record: Record, delimiter: str) -> bool:
+    """Is it one by the strict rules too: nothing between a closing quote and the next cell?"""
+    try:
+        return next(csv.reader(record.lines, delimiter=delimiter, strict=True)) == record.cells
+    except csv.Error:
+        return False
+
+
+def swallows(lines: Sequence[str], long: Sequence[bool], layout: Layout, usual: int) -> bool:
+    """Are rows among the lines? The last one is a row of its own only if its quotes begin and end in it.
+
+    Where most are, either the first line must be one without its quote, or the last one and their answers be
+    clear, since tables and prose can look like rows. Where few or none are, it takes all of these.
+    """
+    whole = [
+        line for line, enough in zip(lines[1:], long[1:], strict=True) if enough and is_closed(line, layout)
+    ]
+    rows = [each for line in whole if (each := kind_of(cells_of(line, layout), layout, usual))]
+    first = opened(lines[0], layout) if long[0] else []
+    if 2 * len(rows) > sum(1 for line in lines[1:-1] if line.strip()):
+        clear = SURELY in rows and kind_of(cells_of(lines[-1], layout), layout, usual) > NONE
+        return clear or kind_of(first, layout, usual) > NONE
+    if kind_of(first, layout, usual) < SURELY:
+        return False
+    return bool(rows) or kind_of(cells_of(lines[-1], layout), layout, usual) == SURELY
+
+
+def is_closed(line: str, layout: Layout) -> bool:
+    """Has a line no quote but those around whole cells of its own?"""
+    if '"' not in line:
+        return True
+    mark = re.escape(layout.delimiter)
+    return '"' not in re.sub(rf'(?<![^{mark}])"(?:[^"]|"")*"(?![^{mark}\r\n])', "", line)
+
+
+def opened(line: str, layout: Layout) -> list[str]:
+    """A line's cells without the quote that it leaves open; delimiters too many are of the quoted cell."""
+    *before, text = cells_of(line, layout)
+    rest = cells_of(text, layout)
+    more = max(0, len(before) + len(rest) - layout.width)
+    return [*before, layout.delimiter.join(rest[: more + 1]), *rest[more + 1 :]]
+
+
+def cells_of(line: str, layout: Layout) -> list[str]:
+    return next(csv.reader([line.rstrip("\r\n")], delimiter=layout.delimiter), [])
+
+
+def kind_of(cells: list[str], layout: Layout, usual: int) -> int:
+    """Do the cells make a row, and is it hardly one by chance?"""
+    if not layout.least <= len(cells) <= layout.width:
+        return NONE
+    if usual == READINGS["letter"] and len(cells[layout.columns.answer].strip()) > LETTER_LENGTH:
+        return NONE  # told at once, as of most prose
+    try:
+        draft = draft_of(cells, layout.columns)
+    except BadRowError:
+        return NONE
+    kinds = readings(draft) & usual
+    found = PERHAPS if kinds and len(cells) == layout.width else NONE
+    found = SURELY if kinds & SURE and not draft.drawn else found
+    spaced = any(cell.startswith(" ") for cell in cells[1:])  # as behind the commas of prose
+    return max(NONE, found - spaced)
