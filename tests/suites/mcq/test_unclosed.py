@@ -82,6 +82,14 @@ def test_no_good_row_is_lost_to_a_quote_that_nobody_closed(
     assert not any("\n" in question for question in questions(found))
 
 
+@pytest.mark.parametrize("opened", ['Q,a,b,c,d,"B', 'Q,a,b,c,"d,B', 'Q,a,b,"c,d,B'])
+def test_a_row_over_lines_behind_a_quote_that_nobody_closed_stays(tmp_path: Path, opened: str) -> None:
+    found = read(tmp_path, [HEAD, *rows("P"), opened, '"X, and ""Y""', 'too",a,b,c,d,C', *rows("T")])
+    assert [each.line for each in found.bad] == [12]
+    assert questions(found)[10] == 'X, and "Y"\ntoo'
+    assert len(found) == 21
+
+
 def test_a_question_over_two_lines_without_its_second_quote(tmp_path: Path) -> None:
     lines = [
         HEAD,
@@ -166,6 +174,14 @@ def test_a_bad_row_over_lines_is_one_bad_row(tmp_path: Path) -> None:
         (1, "5 columns instead of 6 (question, A, B, C, D, letter)")
     ]
     assert len(found) == 3
+
+
+def test_carriage_returns_within_a_cell_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    text = "P,a,b,c,d,A\r,b,c\nQ,a,b,c,d,A\rB,C\nR, or\rS"
+    path.write_bytes(f'"{text}",a,b,c,d,B\nX,a,b,c,d,C\n'.encode())
+    found = QuestionSet([path])
+    assert questions(found) == [text, "X"]
 
 
 def test_tabs_alike(tmp_path: Path) -> None:

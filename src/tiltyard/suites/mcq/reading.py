@@ -35,7 +35,7 @@ from tiltyard.suites.mcq.layouts import (
 )
 from tiltyard.suites.mcq.names import forms_of
 from tiltyard.suites.mcq.source import Record, Source
-from tiltyard.suites.mcq.unclosed import Layout, stands
+from tiltyard.suites.mcq.unclosed import Layout, closes_its_quotes, stands
 from tiltyard.suites.regular import regular
 
 PATTERNS = ("*.csv", "*.jsonl")
@@ -219,17 +219,18 @@ class QuestionSet:
             if record.problem is not None:
                 self._reject(file, record.line, record.problem)
                 continue
+            possible = 0
             try:
                 draft = file.draft(record.cells)
                 self._agrees(draft)
+                possible = readings(draft) & (READINGS["letter"] if file.columns is PLAIN else ALL_READINGS)
+                places.add(record, possible, len(draft.options))
             except BadRowError as error:
                 self._reject(file, record.line, str(error))
-                continue
-            possible = readings(draft)
-            if file.columns is PLAIN:
-                possible &= READINGS["letter"]
-            places.add(record, possible, len(draft.options))
-            usual = possible or usual
+            if possible:
+                usual = possible
+            elif len(record.lines) > 1 and not closes_its_quotes(record, file.source.delimiter):
+                file.source.again_from_line_two(record)
         return places
 
     def _agrees(self, draft: Draft) -> None:

@@ -37,10 +37,18 @@ def stands(record: Record, layout: Layout, usual: int) -> bool:
         return False
     if len(record.cells) < layout.width and not closes_its_quotes(record, layout.delimiter):
         return False
-    long = [line.count(layout.delimiter) >= layout.least - 1 for line in record.lines]  # enough for a row
-    if not any(long[:-1]) and record.lines[-1].count('"') % 2:
+    *others, last = record.lines
+    if last.count('"') % 2 and not any(may_be_row(line, layout, usual) for line in others):
         return True  # told at once, as nearly all are
-    return not swallows(record.lines, long, layout, usual)
+    return not swallows(record.lines, layout, usual)
+
+
+def may_be_row(line: str, layout: Layout, usual: int) -> bool:
+    """Cheap, since most lines are text: are there delimiters enough, and a letter where one is due?"""
+    if line.count(layout.delimiter) < layout.least - 1:
+        return False
+    cells = line.split(layout.delimiter) if usual == READINGS["letter"] else [""]
+    return any(len(cell.strip(' "\r\n')) <= LETTER_LENGTH for cell in cells)
 
 
 def closes_its_quotes(record: Record, delimiter: str) -> bool:
@@ -51,17 +59,15 @@ def closes_its_quotes(record: Record, delimiter: str) -> bool:
         return False
 
 
-def swallows(lines: Sequence[str], long: Sequence[bool], layout: Layout, usual: int) -> bool:
+def swallows(lines: Sequence[str], layout: Layout, usual: int) -> bool:
     """Are rows among the lines? The last one is a row of its own only if its quotes begin and end in it.
 
     Where most are, either the first line must be one without its quote, or the last one and their answers be
     clear, since tables and prose can look like rows. Where few or none are, it takes all of these.
     """
-    whole = [
-        line for line, enough in zip(lines[1:], long[1:], strict=True) if enough and is_closed(line, layout)
-    ]
+    whole = [line for line in lines[1:] if may_be_row(line, layout, usual) and is_closed(line, layout)]
     rows = [each for line in whole if (each := kind_of(cells_of(line, layout), layout, usual))]
-    first = opened(lines[0], layout) if long[0] else []
+    first = opened(lines[0], layout) if may_be_row(lines[0], layout, usual) else []
     if 2 * len(rows) > sum(1 for line in lines[1:-1] if line.strip()):
         clear = SURELY in rows and kind_of(cells_of(lines[-1], layout), layout, usual) > NONE
         return clear or kind_of(first, layout, usual) > NONE
@@ -80,22 +86,24 @@ def is_closed(line: str, layout: Layout) -> bool:
 
 def opened(line: str, layout: Layout) -> list[str]:
     """A line's cells without the quote that it leaves open; delimiters too many are of the quoted cell."""
-    *before, text = cells_of(line, layout)
+    *before, text = cells_of(line, layout) or [""]
     rest = cells_of(text, layout)
     more = max(0, len(before) + len(rest) - layout.width)
     return [*before, layout.delimiter.join(rest[: more + 1]), *rest[more + 1 :]]
 
 
 def cells_of(line: str, layout: Layout) -> list[str]:
-    return next(csv.reader([line.rstrip("\r\n")], delimiter=layout.delimiter), [])
+    """Of one line alone; none where it cannot be one, as with a carriage return in it."""
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], delimiter=layout.delimiter), [])
+    except csv.Error:
+        return []
 
 
 def kind_of(cells: list[str], layout: Layout, usual: int) -> int:
     """Do the cells make a row, and is it hardly one by chance?"""
     if not layout.least <= len(cells) <= layout.width:
         return NONE
-    if usual == READINGS["letter"] and len(cells[layout.columns.answer].strip()) > LETTER_LENGTH:
-        return NONE  # told at once, as of most prose
     try:
         draft = draft_of(cells, layout.columns)
     except BadRowError:

@@ -56,7 +56,7 @@ class ToolsAsking(Asking, frozen=True):
 
 
 class Tools:
-    name, version = "tools", "2"
+    name, version = "tools", "3"
 
     def __init__(self) -> None:
         self.tally = Tally()
