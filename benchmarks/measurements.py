@@ -62,8 +62,8 @@ def timed(core: int | None) -> Row:
 
 
 def timed_on_one_core() -> Row:
-    """And how many times that costs what a client in C that only reads needs, under the same load right after:
-    the speed of a shared machine changes from minute to minute.
+    """With the same load from a client in C that only reads, right after: the speed of a shared machine
+    changes from minute to minute.
     """
     row = timed(CLIENT_CORE)
     if (limit := bare(TIMED, TTFT_MS, TOKEN_MS)) is not None:
