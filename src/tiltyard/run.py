@@ -42,6 +42,7 @@ from tiltyard.store.writer import Writer
 from tiltyard.suites import Bench, StageResult, Suite, load_suite
 from tiltyard.suites.asking import Sitting, put_through
 from tiltyard.suites.observed import observed
+from tiltyard.suites.resuming import gone
 from tiltyard.suites.telling import Teller
 
 SCHEMA = "tiltyard.summary/1"
@@ -197,7 +198,9 @@ async def run_job(
 
 def summed_up(suite: Suite, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
     """The suite's part of the summary. Where it says nothing of requests, endings and speeds are added."""
-    found = {"owed": sum(result.owed for result in results), **suite.summarise(results, bench)}
+    there = [n for n, result in enumerate(results) if not all(map(gone, result.attempts))]
+    owed = sum(result.owed for result in results[max(there, default=0) :])  # of a server that was heard of later
+    found = {"owed": owed, **suite.summarise(results, bench)}
     if "requests" in found:
         return found
     windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]

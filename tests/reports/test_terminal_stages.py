@@ -114,7 +114,11 @@ def test_the_last_level_tried_is_no_knee() -> None:
 def swept(failed: dict[int, int], knee: dict[str, Any] | None) -> dict[str, Any]:
     """Levels of 1 to 8 streams, each 100 tok/s faster for every stream, with so many failures."""
     levels = (1, 2, 4, 8)
-    curve = [{"streams": n, "output_tps": figure(100.0 * n), "failed": failed.get(n, 0)} for n in levels]
+    curve = [
+        {"streams": n, "output_tps": figure(100.0 * n), "failed": lost, "overloaded": lost > 5}
+        for n in levels
+        for lost in (failed.get(n, 0),)
+    ]
     stages = [
         {
             "load": {"kind": "closed", "concurrency": n},
@@ -138,18 +142,20 @@ def test_levels_at_which_requests_failed_are_marked_and_told() -> None:
     assert throughput.caption.startswith("Throughput was still growing at 4 streams")
     for chart in (throughput, waits):
         assert chart.caption.endswith("26 of 32 failed at 8 streams.")
-    every = swept({1: 1, 2: 2, 4: 3, 8: 4}, None)
-    assert in_words(every) == [
-        "From 1 stream on requests fail: 1 of 32 failed at 1 stream, 2 of 32 failed at 2, "
-        "3 of 32 failed at 4, 4 of 32 failed at 8."
-    ]
+    lost = "11 of 32 failed at 1 stream, 12 of 32 failed at 2, 13 of 32 failed at 4, 14 of 32 failed at 8."
+    every = swept({1: 11, 2: 12, 4: 13, 8: 14}, None)
+    assert in_words(every) == [f"From 1 stream on requests fail: {lost}"]
+    now_and_then = swept({2: 1, 8: 1}, knee)
+    assert in_words(now_and_then)[1] == (
+        "Requests failed on the way: 1 of 32 failed at 2 streams, 1 of 32 failed at 8."
+    )
 
 
 def test_a_level_below_the_knee_at_which_requests_failed_leaves_a_doubt() -> None:
     knee = {"streams": 8, "load": 8.0, "rate": 800.0, "peak": 800.0, "growing": False, "resolved": False}
-    assert in_words(swept({4: 1}, knee)) == [
+    assert in_words(swept({4: 9}, knee)) == [
         "8 parallel streams are enough: 800 tok/s (requests failed at fewer).",
-        "Requests failed on the way: 1 of 32 failed at 4 streams.",
+        "Requests failed on the way: 9 of 32 failed at 4 streams.",
     ]
 
 

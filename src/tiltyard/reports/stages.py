@@ -108,11 +108,12 @@ def by_streams_in_words(summary: Mapping[str, Json]) -> list[str]:
     """The knee of a sweep over streams, and where requests failed."""
     findings, out = findings_of(summary), list[str]()
     rows, lost = findings.get("curve") or (), _lost(summary.get("stages") or ())
+    over = [row["streams"] for row in rows if row.get("overloaded")]
     if bend := findings.get("knee"):
         streams, speed = f"{bend['load']:g}", f"{number(bend['rate'])} tok/s"
-        whole = all((row.get("output_tps") or {}).get("ci95") for row in rows if row["streams"] not in lost)
+        whole = all((row.get("output_tps") or {}).get("ci95") for row in rows if row["streams"] not in over)
         doubt = "the intervals allow another answer" if whole else "not every level has an interval"
-        if any(load < bend["load"] for load in lost):
+        if any(load < bend["load"] for load in over):
             doubt = "requests failed at fewer"
         sure = "" if bend.get("resolved") else f" ({doubt})"
         if bend.get("growing"):
@@ -120,9 +121,10 @@ def by_streams_in_words(summary: Mapping[str, Json]) -> list[str]:
         else:
             out.append(f"{streams} parallel streams are enough: {speed}{sure}.")
     if rows and lost:
-        sound = [row["streams"] for row in rows if row["streams"] not in lost]
-        on = f"From {_streams(min(lost))} on requests fail"
-        where = on if max(sound, default=0) < min(lost) else "Requests failed on the way"
+        sound = [row["streams"] for row in rows if row["streams"] not in over]
+        where = "Requests failed on the way"
+        if over and max(sound, default=0) < min(over):
+            where = f"From {_streams(min(over))} on requests fail"
         out.append(f"{where}: {', '.join(failures_by_streams(summary['stages']))}.")
     return out
 

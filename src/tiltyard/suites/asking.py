@@ -282,7 +282,7 @@ class StageAsker:
 
     def owed(self) -> int:
         """How many failures the same command would ask again, since the server had gone."""
-        found = len(outage(self.attempts))
+        found = len(outage(self.attempts, self.attempts))
         if not found or left_of(self.stage.load, self.total - found, self.spans.wall_s) is None:
             return 0
         return 0 if self.was_narrow() else found
@@ -311,7 +311,8 @@ class StageAsker:
             spans.add(attempt)
         ungraded = [attempt for attempt in failed if attempt.grade is None]
         if ungraded and left_of(load, self.left.already + len(ungraded), spans.wall_s) is None:
-            again = set(map(id, outage([*self.attempts, *ungraded])))
+            earlier = [*self.sitting.done.values(), *self.sitting.failed.values()]
+            again = set(map(id, outage(ungraded, earlier)))
             self.left.keep(attempt for attempt in ungraded if id(attempt) not in again)
         return None if self.was_narrow() else left_of(load, self.left.already, spans.wall_s)
 

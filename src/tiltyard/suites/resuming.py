@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 
 from tiltyard.records import Attempt, Item
 from tiltyard.suites import Stage
@@ -20,13 +20,19 @@ Turn = tuple[Item, int]  # an item and its repetition
 GONE = frozenset(("connect_error", "error_midstream"))  # as it is for whoever asks a server that is no more
 
 
-def outage(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The failures with which a load ended because its server had gone: of those it tells nothing.
-
-    Every one after the last request that came to anything; those that a grade tells of are not among them.
+def outage(failed: Iterable[Attempt], all_known: Iterable[Attempt]) -> list[Attempt]:
+    """The failures after which, in their sitting, nothing came to anything: the server had gone, and of a
+    load they tell nothing. Those that a grade tells of are not among them.
     """
-    latest = sorted(attempts, key=lambda each: (each.session, *(last_ns(e) for e in each.exchanges[-1:])))
-    return list(takewhile(lambda each: each.grade is None and gone(each), reversed(latest)))
+    there: dict[int, int] = {}  # of each sitting: when the server was last heard of
+    for each in all_known:
+        if each.exchanges and not gone(each):
+            there[each.session] = max(there.get(each.session, 0), last_ns(each.exchanges[-1]))
+    return [
+        each
+        for each in failed
+        if each.grade is None and gone(each) and last_ns(each.exchanges[-1]) > there.get(each.session, 0)
+    ]
 
 
 def gone(attempt: Attempt) -> bool:

@@ -3,7 +3,7 @@
 Throughput is the output rate while all streams were under way, with an interval (`load/steady.py`), else that
 of the whole level, which is said. It counts as growing while it is at least 5 % above the best level before;
 two levels in a row without growth end a sweep of our own, while levels that were named are all asked. Where
-requests failed it is that of fewer streams than were asked for: such a level is neither best nor the knee.
+many requests fail it is that of fewer streams than were asked for: such a level is neither best nor the knee.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
 from tiltyard.load.summary import as_json, guessed, of_endings
 from tiltyard.records import Figure, Json
 from tiltyard.stats.figures import figure
+from tiltyard.stats.proportions import wilson
 from tiltyard.stats.trends import LoadPoint, knee
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.fixed import plural
@@ -30,6 +31,7 @@ LEAST = 6
 MOST_STREAMS = 256
 SECONDS = 60.0  # at most, per level
 GROWS = 1.05
+MOST_FAILED = 0.05  # share of a level's requests
 BLINK = 2  # levels without growth before it is believed
 
 
@@ -56,7 +58,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
             )
         if result.gave_up or (now.mean is None and not given):
             break
-        if failed(result):
+        if overloaded(result):
             now = figure([])
         if best is not None:
             flat = 0 if grew(best, now) else flat + 1
@@ -86,12 +88,21 @@ def row_of(result: StageResult, found: Figure) -> Json:
     """A level of the curve. Levels compare even where tokens are estimates: all are by the same one."""
     estimated = any(a.measures.tokens_source == "estimate" for a in result.attempts)
     rate = as_json(guessed(found) if estimated else found)
-    return {"streams": result.stage.load.concurrency, "output_tps": rate, "failed": failed(result)}
+    lost = {"failed": failed(result), "overloaded": overloaded(result)}
+    return {"streams": result.stage.load.concurrency, "output_tps": rate, **lost}
 
 
 def failed(result: StageResult) -> int:
     """Requests that failed, as the summary counts them."""
     return of_endings(Counter(a.exchanges[-1].ending for a in result.attempts if a.exchanges))["failed"]
+
+
+def overloaded(result: StageResult) -> bool:
+    """Do so many requests fail that the level's rate is that of fewer streams: surely above 5 %? A server
+    that drops one now and then does so at every level.
+    """
+    found = wilson(failed(result), len(result.attempts))
+    return found is not None and found.low > MOST_FAILED
 
 
 def grew(before: Figure, now: Figure) -> bool:
@@ -107,7 +118,7 @@ def limits(trial: Trial) -> Slo | None:
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
     """The curve and its knee: the fewest streams within 5 % of the best total rate. It is in doubt where
-    requests failed at fewer: what those would have given is not known.
+    many requests failed at fewer: what those would have given is not known.
     """
     curve: list[Json] = []
     points: list[LoadPoint] = []
@@ -118,7 +129,7 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
             trial.notes.append(words)
         streams = result.stage.load.concurrency
         curve.append(row_of(result, found))
-        if failed(result):
+        if overloaded(result):
             lost.append(streams)
         elif found.mean is not None:
             points.append(LoadPoint(load=streams, rate=found.mean, ci95=found.ci95))

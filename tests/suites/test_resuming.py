@@ -1,0 +1,51 @@
+"""Which failures of a load are asked again: those after which its server was not heard of any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tiltyard.records import Attempt, Ending, Exchange, Grade, Measures, Request, Timeline
+from tiltyard.suites.resuming import outage
+
+
+def attempt(at_s: int, ending: Ending, session: int = 1, grade: Grade | None = None) -> Attempt:
+    ns = at_s * 1_000_000_000
+    timeline = Timeline(scheduled_ns=ns, started_ns=ns, closed_ns=ns + 1)
+    return Attempt(
+        run_id="r",
+        stage="1 stream",
+        item_id="i",
+        item_hash="h",
+        repetition=at_s,
+        started_at="2026-01-01T00:00:00.000+00:00",
+        exchanges=(Exchange(request=Request(model="m", messages=()), timeline=timeline, ending=ending),),
+        measures=Measures(),
+        session=session,
+        grade=grade,
+    )
+
+
+def owed(*known: Attempt) -> list[int]:
+    return sorted(each.repetition for each in outage([a for a in known if not a.ended_well], known))
+
+
+def test_what_failed_after_the_last_word_of_the_server() -> None:
+    known = [attempt(1, "ok"), attempt(2, "error_midstream"), attempt(3, "connect_error")]
+    assert owed(*known) == [2, 3]
+    assert owed(*reversed(known)) == [2, 3]
+
+
+@pytest.mark.parametrize("later", ["ok", "http_error", "timeout_gap"])
+def test_not_where_it_was_heard_of_later(later: Ending) -> None:
+    """In whichever stage: it drops some."""
+    assert owed(attempt(1, "ok"), attempt(2, "error_midstream"), attempt(3, later)) == []
+
+
+def test_each_sitting_has_its_own_end() -> None:
+    """The clocks of two sittings have nothing to do with each other, and the server was started again."""
+    known = [attempt(5, "ok"), attempt(6, "connect_error"), attempt(1, "ok", 2), attempt(9, "ok", 2)]
+    assert owed(*known) == [6]
+
+
+def test_what_is_graded_is_asked_again_anyway() -> None:
+    assert owed(attempt(1, "ok"), attempt(2, "connect_error", grade=Grade(outcome="error", score=0.0))) == []
