@@ -11,17 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.scripted import Script, ScriptedServer, sized
+from tests.servers.scripted import Script, ScriptedServer, chunked, sized
 
 pytest.importorskip("keyring", reason="needs the extra `keyring`")
 
 SECRET = "sk-from-the-keyring-0123456789"
 BACKEND = f"""
+import time
 from keyring.backend import KeyringBackend
+
+asked = []
 
 class Ours(KeyringBackend):
     priority = 1
     def get_password(self, service, username):
+        asked.append(username)
+        time.sleep(0.1)  # so long that whoever else was refused asks, too
         known = [("tiltyard", "models.example"), ("tiltyard", "127.0.0.1")]
         return {SECRET!r} if (service, username) in known else None
     def set_password(self, service, username, password):
@@ -40,17 +45,21 @@ CONNECTING = f"""
 import asyncio, sys
 from tiltyard import settings
 from tiltyard.errors import Unauthorized
+from tiltyard.records import Message, Request
 from tiltyard.servers.connect import connect
 
 async def main(url, named):
     try:
-        await (await connect(url, named=named)).close()
-        print("let in")
+        server = await connect(url, named=named)
     except Unauthorized as error:
-        print(error)
+        return print(error)
+    request = Request(model="m", messages=(Message(role="user", content="Hello"),))
+    for exchange in await asyncio.gather(*(server.send(request) for _ in range(3))):
+        print(exchange.text or exchange.status)
+    await server.close()
 
 asyncio.run(main(sys.argv[1], sys.argv[2] == "named"))
-print("keyring" in sys.modules)
+print(len(sys.modules["our_keyring"].asked) if "keyring" in sys.modules else "never")
 print(settings.hide_keys("it is {SECRET}"))
 """
 
@@ -89,28 +98,41 @@ def test_the_key_of_a_host_and_of_no_other(tmp_path: Path) -> None:
     assert asked(tmp_path, "our_keyring.Ours", *urls) == [SECRET, "None", "None", "it is ***"]
 
 
+LISTED = b'{"object":"list","data":[{"id":"m","object":"model"}]}'
+SAID = b'data: {"choices":[{"delta":{"content":"hello"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+ANSWERS = ["hello"] * 3
+
+
 @contextmanager
-def guarded(key: str | None) -> Iterator[ScriptedServer]:
-    """A server of one model that lets in who shows this key; None: everybody."""
-    listed = sized(b'{"object":"list","data":[{"id":"m","object":"model"}]}')
+def guarded(key: str | None, page: bytes = b"") -> Iterator[ScriptedServer]:
+    """A server of one model that shows what is under `page` to who knows the key; None: to everybody."""
 
     def answer(number: int) -> Script:
-        if key is not None and f"Bearer {key}".encode() not in server.requests[number]:
+        request = server.requests[number]
+        target = request.split()[1]
+        if key is not None and target.startswith(page) and f"Bearer {key}".encode() not in request:
             return [sized(b'{"error":"who are you?"}', status=b"401 Unauthorized")]
-        return [listed if b" /v1/models " in server.requests[number] else sized(b"{}", status=b"404 No")]
+        if target == b"/v1/chat/completions":
+            return [chunked(SAID)]
+        return [sized(LISTED) if target == b"/v1/models" else sized(b"{}", status=b"404 No")]
 
     with ScriptedServer(answer) as server:
         yield server
 
 
+@pytest.mark.parametrize("page", [b"/", b"/v1/chat/completions"], ids=["everything", "chat"])
 @pytest.mark.parametrize("by_setting", [False, True])
-def test_a_server_named_on_this_machine_gets_it_once_it_refused_us(tmp_path: Path, by_setting: bool) -> None:
-    with guarded(SECRET) as server:
+def test_a_server_named_on_this_machine_gets_it_once_it_refused_us(
+    tmp_path: Path, by_setting: bool, page: bytes
+) -> None:
+    with guarded(SECRET, page) as server:
         more, how = ({"TILTYARD_SERVERS": server.url}, "found") if by_setting else ({}, "named")
         words = (server.url, how)
         said = asked(tmp_path, "our_keyring.Ours", *words, program=CONNECTING, more=more)
-    assert said == ["let in", "True", "it is ***"]
+    assert said == [*ANSWERS, "1", "it is ***"]
+    shown_to = {request.split()[1] for request in server.requests if b"Authorization" in request}
     assert b"Authorization" not in server.requests[0]
+    assert page == b"/" or shown_to == {page}
 
 
 def test_the_keyring_is_not_asked_for_a_server_here_that_wants_no_key(tmp_path: Path) -> None:
@@ -118,16 +140,24 @@ def test_the_keyring_is_not_asked_for_a_server_here_that_wants_no_key(tmp_path: 
     assert asked(tmp_path, "our_keyring.Ours", f"named:{place}") == ["None", f"it is {SECRET}"]
     with guarded(None) as server:
         said = asked(tmp_path, "our_keyring.Ours", server.url, "named", program=CONNECTING)
-    assert said == ["let in", "False", f"it is {SECRET}"]
+    assert said == [*ANSWERS, "never", f"it is {SECRET}"]
 
 
-def test_nor_for_one_that_was_only_found_or_was_shown_another_key(tmp_path: Path) -> None:
-    refusal = "the server lets nobody in without its key (HTTP 401: who are you?)"
-    with guarded(SECRET) as server:
+@pytest.mark.parametrize("page", [b"/", b"/v1/chat/completions"], ids=["everything", "chat"])
+def test_nor_for_one_that_was_only_found_or_was_shown_another_key(tmp_path: Path, page: bytes) -> None:
+    refusal = ["the server lets nobody in without its key (HTTP 401: who are you?)"]
+    with guarded(SECRET, page) as server:
         ways: list[tuple[str, dict[str, str]]] = [("found", {}), ("named", {"TILTYARD_API_KEY": "another-1"})]
         for how, more in ways:
             said = asked(tmp_path, "our_keyring.Ours", server.url, how, program=CONNECTING, more=more)
-            assert said == [refusal, "False", f"it is {SECRET}"]
+            assert said == [*(refusal if page == b"/" else ["401"] * 3), "never", f"it is {SECRET}"]
+
+
+def test_a_server_that_wants_another_key_than_the_keyring_holds_refuses_us(tmp_path: Path) -> None:
+    with guarded("quite-another-key", b"/v1/chat/completions") as server:
+        said = asked(tmp_path, "our_keyring.Ours", server.url, "named", program=CONNECTING)
+    assert said == [*["401"] * 3, "1", "it is ***"]
+    assert [b"Bearer" in request for request in server.requests].count(True) == 3  # each once more, not again
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ async def run_job(
 def summed_up(suite: Suite, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
     """The suite's part of the summary. Where it says nothing of requests, endings and speeds are added."""
     there = [n for n, result in enumerate(results) if not all(map(gone, result.attempts))]
-    owed = sum(result.owed for result in results[max(there, default=0) :])  # of a server that was heard of later
+    owed = sum(result.owed for result in results[max(there, default=0) :])  # before, it was heard of later
     found = {"owed": owed, **suite.summarise(results, bench)}
     if "requests" in found:
         return found

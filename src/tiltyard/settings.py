@@ -15,6 +15,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import tomllib
 from collections import ChainMap
 from collections.abc import Mapping
@@ -321,6 +322,7 @@ def without_login(text: str) -> str:
 
 _handed_out: set[str] = set()
 _named: set[str] = set()  # variables that [keys] or --api-key-env named
+_asking = threading.Lock()
 Place = tuple[str, int | None]
 
 
@@ -342,12 +344,16 @@ def api_key(
 
 
 def key_once_refused(url: str, *, named: bool = False) -> str | None:
-    """The keyring's key for a server on this machine that was `named` and lets nobody in without one.
+    """The keyring's key for a server on this machine that was `named` and refused a request without one.
 
-    Asking a keyring takes time and can open a window, and most servers here want no key at all.
+    Asking a keyring takes time and can open a window, and most servers here want no key at all. Who asks
+    from another thread meanwhile waits for that answer.
     """
     place = _place(url)
-    key = _from_keyring(place[0]) if named or _is_set(place, load_settings()) else None
+    if not named and not _is_set(place, load_settings()):
+        return None
+    with _asking:
+        key = _from_keyring(place[0])
     if key:
         _handed_out.add(key)
     return key

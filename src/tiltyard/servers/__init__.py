@@ -34,6 +34,7 @@ class Address(Record, frozen=True):
     slots: int | None = None  # parallel requests, where we start the server ourselves
     loading_s: float = 600.0  # how long a server may be loading its model before it says who it is
     say: Callable[[str], None] | None = None  # hears of that wait, at once and every few seconds
+    named: bool = False  # the user typed it: a key of the keyring may be shown to whoever listens there
 
     def __repr__(self) -> str:
         return f"Address(url={self.url!r}, api_key={'***' if self.api_key else None})"

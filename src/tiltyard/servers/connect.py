@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tiltyard import settings
-from tiltyard.errors import NoServer, NotAModelServer, Unauthorized, UsageError
+from tiltyard.errors import NoServer, NotAModelServer, UsageError
 from tiltyard.servers import DIALECTS, Address, Server
 from tiltyard.servers.error_text import one_line
 from tiltyard.servers.names import nearest
@@ -75,9 +75,9 @@ async def connect(
     """A client for an address, identified; the dialect is found out when it is None.
 
     Without an address the dialect's own default is used. The key is looked up in the settings when it is
-    None; some are for an address that is `named`, which means that the user typed it, and the keyring's for
-    one on this machine only once that lets nobody in without one. `like` brings everything else of an
-    address, such as the context to start with. Raises NoServer, NotAModelServer, Unauthorized, UsageError.
+    None; some are for an address that is `named`, which means that the user typed it. `like` brings
+    everything else of an address, such as the context to start with. Raises NoServer, NotAModelServer,
+    Unauthorized, UsageError.
     """
     if url is None:
         url = settings.load_settings().ollama_url if dialect == "ollama" else HOMES.get(dialect or "")
@@ -90,25 +90,12 @@ async def connect(
                 f"two ways to log in at {shown}: a user name in its address, and an API key",
                 "give one of them: a request carries no more",
             )
-        address = Address(url=with_login, api_key=api_key or settings.api_key(shown, dialect, named=named))
+        key = api_key or settings.api_key(shown, dialect, named=named)
+        address = Address(url=with_login, api_key=key, named=named)
     else:
         address = Address(url=url)
     if like is not None:
-        address = replace(like, url=address.url, api_key=address.api_key)
-    try:
-        return await identified(dialect, address)
-    except Unauthorized:
-        if address.api_key or address.url != base_url(address.url):  # a key or a login was sent
-            raise
-        # In a thread: a keyring may wait for its user, and a search must not wait with it.
-        key = await asyncio.to_thread(settings.key_once_refused, address.url, named=named)
-        if key is None:
-            raise
-    return await identified(dialect, replace(address, api_key=key))
-
-
-async def identified(dialect: str | None, address: Address) -> Server:
-    """A client for an address, identified; the dialect is found out when it is None."""
+        address = replace(like, url=address.url, api_key=address.api_key, named=named)
     server = open_server(dialect or await find_dialect(address), address)
     try:
         await server.identify()

@@ -29,6 +29,7 @@ from tiltyard.servers.pool import Pool
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ACCEPT = "text/event-stream, application/x-ndjson, application/json, */*;q=0.5"
 LONG_KEY = 12  # characters
+_REFUSED = (401, 403)
 _SAFE_IN_PATH = "/?&=%:+,;@!$'()*~-._[]"
 
 
@@ -106,6 +107,7 @@ class Wire:
             self._secrets += (self.origin.basic.removeprefix("Basic "), password)  # the longer one first
         elif key:
             self._headers["Authorization"] = f"Bearer {key}"
+        self._named = address.named
         self._patience_s = address.loading_s
         self._heard = False  # has anybody answered a call?
         self._pool: Pool | None = None
@@ -127,7 +129,7 @@ class Wire:
         headers = {"Accept": _ACCEPT, "Content-Type": "application/json"}
         if request_id:
             headers["X-Request-Id"] = request_id
-        return await self._request("POST", path, headers, body, When(scheduled_ns, timeouts or Timeouts()))
+        return await self._let_in("POST", path, headers, body, When(scheduled_ns, timeouts or Timeouts()))
 
     async def open_ahead(self, count: int) -> None:
         """Open connections now that requests would otherwise wait for; failures show up in the requests."""
@@ -150,7 +152,7 @@ class Wire:
         limits = Timeouts(
             connect_s=min(timeout_s, 5.0), first_byte_s=timeout_s, gap_s=timeout_s, total_s=timeout_s
         )
-        capture = (await self._request(method.upper(), path, headers, body, When(None, limits))).opened()
+        capture = (await self._let_in(method.upper(), path, headers, body, When(None, limits))).opened()
         if capture.failure is not None or capture.status is None:
             remedy = "check that the server is running and the address is right"
             if "certificate" in (capture.error or ""):
@@ -165,6 +167,34 @@ class Wire:
             self._pool = None
 
     # -------------------------------------------------------------- inside
+
+    async def _let_in(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        when: When,
+    ) -> Capture:
+        """A request, sent once more where it was refused without a key and the keyring has one.
+
+        Any request may be the first that is refused: many a server lists its models to everybody.
+        """
+        keyless = "Authorization" not in self._headers
+        capture = await self._request(method, path, headers, body, when)
+        if keyless and capture.status in _REFUSED and await self._found_key():
+            return await self._request(method, path, headers, body, when)
+        return capture
+
+    async def _found_key(self) -> bool:
+        """Ask the keyring for a key, and show it from now on."""
+        # In a thread: a keyring may wait for its user, and other requests must not wait with it.
+        found = await asyncio.to_thread(settings.key_once_refused, self.origin.url, named=self._named)
+        key = (found or "").strip()
+        if key and "Authorization" not in self._headers:
+            self._secrets += (key,)
+            self._headers["Authorization"] = f"Bearer {key}"
+        return bool(key)
 
     async def _request(
         self,
