@@ -139,3 +139,30 @@ def test_an_answer_that_cannot_be_read_is_said_and_given_up(path: Path) -> None:
 def test_a_store_that_is_whole_is_so_to_the_last_answer(path: Path) -> None:
     with Store.open(path) as store:
         assert store.whole(thorough=True)
+
+
+TEXTS = [  # in the list of tables: a word, and what stands there instead, of the same length
+    (b"logprobs TEXT", b"logpr\xbcbs TEXT"),  # a column's name, no text any more
+    (b"logprobs TEXT", b"logprxbs TEXT"),  # and text still
+    (b"CREATE TABLE attempts", b"CREATE TABLE \xbcttempts"),
+    (b"CREATE TABLE exchanges", b"CREATE \xbcABLE exchanges"),
+    (b"CREATE TABLE texts", b"CREATE TABLE" + bytes(6)),
+    (b"CREATE INDEX", b"CREATE IND\xbcX"),
+]
+
+
+@pytest.mark.parametrize(("word", "instead"), TEXTS)
+def test_damage_in_the_list_of_tables_loses_nothing(path: Path, word: bytes, instead: bytes) -> None:
+    with Store.open(path) as store:
+        before = [store.attempts(name, with_exchanges=True) for name in ("r1", "r2")]
+    overwrite(path, path.read_bytes().index(word), instead)
+    found = saved(path)
+    assert (found.rows["runs"], found.rows["attempts"], found.set_back) == (2, 2 * ATTEMPTS, ())
+    with Store.open(path) as store:
+        assert [store.attempts(name, with_exchanges=True) for name in ("r1", "r2")] == before
+
+
+def test_damage_in_the_list_of_tables_beside_a_lost_first_page(path: Path) -> None:
+    overwrite(path, path.read_bytes().index(b"logprobs TEXT"), b"logpr\xbcbs TEXT")
+    overwrite(path, 0, NOISE.randbytes(page_size(path)))
+    assert saved(path).rows["attempts"] == 2 * ATTEMPTS

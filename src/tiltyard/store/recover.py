@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ TABLES = (
     "calibrations",
 )
 _PROBES = 20_000  # unreadable ranges looked into, per table
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second from an error that quotes a text
 _GUESS = 1 << 24  # highest row number assumed where none can be read
 
 _HANGING = "DELETE FROM exchanges WHERE attempt_id NOT IN (SELECT id FROM attempts)"
@@ -204,27 +205,50 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _open_damaged(copy: Path, folder: Path) -> sqlite3.Connection:
-    """Open it as it is or, when its first page is lost, with the first page of a new store in its place.
+    """Open it as it is or else with what a new store has instead: the text of its tables, its first page.
 
     The tables of every new store lie in the same places, since the same migrations made them.
     """
-    for attempt in ("as it is", "new first page"):
-        if attempt == "new first page":
-            model = folder / "model.sqlite3"
-            connect(model).close()
-            with copy.open("r+b") as file, model.open("rb") as new:
-                file.write(_first_page(new.read(), copy.stat().st_size))
+    model = folder / "model.sqlite3"
+    connect(model).close()
+    for mend in (None, _mend_texts, _mend_first_page, _mend_texts):
+        if mend is not None:
+            mend(copy, model)
         source = sqlite3.connect(copy)
-        try:
-            source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()
-            source.execute("SELECT 1 FROM runs NOT INDEXED LIMIT 1").fetchone()
+        if _is_sound(source, model):
             return source
-        except sqlite3.DatabaseError:
-            source.close()
+        source.close()
     raise StoreCorrupt(
         "not even the list of tables can be read; the file was left as it is",
         "move it away, or set TILTYARD_DATA_DIR to another folder; a backup can be put in its place",
     )
+
+
+def _is_sound(source: sqlite3.Connection, model: Path) -> bool:
+    """Is there a list of tables, with no column in it that a new store has not?"""
+    try:
+        source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()
+        source.execute("SELECT 1 FROM runs NOT INDEXED LIMIT 1").fetchone()
+        with closing(sqlite3.connect(model)) as new:
+            return all(set(_columns(source, table)) <= set(_columns(new, table)) for table in TABLES)
+    except _UNREADABLE:
+        return False
+
+
+def _mend_texts(copy: Path, model: Path) -> None:
+    """What a table is said to be is made that of a new store. Columns are only ever added at the end, so
+    this holds for an older store, too.
+    """
+    with closing(sqlite3.connect(model)) as new:
+        made = new.execute("SELECT sql, name FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    with closing(sqlite3.connect(copy, isolation_level=None)) as db, suppress(*_UNREADABLE):
+        db.execute("PRAGMA writable_schema = ON")  # texts that make no sense are passed over
+        db.executemany("UPDATE sqlite_master SET sql = ? WHERE name = ?", made)
+
+
+def _mend_first_page(copy: Path, model: Path) -> None:
+    with copy.open("r+b") as file, model.open("rb") as new:
+        file.write(_first_page(new.read(), copy.stat().st_size))
 
 
 def _first_page(new_store: bytes, size: int) -> bytes:

@@ -134,7 +134,22 @@ T,T,T,A,A,G"""
 
 SERIES = """What comes next? B, A, B, C, D, A
 Choose one, please."""
-TEXTS = [CODE, QUOTED, TABLE, TRUTH, PROSE, SEQUENCES, SERIES, "Two\n\n\nlines, or\nthree"]
+GRADES = """Given this CSV file:
+name,math,physics,chem,bio,grade
+Ann,90,85,88,92,A
+Bob,70,75,72,78,B
+
+Who has the best mean?"""
+ONE = """One record:
+Ann,90,85,88,92,A
+What is the mean?"""
+LETTERED = """Table:
+x,y,z,u,v,A
+1,2,3,4,5,B
+6,7,8,9,10,C
+Which?"""
+TABLES = [GRADES, ONE, LETTERED]
+TEXTS = [CODE, QUOTED, TABLE, TRUTH, PROSE, SEQUENCES, SERIES, *TABLES, "Two\n\n\nlines, or\nthree"]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -160,6 +175,39 @@ def test_line_breaks_in_quotes_are_part_of_the_row(
     found = read(tmp_path, [*([head] if head else []), *lines])
     assert found.bad == []
     assert questions(found) == ["One?", text, f"More. {text}", "Two?"]
+
+
+@pytest.mark.parametrize("head", [[], [HEAD]])
+@pytest.mark.parametrize("text", TABLES)
+@pytest.mark.parametrize(("before", "after"), [(4, 4), (0, 8), (8, 0)])
+def test_a_table_in_a_question_is_part_of_it_wherever_the_question_stands(
+    tmp_path: Path, head: list[str], text: str, before: int, after: int
+) -> None:
+    asked = written([text, "Ann", "Bob", "Cy", "Nobody", "A"])
+    found = read(tmp_path, [*head, *rows("P", before), *asked, *rows("T", after)])
+    assert found.bad == []
+    assert questions(found)[before] == text
+    assert len(found) == 9
+
+
+def test_a_file_of_nothing_but_questions_with_tables(tmp_path: Path) -> None:
+    asked = [f"{LETTERED}{number}" for number in range(5)]
+    found = read(tmp_path, written(*([text, "p", "q", "r", "s", "B"] for text in asked)))
+    assert found.bad == []
+    assert questions(found) == asked
+
+
+def test_a_table_in_an_explanation_behind_the_answer(tmp_path: Path) -> None:
+    asked = [[f"Q{number}", *"abcd", "ABCD"[number % 4], "See:\nz,1,2,3,4,A\nok"] for number in range(8)]
+    found = read(tmp_path, [HEAD + ",explanation", *written(*asked)])
+    assert found.bad == []
+    assert questions(found) == [f"Q{number}" for number in range(8)]
+
+
+def test_a_quote_that_nobody_closed_in_a_row_without_its_answer(tmp_path: Path) -> None:
+    found = read(tmp_path, [NOTED, *noted("P"), '"Q,a,b,c,d', *noted("R"), 'X,5",b,c,d,C', *noted("T")])
+    assert [each.line for each in found.bad] == [12]
+    assert len(found) == 31
 
 
 def test_quotes_that_are_not_doubled_do_not_break_a_question_over_lines(tmp_path: Path) -> None:

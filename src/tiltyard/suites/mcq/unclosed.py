@@ -40,7 +40,20 @@ def stands(record: Record, layout: Layout, usual: int) -> bool:
     *others, last = record.lines
     if last.count('"') % 2 and not any(may_be_row(line, layout, usual) for line in others):
         return True  # told at once, as nearly all are
-    return not swallows(record.lines, layout, usual)
+    return is_question(record, layout, usual) or not swallows(record.lines, layout, usual)
+
+
+def is_question(record: Record, layout: Layout, usual: int) -> bool:
+    """Is it one by the strict rules, its first and its last line not both rows of their own? Then whatever
+    looks like rows between them is a table in its text.
+    """
+    first, *_, last = record.lines
+    ends = [opened(first, layout), cells_of(last, layout)] if may_be_row(first, layout, usual) else [[]]
+    return (
+        not all(kind_of(each, layout, usual) for each in ends)
+        and closes_its_quotes(record, layout.delimiter)
+        and kind_of(record.cells, layout, usual) > NONE
+    )
 
 
 def may_be_row(line: str, layout: Layout, usual: int) -> bool:
