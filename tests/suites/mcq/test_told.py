@@ -12,6 +12,7 @@ DRUGS = ["Aspirin", "Heparin", "Warfarin", "Ibuprofen"]
 SUMS = ["12", "15", "18", "24"]
 CHANGES = ["Increases", "Decreases", "Stays the same"]
 YES_NO = ["Yes", "No"]
+CONTRACTS = ["It is void", "It is voidable", "It is enforceable", "No contract"]
 
 
 def letter_of(reply: str, options: list[str]) -> str | None:
@@ -133,3 +134,117 @@ Paris is a common guess.|Paris is too obvious.""".replace("\n", "|").split("|"),
 )
 def test_what_is_shown_set_apart_or_beside_another_is_none(reply: str) -> None:
     assert letter_of(reply, CITIES) is None
+
+
+@pytest.mark.parametrize(
+    ("then", "letter"),
+    [
+        *(
+            (then, "B")
+            for then in """After careful consideration, B is correct.|By process of elimination, B is correct.
+In reality, B is correct.|In truth, B is the correct one.|From the table, B is correct.
+In the guidelines, B is the correct drug.|At any rate, B is best.|Between A and B, B is better.
+Over A, B is preferable.|Before finishing: B is in fact correct.|In our case, B is correct.
+In the present case, though, it is B.|Under the facts given, B is right.
+For the patient in question, B is preferable.""".replace("\n", "|").split("|")
+        ),
+        *(
+            (then, "C")
+            for then in """But on reading the question once more: C.|Among the options, C is the best.
+Of the four options, C is correct.|From the above, C is correct.|As for the final answer, C is correct.
+First of all, only C is correct.|With Spain in mind, C is the better choice.""".replace("\n", "|").split("|")
+        ),
+    ],
+)
+def test_words_that_only_open_a_sentence_are_no_other_case(then: str, letter: str) -> None:
+    for claim in ("The answer is A. ", "Answer: A\n\n"):
+        assert letter_of(claim + then, CITIES) in (None, letter)
+
+
+@pytest.mark.parametrize(
+    "then",
+    """I apologize for the error above.|Apologies for the wrong answer above.|Sorry for the error above.
+Sorry about the mistake I made.|I apologize for the confusion earlier. Madrid is what we need.
+I need to correct my earlier reply: C.|Let me correct the above: Madrid.|I was wrong to say A.
+I was wrong to choose Paris; Spain was asked.|I should have said C.|I should have picked Madrid.
+The first answer is wrong.|The first answer was wrong!|The above is wrong. Madrid is in Spain.""".replace(
+        "\n", "|"
+    ).split("|"),
+)
+def test_a_plain_withdrawal_is_heard(then: str) -> None:
+    for claim in ("Answer: A\n\n", "Answer: A. "):
+        assert letter_of(claim + then, CITIES) in (None, "C", "D")
+
+
+ALL = [*DRUGS[:3], "All of the above"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "letters"),
+    [
+        ("Answer: D. No, only A is correct.", "A"),
+        ("Answer: D. Wait, B is false. So only A is correct.", "A"),
+        ("Answer: D\n\nOnly A is correct, B and C are wrong.", ""),
+        ("Answer: D\n\nA is the best answer, since B and C are wrong.", ""),
+        ("Answer: D\n\nA is correct, but B and C are not.", ""),
+        ("Answer: D\n\nA is correct, B is correct and C is correct.", "D"),
+        ("Answer: D\n\nA is a good choice. B is right, and C is right, too.", "D"),
+        ("Answer: D. A is true, B is true, and C is true.", "D"),
+        ("Answer: D\n\nNot only A is correct, but B and C are correct as well.", "D"),
+    ],
+)
+def test_all_of_the_above_is_withdrawn_where_one_alone_is_right(reply: str, letters: str) -> None:
+    assert letter_of(reply, ALL) in (set(letters) or {None})
+
+
+SPAIN = ["Paris", "Rome", "Madrid", "Berlin"]
+PRODUCTS = ["4", "6", "8", "12"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "options"),
+    [
+        ("Answer: B\n\nC. Madrid\n\nExplanation: Madrid is the capital of Spain.", SPAIN),
+        ("Answer: B\n\nCorrect:\nC. Madrid", SPAIN),
+        ("Answer: B\nC. 8", PRODUCTS),
+        ("Answer: B) 6\nC) 8\nD) 12", PRODUCTS),
+        ("Answer: A\n\n2*4 = 8 → C", PRODUCTS),
+        ("Answer: A\n\n2*4 = 8 => C", PRODUCTS),
+        ("Answer: A\n\nB: wrong.\nC: This is correct.\nD: wrong.", SPAIN),
+        ("Answer: A\n\nA. Paris ❌\nB. Rome ❌\nC. Madrid ✅\nD. Berlin ❌", SPAIN),
+        ("Answer: A\n\nA. Paris - wrong\nB. Rome - wrong\nC. Madrid - correct\nD. Berlin - wrong", SPAIN),
+        ("Answer: A\n\nOption C: Correct, Madrid is the capital of Spain.", SPAIN),
+        ("Answer: A\n\nThe statement that matches is C.", SPAIN),
+        ("Answer: A\n\nHowever, A is wrong.", SPAIN),
+        ("Wrong answer to question 1: 1. A", SPAIN),
+    ],
+)
+def test_a_second_answer_below_as_an_item_or_behind_an_arrow(reply: str, options: list[str]) -> None:
+    assert letter_of(reply, options) in (None, "C" if "C" in reply else None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter", "options"),
+    [
+        ("Answer: B\n\nRunner-up:\nC. Rome", "B", CITIES),
+        ("Answer: B\n\nGermany → A. Italy → C.", "B", CITIES),
+        ("Answer: B\n\nA. Berlin ❌\nB. Paris ✅\nC. Rome ❌", "B", CITIES),
+        ("Answer: B\n\nA: correct? No.\nC: incorrect.", "B", CITIES),
+        ("Answer: B\n\nC. Rome: the right bank of the Tiber.", "B", CITIES),
+        ("Answer: A\n\nB. correct\nC. correct\nD. correct", "A", CITIES),
+        ("Answer: D\n\nA. Aspirin - correct\nB. Heparin: correct\nC. Warfarin - wrong", "D", ALL),
+        ("Answer: A\n\nB) No", "A", YES_NO),
+        ("Answer: B. It's a common error to pick C.", "B", CITIES),
+        ("Answer: B. A frequent mistake: C.", "B", CITIES),
+        ("Answer: B\n\nIf the question had asked for injections, then C.", "B", CITIES),
+        ("Answer: B\nSecond best: C.", "B", CITIES),
+        ("Answer: A. Without consideration, C.", "A", CONTRACTS),
+        ("Should you need one letter: A.", "A", CITIES),
+        ("Question 5: 5. A", "A", CITIES),
+        ("Answer to Question 1: 1) A", "A", CITIES),
+    ],
+)
+def test_an_answer_is_kept_beside_others_that_are_only_told(
+    reply: str, letter: str, options: list[str]
+) -> None:
+    assert letter_of(reply, options) == letter

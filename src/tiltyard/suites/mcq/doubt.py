@@ -101,7 +101,7 @@ _SUPPOSED = re.compile(
     r"(?:\b(?:if|wenn|falls|si)\b(?!\s+(?:i|we|you)\s+\w+\s+to\b|\s+(?:\w+\s+){0,2}(?:forced|asked)\s+to"
     r"|\s+you\s+ask)"
     rf"{_TURN}\b(?:were|was|had|asked|asks|would|wäre|hätte|était|avait|fuera|fuese)\b"
-    r"|^[\s,]*(?:were|had|should)\s+(?!to\b)\w+"
+    r"|^[\s,]*(?:were|had|should(?!\s+(?:you|it)\s+(?:\w+\s+)?(?:need|want|require)))\s+(?!to\b)\w+"
     r"|\bunless\b|\blet(?:['’]s|\s+us)\s+(?:say|assume|suppose|imagine|pretend)\b"
     r"|\b(?:i|we|one|you|some|people|many|they)\s+(?:(?:might|may|could|would|first|initially|originally|had)\s+)*"
     r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+(?:glance|sight|blush)"
@@ -279,13 +279,15 @@ _OF_IT = re.compile(  # the very next sentence: "That is wrong."
     re.IGNORECASE,
 )
 _CROSSED = re.compile(r"[\s).\]:]{0,6}[❌✗✘🚫]")
+_EARLIER = r"(?:\s+(?:above|earlier|i\s+made|in\s+my\s+(?:\w+\s+){0,2}\w+))?"
 _ITSELF = (  # what is corrected or regretted is the answer: not a spelling, a belief, a delay
     r"(?=\s*(?:(?:that|this|it|myself|(?:for\s+)?(?:my|the|this|that)\s+(?:\w+\s+){0,2}"
-    r"(?:answer|choice|response|mistake|error|oversight|confusion))\s*)?(?:[.!,:;–—-]|$|to\b))"
+    rf"(?:answer|choice|response|reply|mistake|error|oversight|confusion){_EARLIER}"
+    r"|the\s+above|what\s+i\s+(?:said|wrote))\s*)?(?:[.!,:;–—-]|$|to\b))"
 )
 _TAKEN_BACK = re.compile(  # at the start of a sentence, wherever
     rf"(?:^|[.!?。！？…,;()–—\n])\s{{0,9}}{_INTERJECTION}(?:i\s+(?:take\s+(?:that|it|this)\s+back|made\s+an?\s+(?:\w+\s+)?"
-    r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)(?!\s+to\b)|misread|misspoke|misunderstood|(?:need\s+to|have\s+to|must|should)"
+    r"(?:mistake|error)|(?:was|am)\s+(?:wrong|mistaken)(?!\s+to\s+(?:doubt|hesitate|worry)\b)|misread|misspoke|misunderstood|(?:need\s+to|have\s+to|must|should)"
     rf"\s+(?:correct|revise|change|reconsider|update){_ITSELF}|(?:am\s+)?no\s+longer\s+(?:sure|certain|think|believe)|meant|retract|apologi[sz]e{_ITSELF}|(?:was|am)\s+(?:just\s+|only\s+)?(?:joking|kidding)"
     rf"|was\s+too\s+\w+|changed?\s+my\s+(?:mind|answer)|withdraw)\b|(?:my\s+)?apologies\b{_ITSELF}|i['’]m\s+(?:no\s+longer\s+sure|wrong"
     r"|mistaken)\b|(?:just\s+)?(?:kidding|joking)\b"
@@ -293,7 +295,9 @@ _TAKEN_BACK = re.compile(  # at the start of a sentence, wherever
     r"|(?:(?:please|so|but)\s+){0,2}(?:forget|scratch|strike|disregard|ignore|cancel|scrap"
     r"|delete)\s+(?:(?:that|this|it)(?=\s*(?:[.!,:;]|$))"
     r"|what\s+i\b|(?:my|the|this|that)\s+(?:\w+\s+)?answer\b)"
-    r"|sorry\s+(?:for|about)\s+(?:\w+\s+){0,2}(?:mistake|error|mix-?up)(?=\s*(?:[.!,:;–—-]|$))|(?:verification|check)\s+fail(?:s|ed)\b|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b|just\s+a\s+(?:moment|second)\b"
+    rf"|sorry\s+(?:for|about)\s+(?:\w+\s+){{0,2}}(?:mistake|error|mix-?up)(?={_EARLIER}\s*(?:[.!,:;–—-]|$))"
+    r"|i\s+should(?:\s+have|['’]ve)\s+(?:said|answered|chosen|picked|written|put|given)(?!\s+(?:so|more)\b)\b"
+    r"|the\s+(?:first\s+answer|above(?:\s+answer)?)\s+(?:is|was)\s+(?:wrong|incorrect)(?=\s*(?:[.!;]|$))|(?:verification|check)\s+fail(?:s|ed)\b|my\s+(?:mistake|bad)\b|correction\b(?=\s*[:.,])|oops\b|hold\s+on\b|just\s+a\s+(?:moment|second)\b"
     r"|let\s+me\s+(?:re(?:consider|think|check|calculate|do|evaluate|visit|examine|assess)|re-\w+"
     r"|try\s+again|start\s+(?:over|again)"
     rf"|correct{_ITSELF}|think\s+again)\b|on\s+(?:second|further)\s+(?:thought|reflection)\b|on\s+reflection\b"
@@ -324,7 +328,7 @@ _NO_LETTER = re.compile(
 )
 _ROMANCE = re.compile(r"\b(?:respuesta|opción|solución|risposta|resposta|opção)\b", re.IGNORECASE)
 _NO = re.compile(r"[^\w]{0,60}no[ \t]*,", re.IGNORECASE)
-_NEXT = re.compile(r"[^\w\n]{0,60}\n?[^\w\n]{0,60}([^.!?;…\n)]{1,80})(?=[.!;…\n)]|$)")
+_NEXT = re.compile(r"[^\w\n]{0,60}\n{0,2}[^\w\n]{0,60}([^.!?;…\n)]{1,80})(?=[.!;…\n)]|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _NO_WORD = re.compile(r"no|nope|nah|nein|non|nee", re.IGNORECASE)
 _NOT = re.compile(r"not|never|cannot|(?:ca|is|was|does|do|wo)n['’]?t", re.IGNORECASE)

@@ -28,7 +28,7 @@ from tiltyard.suites.mcq.letters import (
 )
 from tiltyard.suites.mcq.names import Names, folded, forms_of, longer_may_be_meant, text_at
 from tiltyard.suites.mcq.plain import plain, without_markers, without_thought
-from tiltyard.suites.mcq.rivals import called_wrong, in_another_case, of_all, rivalled
+from tiltyard.suites.mcq.rivals import alone_right, called_wrong, in_another_case, of_all, rivalled
 from tiltyard.suites.mcq.rungs import (
     Found,
     alone,
@@ -342,7 +342,10 @@ def _turned(claim: Claim, last: Claim, flat: str, names: Names) -> bool:
     """Does a claim behind the last definite one speak for another option in the same case?"""
     if claim.rule in STRONG or claim.option == last.option or in_another_case(flat, claim.start, claim.end):
         return False
-    return last.option is None or not of_all(names, last.option)
+    if last.option is None or not of_all(names, last.option):
+        return True
+    at = max(claim.at, claim.start)
+    return alone_right(flat[last.end : at], flat[at + 1 : at + BEFORE])
 
 
 def _against(claim: Claim, last: Claim, flat: str, names: Names) -> bool:

@@ -61,12 +61,14 @@ def lists(flat: str, match: re.Match[str], names: Names) -> bool:
     if led is None:
         return False
     same = "\n" not in flat[match.start() : match.start(1)]  # the label and the letter are on one line
+    listed = names.loosely(below[led.end() :]) is not None
     if same and match[1] not in "Aa":
-        return False
+        at_once = rest[0].strip() != "" and names.loosely(own.strip(" ).]:")) is not None
+        return at_once and listed
     bare = not own.strip(" ).]:,·") or names.loosely(own.strip(" ).]:")) is not None
     if not bare:
         return not same
-    return bool(own.strip(" ).]:,·")) and names.loosely(below[led.end() :]) is not None
+    return bool(own.strip(" ).]:,·")) and listed
 
 
 _NO_WORDS = (  # in other languages than English

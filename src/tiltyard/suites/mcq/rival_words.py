@@ -16,7 +16,8 @@ LATIN = str.maketrans("АВСЕ", "ABCE")
 SENTENCE = re.compile(
     r"(?<!\bcf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)[.!?](?:(?![A-Za-z0-9])|(?<=[^\x00-\x7f].))|\n", re.IGNORECASE
 )
-MARKS = re.compile(r"[,;:、،]|(?<=\s)[-–—]+(?=\s)|—")
+MARKS = re.compile(r"[,;:、،]|(?<=\s)[-–—]+(?=\s)|—|→|[=-]>")
+ARROWS = ("→", "=>", "->")
 _OPTION = r"(?:(?:option|answer|choice|letter)\s+)?[(\[]?"
 _AND = (
     r"(?:\s*[)\]]?\s*(?:[,/&+、]|\b(?:and|or|nor|und|oder|y|e|o|et|ou|en|of|och|og|i|lub|ve|và|hoặc|и|или"
@@ -31,29 +32,38 @@ ENDS = re.compile(
     r"(?:\([^()\n]{1,60}\)[ \t]*(?=[.!,;\n]|\Z))?(?P<by>[.,;!\n、،।]|\Z)",
     re.IGNORECASE,
 )
+_UNUSUAL = "".join(
+    rf"(?<!\b{word}[ \t])"
+    for word in ("common", "frequent", "typical", "classic", "usual", "easy", "popular")
+)
 # Words of turning, by which a model goes back on what it said; they outweigh a condition
 TURNING = re.compile(
     r"\b(?:(?:second|closer|further|another)[ \t]+(?:thoughts?|look|reading|glance|reflection|inspection)"
     r"|(?:double|re)[- ]?(?:check|consider|think|read|view|examin|calculat|evaluat|visit)\w*|reflection"
     r"|check(?:ing|ed|s)?|verif(?:y|ying|ied)|review(?:ing|ed)?|hindsight|in[ \t]+fact|actually|(?:on|in"
     r"|all)[ \t]+"
-    r"(?:\w+[ \t]+)?(?:balance|considered)|wait|sorry|oops|mistake|error|typo|strike|scratch"
+    r"(?:\w+[ \t]+)?(?:balance|considered)|wait|sorry|oops|typo|strike|scratch"
+    rf"|{_UNUSUAL}(?:mistake|error)(?![ \t]+to\b)"
     r"|correct(?:ion|ing)|thinking[ \t]+\w+"
-    r"|changed[ \t]+my[ \t]+mind|again)(?!\w)",
+    r"|changed[ \t]+my[ \t]+mind|again|once[ \t]+more)(?!\w)",
     re.IGNORECASE,
 )
 HEADING = re.compile(  # before a colon or in brackets: "Better: D", "(edit: D)", "Answer: D"
-    r"\b(?:correct(?:ed)?|right|better|best|answer|(?<!second )(?<!next )choice|final(?:ly)?|edit(?:ed)?"
+    r"\b(?:correct(?:ed)?|right|better|answer|(?<!second )(?<!next )(?:best|choice)|final(?:ly)?|edit(?:ed)?"
     r"|updated?|revised|rather|instead|to[ \t]+be[ \t]+\w+"
     r"|should[ \t]+be|so|therefore|thus|hence|nope|nein|or|(?<!see )also|fix(?:ed)?|conclusion|verdict"
     r"|in[ \t]+(?:the[ \t]+end|short|summary)|it[ \t]+is)\W*\Z",
     re.IGNORECASE,
 )
+UNREAL = re.compile(r"\b(?:had|were|asked|would)\b[^,;:]*[,;:]?[ \t]*then\b", re.IGNORECASE)
 CONDITION = re.compile(r"\b(?:if|would|had|unless|when|whenever|until|otherwise)\b", re.IGNORECASE)
 _NO_CASE = (  # "in short, D", "after thinking it over, D", "to be precise, D" conclude
-    r"(?:contrast|short|brief|conclusion|summary|other[ \t]+words|fact|hindsight|light|general"
-    r"|the[ \t]+(?:end|whole|record)|my[ \t]+\w+|all|last|once|sure|certain|clarity|elimination"
-    r"|definition|this|that|these|here|be|sum\w*"
+    r"(?:(?:(?!(?:other|another|different|next|previous)\b)\w+[ \t]+){0,4}?(?:options?|choices?|answers?"
+    r"|question|facts|above|table|analysis|consideration|elimination|reality|truth|guidelines|evidence"
+    r"|passage|rate|these|those|asked|mind)|(?:our|the[ \t]+(?:present|given))[ \t]+\w+|(?-i:[A-Z])"
+    r"|contrast|short|brief|conclusion|summary|other[ \t]+words|fact|hindsight|light|general"
+    r"|the[ \t]+(?:end|whole|record)|my[ \t]+\w+|all|last|once|sure|certain|clarity|definition"
+    r"|this|that|these|here|be|sum\w*"
     r"|conclude|correct|clarify|put|answer"
     r"|(?:some[ \t]+)?(?:think|look|read|compar|weigh|consult|reflect|reason)ing"
     r"|thought)(?!\w)"
@@ -61,10 +71,12 @@ _NO_CASE = (  # "in short, D", "after thinking it over, D", "to be precise, D" c
 CASE = re.compile(  # the case that a sentence is about, at its beginning
     r"\W*(?:(?:however|but|yet|and|also|now|note|that|conversely|similarly|likewise|only|though|while"
     r"|(?:in|by)[ \t]+contrast|on[ \t]+the[ \t]+other[ \t]+hand)[ \t,]+){0,3}"
-    r"(?:(?:in|for|with|without|at|under|during|among|within|by|to|from|near|before|after|throughout"
+    r"(?:without(?![ \t]+(?:an?[ \t]+|any[ \t]+)?(?:doubt|question))"
+    r"|(?:in|for|with|at|under|during|among|within|by|to|from|near|before|after|throughout"
     r"|inside|outside"
     r"|beyond|below|above|over|between|per|of|on|upon|as[ \t]+(?:for|to)|regarding|concerning)"
-    rf"(?![ \t]+{_NO_CASE})|initially|originally|first|at[ \t]+first|previously|elsewhere|where"
+    rf"(?![ \t]+{_NO_CASE})|initially|originally|first(?![ \t]+of[ \t]+all)|at[ \t]+first|previously"
+    r"|elsewhere|where"
     r"|für|bei|im|pour|dans|chez|para|per|nel|для|при)(?!\w)",
     re.IGNORECASE,
 )
@@ -85,7 +97,8 @@ OF_THE_PAST = re.compile(
 EQUALLY = re.compile(r"\b(?:equally|just[ \t]+as|alternative)\b", re.IGNORECASE)
 # What may stand between the beginning of a clause and the answer that it gives
 FILL = re.compile(
-    r"\W*(?:(?:the[ \t]+(?:correct|right|real|actual|true|better|best)[ \t]+\w+[ \t]+(?:is|must[ \t]+be"
+    r"\W*(?:(?:the[ \t]+\w+[ \t]+(?:that|which)[ \t]+(?:match|fit|appl|work)(?:e?s|ies)[ \t]+is"
+    r"|the[ \t]+(?:correct|right|real|actual|true|better|best)[ \t]+\w+[ \t]+(?:is|must[ \t]+be"
     r"|should[ \t]+be)"
     r"|(?:it|that|this|the[ \t]+(?:answer|one))[ \t]+(?:is|must[ \t]+be|has[ \t]+to[ \t]+be"
     r"|should[ \t]+be|may[ \t]+be"
@@ -138,17 +151,24 @@ FAVOURED = re.compile(  # "D is better", "C fits, too", "C is what the question 
     r"[ \t]*,?[ \t]*(?:better|best|too|well|sense|equally|perfectly))\b",
     re.IGNORECASE,
 )
+ONE_ALONE = re.compile(  # before an option: "only A"; behind it: "is the correct answer"
+    r"(?<!not )\bonly[ \t]+(?:option[ \t]+)?\W*\Z"
+    r"|\A\W*(?:is|was)[ \t]+the[ \t]+(?:\w+[ \t]+)?(?:answer|choice|option|one|pick)\b",
+    re.IGNORECASE,
+)
 MORE = re.compile(
     r"\b(?:better|best|more|asks?|asked|wants?|wanted|means|meant|[a-z]+er[ \t]+[a-z]+)\b", re.IGNORECASE
 )
 DISCOUNTS = re.compile(
     r"\b(?:tempt\w*|distract\w*|traps?|decoys?|eliminat\w*|exclud\w*|rul(?:e|es|ed|ing)|reject\w*|discard\w*"
-    r"|dismiss\w*|confus\w*|mistak\w*|mislead\w*|misconception|students?|people|many|some|someone|others?"
+    r"|dismiss\w*|(?:common|frequent|typical|classic|usual|easy|popular)[ \t]+error"
+    r"|confus\w*|mistak\w*|mislead\w*|misconception|students?|people|many|some|someone|others?"
     r"|believe[ \t]+that|think|whether|whereas|while|unlike|instead[ \t]+of|rather[ \t]+than)\b",
     re.IGNORECASE,
 )
 PARTLY = re.compile(
-    r"\b(?:if|when|(?<!asks )(?<!asked )for|in|unless|only|until|but|partly|partially|almost|than|n['’]t"
+    r"\b(?:if|when|(?<!asks )(?<!asked )for|in(?![ \t]+(?:fact|truth|reality)\b)|unless"
+    r"|only|until|but|partly|partially|almost|than|n['’]t"
     r"|not)\b",
     re.IGNORECASE,
 )
@@ -161,6 +181,14 @@ BUT = re.compile(r"\b(?:but|though|however|yet)\b", re.IGNORECASE)
 ITEM = re.compile(  # at the beginning of a line: "C. Rome is in Italy", "Option C: Rome"
     r"[^\w\n(\[]{0,12}(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])[ \t]{0,3}"
     r"(?:[).:\]]{1,2}|[-–—|=]|(?=\())[ \t]*(?=[^\s])"
+)
+OPTION_MARK = re.compile(r"\W*option\b", re.IGNORECASE)
+# Behind an item's mark or its option's text: "C. Madrid - correct", "C: Correct, ..."
+ITEM_GIVEN = re.compile(
+    r"\W*?(?:[✅✔☑]|(?:(?:this|that|it)[ \t]+is[ \t]+)?(?:the[ \t]+)?(?:correct|right|yes)"
+    r"(?=[ \t]*(?:[^\w\s]|\n|\Z)|[ \t]+(?:answer|choice|option|one)\b))"
+    r"|[^\n]*(?:[✅✔☑]|[^\w\s][ \t]*(?:correct|right|yes))[^\w\n]*\Z",
+    re.IGNORECASE,
 )
 ITEM_TURNS = re.compile(
     r"\b(?:actually|wait|second[ \t]+thoughts?|(?:better|best|right|correct)[ \t]+(?:answer|choice|option"

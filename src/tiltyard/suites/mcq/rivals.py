@@ -17,6 +17,7 @@ from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import denies_abroad
 from tiltyard.suites.mcq.names import Names
 from tiltyard.suites.mcq.rival_words import (
+    ARROWS,
     BUT,
     CASE,
     CHANGED_TO,
@@ -33,6 +34,7 @@ from tiltyard.suites.mcq.rival_words import (
     HEADING,
     IT_IS,
     ITEM,
+    ITEM_GIVEN,
     ITEM_TURNS,
     LATIN,
     LETTER,
@@ -44,7 +46,9 @@ from tiltyard.suites.mcq.rival_words import (
     OF_ALL,
     OF_ITSELF,
     OF_THE_PAST,
+    ONE_ALONE,
     ONLY_IF,
+    OPTION_MARK,
     OWN_WRONG,
     PARTLY,
     PRONOUN,
@@ -54,6 +58,7 @@ from tiltyard.suites.mcq.rival_words import (
     SO,
     THING,
     TURNING,
+    UNREAL,
     WRONG_ABROAD,
 )
 from tiltyard.suites.mcq.rungs import mentioned
@@ -71,6 +76,8 @@ def rivalled(flat: str, end: int, option: int, names: Names) -> bool:
     """Does what follows a claim that ends there put another option forward, or call the answer wrong?"""
     if end >= len(flat):
         return False
+    if _items_give(flat, end, option, names):
+        return True
     told = flat[end:].casefold()
     texts = any(name and name in told for place, name in enumerate(names.unique) if place != option)
     for sentence in _sentences(flat, end):
@@ -106,6 +113,29 @@ def _is_item(flat: str, line: int, option: int, names: Names) -> bool:
     return turned is None or denies(flat[line : line + NEAR].partition("\n")[0])
 
 
+def _items_give(flat: str, end: int, option: int, names: Names) -> bool:
+    """Is one of the items below another answer: the only one, or the only other one that is called right?"""
+    if of_all(names, option):
+        return False
+    items, bare, given, above = 0, 0, 0, ""
+    for line in filter(str.strip, flat[end:].split("\n")[1:]):
+        item = ITEM.match(line)
+        index = -1 if item is None else LETTERS.find(item["letter"])
+        heading, above = above, line.strip()
+        if item is None or not 0 <= index < len(names.folded):
+            continue
+        words, own = line[item.end() :], names.options[index]
+        behind = words[len(own) :] if own and words.casefold().startswith(own.casefold()) else words
+        items += 1
+        if items > 2 * len(names.folded):  # no list of the options
+            return False
+        if index != option:
+            named = OPTION_MARK.match(line) or (heading.endswith(":") and not HEADING.search(heading))
+            bare += names.loosely(words) == index and not named
+            given += ITEM_GIVEN.match(behind[:NEAR]) is not None and not denies(behind) and "?" not in behind
+    return (items == bare == 1 and len(names.folded) > 2) or given == 1
+
+
 def _index(match: re.Match[str]) -> int:
     return LETTERS.find(match[0].translate(LATIN))
 
@@ -129,10 +159,13 @@ def _turns(before: str, sentence: _Sentence, names: Names, to: tuple[int, bool])
         return False
     if TURNING.search(before):
         return True
-    if (CONDITION.search(before) and not SO.match(fill)) or (denies(fill) and not topic):
+    if (CONDITION.search(before) and (UNREAL.search(before) or not SO.match(fill))) or (
+        denies(fill) and not topic
+    ):
         return False
-    if marks and marks[-1][0] == ":":
-        return HEADING.search(topic) is not None and not CASE.match(topic)
+    if marks and marks[-1][0] in (":", *ARROWS):
+        outcome = marks[-1][0] in ARROWS and re.search(r"\d", topic) is not None  # "2*4 = 8 → C"
+        return (outcome or HEADING.search(topic) is not None) and not CASE.match(topic)
     if not topic.strip():
         return not sentence.asked
     if CASE.match(topic) or _named(topic, names) - {index}:
@@ -149,7 +182,7 @@ def _given(flat: str, match: re.Match[str], sentence: _Sentence, option: int, na
     before = flat[max(sentence.begin, start - NEAR) : start]
     behind = flat[end : end + NEAR]
     favoured = FAVOURED.match(behind) if match[0] != "I" else None  # "I could as well"
-    if favoured is not None and of_all(names, option):
+    if favoured is not None and of_all(names, option) and not alone_right(before, behind):
         return False
     if favoured is not None:
         return not THING.search(before) and _favours(before, behind, favoured)
@@ -185,7 +218,7 @@ def _favours(before: str, behind: str, favoured: re.Match[str]) -> bool:
     clause = MARKS.split(before)[-1]
     if denies(clause) or DISCOUNTS.search(clause):
         return False
-    turned = TURNING.search(before) or EQUALLY.search(before + favoured[0])
+    turned = TURNING.search(before + favoured[0]) or EQUALLY.search(before + favoured[0])
     if not turned and (CASE.match(before) or CONDITION.search(before)):
         return False
     return MORE.search(favoured[0]) is not None or not BUT.search(re.split(r"[.!?\n]", behind)[0])
@@ -196,11 +229,21 @@ def of_all(names: Names, option: int) -> bool:
     return OF_ALL.match(names.folded[option]) is not None
 
 
+def alone_right(before: str, behind: str) -> bool:
+    """Is an option called the only or the best one, or others wrong beside it? Then not all are right."""
+    rest = re.split(r"[.!?\n]", behind)[0]
+    favoured = FAVOURED.match(rest)
+    if ONE_ALONE.search(before) or ONE_ALONE.match(rest) or (favoured and MORE.search(favoured[0])):
+        return True
+    return denies(rest) and LETTER.search(rest) is not None
+
+
 def in_another_case(flat: str, start: int, end: int) -> bool:
     """Is a claim at that place about another case: "For Italy, C is correct", "C is right for Italy"?"""
     before = SENTENCE.split(flat[max(0, start - NEAR) : start])[-1]
     if CONDITION.search(before) or CASE.match(before):
-        return not TURNING.search(before) and not CONCLUDED.search(before + flat[start:end])
+        said = before + flat[start:end]
+        return not TURNING.search(said) and not CONCLUDED.search(said)
     return ELSEWHERE.match(flat, end) is not None
 
 

@@ -189,6 +189,7 @@ _E_G_OR_NUMBER = re.compile(  # "5) A" is about another question
 
 
 _NUMBERED = re.compile(r"(?:\A|\n)([^\n:]{0,60}):[ \t]*\d{1,3}\Z")  # "Grade: 1. A"
+_NUMBER_AGAIN = re.compile(r"\b(?:answer|question)\b[^\n:]*?(\d{1,3}):[ \t]*\1\Z", re.IGNORECASE)
 
 
 def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
@@ -202,7 +203,10 @@ def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     if _E_G_OR_NUMBER.search(flat[: match.start()]):
         return None
     numbered = _NUMBERED.search(flat[max(0, match.start() - 80) : match.start()])
-    if numbered is not None and not LEADS_TO.search(numbered[1]):
+    if numbered is not None and (
+        DOUBTFUL.search(numbered[1])
+        or not (LEADS_TO.search(numbered[1]) or _NUMBER_AGAIN.search(numbered[0]))
+    ):
         return None
     cut_off = flat[match.start()] != ":" and not re.search(r"[.!)\]]\s*\Z", match[0][1:])
     if cut_off and _speaks_of_others(flat, match[1], names):
