@@ -113,7 +113,7 @@ def bare(ask: Ask, ttft_ms: float, token_ms: float) -> Row | None:
             return None
         with yardstick(ttft_ms, token_ms) as server:
             port = server.url.rpartition(":")[2]
-            words = [str(program), port, str(ask.streams), str(ask.requests), str(ask.tokens)]
+            words = [str(program), port, *map(str, ask)]
             before, cost = server.cpu_s(), run([*pinned(CLIENT_CORE), *words])
             if cost.rc != 0:
                 raise RuntimeError(f"the bare client ended with {cost.rc}")

@@ -22,7 +22,6 @@ The numbers are exit codes. Bugs are not in this tree: they crash with a traceba
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 
 class TiltyardError(Exception):
@@ -101,6 +100,7 @@ def install(package: str) -> str:
     """
     import shutil
     from importlib.util import find_spec
+    from pathlib import Path
 
     made = Path(sys.prefix)
     if (made / "uv-receipt.toml").exists():

@@ -319,10 +319,11 @@ async def as_loaded(job: Job) -> Job:
 
 def run_by_context(plan: Plan, job: Job, suite: Suite, store: Store) -> Run:
     """A run whose fingerprint has the context in memory; a stored one of that context may be without."""
-    run = new_run(plan, job, suite, store, movable=False)
+    begun = unfiled(plan, job, suite)
+    run = filed(begun, plan, store, movable=False)
     if plan.fresh or store.newest(run.fingerprint) is not None:
         return run
-    plain = new_run(plan, job, suite, store, movable=True)
+    plain = filed(begun, plan, store, movable=True)
     earlier = store.newest(plain.fingerprint)
     if earlier is None:
         return run if plan.preflight else plain
@@ -339,7 +340,12 @@ def is_taken(run: Run, store: Store, fresh: bool) -> bool:
 
 def new_run(plan: Plan, job: Job, suite: Suite, store: Store, *, movable: bool) -> Run:
     """A run that has not begun, with its opponent and its fingerprint; `movable` as there."""
-    run = Run(
+    return filed(unfiled(plan, job, suite), plan, store, movable)
+
+
+def unfiled(plan: Plan, job: Job, suite: Suite) -> Run:
+    """The same without opponent and fingerprint."""
+    return Run(
         id=secrets.token_hex(4),
         suite=suite.name,
         suite_version=suite.version,
@@ -351,6 +357,10 @@ def new_run(plan: Plan, job: Job, suite: Suite, store: Store, *, movable: bool) 
         command=plan.command,
         machine=describe_machine(),
     )
+
+
+def filed(run: Run, plan: Plan, store: Store, movable: bool) -> Run:
+    """The run with its opponent and the fingerprint under which it is looked for."""
     run = replace(run, fingerprint=fingerprint(run, movable))
     return with_opponent(run, store, movable, plan.fresh)
 

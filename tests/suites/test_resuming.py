@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from tiltyard.records import Attempt, Ending, Exchange, Grade, Measures, Request, Timeline
+from tests.load.attempts import make_attempt
+from tiltyard.records import Attempt, Ending, Exchange, Grade, Request, Timeline
 from tiltyard.suites.resuming import outage
 
 
 def attempt(at_s: int, ending: Ending, session: int = 1, grade: Grade | None = None) -> Attempt:
     ns = at_s * 1_000_000_000
     timeline = Timeline(scheduled_ns=ns, started_ns=ns, closed_ns=ns + 1)
-    return Attempt(
-        run_id="r",
-        stage="1 stream",
-        item_id="i",
-        item_hash="h",
-        repetition=at_s,
-        started_at="2026-01-01T00:00:00.000+00:00",
-        exchanges=(Exchange(request=Request(model="m", messages=()), timeline=timeline, ending=ending),),
-        measures=Measures(),
-        session=session,
-        grade=grade,
-    )
+    exchange = Exchange(request=Request(model="m", messages=()), timeline=timeline, ending=ending)
+    return replace(make_attempt(exchange, at_s, "1 stream"), session=session, grade=grade)
 
 
 def owed(*known: Attempt) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
+from tests.load.attempts import make_attempt
 from tests.patience import best_of
 from tests.suites.speed_runs import FAST, run_speed
 from tiltyard.errors import UsageError
@@ -178,16 +179,8 @@ def in_steps(stage: str, number: int, start_s: float, length_s: float, tokens: i
     timeline = Timeline(scheduled_ns=start, started_ns=start, sent_ns=start, closed_ns=times[-1])
     events = Events(t_ns=times, kinds="c" * tokens, texts=("x",) * tokens)
     request = Request(model="m", messages=())
-    return Attempt(
-        run_id="r",
-        stage=stage,
-        item_id="pp512-tg20",
-        item_hash="h",
-        repetition=number,
-        started_at="2026-01-01T00:00:00.000+00:00",
-        exchanges=(Exchange(request=request, timeline=timeline, ending="ok", events=events),),
-        measures=Measures(output_tokens=tokens),
-    )
+    exchange = Exchange(request=request, timeline=timeline, ending="ok", events=events)
+    return replace(make_attempt(exchange, number, stage), measures=Measures(output_tokens=tokens))
 
 
 def test_levels_left_out_after_failures_alone_are_said() -> None:

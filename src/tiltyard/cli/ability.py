@@ -29,8 +29,10 @@ Tell = Callable[[str], None]
 
 async def abilities(folder: Path, tell: Tell) -> list[dict[str, Json]]:
     """Score the models; `folder` takes their files and a store. Raises EngineError without the engine."""
+    from tiltyard.servers.engine_process import EXTRA
+
     if importlib.util.find_spec("xllamacpp") is None:
-        raise EngineError("the embedded engine is not installed", install("tiltyard[embedded]"))
+        raise EngineError("the embedded engine is not installed", install(EXTRA))
     return [await ability_of(name, folder, tell) for name in provable()]
 
 

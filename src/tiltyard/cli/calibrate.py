@@ -128,8 +128,9 @@ def show(result: Mapping[str, Json]) -> None:
     if result["lost_tokens"]:
         console.print(f"lost: {result['lost_tokens']} tokens did not arrive as they were written")
     if not engine:
-        remedy = install("tiltyard[embedded]")
-        console.print(f"engine: not installed ({remedy}), so only the simulator was used")
+        from tiltyard.servers.engine_process import EXTRA
+
+        console.print(f"engine: not installed ({install(EXTRA)}), so only the simulator was used")
     console.print("kept; later runs carry it")
 
 

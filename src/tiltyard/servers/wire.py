@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -129,7 +129,8 @@ class Wire:
         headers = {"Accept": _ACCEPT, "Content-Type": "application/json"}
         if request_id:
             headers["X-Request-Id"] = request_id
-        return await self._let_in("POST", path, headers, body, When(scheduled_ns, timeouts or Timeouts()))
+        when = When(scheduled_ns, timeouts or Timeouts())
+        return await self._let_in(partial(self._request, "POST", path, headers, body, when))
 
     async def open_ahead(self, count: int) -> None:
         """Open connections now that requests would otherwise wait for; failures show up in the requests."""
@@ -152,7 +153,8 @@ class Wire:
         limits = Timeouts(
             connect_s=min(timeout_s, 5.0), first_byte_s=timeout_s, gap_s=timeout_s, total_s=timeout_s
         )
-        capture = (await self._let_in(method.upper(), path, headers, body, When(None, limits))).opened()
+        request = partial(self._request, method.upper(), path, headers, body, When(None, limits))
+        capture = (await self._let_in(request)).opened()
         if capture.failure is not None or capture.status is None:
             remedy = "check that the server is running and the address is right"
             if "certificate" in (capture.error or ""):
@@ -168,22 +170,15 @@ class Wire:
 
     # -------------------------------------------------------------- inside
 
-    async def _let_in(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        when: When,
-    ) -> Capture:
+    async def _let_in(self, request: Callable[[], Awaitable[Capture]]) -> Capture:
         """A request, sent once more where it was refused without a key and the keyring has one.
 
         Any request may be the first that is refused: many a server lists its models to everybody.
         """
         keyless = "Authorization" not in self._headers
-        capture = await self._request(method, path, headers, body, when)
+        capture = await request()
         if keyless and capture.status in _REFUSED and await self._found_key():
-            return await self._request(method, path, headers, body, when)
+            return await request()
         return capture
 
     async def _found_key(self) -> bool:

@@ -128,8 +128,8 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
         if (words := lacking(result, found)) is not None:
             trial.notes.append(words)
         streams = result.stage.load.concurrency
-        curve.append(row_of(result, found))
-        if overloaded(result):
+        curve.append(row := row_of(result, found))
+        if row["overloaded"]:
             lost.append(streams)
         elif found.mean is not None:
             points.append(LoadPoint(load=streams, rate=found.mean, ci95=found.ci95))
