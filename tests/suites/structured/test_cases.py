@@ -16,6 +16,7 @@ import pytest
 from tiltyard.errors import UsageError
 from tiltyard.suites.structured.cases import Case, case_set, from_folder, set_hash
 from tiltyard.suites.structured.judge import judge_of
+from tiltyard.suites.structured.values import compare
 
 CASES = case_set(None, None)
 
@@ -74,6 +75,35 @@ def mutations(value: Any) -> Iterator[Any]:
         for place, part in enumerate(value[:2]):
             for deeper in mutations(part) if isinstance(part, dict | list) else (None, "zzz", -3, 2.25):
                 yield [*value[:place], deeper, *value[place + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "said"),
+    [
+        ("product", "tags", ["dimmable", "led"]),
+        ("unique-tags", "tags", ["baking", "bread"]),
+        ("recipe", "steps", ["boil the milk.", "Stir in the oats."]),
+        ("recipe", "steps", ["Boil the milk", "Stir in the oats"]),
+        ("recipe", "steps", ["Stir in the oats.", "Boil the milk."]),
+    ],
+)
+def test_what_a_prompt_fixes_is_held(name: str, part: str, said: list[str]) -> None:
+    case = next(case for case in CASES if case.id == name)
+    assert "order" in case.words or "word for word" in case.words
+    assert not compare(case.expected, {**case.expected, part: said}, case.compare).exact
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "said"),
+    [
+        ("product", "name", "Desk Lamp"),
+        ("graph", "edges", [["b", "c"], ["a", "b"]]),
+        ("freezing", "place", "piz nair"),
+    ],
+)
+def test_what_a_prompt_leaves_open_is_free(name: str, part: str, said: Any) -> None:
+    case = next(case for case in CASES if case.id == name)
+    assert compare(case.expected, {**case.expected, part: said}, case.compare).exact
 
 
 def test_levels_choose() -> None:

@@ -46,7 +46,7 @@ class Shaping(Asking, frozen=True):
 class Structured:
     """Asks for JSON and looks at shape and content."""
 
-    name, version = "json", "2"
+    name, version = "json", "3"
 
     def __init__(self) -> None:
         self.tally = Tally()

@@ -56,7 +56,7 @@ class ToolsAsking(Asking, frozen=True):
 
 
 class Tools:
-    name, version = "tools", "3"
+    name, version = "tools", "4"
 
     def __init__(self) -> None:
         self.tally = Tally()

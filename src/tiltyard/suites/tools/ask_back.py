@@ -31,6 +31,20 @@ ASKING = re.compile(
     r"|\byou (?:haven't|have not|didn't|did not) (?:say|said|tell|told|specif|mention|provide|give)",
     WHOLE,
 )
+OPENING = r"(?:(?:sure|of course|certainly|absolutely|gladly|happily|no problem|okay|ok|yes|great)\b\W*){0,2}"
+PURPOSE = r"(?:to \w+(?: [\w']+){0,4}, ?|go ahead and )?"
+BARE_REQUEST = re.compile(  # "Sure, enter the time", "The time, please"; not "I will send the text"
+    rf"^\W*{OPENING}{PURPOSE}(?:(?:just|simply)\s+)?{GIVE} (?:the|your|an?|her|his|their|[a-z]+'s)\b"
+    rf"|[,;:\N{{EM DASH}}\N{{EN DASH}}]\s*(?:just|simply) {GIVE}\b"
+    r"|^(?:(?!\b(?:i|we|it|is|are|was|were|has|have|will|be|wait|hold|moment|second|patience)\b).)*\bplease\W*$",
+    WHOLE,
+)
+FOR_OTHERS = re.compile(  # advice where to do it, or the task said again
+    r"\b(?:to|with) (?:the|their|your|her|him|them|my|customer|(?-i:[A-Z])[a-z]+|[a-z]+'s)\b"
+    r"|\bon (?:the|their|its|our)\b",
+    re.IGNORECASE,
+)
+EXAMPLE = re.compile(r"\b(?:eg|example|instance|such as|format)\b|\d-digit", re.IGNORECASE)
 QUESTION_WORD = re.compile(
     r"^\W*(?:(?:and|so|or|for|at|to|in|on|from|by|until)\b\W*){0,2}(?:what|which|who|whom|whose|where|when|how)\b",
     re.IGNORECASE,
@@ -119,6 +133,11 @@ HARMLESS = re.compile(  # says what could be done, or under which condition; no 
     r"|\b(?:once|before|until|unless|if|as soon as|so that|in order to)\b",
     re.IGNORECASE,
 )
+ASSUMPTION = re.compile(  # a whole sentence; its last word is looked for in the request
+    r"^\W*(?:i|we)(?:'ll| will|'m| am)? assum(?:e|ed|ing) (?:that )?"
+    r"(?:(?:you mean|you meant|these are|those are|they are|it's|it is|this is) )?(?:[a-z]+ )?([a-z]+)\W*$",
+    re.IGNORECASE,
+)
 NUMBER_WORD = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty"
     r"|fifty|sixty|seventy|eighty|ninety|hundred)\b",
@@ -127,7 +146,8 @@ NUMBER_WORD = re.compile(
 IN_GENERAL = re.compile(
     r"\b(?:typical(?:ly)?|standard|usually|usual (?:tips?|values?|rates?|range)"
     r"|common(?:ly)?|customary|average|normal(?:ly)?|general(?:ly)?"
-    r"|example|instance|eg|such as|format|default|options?|choices?|between)\b",
+    r"|example|instance|eg|such as|format|default|options?|choices?|between|for (?:reference|comparison))\b"
+    r"|\d\s?%\W{1,8}\d[\d.,]*\W{1,8}\d+\s?%\W{1,8}\d",  # a list of rates, each with its amount
     re.IGNORECASE,
 )
 
@@ -140,7 +160,7 @@ def read_answer(text: str, prompt: str, asks: Sequence[str], never: Sequence[str
     questions = [
         f"{before} {question}" if SHORT.search(question) and not tells_result(before, prompt) else question
         for before, sentence in zip(["", *sentences], sentences, strict=False)
-        for question in questions_of(sentence)
+        for question in questions_of(sentence, prompt)
     ]
     asked = any(is_about(question, asks, never) for question in questions)
     stated = any(tells_result(sentence, prompt) for sentence in sentences)
@@ -161,16 +181,26 @@ def sentences_of(text: str) -> Iterator[str]:
             yield sentence
 
 
-def questions_of(sentence: str) -> Iterator[str]:
+def is_request(sentence: str, prompt: str) -> bool:
+    """Does it ask for something? A bare imperative does, unless it names a value: "Give a 15 % tip"."""
+    if ASKING.search(sentence):
+        return True
+    if not BARE_REQUEST.search(sentence) or FOR_OTHERS.search(sentence):
+        return False
+    names_value = NUMBER_WORD.search(sentence) or not numbers_in(sentence) <= numbers_in(prompt)
+    return not names_value or EXAMPLE.search(sentence) is not None
+
+
+def questions_of(sentence: str, prompt: str) -> Iterator[str]:
     """What of a sentence asks for something: all of it, or what is left beside a polite offer."""
-    if not ASKING.search(sentence) or (ELSEWHERE.search(sentence) and "?" not in sentence):
+    if not is_request(sentence, prompt) or (ELSEWHERE.search(sentence) and "?" not in sentence):
         return
     clauses = BETWEEN_CLAUSES.split(sentence)
     kept = [clause for clause in clauses if not is_offer(clause)]
     if len(kept) == len(clauses):
         yield from [sentence] if not OFFER.search(sentence) else ()
         return
-    yield from (clause for clause in kept if QUESTION_WORD.search(clause) or ASKING.search(clause))
+    yield from (clause for clause in kept if QUESTION_WORD.search(clause) or is_request(clause, prompt))
 
 
 def is_offer(clause: str) -> bool:
@@ -200,10 +230,11 @@ def claims(sentence: str) -> bool:
 
 def tells_result(sentence: str, prompt: str) -> bool:
     """Does it tell a number that the request did not have, or what was found, done or assumed?"""
-    if IN_GENERAL.search(sentence):
+    if IN_GENERAL.search(sentence) or assumes_request(sentence, prompt):
         return False
     known = numbers_in(prompt)
-    if not ASKING.search(sentence) and (NUMBER_WORD.search(sentence) or not numbers_in(sentence) <= known):
+    named = NUMBER_WORD.search(sentence) or not numbers_in(sentence) <= known
+    if named and not is_request(sentence, prompt):
         return True
     return any(
         not (numbers_in(found[0]) and numbers_in(found[0]) <= known)
@@ -212,11 +243,18 @@ def tells_result(sentence: str, prompt: str) -> bool:
     )
 
 
+def assumes_request(sentence: str, prompt: str) -> bool:
+    """Is an assumption only about what the request named? "I assume you mean US dollars"."""
+    found = ASSUMPTION.search(sentence)
+    return found is not None and found[1].casefold() in spoken(prompt).split()
+
+
 def is_harmless(sentence: str, prompt: str) -> bool:
     """A question, courtesy, an offer, a condition, or the request again: nothing that could be made up?"""
     words = {word for word in spoken(sentence).split() if not numbers_in(word)}  # numbers are looked at apart
     return (
-        ASKING.search(sentence) is not None
+        is_request(sentence, prompt)
+        or assumes_request(sentence, prompt)
         or IN_GENERAL.search(sentence) is not None
         or HARMLESS.search(sentence) is not None
         or words <= set(COURTESY.split())
