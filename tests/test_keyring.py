@@ -20,13 +20,14 @@ BACKEND = f"""
 import time
 from keyring.backend import KeyringBackend
 
-asked = []
+asked, heard = [], []
 
 class Ours(KeyringBackend):
     priority = 1
     def get_password(self, service, username):
         asked.append(username)
         time.sleep(0.1)  # so long that whoever else was refused asks, too
+        heard.append(time.perf_counter_ns())  # the clock of every request
         known = [("tiltyard", "models.example"), ("tiltyard", "127.0.0.1")]
         return {SECRET!r} if (service, username) in known else None
     def set_password(self, service, username, password):
@@ -61,6 +62,24 @@ async def main(url, named):
 asyncio.run(main(sys.argv[1], sys.argv[2] == "named"))
 print(len(sys.modules["our_keyring"].asked) if "keyring" in sys.modules else "never")
 print(settings.hide_keys("it is {SECRET}"))
+"""
+DUE = """
+import asyncio, sys
+from tiltyard.records import Message, Request
+from tiltyard.servers.clock import now_ns
+from tiltyard.servers.connect import connect
+
+async def main(url):
+    server = await connect(url, named=True)
+    request = Request(model="m", messages=(Message(role="user", content="Hello"),))
+    asked = await server.send(request, now_ns())
+    heard = sys.modules["our_keyring"].heard[0]
+    print("before" if asked.timeline.scheduled_ns < heard else "after")
+    again = now_ns() - 5
+    print((await server.send(request, again)).timeline.scheduled_ns - again)
+    await server.close()
+
+asyncio.run(main(sys.argv[1]))
 """
 
 
@@ -133,6 +152,12 @@ def test_a_server_named_on_this_machine_gets_it_once_it_refused_us(
     shown_to = {request.split()[1] for request in server.requests if b"Authorization" in request}
     assert b"Authorization" not in server.requests[0]
     assert page == b"/" or shown_to == {page}
+
+
+def test_a_request_that_waited_for_the_keyring_is_due_anew(tmp_path: Path) -> None:
+    """That wait is not the server's. Requests after it are due when they were due."""
+    with guarded(SECRET, b"/v1/chat/completions") as server:
+        assert asked(tmp_path, "our_keyring.Ours", server.url, program=DUE) == ["after", "0"]
 
 
 def test_the_keyring_is_not_asked_for_a_server_here_that_wants_no_key(tmp_path: Path) -> None:

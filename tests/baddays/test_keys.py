@@ -114,6 +114,47 @@ def test_a_key_that_comes_in_pieces_is_not_kept(tiltyard: Tiltyard, tmp_path: Pa
     nowhere(RIGHT, done, tmp_path)
 
 
+def test_a_key_that_comes_token_by_token_with_its_chances_is_not_kept(
+    tiltyard: Tiltyard, tmp_path: Path
+) -> None:
+    """As the option that a model chose, and as the tokens that it weighed."""
+    tokens = ["A", " is ", *(RIGHT[at : at + 3] for at in range(0, len(RIGHT), 3))]
+
+    def event(token: str, finish: str | None = None) -> bytes:
+        chance = {"token": token, "logprob": -0.1, "bytes": list(token.encode())}
+        known = {"content": [{**chance, "top_logprobs": [chance]}]}
+        choice = {"index": 0, "delta": {"content": token}, "logprobs": known, "finish_reason": finish}
+        return b"data: " + json.dumps({"model": "m", "choices": [choice]}).encode() + b"\n\n"
+
+    def answer(number: int) -> Script:
+        if server.requests[number].startswith(b"GET"):
+            return [sized(LISTED)]
+        said = [event(token) for token in tokens] + [event("", "stop")]
+        return [head(more=b"Transfer-Encoding: chunked\r\n"), *map(chunk, said), b"0\r\n\r\n"]
+
+    (tmp_path / "x.csv").write_text("What?,a,b,c,d,A\n")
+    with ScriptedServer(answer) as server:
+        words = (
+            "--server",
+            server.url,
+            "--dialect",
+            "openai",
+            "--model",
+            "m",
+            "--api-key-env",
+            "MINE",
+            "--json",
+        )
+        done = [tiltyard("run", "mcq", str(tmp_path / "x.csv"), *words, env={"MINE": RIGHT})]
+        assert b'"top_logprobs"' in server.requests[-1]
+    assert done[0].code == 0, done[0].err
+    done += [tiltyard("export", "--format", kind) for kind in ("json", "jsonl")]
+    done += [tiltyard("show", "latest", "1", "--json"), tiltyard("report")]
+    assert "*" * len(RIGHT) in done[-2].out
+    nowhere(RIGHT, done, tmp_path)
+    nowhere(json.dumps(RIGHT[3:6]), done, tmp_path)
+
+
 def test_a_server_that_quotes_the_key_in_another_form_does_not_make_us_keep_it(
     tiltyard: Tiltyard, tmp_path: Path
 ) -> None:

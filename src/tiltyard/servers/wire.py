@@ -130,7 +130,7 @@ class Wire:
         if request_id:
             headers["X-Request-Id"] = request_id
         when = When(scheduled_ns, timeouts or Timeouts())
-        return await self._let_in(partial(self._request, "POST", path, headers, body, when))
+        return await self._let_in(partial(self._request, "POST", path, headers, body), when)
 
     async def open_ahead(self, count: int) -> None:
         """Open connections now that requests would otherwise wait for; failures show up in the requests."""
@@ -153,8 +153,8 @@ class Wire:
         limits = Timeouts(
             connect_s=min(timeout_s, 5.0), first_byte_s=timeout_s, gap_s=timeout_s, total_s=timeout_s
         )
-        request = partial(self._request, method.upper(), path, headers, body, When(None, limits))
-        capture = (await self._let_in(request)).opened()
+        request = partial(self._request, method.upper(), path, headers, body)
+        capture = (await self._let_in(request, When(None, limits))).opened()
         if capture.failure is not None or capture.status is None:
             remedy = "check that the server is running and the address is right"
             if "certificate" in (capture.error or ""):
@@ -170,15 +170,16 @@ class Wire:
 
     # -------------------------------------------------------------- inside
 
-    async def _let_in(self, request: Callable[[], Awaitable[Capture]]) -> Capture:
+    async def _let_in(self, request: Callable[[When], Awaitable[Capture]], when: When) -> Capture:
         """A request, sent once more where it was refused without a key and the keyring has one.
 
-        Any request may be the first that is refused: many a server lists its models to everybody.
+        Any request may be the first that is refused: many a server lists its models to everybody. What it
+        waited for the keyring is no wait for the server, so it is due anew.
         """
         keyless = "Authorization" not in self._headers
-        capture = await request()
+        capture = await request(when)
         if keyless and capture.status in _REFUSED and await self._found_key():
-            return await request()
+            return await request(When(None, when.timeouts))
         return capture
 
     async def _found_key(self) -> bool:
@@ -318,7 +319,7 @@ class Wire:
     def without_pieces(self, exchange: Exchange) -> Exchange:
         """The same for a key that came in pieces, each in an event of its own, and that reading joined.
 
-        Bytes that were kept are dropped then: the pieces are in them still.
+        Bytes and tokens that were kept are dropped then: the pieces are in them still.
         """
         keys = [key for key in self._secrets if len(key) >= LONG_KEY]
         if not keys:
@@ -334,8 +335,8 @@ class Wire:
         text, reasoning = starred(exchange.text), starred(exchange.reasoning)
         if (text, reasoning, calls) == (exchange.text, exchange.reasoning, exchange.tool_calls):
             return exchange
-        events = _starred_events(exchange.events, starred)
-        return replace(exchange, text=text, reasoning=reasoning, tool_calls=calls, events=events, raw=None)
+        clean = replace(exchange, text=text, reasoning=reasoning, tool_calls=calls, raw=None, logprobs=())
+        return replace(clean, events=_starred_events(exchange.events, starred))
 
 
 def _starred_events(events: Events, starred: Callable[[str], str]) -> Events:

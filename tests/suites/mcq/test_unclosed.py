@@ -236,3 +236,44 @@ def test_tabs_alike(tmp_path: Path) -> None:
     lines = [HEAD, *rows("P"), '"Q,a,b,c,d,B', *rows("R"), 'How long?,5",6",7",8",A', *rows("T")]
     found = read(tmp_path, [line.replace(",", "\t") for line in lines], "x.tsv")
     assert (len(found), [each.line for each in found.bad]) == (31, [12])
+
+
+ESSAY = (
+    "a line of an essay, of two, that goes on and on and says nothing\n" * 20_000
+)  # more than a cell may hold
+
+
+@pytest.mark.parametrize("head", [[], [HEAD]])
+@pytest.mark.parametrize("before", [0, 5])
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ((f"Q1 {ESSAY}", *"abcdA"), f"a cell of {len(ESSAY) + 3:,} characters"),
+        (("Q1", *"abc", ESSAY, "A"), f"a cell of {len(ESSAY):,} characters"),
+        ((f"Q1 {ESSAY}", *"abcdeA"), f"a cell of {len(ESSAY) + 3:,} characters"),
+        ((f"{GRADES}\n\0", *"abcdA"), "it holds NUL characters"),
+        ((f"{CODE}\n\0", *"abcdA"), "it holds NUL characters"),
+    ],
+)
+def test_a_cell_over_lines_that_cannot_be_used_is_one_bad_row(
+    tmp_path: Path, head: list[str], before: int, cells: tuple[str, ...], why: str
+) -> None:
+    found = read(tmp_path, [*head, *rows("P", before), *written(cells), *rows("T", 8)])
+    (reported,) = found.bad
+    assert (reported.line, reported.reason.startswith(why)) == (len(head) + before + 1, True)
+    assert len(found) == before + 8
+
+
+@pytest.mark.parametrize("length", [1, 400])  # of each row: all of them could be one cell, or could not
+@pytest.mark.parametrize("opened", ['"Q,a,b,c,d,B', '"Which', 'Q,a,b,c,d,"B', '"Q\0,a,b,c,d,B'])
+@pytest.mark.parametrize(
+    "closing", ['Screen of 15",a,b,c,d,C', 'Screen of 15",a', '5",a,b,c,d,C', 'X,a,b,c,d,C,5"', ""]
+)
+def test_a_quote_that_nobody_closed_costs_no_row_however_much_it_opens(
+    tmp_path: Path, opened: str, length: int, closing: str
+) -> None:
+    long = rows("R" * length, 3_000)
+    found = read(tmp_path, [HEAD, *rows("P"), opened, *long, closing, *rows("T")])
+    assert len(found) == len(long) + 20 + (",C" in closing)
+    assert found.bad[0].line == 12
+    assert found.bad_count == 1 + closing.endswith(",a")

@@ -16,6 +16,7 @@ from tiltyard.suites.mcq.source import Record
 
 NONE, PERHAPS, SURELY = 0, 1, 2  # is a line a row?
 LETTER_LENGTH = 3  # with its brackets
+TABLE_LINES = 200  # no question has a longer table
 SURE = READINGS["letter"] | READINGS["text"]  # an answer that chance rarely gives; a number it may
 
 
@@ -33,7 +34,11 @@ def stands(record: Record, layout: Layout, usual: int) -> bool:
 
     One with fewer cells than the header may be: what is left out at the end of a row need not be written.
     """
-    if record.problem is not None or len(record.cells) > layout.width:
+    if len(record.lines) > TABLE_LINES and are_most(rows_among(record.lines, layout, usual), record.lines):
+        return False
+    if record.problem is not None:
+        return closes_its_quotes(record, layout.delimiter) and not swallows(record.lines, layout, usual)
+    if len(record.cells) > layout.width:
         return False
     if len(record.cells) < layout.width and not closes_its_quotes(record, layout.delimiter):
         return False
@@ -78,15 +83,25 @@ def swallows(lines: Sequence[str], layout: Layout, usual: int) -> bool:
     Where most are, either the first line must be one without its quote, or the last one and their answers be
     clear, since tables and prose can look like rows. Where few or none are, it takes all of these.
     """
-    whole = [line for line in lines[1:] if may_be_row(line, layout, usual) and is_closed(line, layout)]
-    rows = [each for line in whole if (each := kind_of(cells_of(line, layout), layout, usual))]
+    rows = rows_among(lines, layout, usual)
     first = opened(lines[0], layout) if may_be_row(lines[0], layout, usual) else []
-    if 2 * len(rows) > sum(1 for line in lines[1:-1] if line.strip()):
+    if are_most(rows, lines):
         clear = SURELY in rows and kind_of(cells_of(lines[-1], layout), layout, usual) > NONE
         return clear or kind_of(first, layout, usual) > NONE
     if kind_of(first, layout, usual) < SURELY:
         return False
     return bool(rows) or kind_of(cells_of(lines[-1], layout), layout, usual) == SURELY
+
+
+def rows_among(lines: Sequence[str], layout: Layout, usual: int) -> list[int]:
+    """How surely the lines behind the first are rows, of those that may be."""
+    whole = [line for line in lines[1:] if may_be_row(line, layout, usual) and is_closed(line, layout)]
+    return [each for line in whole if (each := kind_of(cells_of(line, layout), layout, usual))]
+
+
+def are_most(rows: Sequence[int], lines: Sequence[str]) -> bool:
+    """Of the lines between the first and the last?"""
+    return 2 * len(rows) > sum(1 for line in lines[1:-1] if line.strip())
 
 
 def is_closed(line: str, layout: Layout) -> bool:

@@ -1,18 +1,20 @@
 """Profile `serve`: how many requests a second can be served within limits that users would accept?
 
 Requests arrive at random (Poisson), whatever the answers do. Without `rates`, the rate doubles from half of
-what one stream manages until less than 95 % of the requests keep every limit, or the server falls behind,
-then is narrowed down between the last rate that held and the first that did not.
+what one stream manages until surely less than 95 % of the requests keep every limit, or the server falls
+behind, then is narrowed down between the highest rate that held and the next above it.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import NamedTuple
 
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Json
 from tiltyard.stats.figures import figure
+from tiltyard.stats.proportions import wilson
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
 
@@ -27,6 +29,24 @@ QUARTER_LEAST = 3  # answers; fewer show no trend
 RISE = 1.3  # of the shortest wait, from the second quarter to the last
 
 
+class Tried(NamedTuple):
+    """What came of one rate: the requests that kept every limit, of those that could be judged."""
+
+    rate: float
+    stage: str
+    good: int
+    judged: int
+    keeps_up: bool
+
+    @property
+    def missed(self) -> bool:
+        """Does the server fall behind, or do surely too few requests keep every limit? One failure of
+        fifteen, by chance, is no limit.
+        """
+        interval = wilson(self.good, self.judged)
+        return not self.keeps_up or interval is None or interval.high < SHARE
+
+
 async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     """The rates as given, or a search for the highest that holds."""
     given = trial.settings.rate_list() or ([trial.settings.rate] if trial.settings.rate else [])
@@ -39,22 +59,21 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     if not e2e:
         trial.notes.append("no answer to a single stream: no rate to start from")
         return
-    held, missed = 0.0, None
+    tried: list[Tried] = []
     rate = 500.0 / e2e
     for _ in range(DOUBLINGS):
-        if holds(trial, (yield at_rate(trial, rounded(rate)))):
-            held, rate = rate, rate * 2
-        else:
-            missed = rate
+        tried.append(tried_with(trial, (yield at_rate(trial, rounded(rate)))))
+        if tried[-1].missed:
             break
+        rate *= 2
     for _ in range(NARROWINGS):
-        if missed is None:
+        best = highest(tried)
+        held = 0.0 if best is None else best.rate
+        above = [each.rate for each in tried if each.rate > held]
+        if not above:
             break
-        rate = (held + missed) / 2
-        if holds(trial, (yield at_rate(trial, rounded(rate)))):
-            held = rate
-        else:
-            missed = rate
+        between = rounded((held + min(above)) / 2)
+        tried.append(tried_with(trial, (yield at_rate(trial, between))))
 
 
 def rounded(rate: float) -> float:
@@ -76,10 +95,40 @@ def limits(trial: Trial) -> Slo | None:
     return trial.settings.limits(LIMITS)
 
 
-def holds(trial: Trial, result: StageResult) -> bool:
-    """Did enough requests keep every limit, while the server kept up?"""
-    slo = limits(trial)
-    return slo is not None and share(slo, result) >= SHARE and keeps_up(result)
+def tried_with(trial: Trial, result: StageResult) -> Tried:
+    slo, stage = limits(trial), result.stage
+    found = goodput(slo, result.attempts, result.wall_s) if slo is not None else {"good": 0, "judged": 0}
+    return Tried(stage.load.rate or 0.0, stage.name, found["good"], found["judged"], keeps_up(result))
+
+
+def highest(tried: Sequence[Tried]) -> Tried | None:
+    """The highest rate that holds, alone and with what was seen below it: of the requests at it and at the
+    rates down to any lower one, 95 % kept every limit. A server that fell behind has served none.
+    """
+    ordered = sorted(tried, reverse=True)
+    for at, best in enumerate(ordered):
+        good = judged = 0
+        for each in ordered[at:]:
+            good, judged = good + each.good * each.keeps_up, judged + each.judged
+            if not judged or good / judged < SHARE:
+                break
+        else:
+            return best
+    return None
+
+
+def resolved(best: Tried, tried: Sequence[Tried]) -> bool:
+    """Do the intervals allow no other answer? It surely holds, no rate below it is missed, and the next one
+    above it is.
+    """
+    interval = wilson(best.good, best.judged)
+    above = [each for each in tried if each.rate > best.rate]
+    return (
+        interval is not None
+        and interval.low >= SHARE
+        and not any(each.missed for each in tried if each.rate < best.rate)
+        and (not above or min(above).missed)
+    )
 
 
 def keeps_up(result: StageResult) -> bool:
@@ -101,36 +150,29 @@ def keeps_up(result: StageResult) -> bool:
     return not (second < third < last and last >= RISE * second)
 
 
-def share(slo: Slo, result: StageResult) -> float:
-    """Of the requests that kept every limit; 0 without any request."""
-    return float(goodput(slo, result.attempts, result.wall_s)["share"] or 0.0)
-
-
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
-    """Every rate with its goodput, and the highest that held; `resolved`: its interval leaves no doubt."""
+    """Every rate with its goodput, and the highest that held."""
     slo = limits(trial)
     if slo is None:
         return {}
     rows: list[Json] = []
-    best: tuple[float, str, bool] | None = None
+    tried: list[Tried] = []
     for result in results:
-        load = result.stage.load
-        if load.rate is None:
+        if result.stage.load.rate is None:
             continue
         found = goodput(slo, result.attempts, result.wall_s)
         if left_out := found["total"] - found["judged"]:
             lacking = " or ".join(found["unjudged"])
             name = result.stage.name
             trial.notes.append(f"{name}: {left_out} requests are in no share: no {lacking} measured")
-        steady = keeps_up(result)
-        rows.append({"rate": load.rate, "keeps_up": steady, **found})
-        if steady and (found["share"] or 0.0) >= SHARE and (best is None or load.rate > best[0]):
-            best = (load.rate, result.stage.name, found["share_ci95"][0] >= SHARE)
-    tried = [result.stage.name for result in results if result.stage.load.rate is not None]
+        tried.append(tried_with(trial, result))
+        rows.append({"rate": tried[-1].rate, "keeps_up": tried[-1].keeps_up, **found})
+    best = highest(tried)
+    named = best or next(iter(tried), None)
     return {
         "slo": slo.as_text(),
         "required_share": SHARE,
         "rates": sorted(rows, key=lambda row: row["rate"]),
-        "highest_rate": None if best is None else {"rate": best[0], "resolved": best[2]},
-        "headline": best[1] if best is not None else next(iter(tried), None),
+        "highest_rate": None if best is None else {"rate": best.rate, "resolved": resolved(best, tried)},
+        "headline": None if named is None else named.stage,
     }
