@@ -42,7 +42,7 @@ from tiltyard.store.writer import Writer
 from tiltyard.suites import Bench, StageResult, Suite, load_suite
 from tiltyard.suites.asking import Sitting, put_through
 from tiltyard.suites.observed import observed
-from tiltyard.suites.resuming import gone
+from tiltyard.suites.resuming import cut, gone, key_of, outage, passed_over
 from tiltyard.suites.telling import Teller
 
 SCHEMA = "tiltyard.summary/1"
@@ -162,16 +162,11 @@ async def run_job(
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
             watch.start()
-            sitting = Sitting(
-                **known_to(store, claim),
-                record=writer.put,
-                meter=meter,
-                teller=teller,
-                timeouts=plan.timeouts,
-                origin_unix_ns=origin_unix_ns,
-            )
+            more = {"timeouts": plan.timeouts, "origin_unix_ns": origin_unix_ns, **known_to(store, claim)}
+            sitting = Sitting(record=writer.put, meter=meter, teller=teller, **more)
             await put_through(suite, bench, sitting, results)
             state = "failed" if any(result.gave_up for result in results) else "finished"
+            facts["notes"] += without_outage(store, sitting, results) if state == "finished" else []
         except asyncio.CancelledError:
             state = "interrupted"
             raise
@@ -196,6 +191,16 @@ async def run_job(
     return summary
 
 
+def without_outage(store: Store, sitting: Sitting, results: Sequence[StageResult]) -> list[str]:
+    """Take out of the store what failed since the server had gone, and no part of the finished run needs."""
+    counted = (attempt for result in results for attempt in result.attempts)
+    over = passed_over(sitting.done, sitting.failed, counted)
+    if not over:
+        return []
+    store.take_out(sitting.run_id, over)
+    return [f"left out: what an earlier sitting sent after the server had gone ({len(over):,})"]
+
+
 def summed_up(suite: Suite, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
     """The suite's part of the summary. Where it says nothing of requests, endings and speeds are added."""
     there = [n for n, result in enumerate(results) if not all(map(gone, result.attempts))]
@@ -209,9 +214,13 @@ def summed_up(suite: Suite, results: Sequence[StageResult], bench: Bench) -> Map
 
 def known_to(store: Store, claim: Claim) -> dict[str, Any]:
     """Which sitting of which run it is; what earlier ones have done, what failed in them, and how often."""
-    reads = {"done": store.done, "failed": store.failed, "tries": store.tries}
-    earlier = {name: read(claim.run.id) if claim.resumed else {} for name, read in reads.items()}
-    return {"run_id": claim.run.id, "session": claim.session, **earlier}
+    sitting = {"run_id": claim.run.id, "session": claim.session}
+    if not claim.resumed:
+        return {**sitting, "done": {}, "tries": {}}
+    done, failed = store.done(claim.run.id), store.failed(claim.run.id)
+    died = {key_of(each) for each in outage(filter(cut, done.values()), [*done.values(), *failed.values()])}
+    failed |= {key: done.pop(key) for key in died}
+    return {**sitting, "done": done, "failed": failed, "tries": store.tries(claim.run.id)}
 
 
 def in_memory(seen: Model, planned: Model) -> Model:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -179,8 +181,13 @@ def test_a_damaged_store_is_recovered_by_a_command(tiltyard: Tiltyard, filled: P
     result = tiltyard("runs", "--recover")
     assert result.returncode == 0, result.stderr
     assert "saved 2 runs with 2 attempts" in result.stdout
+    assert "could not be read" not in result.stdout
     assert len(list(filled.parent.glob("*.damaged-*"))) == 1
     assert tiltyard("board").returncode == 0
+    with closing(sqlite3.connect(filled)) as db, db:
+        db.execute("DELETE FROM models")
+    result = tiltyard("runs", "--recover")
+    assert "names of 2 models and 0 servers could not be read" in result.stdout
 
 
 def test_settings_are_shown_with_their_origin(tiltyard: Tiltyard, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -149,12 +150,12 @@ def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard) -> None:
 def test_what_failed_since_the_server_had_gone_is_asked_again(tiltyard: Tiltyard) -> None:
     """And it alone: what a server refused that was there belongs to the load."""
     models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
-    faults = ("busy_503@3", *(f"reset=1@{number}" for number in range(7, 11)))
+    faults = ("busy_503@3", "no_finish@6", *(f"reset=1@{number}" for number in range(7, 11)))
     with running(SimConfig(models=models, dialects=("openai",), faults=faults)) as simulator:
         command = fixed(simulator.url("openai"), "m", "--requests", "10", "--output-tokens", "3", "--json")
         first = tiltyard(*command)
-        assert (first.summary()["requests"]["ok"], first.summary()["owed"]) == (5, 4)
-        assert "the same command asks 4 of them again" in first.err
+        assert (first.summary()["requests"]["ok"], first.summary()["owed"]) == (4, 5)
+        assert "5 came since the server had gone: the same command goes on from there" in first.err
         second = tiltyard(*command, "--min-success", "0.9")
         assert second.code == 0, second.err
         assert second.summary()["run_id"] == first.summary()["run_id"]
@@ -162,6 +163,31 @@ def test_what_failed_since_the_server_had_gone_is_asked_again(tiltyard: Tiltyard
         assert second.summary()["owed"] == 0
         third = tiltyard(*command)
         assert (third.summary()["cached"], third.summary()["requests"]["failed"]) == (True, 1)
+
+
+@pytest.mark.slow
+def test_what_failed_since_the_server_had_gone_leaves_a_run_that_ends_without_it(tiltyard: Tiltyard) -> None:
+    """Of a load by width: those that it does not need are in no list either."""
+    models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
+    faults = tuple(f"drop@{number}" for number in range(10, 230))  # before the interval can be narrow
+    with running(SimConfig(models=models, dialects=("openai",), faults=faults)) as simulator:
+        url = simulator.url("openai")
+        command = ["run", "speed", "--server", url, "--model", "m", "--output-tokens", "3", "--width", "0.9"]
+        first = tiltyard(*command, "--json")
+        assert first.code == 1
+        assert first.summary()["requests"]["total"] == 200
+        assert first.summary()["owed"] == first.summary()["requests"]["failed"] > 180
+    ports = {"openai": urlsplit(url).port or 0}
+    with running(SimConfig(models=models, dialects=("openai",), ports=ports)):
+        second = tiltyard(*command, "--json")
+        assert second.code == 0, second.err
+        summary = second.summary()
+        assert summary["run_id"] == first.summary()["run_id"]
+        assert (summary["requests"]["failed"], summary["owed"]) == (0, 0)
+        assert any("left out" in note for note in summary["notes"])
+        shown = json.loads(tiltyard("show", "latest", "--json").out)["attempts"]
+        assert len(shown) == summary["requests"]["ok"]
+        assert tiltyard(*command, "--json").summary()["cached"]
 
 
 @pytest.mark.parametrize("scheme", ["http://", ""])

@@ -1,4 +1,4 @@
-"""Damage inside a page that SQLite takes for sound: it is said, and what is around it is saved."""
+"""Damage, also inside a page that SQLite takes for sound: it is said, and what is around it is saved."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from tests.store.conftest import make_attempt, make_exchange, make_run
 from tiltyard.errors import StoreCorrupt
+from tiltyard.records import Model
+from tiltyard.store.connection import connect
 from tiltyard.store.recover import Recovered, recover
 from tiltyard.store.store import Store
 
@@ -51,9 +53,10 @@ def overwrite(path: Path, start: int, data: bytes) -> None:
 
 
 def page_of(path: Path, words: bytes) -> int:
-    """Where the page begins that holds these words."""
-    size = page_size(path)
-    return path.read_bytes().index(words) // size * size
+    """Where the page begins that holds these words: of rows, or of what was too long for them."""
+    size, whole = page_size(path), path.read_bytes()
+    pages = [start for start in range(0, len(whole), size) if words in whole[start : start + size]]
+    return next(start for start in pages if whole[start] in (0, 13))  # one that leads to others has old words
 
 
 def noise(path: Path, words: bytes) -> None:
@@ -166,3 +169,186 @@ def test_damage_in_the_list_of_tables_beside_a_lost_first_page(path: Path) -> No
     overwrite(path, path.read_bytes().index(b"logprobs TEXT"), b"logpr\xbcbs TEXT")
     overwrite(path, 0, NOISE.randbytes(page_size(path)))
     assert saved(path).rows["attempts"] == 2 * ATTEMPTS
+
+
+@pytest.mark.parametrize("words", [b"CREATE TABLE attempts", b"answers_fts USING", b"CREATE TABLE verdicts"])
+def test_a_lost_page_of_the_list_of_tables_loses_nothing(path: Path, words: bytes) -> None:
+    zeros(path, words)
+    found = saved(path)
+    assert (found.rows["runs"], found.rows["attempts"], found.set_back) == (2, 2 * ATTEMPTS, ())
+
+
+def test_the_runs_between_two_that_cannot_be_read_are_saved(tmp_path: Path) -> None:
+    path = tmp_path / "many.sqlite3"
+    with Store.open(path) as store:
+        for number in range(5):
+            filler = f"leaf-{number} " * 300  # a page for each run
+            store.claim(make_run(f"r{number}", settings={"words": filler}))
+            store.add([make_attempt(f"r{number}")])
+            store.finish(f"r{number}", "finished")
+    zeros(path, b"leaf-0 leaf-0")
+    zeros(path, b"leaf-4 leaf-4")
+    found = saved(path)
+    assert (found.rows["runs"], found.runs_lost) == (3, 2)
+    with Store.open(path) as store:
+        assert {run.id for run in store.runs()} == {"r1", "r2", "r3"}
+
+
+def damaged_index(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE prompts_fts_data SET block = zeroblob(length(block)) WHERE id > 10")
+
+
+def forgetful_index(path: Path) -> None:
+    """The index says that it is empty, and is not."""
+    with closing(connect(path.with_name("new.sqlite3"))) as new:
+        empty = new.execute("SELECT block FROM prompts_fts_data WHERE id = 10").fetchone()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE prompts_fts_data SET block = ? WHERE id = 10", empty)
+
+
+@pytest.mark.parametrize("damage", [damaged_index, forgetful_index])
+def test_a_damaged_search_index_is_said_and_made_again(path: Path, damage: Callable[[Path], None]) -> None:
+    damage(path)
+    with Store.open(path) as store:
+        assert store.whole()
+        assert not store.whole(thorough=True)
+    found = saved(path)
+    assert (found.rows["runs"], found.rows["attempts"], found.set_back) == (2, 2 * ATTEMPTS, ())
+    with Store.open(path) as store:
+        assert len(store.search("word1")) == 2 * ATTEMPTS - 2
+
+
+def test_an_index_that_refuses_what_is_new_is_damage(path: Path) -> None:
+    forgetful_index(path)
+    with Store.open(path) as store:
+        says_damaged(lambda: store.add([make_attempt("r1", 99, item_hash="h2")]))
+        assert len(store.attempts("r1")) == ATTEMPTS
+
+
+def test_a_check_leaves_nothing_in_the_file(path: Path) -> None:
+    before = path.read_bytes()
+    with Store.open(path) as store:
+        assert store.whole(thorough=True)
+    assert path.read_bytes() == before
+
+
+def row_in(path: Path, words: bytes) -> int:
+    """Where the row begins that holds these words: the length of its body, then its number."""
+    page, whole = page_of(path, words), path.read_bytes()
+    rows = int.from_bytes(whole[page + 3 : page + 5], "big")
+    starts = [page + int.from_bytes(whole[page + 8 + 2 * n : page + 10 + 2 * n], "big") for n in range(rows)]
+    return max(start for start in starts if start <= whole.index(words, page))
+
+
+def make_endless(path: Path, words: bytes, number: int) -> None:
+    """The row that holds these words says that it goes on for four gigabytes."""
+    overwrite(path, row_in(path, words), b"\x8f\xff\xff\xff\x7f" + bytes([number]) + b"\x87\x68")
+
+
+def test_a_row_of_impossible_length_is_given_up(path: Path) -> None:
+    make_endless(path, b"r1-word-00000", 1)
+    with Store.open(path) as store:
+        says_damaged(lambda: store.attempt("r1", 1))
+    found = saved(path)
+    assert (found.rows["runs"], found.rows["attempts"]) == (2, 2 * ATTEMPTS - 1)
+
+
+def test_row_numbers_that_go_backwards_lose_only_their_row(tmp_path: Path) -> None:
+    path = tmp_path / "many.sqlite3"
+    with Store.open(path) as store:
+        store.claim(make_run())
+        store.add([make_attempt(stage=f"stage-{number:03}") for number in range(1, 121)])
+        store.finish("r1", "finished", {"requests": {"total": 120}})
+    overwrite(path, row_in(path, b"stage-020") + 2, b"\x01")
+    make_endless(path, b"stage-022", 22)
+    found = saved(path)
+    assert found.unreadable["attempts"] < 50  # looked into
+    assert found.rows["attempts"] == 118
+
+
+WRONG = [  # what stands in a row instead of what was written
+    "UPDATE texts SET text = 'no bytes any more'",
+    "UPDATE exchanges SET messages = x'00'",
+]
+
+
+@pytest.mark.parametrize("sql", WRONG)
+def test_a_row_of_another_kind_is_given_up(path: Path, sql: str) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(sql)
+    with Store.open(path) as store:
+        says_damaged(lambda: store.attempt("r1", 1))
+        says_damaged(lambda: store.attempts("r1", with_exchanges=True))
+    found = saved(path)
+    assert (found.rows["runs"], found.rows["attempts"]) == (2, 0)
+
+
+def test_a_state_and_an_outcome_that_there_are_not(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE runs SET state = 'fi~ished' WHERE id = 'r1'")
+        db.execute("UPDATE attempts SET outcome = 'corr~ct' WHERE id = 1")
+    with Store.open(path) as store:
+        says_damaged(store.runs)
+        says_damaged(lambda: store.attempts("r1"))
+    assert saved(path).rows["attempts"] == 2 * ATTEMPTS - 1
+    with Store.open(path) as store:
+        assert [run.state for run in store.runs()] == ["finished", "interrupted"]
+
+
+def test_an_index_of_rows_that_are_not_there_is_damage(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_attempts_1'"
+        (root,) = db.execute(sql).fetchone()
+    start, size = (root - 1) * page_size(path), page_size(path)
+    page = path.read_bytes()[start : start + size]
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM attempts WHERE id = 3")
+        db.execute("DELETE FROM exchanges WHERE attempt_id = 3")
+        db.execute("DELETE FROM timelines WHERE exchange_id = 3")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(path, start, page)
+    with Store.open(path) as store:
+        says_damaged(lambda: store.attempt("r1", 3))
+    assert saved(path).rows["attempts"] == 2 * ATTEMPTS - 1
+
+
+def test_scores_that_cannot_be_read_are_made_again(path: Path) -> None:
+    graded = {**SUMMARY, "stages": [], "n": ATTEMPTS, "outcomes": {"correct": ATTEMPTS}, "score": 1.0}
+    for sql in ("UPDATE runs SET outcomes = '{\"correct'", "UPDATE item_sets SET hash = 'another'"):
+        with Store.open(path) as store:
+            for name in ("r1", "r2"):
+                store.claim(make_run(name))
+                store.finish(name, "finished", graded)
+            before = store.board()
+            assert before[0].quality is not None
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute(sql)
+        with Store.open(path) as store:
+            says_damaged(store.board)
+        saved(path)
+        with Store.open(path) as store:
+            assert store.board() == before
+
+
+def test_models_and_servers_whose_names_are_lost_are_counted(path: Path) -> None:
+    with Store.open(path) as store:
+        store.claim(make_run("r3", model=Model(name="another")))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM models")
+        db.execute("DELETE FROM servers")
+    found = saved(path)
+    assert (found.models_lost, found.servers_lost) == (2, 1)
+    with Store.open(path) as store:
+        assert {run.model.name for run in store.runs()} == {"(lost)"}
+    found = recover(path)
+    assert (found.models_lost, found.servers_lost) == (0, 0)
+
+
+def test_a_mistake_of_our_own_is_no_damage(path: Path) -> None:
+    with Store.open(path) as store:
+        with pytest.raises(TypeError), store.reading():
+            len(3)  # type: ignore[arg-type]
+        with pytest.raises(sqlite3.IntegrityError), store.writing() as db:
+            db.execute("INSERT INTO texts (id) VALUES (1)")

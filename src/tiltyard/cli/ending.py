@@ -80,7 +80,7 @@ def failure_of(summary: Mapping[str, Json], min_success: float, there: str) -> R
         refused = (reason or "").startswith(REFUSED)
         anew = "--fresh measures again; " if summary.get("cached") else ""
         if summary.get("owed"):
-            anew = f"the same command asks {summary['owed']} of them again, since the server had gone; "
+            anew = f"{summary['owed']} came since the server had gone: the same command goes on from there; "
         remedy = KEY_REMEDY if refused else f"{each}; {anew}--min-success sets the share"
         return RunFailed(what + because, remedy)
     if summary.get("gave_up"):

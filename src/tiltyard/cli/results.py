@@ -248,6 +248,8 @@ def recovered(as_json: bool, data_dir: Path | None) -> None:
                 "unreadable": saved.unreadable,
                 "runs_lost": saved.runs_lost,
                 "attempts_left": saved.attempts_left,
+                "models_lost": saved.models_lost,
+                "servers_lost": saved.servers_lost,
                 "runs_set_back": saved.set_back,
             }
         )
@@ -257,6 +259,11 @@ def recovered(as_json: bool, data_dir: Path | None) -> None:
         click.echo(
             f"left behind: {saved.attempts_left} attempts of {saved.runs_lost} runs whose own lines could "
             "not be read; the damaged file still holds them"
+        )
+    if saved.models_lost or saved.servers_lost:
+        click.echo(
+            f"names of {saved.models_lost} models and {saved.servers_lost} servers could not be read: "
+            "their runs say (lost) instead"
         )
     click.echo(f"the damaged file is kept: {saved.damaged}")
     if saved.set_back:

@@ -23,6 +23,18 @@ BUSY_S = 5.0  # how long to wait for another process that is writing
 RECOVER = "`tiltyard runs --recover` saves what is readable into a fresh store and keeps this file"
 _NO_TEXT = "Could not decode to UTF-8"  # Python's own error: it has no code of SQLite's
 
+# What a row leads to that is not as it was written (memory: a length of gigabytes), and our own mistakes.
+STUMBLES = (
+    sqlite3.DatabaseError,
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
+
 Migrations = Sequence[Callable[[sqlite3.Connection], None]]
 
 
@@ -148,7 +160,7 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     except sqlite3.DatabaseError as error:
         ours = _our_error(error, path)
         if ours is None:
@@ -168,7 +180,7 @@ def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _damaged(path: Path, why: str) -> StoreCorrupt:
+def damaged(path: Path, why: str) -> StoreCorrupt:
     return StoreCorrupt(f"the store {path} is damaged ({why}); it was left as it is", RECOVER)
 
 
@@ -180,9 +192,9 @@ def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
             "wait for it to end, or give this run a store of its own with TILTYARD_DATA_DIR",
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return _damaged(path, str(error))
+        return damaged(path, str(error))
     if str(error).startswith(_NO_TEXT):
-        return _damaged(path, str(error).split(" with text")[0])  # the rest is all that stands there
+        return damaged(path, str(error).split(" with text")[0])  # the rest is all that stands there
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(
             f"no room left for the store {path}; everything acknowledged before is kept",

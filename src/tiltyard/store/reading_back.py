@@ -1,4 +1,4 @@
-"""Which attempts are in a store and cannot be read back.
+"""Whether a store is whole, and which attempts in it cannot be read back.
 
 SQLite takes a page for sound whatever stands in it, so only making records of the rows shows that they are.
 """
@@ -6,23 +6,58 @@ SQLite takes a page for sound whatever stands in it, so only making records of t
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from typing import Any
-
-import msgspec
 
 from tiltyard.errors import StoreCorrupt
 from tiltyard.records import Exchange
 from tiltyard.store import rows
-from tiltyard.store.connection import dicts
+from tiltyard.store.connection import STUMBLES, dicts
 from tiltyard.store.requests import Texts
+from tiltyard.store.run_list import every
+from tiltyard.store.search import index_answers
+from tiltyard.store.verdicts import scores_of
 
 _EXCHANGES = (
     "SELECT * FROM exchanges LEFT JOIN timelines ON exchange_id = exchanges.id "
     "WHERE attempt_id = ? ORDER BY id"
 )
-_DAMAGE = (sqlite3.DatabaseError, msgspec.DecodeError, zlib.error, UnicodeDecodeError, StoreCorrupt, KeyError)
+_INDEXES = ("models_fts", "prompts_fts", "answers_fts")
+
+
+def check(db: sqlite3.Connection, thorough: bool) -> bool:
+    """Is every page sound, and can every run, with `thorough` everything, be read back?
+
+    StoreCorrupt or one of STUMBLES says that something cannot.
+    """
+    pages = "integrity_check" if thorough else "quick_check"
+    sound: bool = db.execute(f"PRAGMA {pages}(1)").fetchone() == ("ok",)
+    for _ in every(db):
+        pass
+    if sound and thorough:
+        sound = db.execute("PRAGMA foreign_key_check").fetchone() is None and not any(unreadable(db))
+        _check_scores(db)
+        _check_indexes(db)
+    return sound
+
+
+def _check_scores(db: sqlite3.Connection) -> None:
+    for (outcomes,) in db.execute("SELECT outcomes FROM runs"):
+        rows.from_json(outcomes, dict[str, Any])
+    for (key,) in db.execute("SELECT run_key FROM verdicts").fetchall():
+        scores_of(db, key)
+
+
+def _check_indexes(db: sqlite3.Connection) -> None:
+    """What the search goes by; SQLite asks for this as an insertion, of which nothing stays."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        index_answers(db)  # until then it lacks some
+        for index in _INDEXES:
+            db.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def unreadable(db: sqlite3.Connection) -> Iterator[int]:
@@ -32,7 +67,7 @@ def unreadable(db: sqlite3.Connection) -> Iterator[int]:
         try:
             found = dicts(db, _EXCHANGES, (row["id"],))
             rows.attempt_of("", row, tuple(_exchange(texts, each) for each in found))
-        except _DAMAGE:
+        except (StoreCorrupt, *STUMBLES):
             yield row["id"]
 
 

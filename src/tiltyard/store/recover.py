@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tiltyard.errors import StoreCorrupt
 from tiltyard.records import Record
-from tiltyard.store.connection import connect, transaction
+from tiltyard.store.connection import STUMBLES, connect, transaction
 from tiltyard.store.figures import put_figures
 from tiltyard.store.reading_back import unreadable
 from tiltyard.store.rows import to_json
@@ -40,16 +41,21 @@ TABLES = (
     "calibrations",
 )
 _PROBES = 20_000  # unreadable ranges looked into, per table
-_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second from an error that quotes a text
+# The second from an error that quotes a text, the third from a length of gigabytes.
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, MemoryError)
 _GUESS = 1 << 24  # highest row number assumed where none can be read
 
-_HANGING = "DELETE FROM exchanges WHERE attempt_id NOT IN (SELECT id FROM attempts)"
-_TIDY = (
+_LOST_MODELS = (
     "INSERT INTO models (id, identity, name, remote, notes) SELECT DISTINCT model_id, 'lost ' || model_id, "
-    "'(lost)', 0, '[]' FROM runs WHERE model_id NOT IN (SELECT id FROM models)",
+    "'(lost)', 0, '[]' FROM runs WHERE model_id NOT IN (SELECT id FROM models)"
+)
+_LOST_SERVERS = (
     "INSERT INTO servers (id, identity, dialect, url, loaded, local, notes) SELECT DISTINCT server_id, "
     "'lost ' || server_id, 'openai', '(lost)', '[]', 0, '[]' FROM runs "
-    "WHERE server_id NOT IN (SELECT id FROM servers)",
+    "WHERE server_id NOT IN (SELECT id FROM servers)"
+)
+_HANGING = "DELETE FROM exchanges WHERE attempt_id NOT IN (SELECT id FROM attempts)"
+_TIDY = (
     "DELETE FROM samples WHERE run_key NOT IN (SELECT key FROM runs)",
     "DELETE FROM attempts WHERE run_key NOT IN (SELECT key FROM runs)",
     "DELETE FROM exchanges WHERE options_id NOT IN (SELECT id FROM texts) "
@@ -64,16 +70,18 @@ _TIDY = (
 # A run may lack what comes after its start: nothing stands for it, or one of these.
 _STAND_INS = {"machine": "{}", "notes": "[]", "sessions": 1, "forgotten": 0}
 _JSON = (
-    ("runs", "settings", "{}"),
-    ("runs", "machine", "{}"),
-    ("runs", "notes", "[]"),
-    ("runs", "calibration", None),
-    ("runs", "summary", None),
-    ("models", "capabilities", None),
-    ("models", "notes", "[]"),
-    ("servers", "loaded", "[]"),
-    ("servers", "notes", "[]"),
+    ("runs", "settings", "object", "{}"),
+    ("runs", "machine", "object", "{}"),
+    ("runs", "notes", "array", "[]"),
+    ("runs", "calibration", "object", None),
+    ("runs", "summary", "object", None),
+    ("runs", "outcomes", "object", None),
+    ("models", "capabilities", "array", None),
+    ("models", "notes", "array", "[]"),
+    ("servers", "loaded", "array", "[]"),
+    ("servers", "notes", "array", "[]"),
 )
+_STATES = "UPDATE runs SET state = 'interrupted' WHERE state NOT IN ('running', 'finished', 'failed')"
 _SESSIONS = (
     "UPDATE runs SET sessions = max(sessions, "
     "(SELECT coalesce(max(session), 1) FROM attempts WHERE run_key = runs.key))"
@@ -94,6 +102,8 @@ class Recovered(Record, frozen=True):
     unreadable: dict[str, int]  # places that could not be read, per table
     runs_lost: int = 0  # runs that attempts speak of and whose own line could not be read
     attempts_left: int = 0  # readable attempts of those: they are in the damaged file only
+    models_lost: int = 0  # models and servers that runs speak of and whose own line could not be read
+    servers_lost: int = 0
     set_back: tuple[str, ...] = ()  # ids of runs that lost attempts: the same command asks for them again
 
 
@@ -106,24 +116,17 @@ def recover(path: Path) -> Recovered:
         for source, target in _with_log(path, copy):
             shutil.copyfile(source, target)
         with closing(connect(fresh)) as into:
-            saved, gone, left = _save(copy, into, Path(folder))
+            saved = _save(copy, into, Path(folder))
             set_back = _set_back(into)
             into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        if not saved["runs"]:
+        if not saved.rows["runs"]:
             raise StoreCorrupt(f"nothing could be read from {path}; it was left as it is", "restore a backup")
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         kept = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
         for source, target in _with_log(path, kept):
             source.replace(target)
         fresh.replace(path)
-    return Recovered(
-        damaged=kept,
-        rows=saved,
-        unreadable=gone,
-        runs_lost=left[0],
-        attempts_left=left[1],
-        set_back=set_back,
-    )
+    return replace(saved, damaged=kept, set_back=set_back)
 
 
 def _with_log(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
@@ -135,12 +138,10 @@ def _with_log(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
             yield beside, target.with_name(target.name + ending)
 
 
-def _save(
-    copy: Path, into: sqlite3.Connection, folder: Path
-) -> tuple[dict[str, int], dict[str, int], tuple[int, int]]:
-    """Rows saved and places unreadable, per table; runs lost and the attempts that lost their run."""
+def _save(copy: Path, into: sqlite3.Connection, folder: Path) -> Recovered:
     source = _open_damaged(copy, folder)
-    saved, gone = {}, {}
+    saved: dict[str, int] = {}
+    gone: dict[str, int] = {}
     into.execute("PRAGMA foreign_keys = OFF")
     with closing(source), transaction(into):
         for table in TABLES:
@@ -149,21 +150,35 @@ def _save(
             insert = f"INSERT OR IGNORE INTO {table} ({', '.join(reader.columns)}) VALUES ({marks})"
             into.executemany(insert, reader.rows())
             gone[table] = reader.unreadable
-        left = into.execute(_ORPHANS).fetchone()
+        runs_lost, attempts_left = into.execute(_ORPHANS).fetchone()
+        models_lost, servers_lost = (into.execute(sql).rowcount for sql in (_LOST_MODELS, _LOST_SERVERS))
         lost = [(attempt,) for attempt in unreadable(into)]
         into.executemany("DELETE FROM attempts WHERE id = ?", lost)
         gone["attempts"] += len(lost)
-        for statement in (_HANGING, *_TIDY, _SESSIONS):
+        for statement in (_HANGING, *_TIDY, _STATES, _SESSIONS):
             into.execute(statement)
-        for table, column, stand_in in _JSON:
-            into.execute(f"UPDATE {table} SET {column} = ? WHERE NOT json_valid({column})", (stand_in,))
+        for table, column, kind, stand_in in _JSON:
+            broken = f"CASE WHEN json_valid({column}) THEN json_type({column}) <> '{kind}' ELSE 1 END"
+            into.execute(f"UPDATE {table} SET {column} = ? WHERE {broken}", (stand_in,))
         for key, summary in into.execute(
             "SELECT key, summary FROM runs WHERE summary IS NOT NULL"
         ).fetchall():
-            put_figures(into, key, _object(summary))
+            try:
+                put_figures(into, key, _object(summary))
+            except STUMBLES:
+                into.execute("UPDATE runs SET summary = NULL, outcomes = NULL WHERE key = ?", (key,))
+                put_figures(into, key, {})
         for table in TABLES:
             (saved[table],) = into.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return saved, gone, left
+    return Recovered(
+        damaged=copy,
+        rows=saved,
+        unreadable=gone,
+        runs_lost=runs_lost,
+        attempts_left=attempts_left,
+        models_lost=models_lost,
+        servers_lost=servers_lost,
+    )
 
 
 def _set_back(db: sqlite3.Connection) -> tuple[str, ...]:
@@ -180,7 +195,7 @@ def _set_back(db: sqlite3.Connection) -> tuple[str, ...]:
             note, told = _NO_SUMMARY, None
             if text is not None:
                 summary = _object(text)
-                counted = (summary.get("requests") or {}).get("total") or 0
+                counted = _counted(summary)
                 (left,) = db.execute(_LEFT, (key,)).fetchone()
                 if left >= counted:
                     continue
@@ -197,6 +212,12 @@ def _set_back(db: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _counted(summary: dict[str, Any]) -> int:
+    requests = summary.get("requests")
+    total = requests.get("total") if isinstance(requests, dict) else None
+    return total if isinstance(total, int) else 0
+
+
 def _object(text: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
@@ -205,13 +226,14 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _open_damaged(copy: Path, folder: Path) -> sqlite3.Connection:
-    """Open it as it is or else with what a new store has instead: the text of its tables, its first page.
+    """Open it as it is or else with what a new store has instead: the text of its tables, the first page of
+    their list, all of it.
 
     The tables of every new store lie in the same places, since the same migrations made them.
     """
     model = folder / "model.sqlite3"
     connect(model).close()
-    for mend in (None, _mend_texts, _mend_first_page, _mend_texts):
+    for mend in (None, _mend_texts, _mend_first_page, _mend_texts, _mend_list):
         if mend is not None:
             mend(copy, model)
         source = sqlite3.connect(copy)
@@ -219,18 +241,18 @@ def _open_damaged(copy: Path, folder: Path) -> sqlite3.Connection:
             return source
         source.close()
     raise StoreCorrupt(
-        "not even the list of tables can be read; the file was left as it is",
+        "no run in it can be read; the file was left as it is",
         "move it away, or set TILTYARD_DATA_DIR to another folder; a backup can be put in its place",
     )
 
 
 def _is_sound(source: sqlite3.Connection, model: Path) -> bool:
-    """Is there a list of tables, with no column in it that a new store has not?"""
+    """Is there a list of tables, with no column in it that a new store has not, and does it lead to runs?"""
     try:
-        source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()
-        source.execute("SELECT 1 FROM runs NOT INDEXED LIMIT 1").fetchone()
         with closing(sqlite3.connect(model)) as new:
-            return all(set(_columns(source, table)) <= set(_columns(new, table)) for table in TABLES)
+            known = all(set(_columns(source, table)) <= set(_columns(new, table)) for table in TABLES)
+        runs = _Table(source, "runs", ["id"])
+        return known and bool(runs.columns) and (any(runs.rows()) or not runs.unreadable)
     except _UNREADABLE:
         return False
 
@@ -249,6 +271,21 @@ def _mend_texts(copy: Path, model: Path) -> None:
 def _mend_first_page(copy: Path, model: Path) -> None:
     with copy.open("r+b") as file, model.open("rb") as new:
         file.write(_first_page(new.read(), copy.stat().st_size))
+
+
+def _mend_list(copy: Path, model: Path) -> None:
+    """The other pages of the list of tables, which in a new store the first one names behind the file's 100
+    bytes and 12 of its own.
+    """
+    new = model.read_bytes()
+    size = int.from_bytes(new[16:18], "big")
+    cells = int.from_bytes(new[103:105], "big")
+    places = [int.from_bytes(new[at : at + 2], "big") for at in range(112, 112 + 2 * cells, 2)]
+    with copy.open("r+b") as file:
+        for place in (108, *places):  # where the number of a page stands, of the last one first
+            start = (int.from_bytes(new[place : place + 4], "big") - 1) * size
+            file.seek(start)
+            file.write(new[start : start + size])
 
 
 def _first_page(new_store: bytes, size: int) -> bytes:
@@ -281,9 +318,9 @@ class _Table:
             _, low, high = heapq.heappop(ranges)
             try:
                 for rowid, *row in self.db.execute(sql, (low, high)):
-                    low = rowid + 1
+                    low = max(low, rowid + 1)  # in a damaged page they may go backwards
                     yield tuple(row)
-            except sqlite3.DatabaseError:
+            except _UNREADABLE:
                 self.unreadable += 1
                 if low == high and self.table == "runs" and (row := self._run(low)):
                     yield row
@@ -299,15 +336,20 @@ class _Table:
             sql = f"SELECT {name} FROM runs WHERE key = ?"
             try:
                 (found[name],) = self.db.execute(sql, (key,)).fetchone() or (None,)
-            except sqlite3.DatabaseError:
+            except _UNREADABLE:
                 if "started_at" not in found:
                     return None
                 found[name] = found["started_at"] if name == "active_at" else _STAND_INS.get(name)
         return tuple(found.values())
 
     def _last(self) -> int:
-        try:
+        """The highest row number, or one not below it."""
+        with suppress(*_UNREADABLE):
             (last,) = self.db.execute(f"SELECT max(rowid) FROM {self.table}").fetchone()
             return int(last or 0)
-        except sqlite3.DatabaseError:
-            return _GUESS
+        counted = "exchanges" if self.table == "timelines" else self.table
+        with suppress(*_UNREADABLE):
+            sql = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+            for (last,) in self.db.execute(sql, (counted,)):
+                return int(last)
+        return _GUESS

@@ -7,13 +7,14 @@ kept as U+FFFD. Knows the columns; knows nothing of connections and transactions
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
 from tiltyard.records import (
+    OUTCOMES,
     Attempt,
     Exchange,
     Grade,
@@ -22,6 +23,7 @@ from tiltyard.records import (
     Model,
     Record,
     Run,
+    RunState,
     Sample,
     ServerInfo,
     ServerTimings,
@@ -36,6 +38,7 @@ Row = tuple[Any, ...]
 Columns = Mapping[str, Any]
 T = TypeVar("T")
 M = TypeVar("M", Model, ServerInfo)
+_STATES = get_args(RunState)
 
 # Failures that are not the model's doing: asked again when the run is resumed.
 OUTSIDE = frozenset(
@@ -75,6 +78,13 @@ def _cleaned(value: Json) -> Json:
 
 def _maybe_json(value: Any) -> str | None:
     return to_json(value) if value else None
+
+
+def _known(word: Any, words: Sequence[str]) -> Any:
+    """The word, which is one of these in a file without damage."""
+    if word not in words:
+        raise ValueError(f"{word!r} is none of {', '.join(words)}")
+    return word
 
 
 def from_json(text: str | None, kind: type[T]) -> T | None:
@@ -133,7 +143,7 @@ def attempt_of(run_id: str, row: Columns, exchanges: tuple[Exchange, ...]) -> At
     grade = None
     if row["outcome"] is not None:
         grade = Grade(
-            outcome=row["outcome"],
+            outcome=_known(row["outcome"], OUTCOMES),
             score=row["score"],
             points=row["points"],
             reasons=from_json(row["reasons"], tuple[str, ...]) or (),
@@ -310,7 +320,7 @@ def run_of(row: Columns) -> Run:
         fingerprint=row["fingerprint"],
         started_at=row["started_at"],
         command=row["command"],
-        state=row["state"],
+        state=_known(row["state"], _STATES),
         ended_at=row["ended_at"],
         machine=from_json(row["machine"], dict[str, Any]) or {},
         calibration=from_json(row["calibration"], dict[str, Any]),

@@ -24,13 +24,13 @@ from tiltyard.stats.pairing import Scores
 from tiltyard.stats.ranks import Rank
 from tiltyard.store import rows
 from tiltyard.store.board import BoardRow, Wanted, board_rows
-from tiltyard.store.connection import BUSY_S, connect, dicts, transaction, translated
+from tiltyard.store.connection import BUSY_S, STUMBLES, connect, damaged, dicts, transaction, translated
 from tiltyard.store.figures import put_figures
 from tiltyard.store.owner import alive, this_process
 from tiltyard.store.ranking import ranks_of
-from tiltyard.store.reading_back import unreadable
+from tiltyard.store.reading_back import check
 from tiltyard.store.requests import Texts
-from tiltyard.store.run_list import RunFilter, every, listed, named, newest_row, no_run, owner_of, run_now
+from tiltyard.store.run_list import RunFilter, listed, named, newest_row, no_run, owner_of, run_now
 from tiltyard.store.run_rows import identity, insert_run, utc_now
 from tiltyard.store.search import Found, attempts_matching, runs_matching
 from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
@@ -109,13 +109,13 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection, for one group of queries."""
-        with self._lock, translated(self.path):
+        with self._lock, self._in_words():
             yield self._db
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """The connection inside one transaction."""
-        with self._lock, translated(self.path):
+        with self._lock, self._in_words():
             try:
                 with transaction(self._db):
                     (version,) = self._db.execute("PRAGMA data_version").fetchone()
@@ -126,6 +126,19 @@ class Store:
             except BaseException:  # also where the commit itself fails
                 self._forget()
                 raise
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """SQLite's errors in our words, and what else a damaged file leads to. A mistake of our own looks the
+        same as that, so the file is looked at, once no transaction is open any more.
+        """
+        try:
+            with translated(self.path):
+                yield
+        except STUMBLES as error:
+            if self._db.in_transaction or self.whole(thorough=True):
+                raise
+            raise damaged(self.path, "something in it is not as it was written") from error
 
     def _forget(self) -> None:
         """Drop what is remembered of the tables: it may not be so any more."""
@@ -275,6 +288,13 @@ class Store:
             db.execute(_INSERT_TIMELINE, rows.timeline_row(cursor.lastrowid, kept))
         return True
 
+    def take_out(self, run_id: str, keys: Iterable[Key]) -> None:
+        """Delete attempts of a run, with all their tries."""
+        sql = "DELETE FROM attempts WHERE run_key = ? AND stage = ? AND item_id = ? AND repetition = ?"
+        with self.writing() as db:
+            run_key = self._key(db, run_id)
+            db.executemany(sql, ((run_key, *key) for key in keys))
+
     def attempts(self, run_id: str, with_exchanges: bool = False, all_tries: bool = False) -> list[Attempt]:
         """The newest try of each item, in the order they were stored; every try with `all_tries`."""
         where = "" if all_tries else f" AND {_NEWEST_TRY}"
@@ -282,12 +302,13 @@ class Store:
 
     def attempt(self, run_id: str, number: int) -> Attempt:
         """One attempt with its exchanges, by its place (1, 2, ...) among the newest tries."""
-        ids = self._attempt_ids(run_id, f" AND {_NEWEST_TRY}")
-        if not 1 <= number <= len(ids):
-            raise UsageError(
-                f"run {run_id} has attempts 1 to {len(ids)}, not {number}", f"tiltyard show {run_id}"
-            )
-        return self._attempts(run_id, " AND attempts.id = ?", True, (ids[number - 1],))[0]
+        with self.reading():
+            ids = self._attempt_ids(run_id, f" AND {_NEWEST_TRY}")
+            if not 1 <= number <= len(ids):
+                raise UsageError(
+                    f"run {run_id} has attempts 1 to {len(ids)}, not {number}", f"tiltyard show {run_id}"
+                )
+            return self._attempts(run_id, " AND attempts.id = ?", True, (ids[number - 1],))[0]
 
     def endings(self, run_id: str) -> list[str | None]:
         """How the last exchange of each of `attempts` ended, in the same order."""
@@ -483,14 +504,11 @@ class Store:
         db.executemany(_INSERT_SAMPLE, [rows.sample_row(key, sample) for sample in bundle.samples])
 
     def whole(self, thorough: bool = False) -> bool:
-        """Is every page of the file sound, and can every run, with `thorough` every attempt, be read back?"""
+        """Is every page of the file sound, and can every run, with `thorough` everything, be read back?"""
         try:
-            with self.reading() as db:
-                sound: bool = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-                for _ in every(db):
-                    pass
-                return sound and not (thorough and any(unreadable(db)))
-        except StoreCorrupt:
+            with self._lock, translated(self.path):
+                return check(self._db, thorough)
+        except (StoreCorrupt, *STUMBLES):
             return False
 
     # -------------------------------------------------------------- calibration

@@ -78,7 +78,7 @@ class StageResult(Record, frozen=True):
     total: int = 0  # attempts, kept or not
     notes: Mapping[str, int] = {}  # of their exchanges, in how many attempts each
     gave_up: bool = False  # too many in a row failed: the rest was not asked
-    owed: int = 0  # failures at its end, after the server had gone: the same command asks them again
+    owed: int = 0  # failures at its end, since the server had gone: the same command goes on from there
 
 
 class Suite(Protocol):

@@ -39,7 +39,7 @@ from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.narrow_enough import NarrowEnough
 from tiltyard.suites.patience import Batches, failed_on_the_way, wait_s
 from tiltyard.suites.resuming import Key, Remaining, outage
-from tiltyard.suites.spans import Spans
+from tiltyard.suites.spans import Spans, wall_s
 from tiltyard.suites.telling import Teller
 
 AHEAD = 16  # requests made ahead of time, at least
@@ -101,6 +101,7 @@ class StageAsker:
         self.notes: Counter[str] = Counter()
         self.spans = Spans()
         self.total = 0  # attempts
+        self.ended = False  # by its own rule, with nothing left to ask
         self.despair = Despair(stage.patience)
         self.narrow_enough = NarrowEnough(stage.load.stop)
         self.left = Remaining(stage, sitting.done, sitting.failed, self.count)
@@ -261,8 +262,14 @@ class StageAsker:
         return age < THICK_NS and now - self.unread[-1].ended_ns < QUIET_NS
 
     def settle(self) -> None:
-        """Count what earlier sittings know of the items that this one did not come to."""
+        """Count what earlier sittings know of the items that this one did not come to.
+
+        Not what failed since the server had gone, where the load has come to its own end without it.
+        """
+        lost = set(map(id, self.lost())) if self.ended and not self.despair.gave_up else ()
         for item, attempt in self.left.settle():
+            if id(attempt) in lost:
+                continue
             if self.stage.tally is None:
                 self.take(None, attempt)
             else:
@@ -277,15 +284,15 @@ class StageAsker:
             total=self.total,
             notes=self.notes,
             gave_up=self.despair.gave_up and not asked_all,
-            owed=self.owed(),
+            owed=len(outage(self.attempts, self.attempts)),
         )
 
-    def owed(self) -> int:
-        """How many failures the same command would ask again, since the server had gone."""
-        found = len(outage(self.attempts, self.attempts))
-        if not found or left_of(self.stage.load, self.total - found, self.spans.wall_s) is None:
-            return 0
-        return 0 if self.was_narrow() else found
+    def lost(self) -> list[Attempt]:
+        """What failed in an earlier sitting since the server had gone, and was not asked again."""
+        if not self.left.failed:
+            return []
+        earlier = [*self.sitting.done.values(), *self.sitting.failed.values()]
+        return outage(self.left.failed.values(), earlier)
 
     def end(self) -> None:
         """Nothing more will be asked."""
@@ -302,19 +309,17 @@ class StageAsker:
         """What is left of the stage's load after earlier sittings; None: nothing.
 
         Failures that nobody grades are results of a load that came to its end: asked again alone, under less
-        of it, they would succeed. Only those after its server had gone are not. Of a load that was broken off
-        all are asked again with the rest.
+        of it, they would succeed. Only those after its server had gone are not: its load, too, ends where
+        they begin. Of a load that was broken off all are asked again with the rest.
         """
-        load, failed = self.stage.load, self.left.failed.values()
-        spans = Spans()
-        for attempt in (*self.attempts, *failed):
-            spans.add(attempt)
+        load, failed, lost = self.stage.load, list(self.left.failed.values()), self.lost()
         ungraded = [attempt for attempt in failed if attempt.grade is None]
-        if ungraded and left_of(load, self.left.already + len(ungraded), spans.wall_s) is None:
-            earlier = [*self.sitting.done.values(), *self.sitting.failed.values()]
-            again = set(map(id, outage(ungraded, earlier)))
+        asked = self.left.already + len(ungraded)
+        if ungraded and left_of(load, asked, wall_s([*self.attempts, *failed])) is None:
+            again = set(map(id, lost))
             self.left.keep(attempt for attempt in ungraded if id(attempt) not in again)
-        return None if self.was_narrow() else left_of(load, self.left.already, spans.wall_s)
+        spent_s = wall_s([*self.attempts, *failed], lost)
+        return None if self.was_narrow() else left_of(load, self.left.already, spent_s)
 
     def was_narrow(self) -> bool:
         """Had an earlier sitting ended for the width of the interval? Its last two looks are taken again."""
@@ -383,6 +388,7 @@ async def ask_stage(
                 await asyncio.wait((driver,))
                 asker.end()
                 await finisher
+        asker.ended = True
     finally:
         asker.settle()
         results.append(asker.result())

@@ -7,7 +7,7 @@ its earlier answer, or with its earlier failure.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from tiltyard.records import Attempt, Item
@@ -20,23 +20,51 @@ Turn = tuple[Item, int]  # an item and its repetition
 GONE = frozenset(("connect_error", "error_midstream"))  # as it is for whoever asks a server that is no more
 
 
-def outage(failed: Iterable[Attempt], all_known: Iterable[Attempt]) -> list[Attempt]:
+def outage(failed: Iterable[Attempt], all_known: Collection[Attempt]) -> list[Attempt]:
     """The failures after which, in their sitting, nothing came to anything: the server had gone, and of a
     load they tell nothing. Those that a grade tells of are not among them.
+
+    Where connections failed after its last word, answers that were cut after it died with the server.
     """
     there: dict[int, int] = {}  # of each sitting: when the server was last heard of
     for each in all_known:
-        if each.exchanges and not gone(each):
+        if each.exchanges and not (gone(each) or cut(each)):
             there[each.session] = max(there.get(each.session, 0), last_ns(each.exchanges[-1]))
+
+    def after(attempt: Attempt) -> bool:
+        return last_ns(attempt.exchanges[-1]) > there.get(attempt.session, 0)
+
+    lost = {each.session for each in all_known if gone(each) and after(each)}
     return [
         each
         for each in failed
-        if each.grade is None and gone(each) and last_ns(each.exchanges[-1]) > there.get(each.session, 0)
+        if each.grade is None and each.session in lost and (gone(each) or cut(each)) and after(each)
     ]
 
 
 def gone(attempt: Attempt) -> bool:
     return bool(attempt.exchanges) and attempt.exchanges[-1].ending in GONE
+
+
+def cut(attempt: Attempt) -> bool:
+    """Did the answer stop without a word of why? Without chunks or a length a death looks like an end."""
+    return bool(attempt.exchanges) and attempt.exchanges[-1].ending == "truncated"
+
+
+def key_of(attempt: Attempt) -> Key:
+    return attempt.stage, attempt.item_id, attempt.repetition
+
+
+def passed_over(
+    done: Mapping[Key, Attempt], failed: Mapping[Key, Attempt], counted: Iterable[Attempt]
+) -> list[Key]:
+    """What failed in earlier sittings since the server had gone, and has no place in what the run came to.
+
+    A load by time or width needs less of it, or a search went another way.
+    """
+    met = set(map(key_of, counted))
+    lost = outage(failed.values(), [*done.values(), *failed.values()]) if failed else ()
+    return [key for each in lost if (key := key_of(each)) not in met]
 
 
 class Remaining:
@@ -108,11 +136,11 @@ class Remaining:
 
     def asked(self, attempt: Attempt) -> None:
         """An item has been asked in this sitting: what an earlier one knew of it no longer counts."""
-        self.failed.pop((attempt.stage, attempt.item_id, attempt.repetition), None)
+        self.failed.pop(key_of(attempt), None)
 
     def keep(self, attempts: Iterable[Attempt]) -> None:
         """These failures of an earlier sitting stand: they are not asked again."""
-        found = {(each.stage, each.item_id, each.repetition): each for each in attempts}
+        found = {key_of(each): each for each in attempts}
         for key, attempt in found.items():
             self.failed.pop(key)
             self.count(None, attempt)

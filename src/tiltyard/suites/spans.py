@@ -5,6 +5,8 @@ The time between two sittings of a run is no part of it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from tiltyard.records import Attempt, Exchange
 
 
@@ -23,6 +25,15 @@ class Spans:
     @property
     def wall_s(self) -> float:
         return sum(high - low for low, high in self.of.values()) / 1e9
+
+
+def wall_s(attempts: Iterable[Attempt], without: Collection[Attempt] = ()) -> float:
+    """Seconds under load of these attempts, those `without` left out."""
+    spans, left_out = Spans(), set(map(id, without))
+    for attempt in attempts:
+        if id(attempt) not in left_out:
+            spans.add(attempt)
+    return spans.wall_s
 
 
 def last_ns(exchange: Exchange) -> int:
