@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def letter_of(reply: str, options: list[str]) -> str | None:
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
-    assert len(known) >= 4_700
+    assert len(known) >= 4_850
     assert len(kinds) >= 20
     wrong = [
         (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
@@ -251,6 +252,16 @@ HOSTILE = (
     " - A it is ",
     "I must correct the x y ",
     "Answer: A. Paris is ",
+    "*A*",
+    "**B** ",
+    "\\boxed{A} ",
+    "\\frac{1}{",
+    "\\sqrt ",
+    "x^ ",
+    "which is A, ",
+    "So is is ",
+    "not x but y ",
+    "**A** **B** ",
 )
 
 
@@ -259,6 +270,18 @@ def test_long_hostile_replies_are_read_in_bounded_time(unit: str) -> None:
     """Each would take minutes if any rule looked at all of it again from every place."""
     assert extract(unit * (300_000 // len(unit)), CITIES).option in (None, 0)
     extract("Answer: A. " + unit * (16_000 // len(unit)) + "\nAnswer: B", CITIES)
+
+
+@pytest.mark.parametrize("unit", ["*A*", "**B** ", "not **B** ", "\\boxed{A} "])
+def test_what_costs_for_each_letter_is_asked_a_bounded_number_of_times(unit: str) -> None:
+    asked = Counter[str]()
+    sys.setprofile(lambda frame, event, _: asked.update([frame.f_code.co_name] if event == "call" else []))
+    try:
+        extract(unit * (16_000 // len(unit)), CITIES)
+    finally:
+        sys.setprofile(None)
+    assert asked["extract"] == 1
+    assert asked["doubted"] <= 500
 
 
 def test_the_end_of_a_very_long_reply_is_what_counts() -> None:

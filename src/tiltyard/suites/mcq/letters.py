@@ -32,6 +32,23 @@ def is_letter(flat: str, match: re.Match[str], names: Names) -> bool:
     return index < len(names.folded) and word[1] in re.findall(r"\w+", names.folded[index])
 
 
+_FORMULA = re.compile(  # behind a letter: "C(10, 3) = 120", "A × B", "A = 2"
+    r"\([ \t]?(?:\d{1,3}|[A-Za-z])[ \t]?[,)]|[ \t]*(?:[=+×·÷*/^>≤≥−]|<(?!\w+>))[ \t]*[\w(]"
+)
+_ITSELF = re.compile(r"(?![\w'’]|[ \t]*(?:,[ \t]*\d|[+*/^=×]))")
+
+
+def in_formula(flat: str, at: int, names: Names) -> bool:
+    """Is the letter there a name in a formula, and does not its own option's text begin behind it?"""
+    index, formula = LETTERS.find(flat[at].upper()), _FORMULA.match(flat, at + 1) is not None
+    if not 0 <= index < len(names.folded):
+        return formula or flat[at + 1 : at + 2] == "("  # "x = 4", "O(n log n)"
+    if not formula:
+        return False
+    name, said = names.folded[index], folded(flat[at + 1 : at + 200].lstrip(" \t=/(·>"))
+    return not (name and said.startswith(name) and _ITSELF.match(said, len(name)))
+
+
 def asked(flat: str, end: int) -> bool:
     return _ASKED.match(flat, end) is not None
 
@@ -251,7 +268,7 @@ def sentence_over(label: str, flat: str, place: tuple[int, int], names: Names) -
         flat = _without_contrast(flat, place, names)
     if _SENTENCE_OVER.match(flat, end):
         return True
-    mark = re.compile(r"[ \t]*(?:[)\].:,(–—-][ \t]*)*").match(flat, end)
+    mark = re.compile(r"[ \t]*(?:[)\].:,(–—-][ \t]*|の)*").match(flat, end)
     rest = flat[mark.end() : mark.end() + 400] if mark is not None else ""
     index = LETTERS.index(letter.upper())
     if index < len(names.folded) and text_at(rest, rest, 0, names)[0] == index:

@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.notation import notation
 from tiltyard.suites.mcq.plain import plain
+
+_EVERY = re.compile(r"(both|all|none|neither)(?: of (?:them|these|those|the above))?")
+_SAYS_LITTLE = re.compile(
+    r"(?:yes|no|not|true|false|right|wrong|correct|incorrect|only|some|any|it|is|an?|the|of|to|in|and|or)"
+)
+_TURNS = re.compile(  # "dogs" is not "cats and dogs", nor "permitted" "not permitted"
+    r"\Aonly\b|\b(?:not?|never|nothing|neither|nor|none|cannot|without|except|unless|but|and|or|only if|both"
+    r"|all|any|non|un|less|more)\b|n['’]t\b|[,;&/+*=^()-]"
+)
+_NUMBERED = re.compile(r"\W*(\d{1,2})[.):][ \t]+(.+)")
 
 
 class Names(NamedTuple):
@@ -35,6 +46,31 @@ class Names(NamedTuple):
         said = folded(said)
         return self.unique.index(said) if said and said in self.unique else None
 
+    def shortly(self, said: str) -> int | None:
+        """The one option of which this is the beginning or the end, and of which it says enough: "Both"."""
+        said = without_article(folded(said))
+        every = _EVERY.fullmatch(said)
+        if every is not None:
+            what = "" if every[1] in ("both", "neither") else r"(?: (?:of|the|these|those|are)\b|$)"
+            whole = re.compile(rf"{every[1]}\b{what}")
+            found = [index for index, name in enumerate(self.unique) if whole.match(name)]
+        elif len(re.findall(r"[^\W\d_]", said)) < 2 or _SAYS_LITTLE.fullmatch(said):
+            return None
+        else:
+            whole = re.compile(rf"(?<![\w.]){re.escape(said)}(?!\w|\.\d)")
+            found = [index for index, name in enumerate(self.folded) if whole.search(name)]
+            name = without_article(self.folded[found[0]]) if found else said
+            rest = name.removeprefix(said).removesuffix(said)
+            if rest in (name, "") or len(rest.split()) > 2 or _TURNS.search(rest):
+                return None
+        return found[0] if len(found) == 1 else None
+
+    def by_number(self, said: str) -> int | None:
+        """The option that is said with its number before it: "3. Brazil"."""
+        match = _NUMBERED.fullmatch(said)
+        index = None if match is None else self.loosely(match[2])
+        return index if match is not None and index == int(match[1]) - 1 else None
+
     def is_letter(self, index: int) -> bool:
         """Is an option itself a letter that may stand before an option?"""
         name = self.folded[index].upper()
@@ -49,14 +85,27 @@ def forms_of(options: Sequence[str]) -> Names:
 
 def squeezed(text: str) -> str:
     """Without blanks and thousands separators, and with a nought before a decimal point."""
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", "".join(text.split()))
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", "".join(notation(text).split()))
     return re.sub(r"(?<![\d\w)])\.(?=\d)", "0.", text)
 
 
 def folded(text: str) -> str:
     """Without case, markup, doubled blanks and closing dots, for comparing words."""
-    words = " ".join(plain(text).replace("·", " ").casefold().split()).strip(" !,;:").rstrip(" .!,;:")
+    said = plain(notation(text)).replace("·", " ")
+    words = " ".join(said.casefold().split()).strip(" !,;:").rstrip(" .!,;:")
     return words if re.match(r"\.\d", words) else words.lstrip(" .")
+
+
+def mentioned(flat: str, names: Names) -> set[int]:
+    """The options whose text occurs, as whole words; one inside another that occurs does not count."""
+    said = folded(flat)
+    found: set[int] = set()
+    for index in sorted(range(len(names.folded)), key=lambda i: -len(names.unique[i])):
+        pattern = rf"(?<![\w.]){re.escape(names.unique[index])}(?![\w]|\.\d)"
+        if names.unique[index] and not names.is_letter(index) and re.search(pattern, said):
+            found.add(index)
+            said = re.sub(pattern, " \0 ", said)
+    return found
 
 
 _WORDS = re.compile(r"[^\W_]+")
@@ -93,6 +142,9 @@ def without_article(name: str) -> str:
     return re.sub(r"^(?:the|a|an|der|die|das|le|la|el) ", "", name)
 
 
+ARTICLE = re.compile(r"\A(?:the|an?)[ \t]+", re.IGNORECASE)
+
+
 def text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, int]:
     """The option whose text stands there, up to the end of its line or sentence, and where it ends."""
     begin = start
@@ -106,6 +158,11 @@ def text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, 
         index = names.exactly(said[:end])
         if index is None:
             index = names.loosely(line[:end])
+        if index is None and (article := ARTICLE.match(line)):  # "a queue", where the option is "Queue"
+            index = names.loosely(line[article.end() : end])
+        index = names.by_number(line[:end]) if index is None else index
+        if index is None and end == len(line) == len(flat[begin:].rstrip()):
+            index = names.shortly(line) if line.casefold() != line or _EVERY.match(line) else None
         if index is not None:
             return index, begin + end
     return None, start
@@ -113,5 +170,7 @@ def text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, 
 
 def _ends(line: str) -> list[int]:
     """Where what is named may end before its line does, the longest first; never inside of a formula."""
-    pattern = r"[.!;](?=\s)|[,;(](?!\d)|\s[-–—(](?=[^\n]*[^\W\d_]{2})|\s(?:because|since|as|which|for)\b"
+    pattern = (
+        r"[.!;](?=\s)|[,;(](?!\d)|\s[-–—(](?=[^\n]*[^\W\d_]{2})|\s(?:because|since|as|which|for|it\s+is)\b"
+    )
     return [match.start() for match in re.finditer(pattern, line)][::-1][:20]

@@ -14,7 +14,7 @@ _WIDE = {ord("Ａ") + i: ord("A") + i for i in range(26)} | {ord("ａ") + i: ord
 _SIGNS = {
     ord(wide): narrow for wide, narrow in zip("（）［］【】：，；．。？！＝", "()[][]:,;..?!=", strict=True)
 }
-_BLANKS = {ord(c): " " for c in "\u00a0\u2009\u202f\u200b\ufeff\ufe0f"}
+_BLANKS = {ord(c): " " for c in "\u00a0\u2009\u202f\u200b\ufeff\ufe0f【】"}
 _STYLED = {  # mathematical bold, italic, script ...; circled
     code: letter
     for code in (*range(0x1D400, 0x1D6A4), *range(0x24B6, 0x24EA))
@@ -32,7 +32,7 @@ _STRUCK_TAGS = re.compile(
 _SPECIAL = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<(?:eos|bos|end_of_turn|start_of_turn)>"
 )
-_ANSWER_TAG = re.compile(r"<([a-z_ ]*answer[a-z_ ]*)>", re.IGNORECASE)
+_ANSWER_TAG = re.compile(r"<([a-z_ ]*answer[a-z_ ]*|final|response|option|choice|result)>", re.IGNORECASE)
 _HTML = re.compile(r"</?(?:b|strong|i|em|u|ins|span|code)(?:\s[^<>\n]{0,80})?/?>")
 _HTML_LINE = re.compile(r"</?(?:p|br|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>")
 _CLOSING_TAG = re.compile(r"</[a-z_ ]{1,30}>", re.IGNORECASE)
@@ -85,7 +85,7 @@ def plain(text: str) -> str:
     text = _STRUCK.sub(blank, _TWICE_BRACKETED.sub(r" [\1] ", text))
     if "<" in text:
         text = _ANSWER_TAG.sub(lambda match: f" {match[1].replace('_', ' ')}:", text)
-        text = _CLOSING_TAG.sub(blank, _HTML.sub(blank, _HTML_LINE.sub(_line, text)))
+        text = _CLOSING_TAG.sub(_line, _HTML.sub(blank, _HTML_LINE.sub(_line, text)))
     if "\\" in text:
         text = _LATEX.sub(blank, text)
     return _GAP.sub(_filled, _QUOTES.sub(" ", _MARKUP.sub(blank, text)))

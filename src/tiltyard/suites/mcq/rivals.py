@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tiltyard.suites.mcq.doubt import denies
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import denies_abroad
-from tiltyard.suites.mcq.names import Names
+from tiltyard.suites.mcq.names import Names, mentioned
 from tiltyard.suites.mcq.rival_words import (
     ARROWS,
     BUT,
@@ -61,7 +61,6 @@ from tiltyard.suites.mcq.rival_words import (
     UNREAL,
     WRONG_ABROAD,
 )
-from tiltyard.suites.mcq.rungs import mentioned
 
 NEAR = 240  # characters on each side that are looked at, of one sentence
 

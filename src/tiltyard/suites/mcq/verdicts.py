@@ -14,8 +14,9 @@ from tiltyard.suites.mcq.names import Names
 
 _RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
 _LISTED = re.compile(
-    rf"^(?P<signs>[^\w\n(\[]{{0,12}})(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
-    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:]|(?=[ \t|]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
+    rf"^(?P<signs>[^\w\n(\[]{{0,12}}(?:\[[ xX{_RIGHT_SIGNS}]\][ \t]{{1,4}})?)"
+    rf"(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
+    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:|]|(?=[ \t|]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
     r"(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )
@@ -26,13 +27,14 @@ _JUDGED = re.compile(
     re.IGNORECASE,
 )
 _VERDICT = re.compile(
-    r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:(?P<right>correct|right)|(?P<yes>yes|true)"
-    r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n]*$",
+    r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:(?P<right>(?:the )?(?:correct|right)(?: (?:answer|choice|option))?)"
+    r"|(?P<yes>yes|true)"
+    r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n?]*$",
     re.IGNORECASE,
 )
 
 
-def called_right(flat: str, names: Names) -> tuple[int, int] | None:
+def called_right(raw: str, flat: str, names: Names) -> tuple[int, int] | None:
     """The option marked as right, and its place, where all stand one below the other."""
     if "\n" not in flat.strip():
         flat = _NEXT_LISTED.sub("\n", flat)
@@ -44,12 +46,26 @@ def called_right(flat: str, names: Names) -> tuple[int, int] | None:
     before, judged = flat[: lines[0].start()], _judged(lines, names)
     if judged is not None and not denies(before) and "?" not in before:
         return judged, lines[judged].start("letter")
+    alone = not (before + flat[lines[-1].end() :]).strip()
+    emphasized = _in_bold(raw, lines, names) if alone else None
+    if emphasized is not None:
+        return emphasized, lines[emphasized].start("letter")
     marks = [_mark(line, names) for line in lines]
     chosen = [place for place, mark in enumerate(marks) if mark in ("right", "yes")]
     sure = marks.count("wrong") == len(marks) - 1 and len(marks) > 2
     if len(chosen) != 1 or not (sure or (marks[chosen[0]] == "right" and len(marks) > 1)):
         return None
     return chosen[0], lines[chosen[0]].start("letter")
+
+
+def _in_bold(raw: str, lines: Sequence[re.Match[str]], names: Names) -> int | None:
+    """The one line in bold of a list that only repeats the options."""
+    if any(names.loosely(line["rest"]) != place for place, line in enumerate(lines)):
+        return None
+    said = [raw[line.start() : line.end()].strip(" \t-•") for line in lines]
+    found = [place for place, line in enumerate(said) if re.fullmatch(r"(\*\*|__).+\1", line)]
+    plain = [line for line in said if not re.search(r"\*\*|__", line)]
+    return found[0] if len(found) == 1 and len(plain) == len(said) - 1 else None
 
 
 def _judged(lines: Sequence[re.Match[str]], names: Names) -> int | None:
@@ -66,6 +82,9 @@ def _mark(line: re.Match[str], names: Names) -> str:
     said = line["signs"] + line["rest"]
     if any(sign in said for sign in _RIGHT_SIGNS):
         return "right"
+    box = re.search(r"\[([ xX])\]", line["signs"])
+    if box is not None:
+        return "wrong" if box[1] == " " else "right"
     if any(sign in said for sign in _WRONG_SIGNS):
         return "wrong"
     found = _VERDICT.search(line["rest"])

@@ -20,13 +20,17 @@ ANSWER_AT = re.compile(
     rf"\s*(?:{_FILLER}\s*[:.]?\s*){{0,3}}[(\[<]?\s*([A-Za-z]){_END}[ \t]*[)\]>]?", re.IGNORECASE
 )
 
-BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
+BOXED = re.compile(r"(?:\\fbox|(?<!\w)\\?boxed)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 
 _MODIFIER = (
     r"(?:(?:final|correct|right|best|my|chosen|selected|appropriate"
     r"|most\s+(?:likely|plausible|probable|accurate|reasonable|suitable|logical|fitting))\s+){0,6}"
 )
-_NOUN = r"(?:answers?|ans|choice|option|selection|solution|result|letter|response|verdict|conclusion|final)"
+_MISSPELT = r"an(?:ws|w|s)ers?|asnwers?|awnsers?"
+_NOUN = (
+    rf"(?:answers?|{_MISSPELT}|ans|choice|option|selection|solution|result|letter|response|verdict|conclusion"
+    r"|final)"
+)
 _SURELY = (
     r"(?:\s*[,:]?\s*(?:therefore|thus|then|hence|clearly|definitely|certainly|indeed|actually"
     r"|most likely|likely|probably"
@@ -38,8 +42,10 @@ _COPULA = (
 )
 
 _FOREIGN = (
-    r"richtig(?=\s+ist)|alternativa(?=\s+corr?eta)|правильный\s+вариант|opci[oó]n(?=\s+correcta)"
-    r"|opção(?=\s+correta)|opzione(?=\s+corretta)"
+    r"richtig(?=\s+ist)|(?:richtige|korrekte|beste)\s+(?:option|wahl)(?=\s+ist)|правильный\s+вариант"
+    r"|(?:letra|alternativa|opci[oó]n|opção|lettera|opzione)(?=\s+(?:correc?ta|corretta)\b)"
+    r"|je\s+(?:pense|crois)\s+que\s+c['’](?=est\b)"
+    r"|(?<!no )(?<!não )(?:creo|pienso|penso|acho)\s+que(?=\s+(?:es|é|è)\b)"
     r"|antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ(?:ом)?|відповідь|antwoord"
     r"|svar(?:et)?(?!\w)|odpowied(?:ź|zią)"
     r"|odpověď|odpoveď|cevap|yanıt|الإجابة|الجواب|उत्तर|जवाब|đáp án|trả lời|jawaban(?:nya)?|vastaus|válasz"
@@ -60,6 +66,7 @@ STATED = re.compile(
     rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
     rf"|pick|letter)|one\s+that\s+fits\s+best"
     rf"|closest(?!\s+(?:competitor|contender|rival|distractor|alternative)))"
+    r"(?:\s+(?:among|out\s+of|of|from)\s+[A-Z](?:\s*,\s*(?:and\s+)?[A-Z]|\s+and\s+[A-Z])+(?=\s+is\b))?"
     rf"(?:\s+(?!{_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
     rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
@@ -81,6 +88,10 @@ LABELS = (
         re.IGNORECASE | re.MULTILINE,
     ),
     STATED,
+    re.compile(  # Answer key: B   Correct: B   Assistant: B, and nothing else on the line
+        r"^[^\w\n]{0,9}(?:(?:answer[ \t]+)?key|correct|assistant)[ \t]*:(?=[ \t]*[(\[]?[A-Z][)\]]?[^\w\n]*$)",
+        re.IGNORECASE | re.MULTILINE,
+    ),
     re.compile(rf"(?<!\w)(?:{_FOREIGN}){_QUALITY}{_FOREIGN_COPULA}\s*[:=—–-]?", re.IGNORECASE),
     re.compile(
         r"(?:正确|正確|最终|最終|因此|所以|最佳)?(?:的)?(?:答案|选项|選項|回答)(?:应该|應該)?(?:是|为|為|选|選)?\s*[:=]?|(?:选择|選擇|选"
@@ -88,11 +99,13 @@ LABELS = (
         r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|(?<!오)답)(?:은|는)?\s*[:=]?"
     ),
 )
-ENGLISH = 4  # so many of them, the first
+ENGLISH = 5  # so many of them, the first
 QUESTION_AND_A = re.compile(
     rf"^[ \t]{{0,20}}Q\s?:[^\n]*\n[ \t]{{0,20}}A\s?[:.]\s{{0,4}}[(\[]?([A-Za-z]){_NOT_WORD}[)\]]?[\s.]*$",
     re.MULTILINE,
 )
+
+ANSWERED = re.compile(rf"\A\s{{0,9}}A\s?:[ \t]{{0,4}}[(\[]?([A-Z]){_NOT_WORD}[)\]]?(?:[.:]?[ \t]+|[\s.]*\Z)")
 
 _CLAUSE_END = (
     r"(?=\s*(?:[.,;:!)\]\n]|$|[-–—]\s)|\s+(?:because|since|as|for|and|which|here|due|over|rather"
@@ -117,7 +130,7 @@ CHOSEN = re.compile(
     r"\s+(?:(?:definitely|certainly|clearly|surely|obviously|undoubtedly|probably|(?:most\s+)?likely)\s+)?"
     rf"(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer"
     rf"|letter)\s+)?(?P<wrapped>[(\[])?\s*(?P<letter>[A-Za-z]){_NOT_WORD}\s*[)\]]?{_CLAUSE_END}"
-    r"(?!\s*(?:,|/)?\s*(?:and|or)\s+[(\[]?[A-Z](?![^\W_]))"
+    r"(?!\s*(?:,|/)?\s*(?:and|or)\s+[(\[]?(?:[A-Z]|(?-i:[IVX]{2,4}))(?![^\W_]))"
     r"(?!\s*[,/]\s*[(\[]?(?!I\s+(?:think|guess|believe)\b)[A-Z](?![^\W_]))"
     r"(?!\s+(?:as|for)\s+(?:(?:an?|the)\s+)?(?:\w+\s+)?(?:wrong|incorrect|false|eliminat\w+|exclu\w+|distractor"
     r"|one\s+(?:to|i\s+would)|one\s+that\s+is\s+(?:not|wrong|incorrect|false))\b)",
@@ -146,9 +159,9 @@ DECLARED = re.compile(
     re.IGNORECASE,
 )
 DECLARED_ALIEN = re.compile(
-    rf"(?:选项|選項|選択肢)?\s*[(\[]?(?P<letter>[A-Z]){_END}[)\]]?\s*(?:が正解|が正しい|是正确|是正確|正确|正確|是对的|가\s*정답"
+    rf"(?:选项|選項|選択肢)?\s*[(\[]?(?P<letter>[A-Z]){_END}[)\]]?\s*(?:选项|選項|项|項)?(?:が正解|が正しい|是正确|是正確|正确|正確|是对的|가\s*정답"
     rf"|이\s*정답|가\s*맞|верный|правильный|является правильным)"
-    r"(?!\s*(?:だと(?:言(?!え)|いう)|では|じゃな|でな|ですか|か|[이가]\s*아|吗|嗎|的?[吗嗎]|\?))"
+    r"(?!\s*(?:だと(?:言(?!え)|いう)|では|じゃな|でな|ですか|か|[이가]\s*아|吗|嗎|的?[吗嗎]|的可能|的[话話]|\?))"
 )
 MAKES = re.compile(  # "That makes B the right answer."
     r"(?:(?:^|[.!?;:,]\s+|\b(?:and|so|but)\s+)(?:that|this|which)\s+makes"
@@ -228,7 +241,7 @@ NOT_LISTED = re.compile(
     re.IGNORECASE,
 )
 SEVERAL = re.compile(
-    r"\s*(?:[,/&+;→]|[-=]>|,?\s*\b(?:and|or|und|oder|y|o|e|ou|et|и|или|nor)\b|和|或|、)\s*(?:and\s+"
+    r"\s*(?:[,/&+;→]|[-=]>|,?\s*\b(?:and|or|und|oder|(?-i:[yoe])(?!\()|ou|et|и|или|nor)\b|和|或|、)\s*(?:and\s+"
     r"|or\s+)?(?:maybe\s+|perhaps\s+|possibly\s+)?(?:option\s+)?[(\[]?([A-HJ-Za-hj-z])"
     r"(?![A-Za-zÀ-ɏ0-9_]|['’]|\s+(?!(?:or|and|und|oder)\b)[a-z])[)\]]?",
     re.IGNORECASE,

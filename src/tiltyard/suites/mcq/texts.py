@@ -1,0 +1,267 @@
+"""Replies that give an option by its text: alone, with its letter, as a sum, or in a sentence about it.
+
+The last rungs of the ladder that `extract.py` climbs; with `rungs.py` before them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tiltyard.suites.mcq.doubt import DOUBTFUL, denies, doubted, taken_back
+from tiltyard.suites.mcq.layouts import LETTERS
+from tiltyard.suites.mcq.letters import denies_abroad
+from tiltyard.suites.mcq.names import ARTICLE, Names, folded, longer_may_be_meant, mentioned, without_article
+from tiltyard.suites.mcq.rungs import CAPITAL, EXPLAINS, HEDGES, LED, OPENER, Found
+from tiltyard.suites.mcq.words import UNKNOWING
+
+_SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’]|\.[ \t][a-z])|[(\[]([AI])[)\]]")
+
+
+def with_its_text(raw: str, flat: str, names: Names) -> Found | None:
+    """An option's text with its letter right behind it, "Paris (B)", and no other letter or option."""
+    said = flat.casefold()
+    if len(said) != len(flat) or denies(flat):
+        return None
+    found = mentioned(flat, names)
+    if len(found) != 1:
+        return None
+    index = found.pop()
+    letter = LETTERS[index]
+    name = re.escape(names.unique[index])
+    before = rf"{_IS}\s*(?:option |choice |answer )?\W{{0,3}}({letter.lower()})[).:\]]\W{{0,4}}"
+    before += rf"(?:the |an? )?{name}(?!\w)"
+    behind = rf"{name}\W{{0,6}}(?:which is |that is )?(?:option |choice |answer )?\W{{0,2}}"
+    match = re.search(rf"{behind}({letter.lower()})(?![\w'’])", said)
+    if match is None and "?" not in flat:
+        match = re.search(before, said)
+    apart = re.sub(name, lambda own: " " * len(own[0]), said)  # "200 J": of ten options J is one
+    others = {m[1] or m[2] for m in _SINGLE.finditer(flat) if apart[m.start() : m.end()].strip()} - {letter}
+    return Found(index, "letter_with_text", match.start(1)) if match and not others else None
+
+
+_CONCLUSION = re.compile(  # "So the largest is Brazil, option C.", "Therefore, the gas is (B) nitrogen."
+    r"(?:^|[.!?][ \t]+)[^\w\n]*(?P<so>so|thus|therefore|hence|based on|out of|among)\b"
+    r"(?P<lead>[^.!?\n]{0,200}?\b(?:is|are|was|were))[ :]{1,3}"
+    r"(?:(?P<text>[^.!?\n]{1,200}?)[,(][ \t]{0,2})?(?:option |choice |answer )?"
+    r"[(\[]?(?P<letter>(?-i:[A-Z]))(?![\w'’])(?P<behind>[^\n]{0,400})\s*\Z",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OF_OTHERS = re.compile(
+    r"\b(?:second|third|next|others?|another|alternative|runner|rest"
+    r"|eliminat\w+|exclud\w+|discard\w*|reject\w*|avoid\w*|remaining|opposite|either|if|would|could|might|may)\b",
+    re.IGNORECASE,
+)
+
+
+def concluded(raw: str, flat: str, names: Names) -> Found | None:
+    """A last sentence that draws a conclusion and ends with a letter, with or without its option's text."""
+    match = _CONCLUSION.search(flat)
+    if match is None or not 0 <= LETTERS.find(match["letter"]) < len(names.folded):
+        return None
+    index, at, lead = LETTERS.find(match["letter"]), match.start("letter"), match["lead"]
+    said = [text for text in (match["text"], match["behind"]) if text and re.search(r"[^\s.!)\]*_]", text)]
+    if any(names.loosely(text.strip(" ).]:,-–—")) != index for text in said) or len(said) > 1:
+        return None
+    if not said and match["so"].casefold() in ("out of", "among"):
+        return None
+    if not said and any(re.search(rf"(?<!\w){match['letter']}(?!\w)", option) for option in names.options):
+        return None  # "So the winner is A.", where an option is "Team A"
+    if (
+        denies(lead)
+        or DOUBTFUL.search(lead)
+        or _OF_OTHERS.search(lead)
+        or _APART.search(lead.casefold())
+        or doubted(raw, flat, at, at)
+    ):
+        return None
+    return Found(index, "last_sentence", at)
+
+
+# ------------------------------------------------------------------ the text of an option
+
+_IS = r"(?:\bis|\bare|\bwas|\bwere|\bbe|['’]s|=|:|\bist|\best|\bes|\bsind)"
+
+_SUM = re.compile(r"[\s\d+\-*/×÷·().,^²³√]+=([^=\n]+)")
+
+
+def first_line(flat: str, names: Names) -> Found | None:
+    """An option's text on the first line and an explanation below; or a sum, whose outcome is an option."""
+    outcome = _SUM.fullmatch(flat.strip())
+    if outcome is not None:
+        index = names.loosely(outcome[1])
+        return None if index is None else Found(index, "option_text")
+    first, _, rest = flat.lstrip().partition("\n")
+    index = names.loosely(first)
+    if index is None or taken_back(rest, 0, "") or longer_may_be_meant(rest[:80], index, names):
+        return None
+    if not EXPLAINS.match(rest) and (not rest.strip() or not _only_told(flat, index, names)):
+        return None
+    others = {names.loosely(line) for line in rest.split("\n")} - {None, index}
+    return None if others else Found(index, "option_text")
+
+
+def _only_told(flat: str, index: int, names: Names) -> bool:
+    """Is it the only option in a whole reply in which nothing denies, doubts or asks?"""
+    if mentioned(flat, names) != {index} or len(flat) > 1_000 or "?" in flat or UNKNOWING.search(flat):
+        return False
+    others = folded(flat).replace(names.unique[index], " ")
+    letters = set(LETTERS[: len(names.folded)]) & {match[1] for match in CAPITAL.finditer(flat)}
+    return not (denies(others) or HEDGES.search(others) or letters)
+
+
+def _other_letter(flat: str, index: int, names: Names) -> bool:
+    """Does another option's letter stand right before or behind the option: "A. It is Rome", "Rome (A)"?"""
+    led = LED.match(flat.lstrip())
+    others = LETTERS[: len(names.folded)].replace(LETTERS[index], "")
+    if led is not None and led[3] in ".)" and led[2] in others:
+        return True
+    name = re.escape(names.unique[index])
+    mark = r"(?:[)\].:,=–—-]|[ \t]+(?:is|=|[–—-])[ \t])[ \t]*(?:the |an? )?"
+    beside = rf"(?<![\w'’])(?-i:[{others}]){mark}{name}(?!\w)"
+    behind = rf"(?<!\w){name}[ \t]*[(\[](?:option |choice )?(?-i:[{others}])[)\]]"
+    return re.search(f"{beside}|{behind}", flat, re.IGNORECASE) is not None
+
+
+def _told_at_first(said: str, name: str) -> re.Match[str] | None:
+    """Does the first sentence say that it is this option, and the rest why: "It is Paris. It lies on ..."?"""
+    kind = r"(?:the |a |an )?(?:(?:example|instance|case) of |called |known as )?(?:the |a |an )?"
+    others = r"(?!let|first|consider|i\b|we\b|hm|[^.]*\b(?:think|say|believe|claim|assum|suppos|imagin|ask))"
+    pattern = (
+        rf"{others}[^.!:;\n]{{0,150}}?(?<!\w)(?P<is>is|are|was|were) {kind}"
+        rf"{re.escape(name)}(?:[ .!]*$| ?[.;,!)]+ (?:{OPENER.pattern}|which|where|who|{re.escape(name)})"
+        r"|\s+(?:which|because|since|as|where)\b|\s+[(–—-])"
+    )
+    return re.match(pattern, said)
+
+
+_APART = re.compile(  # "Paris is a trap.", "It used to be Paris."
+    r"\b(?:distractors?|traps?|decoys?|red\s+herring|candidates?|used\s+to|it\s+once|formerly|naive"
+    r"|answer\s+last\s+\w+|last\s+time|opposite\s+of\s+what|opposite\s*\Z"
+    r"|(?:a|an|common|first|popular|usual|wrong|bad)\s+(?:\w+\s+)?guess"
+    r"|(?:too|seems?|looks?)\s+obvious|obvious\s+(?:\w+\s+)?(?:answer|choice|guess|option|pick)|obvious\s*\Z"
+    r"|most\s+people|said|wants?\s+you|tempt\w*|comes?\s+(?:close|to\s+mind)|mistake)\b"
+)
+
+
+def option_text(flat: str, names: Names) -> Found | None:
+    """The reply is an option's text, or one sentence that begins or ends with it."""
+    flat = _without_contrast(flat, names)
+    said = folded(flat)
+    for candidates in (names.unique, [without_article(name) for name in names.unique]):
+        wanted = said if candidates is names.unique else without_article(said)
+        if wanted and candidates.count(wanted) == 1:
+            return Found(candidates.index(wanted), "option_text")
+    counted = _counted(flat, names)
+    index = names.by_number(flat.strip()) if counted is None else counted
+    index = names.shortly(said) if index is None else index
+    index = _first_of_two(flat, names) if index is None else index
+    if index is not None:
+        return Found(index, "option_text")
+    if UNKNOWING.search(flat) or len(said) > 1_000:
+        return None
+    found = mentioned(flat, names)
+    if len(found) != 1:
+        return None
+    index = found.pop()
+    name = names.unique[index]
+    others = said.replace(name, " ")
+    place = said.find(name)
+    if (
+        denies(others)
+        or denies_abroad(others)
+        or _APART.search(others)
+        or "?" in flat
+        or _other_letter(flat, index, names)
+    ):
+        return None
+    if longer_may_be_meant(flat, index, names):
+        return None
+    told = _told_at_first(said, name)
+    at = -1 if told is None else told.start("is")
+    apart = _of_another_subject(said[: max(0, at)])
+    if told is not None and not apart and _only_told(flat, index, names) and not taken_back(flat, 0, ""):
+        return None if doubted(said, said, at, at) else Found(index, "option_text")
+    if len(said) > 400 or doubted(said, said, place, place):
+        return None
+    quoted = re.escape(name)
+    begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)
+    ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*[a-z°%]{{0,3}})?$", said)
+    if ends and _of_another_subject(said[: ends.start()]):
+        ends = None
+    return Found(index, "option_text") if begins or ends else None
+
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_COUNTED = re.compile(
+    rf"[^\w?]*(?:(?:the )?(?:(?:correct|right|best) )?(?:answer is )?(?:option|choice)(?: is)?"
+    rf"(?: number)?[ :#]{{1,2}}(\d{{1,2}})"
+    rf"|(?:it is |the answer is )?the ({'|'.join(_ORDINALS)}|last) (?:option|choice|one|answer)"
+    r"(?: is (?:the )?(?:correct|right)(?: one| answer)?)?)[^\w?]*",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|[ivx]+)\b|" + "|".join(_ORDINALS)
+)
+
+
+def _counted(flat: str, names: Names) -> int | None:
+    """The option that is counted out: "Option 3", "The third option is correct"; none if one is a number."""
+    match = _COUNTED.fullmatch(flat)
+    if match is None or any(map(_NUMBER.search, names.folded)):
+        return None
+    ordinal = (match[2] or "").casefold()
+    if ordinal == "last":
+        return len(names.folded) - 1
+    place = int(match[1]) - 1 if match[1] else _ORDINALS.index(ordinal)
+    return place if 0 <= place < len(names.folded) else None
+
+
+_FIRST_SENTENCE = re.compile(r"\s*([^.!?\n]{1,200})[.!]\s+(?=\S)")
+_OF_MYSELF = re.compile(r"\bI\b|\b(?:we|you)\b")
+
+
+def _first_of_two(flat: str, names: Names) -> int | None:
+    """Of two options the one that is the first sentence, with only reasons behind it: "False. It ..."."""
+    match = _FIRST_SENTENCE.match(flat)
+    if match is None or len(names.folded) != 2 or len(flat) > 1_000:
+        return None
+    index, rest = names.loosely(match[1]), flat[match.end() :]
+    if index is None or mentioned(rest, names) or "?" in rest or taken_back(flat, match.end(), ""):
+        return None
+    return None if UNKNOWING.search(rest) or HEDGES.search(rest) or _OF_MYSELF.search(rest) else index
+
+
+_CONTRASTS = (
+    re.compile(r"([^.!?;\n]{1,200}?),? (?:and |but )?not ()([^.!?;,\n]{1,200})[.!]?\s*", re.IGNORECASE),
+    re.compile(
+        r"([^.!?;\n]{0,200}?)\bnot ([^.!?;\n]{1,200}?),? but ([^.!?;\n]{1,200})[.!]?\s*", re.IGNORECASE
+    ),
+)
+
+
+def _without_contrast(flat: str, names: Names) -> str:
+    """A single sentence without the option that it denies beside another: "X, not Y", "not Y but X"."""
+    for pattern in _CONTRASTS:
+        match = pattern.fullmatch(flat)
+        denied = None if match is None else names.loosely(ARTICLE.sub("", match[2] or match[3]))
+        rest = "" if match is None else match[1] + (match[3] if match[2] else "")
+        if denied is not None and denied not in mentioned(rest, names):
+            return rest
+    return flat
+
+
+_NEW_SUBJECT = re.compile(  # "6 and 8" is none
+    r"[.;!](?=\s)|\s(?:while|whereas|but|only|though)\b|,\sand\b|\b(?:is|are|was|were)\b.*\sand\b"
+    r"|\sand\s(?:the|an?|its|their|his|her|our|this|that)\b"
+)
+_CONCLUDES = re.compile(
+    r"(?:^|[.;!,]\s)(?:so|therefore|thus|hence|then|consequently|(?:that|which|this) means)\b[^.;!]*$"
+)
+
+
+def _of_another_subject(before: str) -> bool:
+    """Do other sentences or clauses stand before what is said of an option, and it does not follow from them?
+
+    "Plants take in CO2. The gas they release is oxygen."
+    """
+    return _NEW_SUBJECT.search(before) is not None and _CONCLUDES.search(before) is None

@@ -1,0 +1,146 @@
+"""Labels, wrappers and lists in which models give a letter, and their like in which they give none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.suites.mcq.test_extract import letter_of
+
+COFFEE = ["Vietnam", "Colombia", "Brazil", "Ethiopia"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "The anwser is C.",
+        "Asnwer: C",
+        "【答案】C",
+        "【C】",
+        "Letra C",
+        "Alternativa C",
+        "La letra correcta es C.",
+        "A alternativa correta é C.",
+        "Je pense que c'est C, Brazil.",
+        "Creo que es la C.",
+        "Die korrekte Option ist C, denn dort wächst er.",
+        "正解はCのBrazilです。",
+        "A选项错误。\nB选项错误。\nC选项正确，因为产量最高。\nD选项错误。",
+        "<final>C</final>",
+        "<response>C</response>",
+        "<option>C</option>",
+        "boxed{C}",
+        "Key: C",
+        "Answer key: C",
+        "Assistant: C",
+        "A: C",
+        "A: C. Brazil",
+        "C/Brazil",
+        "C\\. Brazil",
+        "C Brazil",
+        "C for sure",
+        "Correct: C\nIncorrect: A, B, D",
+    ],
+)
+def test_a_letter_is_known_by_its_label_or_wrapper(reply: str) -> None:
+    assert letter_of(reply, COFFEE) == "C"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<option>A</option><option>C</option>",
+        "Key: A = Asia, C = South America",
+        "Correct: A, C",
+        "Not correct: C",
+        "A: C\nB: D",
+        "A: C is wrong.",
+        "A: Brazil",
+        "C/Vietnam",
+        "C选项错误，因为产量最高。",
+        "Je ne pense pas que c'est C.",
+        "No creo que es la C.",
+        "正解はCのVietnamです。",
+    ],
+)
+def test_and_none_is_taken_from_their_like(reply: str) -> None:
+    assert letter_of(reply, COFFEE) is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "| Option | Country | Right? |\n|---|---|---|\n| A | Vietnam | ❌ |\n| B | Colombia | ❌ |\n"
+        "| C | Brazil | ✅ |\n| D | Ethiopia | ❌ |",
+        "[ ] A. Vietnam\n[ ] B. Colombia\n[x] C. Brazil\n[ ] D. Ethiopia",
+        "A. Vietnam\nB. Colombia\n**C. Brazil**\nD. Ethiopia",
+        "A. Vietnam\nB. Colombia\nC. Brazil (correct answer)\nD. Ethiopia",
+    ],
+)
+def test_one_marked_of_a_list_of_all_is_the_answer(reply: str) -> None:
+    assert letter_of(reply, COFFEE) == "C"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "| A | Vietnam | ❌ |\n| B | Colombia | ✅ |\n| C | Brazil | ✅ |\n| D | Ethiopia | ❌ |",
+        "[x] A. Vietnam\n[ ] B. Colombia\n[x] C. Brazil\n[ ] D. Ethiopia",
+        "[ ] A. Vietnam\n[ ] B. Colombia\n[ ] C. Brazil\n[ ] D. Ethiopia",
+        "A. Vietnam\n**B. Colombia**\n**C. Brazil**\nD. Ethiopia",
+        "Wrong is:\nA. Vietnam\nB. Colombia\n**C. Brazil**\nD. Ethiopia",
+        "A. Vietnam\nB. Colombia\nC. Brazil (not the correct answer)\nD. Ethiopia",
+    ],
+)
+def test_and_no_or_several_marks_are_none(reply: str) -> None:
+    assert letter_of(reply, COFFEE) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("It is not grown in Europe. So the largest producer is C. Brazil.", "C"),
+        ("A. Vietnam\nB. Colombia\nC. Brazil\nD. Ethiopia\n\nSo the largest producer is option C.", "C"),
+        ("1. Brazil\n2. Vietnam\n\nSo the largest producer is Brazil, option C.", "C"),
+        ("It grows most of all. Option C.", "C"),
+        ("None of A, B and D grows as much → C.", "C"),
+        ("The correct choice among A, B, C and D is C.", "C"),
+        ("Vietnam comes second. So Brazil it is.", "C"),
+        ("Vietnam comes second. So Brazil, C.", "C"),
+        ("So the largest producer is not C.", None),
+        ("So the largest producer is C. Vietnam.", None),
+        ("So the wrong one is option C.", None),
+        ("Vietnam → A, Brazil → C.", None),
+        ("Largest in Asia → A?", None),
+    ],
+)
+def test_a_conclusion_may_end_with_the_letter(reply: str, letter: str | None) -> None:
+    assert letter_of(reply, COFFEE) == letter
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("3. Brazil", "C"),
+        ("3) Brazil", "C"),
+        ("The correct answer is **3. Brazil**.", "C"),
+        ("Option 3", "C"),
+        ("The correct option is 3.", "C"),
+        ("The third option is correct.", "C"),
+        ("The last option is correct.", "D"),
+        ("2. Brazil", None),
+        ("Option 7", None),
+        ("3", None),
+        ("Answer: 3", None),
+        ("The third option is wrong.", None),
+        ("It is not the third option.", None),
+    ],
+)
+def test_an_option_may_be_told_by_its_number(reply: str, letter: str | None) -> None:
+    assert letter_of(reply, COFFEE) == letter
+
+
+@pytest.mark.parametrize("options", [["2", "3", "4", "5"], ["Two", "Three", "Four", "Five"]])
+def test_where_options_are_numbers_no_number_counts_them(options: list[str]) -> None:
+    assert letter_of("The correct option is 3.", options) in (None, "B")
+    assert letter_of("Option 3", options) in (None, "B")
+    assert letter_of("The third option is correct.", options) is None
