@@ -245,19 +245,28 @@ def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json
     """End the sitting, which came to `state`, in the store.
 
     A finished run whose failures were asked again stays finished where that was broken off, with what was
-    found out until then: the same command asks what still fails once more. Where the summary has not come to
-    all that earlier sittings know, it stays as it was.
+    found out until then: the same command asks what still fails once more. One that nobody grades had its
+    end without a server: interrupted on the way to another, it is. Where the summary has not come to all
+    that earlier sittings know, it stays as it was.
     """
     run_id, earlier = claim.run.id, claim.run.summary or {}
     broken_off = state != "finished" and earlier.get("state") == "finished"
-    if broken_off and store.has_failures(run_id):
-        if "outcomes" in earlier and "error" not in summary and summary["n"] >= earlier["n"]:
-            kept = {**summary, "state": "finished", "gave_up": earlier["gave_up"]}
-            store.finish(run_id, "finished", kept, tuple(summary["notes"]), ended_at)
-        else:
-            store.put_back(run_id, ended_at)
-    else:
+    if not broken_off or not store.has_failures(run_id):
         store.finish(run_id, summary["state"], summary, tuple(summary["notes"]), ended_at)
+    elif "error" in summary or asked_in(summary) < asked_in(earlier):
+        store.put_back(run_id, ended_at)
+    elif "outcomes" in earlier:
+        kept = {**summary, "state": "finished", "gave_up": earlier["gave_up"]}
+        store.finish(run_id, "finished", kept, tuple(summary["notes"]), ended_at)
+    elif state == "interrupted":
+        store.finish(run_id, summary["state"], summary, tuple(summary["notes"]), ended_at)
+    else:
+        store.put_back(run_id, ended_at)
+
+
+def asked_in(summary: Mapping[str, Json]) -> int:
+    """How many attempts a summary counts."""
+    return int(summary["n"] if "outcomes" in summary else summary["requests"]["total"])
 
 
 def whose(job: Job) -> tuple[str, str]:

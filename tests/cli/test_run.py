@@ -225,6 +225,29 @@ def wait_for_progress(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_interrupting_what_asks_again_after_an_outage_leaves_what_was_found_by_then(
+    tiltyard: Tiltyard, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    models = (SimModel(name="m", ttft_ms=50.0, token_ms=10.0, loaded=True),)
+    faults = tuple(f"reset=1@{number}" for number in range(5, 101))
+    with running(SimConfig(models=models, dialects=("openai",), faults=faults)) as simulator:
+        command = fixed(simulator.url("openai"), "m", "--requests", "100", "--output-tokens", "9", "--json")
+        assert tiltyard(*command).summary()["owed"] == 96
+        process = start(command, clean_env, tmp_path)
+        wait_for_progress(process)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=120)
+        last = json.loads(out.splitlines()[-1])
+        assert (process.returncode, last["state"], last["requests"]["total"]) == (130, "interrupted", 100)
+        assert last["requests"]["ok"] > 4
+        shown = json.loads(tiltyard("show", "latest", "--json").out)["run"]
+        assert (shown["state"], shown["summary"]["requests"]) == ("interrupted", last["requests"])
+        again = tiltyard(*command)
+        assert (again.code, again.summary()["requests"]["ok"]) == (0, 100), again.err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_interrupting_ends_soon_keeps_everything_and_the_same_command_goes_on(
     tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -248,6 +248,7 @@ def test_nothing_listens(run):
 
         capture = run(main())
     assert (capture.failure, capture.timeline.sent_ns) == ("connect_error", None)
+    assert (capture.timeline.closed_ns or 0) > capture.timeline.started_ns  # when that was known
     assert "connection refused" in capture.error
 
 

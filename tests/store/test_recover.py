@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.conftest import make_attempt, make_exchange, make_run
-from tiltyard.errors import StoreCorrupt
+from tiltyard.errors import StoreCorrupt, StoreLocked
 from tiltyard.records import Model
 from tiltyard.store.connection import connect
 from tiltyard.store.recover import Recovered, recover
@@ -335,6 +335,7 @@ def test_scores_that_cannot_be_read_are_made_again(path: Path) -> None:
 def test_models_and_servers_whose_names_are_lost_are_counted(path: Path) -> None:
     with Store.open(path) as store:
         store.claim(make_run("r3", model=Model(name="another")))
+        store.finish("r3", "interrupted")
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("DELETE FROM models")
         db.execute("DELETE FROM servers")
@@ -344,6 +345,20 @@ def test_models_and_servers_whose_names_are_lost_are_counted(path: Path) -> None
         assert {run.model.name for run in store.runs()} == {"(lost)"}
     found = recover(path)
     assert (found.models_lost, found.servers_lost) == (0, 0)
+
+
+def test_a_store_that_a_living_process_writes_to_is_left_to_it(path: Path) -> None:
+    """What it writes after that would be in no store."""
+    with Store.open(path) as store:
+        store.claim(make_run("r3"))
+    zeros(path, b"r1-word-00100")
+    before = path.read_bytes()
+    with pytest.raises(StoreLocked, match="r3 is under way"):
+        recover(path)
+    assert path.read_bytes() == before
+    with Store.open(path) as store:
+        store.finish("r3", "interrupted")
+    assert saved(path).rows["runs"] == 3
 
 
 def test_a_mistake_of_our_own_is_no_damage(path: Path) -> None:

@@ -215,7 +215,8 @@ class Wire:
             try:
                 connection = await pool.take(timeouts.connect_s, fresh=fresh)
             except ExchangeError as failure:
-                return Capture(timeline=begun, failure=failure.ending, error=failure.error)
+                ended = replace(begun, closed_ns=now_ns())
+                return Capture(timeline=ended, failure=failure.ending, error=failure.error)
             reused = connection.reused
             outcome = await connection.exchange(request, answer, timeouts)
             if outcome is None or not outcome.stale:

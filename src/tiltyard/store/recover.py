@@ -20,12 +20,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.errors import StoreCorrupt
+from tiltyard.errors import StoreCorrupt, StoreLocked
 from tiltyard.records import Record
-from tiltyard.store.connection import STUMBLES, connect, transaction
+from tiltyard.store.connection import STUMBLES, connect, dicts, transaction
 from tiltyard.store.figures import put_figures
+from tiltyard.store.owner import alive
 from tiltyard.store.reading_back import unreadable
 from tiltyard.store.rows import to_json
+from tiltyard.store.run_list import owner_of
 
 # Parents first. Figures are made again from the summaries, the search index from the texts.
 TABLES = (
@@ -108,25 +110,44 @@ class Recovered(Record, frozen=True):
 
 
 def recover(path: Path) -> Recovered:
-    """Replace a damaged store by what is readable of it. StoreCorrupt when nothing is; it then stays."""
+    """Replace a damaged store by what is readable of it. StoreCorrupt when nothing is, StoreLocked when
+    somebody writes to it: it then stays.
+    """
     if not path.is_file():
         raise StoreCorrupt(f"there is no store at {path}", "nothing to do: the next run makes one")
+    before = _state(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="recovering-") as folder:
         copy, fresh = Path(folder) / "damaged.sqlite3", Path(folder) / path.name
         for source, target in _with_log(path, copy):
             shutil.copyfile(source, target)
         with closing(connect(fresh)) as into:
             saved = _save(copy, into, Path(folder))
+            _refuse_under_way(into)
             set_back = _set_back(into)
             into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if not saved.rows["runs"]:
             raise StoreCorrupt(f"nothing could be read from {path}; it was left as it is", "restore a backup")
+        if _state(path) != before:
+            raise StoreLocked(f"the store {path} was written to meanwhile", "`tiltyard runs --recover` again")
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         kept = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
         for source, target in _with_log(path, kept):
             source.replace(target)
         fresh.replace(path)
     return replace(saved, damaged=kept, set_back=set_back)
+
+
+def _state(path: Path) -> list[tuple[int, int, int]]:
+    """Changes when anybody writes to the store, or puts another in its place. An empty log comes and goes."""
+    found = [source.stat() for source, _ in _with_log(path, path) if not source.name.endswith("-shm")]
+    return [(each.st_ino, each.st_size, each.st_mtime_ns) for each in found if each.st_size]
+
+
+def _refuse_under_way(db: sqlite3.Connection) -> None:
+    """What a living process wrote after this would be in no store."""
+    for row in dicts(db, "SELECT * FROM runs WHERE state = 'running'"):
+        if alive(owner_of(row), row["active_at"]):
+            raise StoreLocked(f"run {row['id']} is under way", "stop it first (Ctrl+C), or wait for its end")
 
 
 def _with_log(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
