@@ -158,9 +158,14 @@ def _typed(name: str, value: Any, place: str) -> Any:
     try:
         typed = msgspec.convert(value, field.type, strict=True)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{place}: {name}: {str(error).replace('`', '')}", "tiltyard config show") from error
+        shape = {"servers": "a list of addresses", "keys": 'a table, keys = {"HOST" = "NAME OF A VARIABLE"}'}
+        seconds = (
+            f"seconds as a number, such as {field.default:g}" if isinstance(field.default, float) else ""
+        )
+        remedy = f"give {seconds or shape.get(name, 'a text in quotes')}, or take it out"
+        raise UsageError(f"{place}: {name}: {str(error).replace('`', '')}", remedy) from error
     if isinstance(typed, float) and not 0 < typed < float("inf"):  # every number here is a time to wait
-        raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "tiltyard config show")
+        raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "give it in seconds, such as 60")
     if name == "data_dir":
         return str(Path(typed).expanduser())
     for host, variable in typed.items() if name == "keys" else ():

@@ -19,10 +19,11 @@ def figure(mean: float, n: int = 5) -> dict[str, Any]:
 
 def finish(store: Store, run_id: str, name: str, decode: float | None, **changes: Any) -> None:
     size = changes.pop("size", 4_000_000_000)
+    requests = changes.pop("requests", {"ok": 5, "failed": 0, "truncated": 0, "total": 5})
     store.claim(make_run(run_id, model=Model(name=name, size_bytes=size), **changes), fresh=True)
     summary = {
         "event": "summary",
-        "requests": {"ok": 5, "failed": 0, "truncated": 0, "total": 5},
+        "requests": requests,
         "decode_tps": None if decode is None else figure(decode),
         "ttft_ms": figure(1000 - (decode or 0)),
         "load": {"load_ms": 1500.0},
@@ -72,11 +73,26 @@ def test_a_cloud_is_no_part_of_this_machines_board(full: Store) -> None:
     assert [row.remote for row in full.board(Wanted(cloud=True, model="big"))] == [True]
 
 
+@pytest.mark.parametrize("kind", ["failed", "truncated"])
+def test_a_run_that_mostly_did_not_end_well_takes_nobodys_place(store: Store, kind: str) -> None:
+    def again(run_id: str, lost: int) -> None:
+        requests = {"ok": 20 - lost, "failed": 0, "truncated": 0, "total": 20, kind: lost}
+        finish(store, run_id, "fast", 100.0, fingerprint="same", requests=requests)
+
+    again("r1", 0)
+    again("r2", 17)
+    (row,) = store.board()
+    assert (row.run_id, row.not_well) == ("r1", 0)
+    again("r3", 3)
+    (row,) = store.board()
+    assert (row.run_id, row.not_well) == ("r3", 3)
+
+
 def test_a_row_says_what_was_measured(full: Store) -> None:
     row = as_mapping(full.board()[0])
     assert row["decode_tps"] == {"n": 5, "mean": 100.0, "p50": 100.0, "ci95": [99.0, 101.0]}
     assert (row["run_id"], row["load"], row["client"]) == ("r2", {"load_ms": 1500.0}, {"bottleneck": True})
-    assert row["requests"] == {"ok": 5, "failed": 0}
+    assert row["requests"] == {"ok": 5, "failed": 0, "truncated": 0}
     assert row["prefill_tps"] is None  # a stage's figure is not the run's
 
 

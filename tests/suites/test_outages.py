@@ -56,6 +56,14 @@ def test_an_answer_that_was_cut_when_the_server_went_is_asked_again() -> None:
     assert counts(run_speed(settings, known=attempts_of(first))) == (10, 0, 0)
 
 
+@pytest.mark.parametrize("fault", ["error_midstream", "error_midstream=llamacpp", "error_midstream=vllm"])
+def test_an_error_that_the_server_tells_in_its_stream_is_a_result(fault: str) -> None:
+    """It was there, after the last good answer, too."""
+    settings = {"profile": "fixed", **SHORT, "requests": 4, "concurrency": 1}
+    first = run_speed(settings, faults=(f"{fault}@4",))
+    assert counts(first) == counts(run_speed(settings, known=attempts_of(first))) == (3, 1, 0)
+
+
 def test_an_answer_that_was_cut_by_a_server_that_stayed_is_a_result() -> None:
     settings = {"profile": "fixed", **SHORT, "requests": 4, "concurrency": 1}
     first = run_speed(settings, faults=("no_finish@4",))

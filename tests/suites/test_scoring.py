@@ -35,6 +35,14 @@ def tally_of(attempts: list[Attempt], tries: int) -> Tally:
     return tally
 
 
+@pytest.mark.parametrize("points", [1 / 18, 1 / 6, 5 / 6, 0.1, 0.7])
+def test_the_bounds_of_what_is_all_judged_are_its_score(points: float) -> None:
+    grade = Grade(outcome="partial", score=points)
+    one = replace(attempt("partial"), grade=grade)
+    found = summarise_graded(tally_of([one] * 7, 1), [])
+    assert found["bounds"] == [found["score"], found["score"]]
+
+
 def mixed(number: int) -> Attempt:
     """Every fourth item fails, is cut, thinks or gets another letter: in all of its tries."""
     kinds: list[dict[str, Any]] = [

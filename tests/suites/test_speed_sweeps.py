@@ -183,6 +183,16 @@ def in_steps(stage: str, number: int, start_s: float, length_s: float, tokens: i
     return replace(make_attempt(exchange, number, stage), measures=Measures(output_tokens=tokens))
 
 
+def test_answers_that_were_cut_have_failed_at_their_level() -> None:
+    settings = {"profile": "concurrency", "concurrency": "1,2", "output_tokens": 8, "requests": 20}
+    cut = tuple(f"no_finish@{number}" for number in range(28, 44))
+    ran = run_speed(settings, dialect="openai", faults=cut)
+    alone, two = ran.summary["findings"]["curve"]
+    assert (alone["failed"], alone["overloaded"]) == (0, False)
+    assert two["failed"] >= 10
+    assert two["overloaded"]
+
+
 def test_levels_left_out_after_failures_alone_are_said() -> None:
     settings = {"profile": "concurrency", "concurrency": "1,2,4", "requests": 20, "prompt": "Hi."}
     ran = run_speed(settings, dialect="openai", faults=("error_500",))

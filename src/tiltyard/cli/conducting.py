@@ -78,6 +78,7 @@ def run_jobs(
     """The runs themselves, without anything that outlives them. No listener of `also` may raise."""
     store = open_store(common.data_dir)
     there = in_words(common.data_dir)
+    again = "the same command without --fresh" if common.fresh else "the same command"
     try:
         with listening(common.as_json) as listener:
             tell = Telling(listener, also)
@@ -87,17 +88,16 @@ def run_jobs(
         if not common.as_json and tell.error is None:
             show_summaries([summary for summary in kept if summary["requests"]["total"]], there)
         why = f"the output takes no more ({tell.error.strerror})" if tell.error else "interrupted"
-        again = "the same command without --fresh" if common.fresh else "the same command"
         raise Interrupted(f"{why}; everything that was answered is kept", f"{again} carries on") from None
     except ServerError as error:  # the first one
         if not common.as_json:
             show_summaries([summary for summary in kept if "error" not in summary], there)
-        check_success(kept, common.min_success, there, error)
+        check_success(kept, common.min_success, there, again, error)
     finally:
         store.close()
     if not common.as_json:
         show_summaries(kept, there)
-    check_success(kept, common.min_success, there)
+    check_success(kept, common.min_success, there, again)
 
 
 async def conduct(

@@ -39,12 +39,13 @@ def check_success(
     summaries: Sequence[Mapping[str, Json]],
     min_success: float,
     there: str,
+    again: str,
     refusal: ServerError | None = None,
 ) -> None:
     """Raise one error that names each run that did not succeed, with its reason; `refusal`: the first model's
-    that its server could not serve.
+    that its server could not serve. `again`: the command that carries on, in words.
     """
-    found = [failure_of(summary, min_success, there) for summary in summaries]
+    found = [failure_of(summary, min_success, there, again) for summary in summaries]
     failures = [failure for failure in found if failure is not None]
     if len(failures) > 1:
         kind = RunFailed if refusal is None else ServerError
@@ -58,7 +59,7 @@ def check_success(
         raise failures[0]
 
 
-def failure_of(summary: Mapping[str, Json], min_success: float, there: str) -> RunFailed | None:
+def failure_of(summary: Mapping[str, Json], min_success: float, there: str, again: str) -> RunFailed | None:
     """What a run failed of; None where enough of its requests succeeded, and something could be scored."""
     from tiltyard.servers.replies import KEY_REMEDY
 
@@ -79,11 +80,11 @@ def failure_of(summary: Mapping[str, Json], min_success: float, there: str) -> R
         what = f"{model}: only {ok} of {total} requests succeeded ({', '.join(endings) or 'none was sent'})"
         refused = (reason or "").startswith(REFUSED)
         anew = "--fresh measures again; " if summary.get("cached") else ""
-        if summary.get("owed"):
-            anew = f"{summary['owed']} came since the server had gone: the same command goes on from there; "
+        if summary.get("owed") and ok:
+            anew = f"{summary['owed']} came since the server had gone: {again} goes on from there; "
         remedy = KEY_REMEDY if refused else f"{each}; {anew}--min-success sets the share"
         return RunFailed(what + because, remedy)
     if summary.get("gave_up"):
         what = f"{model}: a part was given up after failures in a row"
-        return RunFailed(what, f"{each}; the same command asks again")
+        return RunFailed(what, f"{each}; {again} asks again")
     return None

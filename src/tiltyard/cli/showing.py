@@ -105,7 +105,8 @@ def state_of(run: Run, wide: bool) -> str:
     """
     summary = run.summary or {}
     requests = mapping(summary.get("requests")) or {}
-    failed, ok = requests.get("failed") or 0, requests.get("ok") or 0
+    failed = (requests.get("failed") or 0) + (requests.get("truncated") or 0)
+    ok = requests.get("ok") or 0
     if "outcomes" in summary:
         failed = summary["outcomes"]["error"]
         ok = summary["n"] - failed

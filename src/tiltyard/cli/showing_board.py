@@ -247,8 +247,8 @@ def own_words(row: BoardRow | ModelRow) -> tuple[str, str]:
 def named(row: BoardRow) -> str:
     """The model with its marks."""
     marks = (" [yellow]![/]" if row.client_bound else "") + (" ☁" if row.remote else "")
-    if row.requests_failed and row.quality is None:  # a graded row has them among what does not count
-        marks += f" [red]✗ {row.requests_failed:,} failed[/]"
+    if row.not_well and row.quality is None:  # a graded row has them among what does not count
+        marks += f" [red]✗ {row.not_well:,} failed[/]"
     return safe(row.model, 90) + marks
 
 

@@ -152,6 +152,9 @@ def quality_view(run: Run) -> QualityView | None:
     if repeats := summary.get("repeats"):
         notes.append(f"{repeats['k']} tries an item: {percent(repeats['flips']['value'])} of the items flip.")
     notes += honesty_notes(summary.get("schema_honesty"))
+    if (calls := summary.get("calls_per_answer") or {}).get("value") is not None:
+        span = " ({:.2f} to {:.2f})".format(*calls["ci95"]) if calls.get("ci95") else ""
+        notes.append(f"Calls per answer: {calls['value']:.2f}{span}.")
     counts = {name: int(summary["outcomes"].get(name, 0)) for name in OUTCOMES}
     shared = {"hit the token limit": summary.get("cap_hit"), "failed": summary.get("error_rate")}
     rates = {**(summary.get("rates") or {}), **shared}

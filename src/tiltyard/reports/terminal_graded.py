@@ -143,6 +143,15 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
             table.add_row(
                 clean(str(name).replace("_", " "), 60), percent(entry["value"]), interval_or_why(entry)
             )
+    calls = summary.get("calls_per_answer") or {}
+    if calls.get("value") is not None:
+        low, high = calls.get("ci95") or (None, None)
+        span = (
+            f"{low:.2f} to {high:.2f}"
+            if low is not None
+            else f"[dim]({clean(str(calls.get('why')), 120)})[/]"
+        )
+        table.add_row("calls per answer", f"{calls['value']:.2f}", span)
     known = summary.get("confidence") or {}
     for name, words in (("ece_equal_width", "calibration error"), ("brier", "Brier score")):
         if known.get(name) is not None:

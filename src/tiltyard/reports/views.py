@@ -186,9 +186,10 @@ def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:
 
 
 def requests_of(run: Run) -> tuple[int, int]:
-    """How many of its requests failed, and how many there were."""
+    """How many of its requests did not end well, and how many there were."""
     requests = summary_of(run).get("requests") or {}
-    return int(requests.get("failed") or 0), int(requests.get("total") or 0)
+    failed = (requests.get("failed") or 0) + (requests.get("truncated") or 0)
+    return int(failed), int(requests.get("total") or 0)
 
 
 def marks(run: Run) -> list[str]:

@@ -25,6 +25,7 @@ from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
     CLOSED_ROUGHLY,
     CONTEXT_REACHED,
+    ERROR_TOLD,
     LEFT_OPEN,
     NOT_STREAMED,
     REFUSAL,
@@ -132,7 +133,7 @@ def _exchange(
         timings=_timings(said),
         logprobs=tuple(said.logprobs),
         error=error,
-        notes=(*notes, *said.notes, *_stop_notes(said)),
+        notes=(*notes, *said.notes, *_stop_notes(said), *((ERROR_TOLD,) if _told_error(said) else ())),
         raw=None if ending == "ok" else capture.body,
     )
 
@@ -190,6 +191,10 @@ def _timings(said: ChatEvents) -> ServerTimings | None:
     if said.stats is not None:
         return lmstudio_timings(said.stats)
     return None
+
+
+def _told_error(said: ChatEvents) -> bool:
+    return said.error is not None or any(reason in BROKEN_OFF for reason in _reasons(said).values())
 
 
 def _stop_notes(said: ChatEvents) -> tuple[str, ...]:

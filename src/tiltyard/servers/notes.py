@@ -42,6 +42,7 @@ CLOCK_SET = "clock_set"  # since the sitting began, or the machine slept
 
 # ------------------------------------------------------------------ the stream
 
+ERROR_TOLD = "error_told"  # by the server, in the stream: it was there, and no connection broke
 NOT_STREAMED = "not_streamed"
 UNTERMINATED = "unterminated"
 UNREADABLE_EVENT = "unreadable_event"

@@ -30,6 +30,7 @@ from tiltyard.servers.error_text import EMPTY_ANSWER, error_in, error_of_body, w
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
     COLD,
+    ERROR_TOLD,
     HEAD_MAYBE_CACHED,
     NO_DONE_REASON,
     PREFILL_HIGH,
@@ -224,7 +225,11 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
         timings=timings,
         logprobs=tuple(story.logprobs),
         error=error,
-        notes=(*notes_of(request, capture, story, ending), *((USAGE_MISSES_THINKING,) if half else ())),
+        notes=(
+            *notes_of(request, capture, story, ending),
+            *((USAGE_MISSES_THINKING,) if half else ()),
+            *((ERROR_TOLD,) if ending == "error_midstream" and story.error is not None else ()),
+        ),
         raw=capture.body if ending != "ok" else None,
     )
 

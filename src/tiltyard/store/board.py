@@ -81,6 +81,7 @@ class BoardRow(Record, frozen=True):
     client_bound: bool | None
     requests_ok: int | None
     requests_failed: int | None
+    requests_truncated: int | None
     score: float | None
     load_ms: float | None
     output_tps: float | None
@@ -92,6 +93,11 @@ class BoardRow(Record, frozen=True):
     item_set: str | None = None
     suite_version: str = ""
     quality: Quality | None = None
+
+    @property
+    def not_well(self) -> int:
+        """How many requests did not end well."""
+        return (self.requests_failed or 0) + (self.requests_truncated or 0)
 
 
 class ModelRow(Record, frozen=True):
@@ -130,7 +136,7 @@ def as_mapping(row: BoardRow) -> dict[str, Json]:
         "version": values.pop("engine_version"),
         "url": values.pop("server_url"),
     }
-    values["requests"] = {"ok": values.pop("requests_ok"), "failed": values.pop("requests_failed")}
+    values["requests"] = {name: values.pop(f"requests_{name}") for name in ("ok", "failed", "truncated")}
     load_ms, bound = values.pop("load_ms"), values.pop("client_bound")
     values["load"] = None if load_ms is None else {"load_ms": load_ms}
     values["client"] = None if bound is None else {"bottleneck": bound}
@@ -155,8 +161,9 @@ _COLUMNS = (
     "runs.id AS run_id, runs.key AS run_key, suite, suite_version, models.name AS model, digest, "
     "quantization, parameters, size_bytes, vram_bytes, dialect, servers.url AS server_url, "
     "coalesce(servers.version, models.engine_version) AS engine_version, fingerprint, started_at, "
-    "state, remote, client_bound, requests_ok, requests_failed, score, load_ms, output_tps, item_set, "
-    "machine, local, score_n, score_low, score_high, score_completed, ci_method, cap_hit, outcomes"
+    "state, remote, client_bound, requests_ok, requests_failed, requests_truncated, score, load_ms, "
+    "output_tps, item_set, machine, local, score_n, score_low, score_high, score_completed, ci_method, "
+    "cap_hit, outcomes"
 )
 _FIGURES = ", ".join(
     f"{m}.{column} AS {m}_{column}"
@@ -169,7 +176,7 @@ _JOINS = " ".join(
 )
 # The newest finished run of each fingerprint; a fingerprint holds the model's identity already. One in which
 # most requests failed does not take the place of an earlier one that measured something.
-_MEASURED = "requests_ok > 0 AND requests_ok >= requests_failed"
+_MEASURED = "requests_ok > 0 AND requests_ok >= requests_failed + coalesce(requests_truncated, 0)"
 _SQL = (
     f"SELECT {_COLUMNS}, {_FIGURES} FROM runs JOIN models ON models.id = model_id "
     f"JOIN servers ON servers.id = server_id {_JOINS} "
@@ -381,7 +388,7 @@ def _value(columns: dict[str, Any], metric: str) -> Value | None:
 def _newest(rows: list[BoardRow], newest_only: bool) -> list[BoardRow]:
     """Newest first in, so the first of each key stays; those that measured something go before others."""
     kept: dict[tuple[Any, ...], BoardRow] = {}
-    for row in sorted(rows, key=lambda row: (row.requests_ok or 0) < max(row.requests_failed or 0, 1)):
+    for row in sorted(rows, key=lambda row: (row.requests_ok or 0) < max(row.not_well, 1)):
         what = (*_identity(row), row.suite, row.item_set)
         key = what if newest_only else (*what, row.fingerprint)
         kept.setdefault(key, row)

@@ -39,7 +39,9 @@ WORDS: Mapping[str, str] = {
     notes.CLOSED_ROUGHLY: "the server broke the connection instead of closing it",
 }
 # What these mean is said beside the figure or the grade that they decide.
-SILENT = frozenset((notes.LOAD_UNTOLD, notes.HEAD_MAYBE_CACHED, notes.PREFIX_SEEN, notes.REFUSAL))
+SILENT = frozenset(
+    (notes.LOAD_UNTOLD, notes.HEAD_MAYBE_CACHED, notes.PREFIX_SEEN, notes.REFUSAL, notes.ERROR_TOLD)
+)
 
 
 def observed(results: Sequence[StageResult]) -> list[str]:

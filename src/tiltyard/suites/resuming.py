@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from tiltyard.records import Attempt, Item
+from tiltyard.servers.notes import ERROR_TOLD
 from tiltyard.suites import Stage
 from tiltyard.suites.spans import last_ns
 
@@ -43,7 +44,9 @@ def outage(failed: Iterable[Attempt], all_known: Collection[Attempt]) -> list[At
 
 
 def gone(attempt: Attempt) -> bool:
-    return bool(attempt.exchanges) and attempt.exchanges[-1].ending in GONE
+    """Did its connection fail or break? An error that the server tells is a sign of life."""
+    last = attempt.exchanges[-1] if attempt.exchanges else None
+    return last is not None and last.ending in GONE and ERROR_TOLD not in last.notes
 
 
 def cut(attempt: Attempt) -> bool:

@@ -89,7 +89,7 @@ def scored(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:
         "outcomes": {name: outcomes[name] for name in OUTCOMES},
         "score": points / len(answered) if answered else None,
         "score_completed": points / judged if judged else None,
-        "bounds": [points / n, (points + n - judged) / n] if n else None,
+        "bounds": [points / n, (points + (n - judged)) / n] if n else None,
         "ci95": interval_of(tally, answered),
     }
 

@@ -133,6 +133,12 @@ WEATHER = [
     ("It is -3 °C, with no sign of snow.", "wrong"),
     ("It is -3 °C with heavy snow.", "wrong"),
     ("It is -3 °C and snowing heavily.", "wrong"),
+    ("Light snow and 3 °C below zero in Oslo.", "correct"),
+    ("Light snow and three degrees Celsius below freezing.", "correct"),
+    ("Expect light snow and -3 °C in Oslo; heavy snow is not reported.", "correct"),
+    ("-3 °C and light snow; heavy snowfall isn't expected.", "correct"),
+    ("It is -3 °C with heavy snow, not rain.", "wrong"),
+    ("3 °F below zero, with light snow", "wrong"),
 ]
 ERROR = [
     ("I cannot say: the station sends data again from 14 May 2026 on.", "correct"),
@@ -225,6 +231,16 @@ TWO = [
     ("ABC costs 80.50 and XYZ 39.50.", "wrong"),
     ("It is 80.50 for ABC alone.", "wrong"),
     ("ABC is at 41; XYZ is 80.50.", "wrong"),
+    ("Buying one ABC together with one XYZ costs 80.50.", "correct"),
+    ("The price for one share of ABC together with one XYZ is 80.50.", "correct"),
+    ("1 ABC + 1 XYZ is 80.50.", "correct"),
+    ("One share each of XYZ and ABC is at 80.5.", "correct"),
+    ("41 for ABC plus 39.50 for XYZ is 80.50.", "correct"),
+    ("The price of ABC and the price of XYZ is 80.50 in total.", "correct"),
+    ("XYZ is at 80.5.", "wrong"),
+    ("One share of ABC costs 80.50.", "wrong"),
+    ("ABC costs 41 and XYZ costs 80.50.", "wrong"),
+    ("ABC is 41, and one share of XYZ is 80.50.", "wrong"),
 ]
 CASES = {
     "result-empty": EMPTY, "result-order": ORDER, "result-cheapest": CHEAPEST, "result-tip": TIP,

@@ -6,7 +6,6 @@ executed; what a call would have done is not looked at. Definitions are in docs/
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 
 from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Request, ToolCall
 from tiltyard.servers.thinking import without_thoughts
+from tiltyard.stats.figures import figure
 from tiltyard.suites import Bench, Stage, StageResult
 from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
@@ -213,6 +213,8 @@ def is_unfinished(item: Item, read: Sequence[ReadCall], grade: Grade) -> bool:
 
 
 def mean_of(tally: Tally, name: str) -> Mapping[str, Json]:
-    """The mean of a number over the attempts that have it."""
-    known = [value for value in tally.flags.get(name, ()) if not math.isnan(value)]
-    return {"value": math.fsum(known) / len(known) if known else None, "n": len(known)}
+    """The mean of a number over the attempts that have it, with Student's interval over their items."""
+    values = list(tally.flags.get(name, ()))
+    found = figure(values, clusters=tally.clusters(range(len(values))))
+    ci95 = None if found.ci95 is None else list(found.ci95)
+    return {"value": found.mean, "ci95": ci95, "n": found.n, "why": found.why}

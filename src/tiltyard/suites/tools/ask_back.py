@@ -18,29 +18,40 @@ Answer = Literal["asked", "invented", "unclear_question", "asked_and_answered", 
 ENTRY = re.compile(r"^(\s*\d{1,2})[.)](?=\s)", re.MULTILINE)  # the number of a list's entry
 BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 BETWEEN_CLAUSES = re.compile(r"[,;\N{EM DASH}\N{EN DASH}]\s*| and | but ")
-GIVE = r"(?:tell|type|give|provide|specify|share|let|confirm|enter|state|send|supply|paste|indicate|clarify)"
+LET_KNOW = r"let (?:me|us) (?:know|have(?! a look))"  # "let me check" asks for nothing
+GIVE = (
+    rf"(?:tell|type|give|provide|specify|share|{LET_KNOW}|confirm|enter|state|send(?: over)?|supply|paste"
+    r"|indicate|clarify|(?:reply|respond) with)"
+)
+OPENING = r"(?:(?:sure|of course|certainly|absolutely|gladly|happily|no problem|okay|ok|yes|great)\b\W*){0,2}"
+GO_AHEAD = r"(?:go ahead\b(?: and\b)?\W*|feel free to )?"
 WHOLE = re.IGNORECASE | re.DOTALL
 ASKING = re.compile(
     rf"\?|\b(?:please|kindly)\b.{{0,80}}?\b{GIVE}\b"
-    rf"|\b(?:could|can|would|will) you\b.{{0,40}}?\b{GIVE}\b|\blet me know\b"
-    rf"|^\W*(?:(?:just|simply|first|then)\b\W*)?{GIVE} (?:me|us)\b|^\W*(?:just|simply) {GIVE}\b"
-    rf"|[!,;:\N{{EM DASH}}\N{{EN DASH}}-]\s*{GIVE} (?:me|us)\b"
+    rf"|\b(?:could|can|would|will) you\b.{{0,40}}?\b{GIVE}\b|\b{LET_KNOW}\b"
+    rf"|^\W*{OPENING}(?:(?:just|simply|first|then)\b\W*)?{GO_AHEAD}{GIVE} (?:me|us)\b"
+    rf"|^\W*(?:just|simply) {GIVE}\b"
+    rf"|[!,;:\N{{EM DASH}}\N{{EN DASH}}-]\s*{GO_AHEAD}{GIVE} (?:me|us)\b"
     r"|\b(?:i|we)(?:'ll| will|'d| would| do|'m| am| are)?(?: \w+){0,2} (?:need|require|missing)\b"
     r"|\b(?:is|are) (?:still )?(?:missing|needed|required)\b"
     rf"|\b(?:once|if|when|as soon as|after) you(?:'ve| have)? (?:told|given|{GIVE})\b"
     r"|\byou (?:haven't|have not|didn't|did not) (?:say|said|tell|told|specif|mention|provide|give)",
     WHOLE,
 )
-OPENING = r"(?:(?:sure|of course|certainly|absolutely|gladly|happily|no problem|okay|ok|yes|great)\b\W*){0,2}"
-PURPOSE = r"(?:to \w+(?: [\w']+){0,4}, ?|go ahead and )?"
+PURPOSE = r"(?:to \w+(?: [\w']+){0,4}, ?)?"
+OBJECT = (
+    r"(?:(?:the|your|an?|her|his|their|[a-z]+'s|what|which|where|when|who|how)"
+    r"|(?:it|them|that|those)(?: over| here))\b"
+)
 BARE_REQUEST = re.compile(  # "Sure, enter the time", "The time, please"; not "I will send the text"
-    rf"^\W*{OPENING}{PURPOSE}(?:(?:just|simply)\s+)?{GIVE} (?:the|your|an?|her|his|their|[a-z]+'s)\b"
+    rf"^\W*{OPENING}{PURPOSE}(?:(?:just|simply)\s+)?{GO_AHEAD}{GIVE}(?: or {GIVE})? {OBJECT}"
     rf"|[,;:\N{{EM DASH}}\N{{EN DASH}}]\s*(?:just|simply) {GIVE}\b"
     r"|^(?:(?!\b(?:i|we|it|is|are|was|were|has|have|will|be|wait|hold|moment|second|patience)\b).)*\bplease\W*$",
     WHOLE,
 )
 FOR_OTHERS = re.compile(  # advice where to do it, or the task said again
-    r"\b(?:to|with) (?:the|their|your|her|him|them|my|customer|(?-i:[A-Z])[a-z]+|[a-z]+'s)\b"
+    r"\b(?:to|(?<!reply )(?<!respond )with)"
+    r" (?:the|their|your|her|him|them|my|customer|(?-i:[A-Z])[a-z]+|[a-z]+'s)\b"
     r"|\bon (?:the|their|its|our)\b",
     re.IGNORECASE,
 )
@@ -51,6 +62,7 @@ QUESTION_WORD = re.compile(
 )
 OFFER = re.compile(
     r"(?<!or )\b(?:(?:any(?:thing|one|body|where)|something|what|who|how) else|another|(?<!or a )different)\b"
+    rf"|\b{GIVE}(?: me| us)? more (?=\w)(?!info|detail|context|about|specific|precise)"
     r"|\binstead\b|\b(?:the|is) next\b|\bnext\s*(?:$|[?.!])|\bfurther\b(?! (?:details?|info))"
     r"|\badjust\b|\bmodify\b|\bto change\b|\b(?:which|what|any) other\b|\bother than that\b"
     r"|\bis there anything\b|\bdo you need (?:anything|help)\b|\bif you need help\b"
@@ -120,7 +132,7 @@ STATED = re.compile(
     re.IGNORECASE,
 )
 COURTESY = """sure of course certainly gladly absolutely okay ok yes oui great perfect thanks thank you thing
-    no problem happy to help hello hi there sorry understood got it alright right happily my pleasure
+    go ahead no problem happy to help hello hi there sorry understood got it alright right happily my pleasure
     definitely bien sûr let me and the with that for do i can"""
 SMALL_WORDS = """a an the is are was be your you my i it its for of at to in and that this amount date set
     january february march april may june july august september october november december st nd rd th"""
