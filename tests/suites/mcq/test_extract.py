@@ -36,7 +36,7 @@ def letter_of(reply: str, options: list[str]) -> str | None:
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
-    assert len(known) >= 4_850
+    assert len(known) >= 4_950
     assert len(kinds) >= 20
     wrong = [
         (r, got, want) for _, o, r, want in known if (got := letter_of(r, o)) is not None and got != want
@@ -262,6 +262,14 @@ HOSTILE = (
     "So is is ",
     "not x but y ",
     "**A** **B** ",
+    "Answer: 2, ",
+    "The answer is Berlin, Rome ",
+    "Between A and B, ",
+    "1. Paris ✅\n",
+    "9 dollars ",
+    "\\frac \\pi ",
+    "I choose ",
+    "So **Paris** ",
 )
 
 

@@ -31,6 +31,7 @@ from tiltyard.suites.mcq.plain import plain
 from tiltyard.suites.mcq.words import (
     ANSWER_AT,
     ANSWERED,
+    BETWEEN,
     BOXED,
     CHOSEN,
     CLAUSE_BEFORE,
@@ -50,6 +51,7 @@ from tiltyard.suites.mcq.words import (
     SHARED,
     STATED,
     TEXT_DECLARED,
+    THEREFORE_GERMAN,
 )
 
 SUBJECT = 120  # characters before "is the right answer"
@@ -84,6 +86,8 @@ def _labelled(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     for match in deque(BOXED.finditer(raw), maxlen=MOST_BOXES):
         claim = _value((match[1], plain(match[1])), 0, names, ("boxed", match.start(1)))
         if claim is not None:
+            if claim.at < 0 and _ANOTHER.match(match[1], claim.end):
+                claim = claim._replace(option=None)  # "2, x": not one value
             rule = DOUBTED if doubted(raw, flat, match.start(), match.start()) else "boxed"
             yield claim._replace(rule=rule, start=match.start(), end=match.end())
     for number, pattern in enumerate(LABELS):
@@ -95,6 +99,8 @@ def _labelled(raw: str, flat: str, names: Names) -> Iterator[Claim]:
             ended = number < ENGLISH or claim.at < 0
             if not ended and not sentence_over(match[0], flat, (claim.at, claim.end), names):
                 continue  # "Antwort C wäre richtig, wenn ..."
+            if _CONCLUSION.match(match[0]) and claim.at >= 0 and _PERSON.match(flat, claim.at + 1):
+                continue  # "Conclusion: D is liable."
             if _label_doubted(raw, flat, match, number < ENGLISH):
                 claim = claim._replace(rule=DOUBTED)
             yield claim._replace(start=match.start())
@@ -122,7 +128,7 @@ def _chosen(raw: str, flat: str, names: Names) -> Iterator[Claim]:
 
 def _declared(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     """Letters that are called right."""
-    for pattern in (DECLARED, DECLARED_ALIEN, MAKES, IT_IS, NOT_BUT, ONLY):
+    for pattern in (DECLARED, DECLARED_ALIEN, MAKES, IT_IS, NOT_BUT, BETWEEN, THEREFORE_GERMAN, ONLY):
         for match in _finditer(pattern, flat, names):
             if pattern is ONLY and any(names_letters(option, len(names.options)) for option in names.options):
                 continue
@@ -258,5 +264,10 @@ def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]
     return Claim(letter if single else None, rule, match.start(1) + shift, start, match.end())
 
 
+_CONCLUSION = re.compile(r"(?:final\s+)?(?:conclusion|result)\s*:", re.IGNORECASE)
+_PERSON = re.compile(
+    r"[ \t]+(?:is|was|has|did|can)[ \t]+(?!(?:the|my|an?|correct|right|best|true|it)\b)[a-z]"
+)
+_ANOTHER = re.compile(r"\s*[,;]\s*\S")
 _OBJECT = re.compile(r"\s*(?:```(?:json)?\s*)?\{")
 _KEY = re.compile(r"[{,]\s*\"(?:final_|correct_)?\Z")

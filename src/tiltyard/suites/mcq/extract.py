@@ -28,7 +28,7 @@ from tiltyard.suites.mcq.rungs import (
     rather,
     slim,
 )
-from tiltyard.suites.mcq.texts import concluded, first_line, option_text, with_its_text
+from tiltyard.suites.mcq.texts import concluded, first_line, last_in_bold, option_text, with_its_text
 from tiltyard.suites.mcq.turns import Kind, boundaries, is_empty
 from tiltyard.suites.mcq.words import NOT_LISTED, REVISED
 
@@ -87,11 +87,15 @@ def _ladder(raw: str, names: Names) -> Found:
     return Found(None, "contradiction", why="a letter stands beside another option's text")
 
 
+_FENCED = re.compile(r"\s*```\w*\n([^`]+)```\s*")
+
+
 def _climbed(raw: str, names: Names) -> Found:
     flat = with_latin_letters(plain(raw))
     if not flat.strip():
         return NOTHING
-    whole = names.exactly(raw.strip())
+    fenced = _FENCED.fullmatch(raw)
+    whole = names.exactly(raw.strip() if fenced is None else fenced[1])
     if whole is not None:
         return Found(whole, "option_text")
     every = claims_in(raw, flat, names)
@@ -108,7 +112,8 @@ def _climbed(raw: str, names: Names) -> Found:
             return found
         if found is not None:
             return _standing(found, found.at + 1, flat, names)
-    return first_line(flat, names) or option_text(flat, names) or NOTHING
+    found = first_line(flat, names) or option_text(flat, names)
+    return found or last_in_bold(raw, flat, names) or NOTHING
 
 
 def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
@@ -187,10 +192,16 @@ def _has_none(names: Names) -> bool:
     return any(re.match(r"(?:none|neither|not|no)\b", name) for name in names.folded)
 
 
+_BEHIND = re.compile(r"[)\].:]{1,2}[ \t]+(\S[^\n]*)\s*\Z")
+
+
 def _standing(found: Found, end: int, flat: str, names: Names) -> Found:
     """What was found, unless what follows it takes it back, or is another letter on a line of its own."""
     if found.option is None or end == 0:
         return found
+    behind = _BEHIND.match(flat, found.at + 1) if found.at >= 0 else None
+    if behind is not None and names.loosely(behind[1]) == found.option:
+        return found  # "A. C", where C is the text of A, and nothing else
     if taken_back(flat, end, names.options[found.option], LETTERS[found.option]):
         return Found(None, "contradiction", why="the answer is taken back")
     said = {LETTERS.index(letter.upper()) for letter, _ in alone(flat, end)} - {found.option}

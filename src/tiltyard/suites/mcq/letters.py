@@ -9,6 +9,7 @@ import re
 
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.names import Names, folded, text_at, without_article
+from tiltyard.suites.mcq.plain import plain
 from tiltyard.suites.mcq.words import DENIED_AFTER, FUNCTION_WORD, GOES_ON, SEVERAL
 
 
@@ -19,7 +20,7 @@ def is_letter(flat: str, match: re.Match[str], names: Names) -> bool:
         r"[+#*^=]|-\w|\.[A-Za-z](?![A-Za-z]|[^\x00-\x7f])|/[A-Za-z]\s+[a-z]", rest
     ):  # C++, C#, a*b, A.I.
         return False
-    follows = re.match(r"[ \t]+([^\W\d_]+)", rest)
+    follows = re.match(r"[ \t]+([^\W\d_\u3040-\u9fff\uac00-\ud7af]+)", rest)  # no Chinese, "A です"
     aside = re.match(r"[ \t]*,[ \t]*([^\W\d_]+)", rest)
     if aside is not None and letter in "ai" and not FUNCTION_WORD.fullmatch(aside[1]):  # "a, well, hard one"
         return False
@@ -114,16 +115,19 @@ def negated(between: str) -> bool:
     return denies_abroad(between[-10:])
 
 
+_BEFORE_TEXT = " ).]:,(-–—"
+
+
 def denied_at(flat: str, letter: str, at: int, names: Names) -> bool:
     """Does the line that begins with a letter say that it is wrong, but in its option's own words?"""
-    line = flat[at + 1 : at + 200].partition("\n")[0].lstrip(" ).]:,(-–—")
     index = LETTERS.index(letter.upper())
-    option = names.options[index] if index < len(names.options) else ""
-    own = bool(option) and line.casefold().startswith(option.casefold())
-    rest = line[len(option) :] if own else line
+    option = plain(names.options[index]).lstrip(_BEFORE_TEXT) if index < len(names.options) else ""
+    line = flat[at + 1 : at + 200 + len(option)].partition("\n")[0].lstrip(_BEFORE_TEXT)
+    own = re.match(r"\s+".join(map(re.escape, option.split())), line, re.IGNORECASE) if option else None
+    rest = line[own.end() :] if own else line
     if DENIED_AFTER.search(rest):
         return True
-    return (own or not begins_with(line, letter, names)) and _NO_AT_ONCE.match(rest) is not None
+    return (own is not None or not begins_with(line, letter, names)) and _NO_AT_ONCE.match(rest) is not None
 
 
 def begins_with(rest: str, letter: str, names: Names) -> bool:

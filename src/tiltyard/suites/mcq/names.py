@@ -34,10 +34,10 @@ class Names(NamedTuple):
     unique: tuple[str, ...]  # the folded ones, empty where two options fold alike
 
     def exactly(self, said: str) -> int | None:
-        """The one option that is said to the letter, in whatever wrapping; a single letter never is."""
-        said = squeezed(said)
+        """The one option that is said to the letter, in whatever wrapping; never a letter of the question."""
+        said, letters = squeezed(said), LETTERS[: len(self.exact)]
         for form in (said, said.rstrip(".!,;:"), said.strip("*_`$\"'.!,;:")):
-            if not (len(form) == 1 and form.isalpha()) and self.exact.count(form) == 1:
+            if not (len(form) == 1 and form.upper() in letters) and self.exact.count(form) == 1:
                 return self.exact.index(form)
         return None
 
@@ -170,7 +170,12 @@ def text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, 
 
 def _ends(line: str) -> list[int]:
     """Where what is named may end before its line does, the longest first; never inside of a formula."""
+    several = (  # "2, 3", "Paris, or possibly Rome", "Paris, Lyon."
+        r"(?!\d|\s*or\b)(?!(?<=\d[,;])\s*[-+−]?\d)"
+        r"(?!(?<=[,;])\s*[A-Z]\w+(?:,?\s(?:and\s|or\s)?[A-Z]\w+){0,4}[.!]?\s*$)"
+    )
     pattern = (
-        r"[.!;](?=\s)|[,;(](?!\d)|\s[-–—(](?=[^\n]*[^\W\d_]{2})|\s(?:because|since|as|which|for|it\s+is)\b"
+        rf"[.!](?=\s)|[,;(]{several}|\s[-–—(](?!\s*or\b)(?=[^\n]*[^\W\d_]{{2}})"
+        r"|\s(?:because|since|as|which|for|it\s+is)\b"
     )
     return [match.start() for match in re.finditer(pattern, line)][::-1][:20]

@@ -12,7 +12,7 @@ _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ"
 _UP = str.maketrans(_RAISED, "0123456789-+n")
 _DOWN = str.maketrans("₀₁₂₃₄₅₆₇₈₉−", "0123456789-")
 _UPRIGHT = re.compile(r"\\(?:text|math)(?:rm|bf|it|sf|tt)?\s*\{([^{}]{1,40})\}")
-_ONE = r"(?:\d+|[A-Za-z])"  # a whole number or one letter
+_ONE = r"(?:\d+|[A-Za-zα-ω])"  # a whole number or one letter
 _OVER = r"(?=\s[\s.,;:=)]|\s?\Z)"  # after it, in plain text
 _FRACTION = re.compile(
     r"\\[dt]?frac(?:\s*\{\s*([^{}]{1,40}?)\s*\}\s*\{\s*([^{}]{1,40}?)\s*\}|\s*(\d)(\d)"
@@ -23,6 +23,29 @@ _ROOT = re.compile(
     rf"|√(?:\(([^()]{{1,40}})\)|({_ONE})(?!\w))"
 )
 _POWER = re.compile(rf"\^(?:\{{\s*([^{{}}]{{1,20}}?)\s*\}}|\s+(-?{_ONE}){_OVER})")
+_SPELT = {
+    "pi": "π",
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "theta": "θ",
+    "lambda": "λ",
+    "mu": "μ",
+    "sigma": "σ",
+    "omega": "ω",
+    "infty": "∞",
+    "ge": "≥",
+    "geq": "≥",
+    "le": "≤",
+    "leq": "≤",
+    "times": "×",
+    "cdot": "·",
+    **{name: name for name in ("log", "ln", "exp", "sin", "cos", "tan", "min", "max")},
+}
+_COMMAND = re.compile(rf"\\({'|'.join(_SPELT)})(?![A-Za-z])")
+_TIMES = re.compile(r"(?<=\d)\s{0,3}[x×]\s{0,3}(?=\d)")
+_PERCENT = re.compile(r"(?<=\d) per ?cent\b", re.IGNORECASE)
+_DOLLARS = re.compile(r"(?<![\w.,$])(\d[\d,.]{0,20}) dollars\b", re.IGNORECASE)
 _NUMERATOR, _DENOMINATOR = re.compile(r"[\w.^]+|sqrt\([^()]+\)"), re.compile(rf"{_ONE}|sqrt\([^()]+\)")
 
 
@@ -32,10 +55,13 @@ def notation(text: str) -> str:
         text = re.sub(f"[{_RAISED}]+", lambda match: "^" + match[0].translate(_UP), text).translate(_DOWN)
         text = _ROOT.sub(_root, text)
     if "\\" in text:
+        text = _COMMAND.sub(lambda match: _SPELT[match[1]], text.replace("\\ ", "  "))
         text = _ROOT.sub(_root, _UPRIGHT.sub(r"\1", text))
         text = re.sub(r"\\([%$&#])", r"\1", _FRACTION.sub(_fraction, text))
     text = _POWER.sub(_power, text) if "^" in text else text
     text = re.sub(r"(?<=\w)_(?:\{(\w{1,20})\}|(\d))", r"\1\2", text) if "_" in text else text
+    text = text.replace(">=", "≥").replace("<=", "≤")
+    text = _DOLLARS.sub(r"$\1", _PERCENT.sub("%", _TIMES.sub("×", text)))
     return text.replace("{,}", ",")
 
 

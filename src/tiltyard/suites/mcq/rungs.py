@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tiltyard.suites.mcq.doubt import DOUBTFUL, LEADS_TO, doubted
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import CROSSES, begins_with, crossed_before, denied_at
-from tiltyard.suites.mcq.names import Names, mentioned
+from tiltyard.suites.mcq.names import Names, folded, mentioned
 from tiltyard.suites.mcq.plain import plain
 from tiltyard.suites.mcq.verdicts import called_right
 from tiltyard.suites.mcq.words import DENIED_AFTER, GOES_ON, UNKNOWING
@@ -131,8 +131,11 @@ def alone(flat: str, start: int) -> Iterator[tuple[str, int]]:
 def leading(raw: str, flat: str, names: Names) -> Found | None:
     """One line that begins with a letter and its mark: "B) Paris ...". Several letters are a list."""
     found: list[tuple[str, int]] = []
+    known = LETTERS[: len(names.folded)]
     for match in LED.finditer(flat):
-        known = LETTERS[: len(names.folded)]
+        said = folded(match[0]) if match[2].upper() not in known else ""
+        if any(name and said.startswith(name) for name in names.unique):
+            continue  # "S. aureus" is an option
         others = {m[1] for m in _MARKED.finditer(match[4]) if m[1] in known} - {match[2].upper()}
         bracketed = bool(match[1]) or match[3] in (")", "]")
         reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
@@ -210,17 +213,20 @@ _NUMBERED = re.compile(r"(?:\A|\n)([^\n:]{0,60}):[ \t]*\d{1,3}\Z")  # "Grade: 1.
 _NUMBER_AGAIN = re.compile(r"\b(?:answer|question)\b[^\n:]*?(\d{1,3}):[ \t]*\1\Z", re.IGNORECASE)
 
 
-def _follows(flat: str, match: re.Match[str]) -> bool:
+def _follows(flat: str, match: re.Match[str], names: Names) -> bool:
     """Does "→ B" or "Option B." at the end follow from what is said before it, and is no item of a list?"""
     if "→" in match[0]:
         said = re.split(r"[.!?\n]", flat[: match.start()])[-1]
         return flat.count("→") == 1 and len(said.split()) > 3 and not _UNLESS.search(said)
     said = re.split(r"(?<=[.!?\n])", flat[: match.start() + 1])
     before = said[-2] if len(said) > 1 else ""
+    index = LETTERS.find(match[1])
+    outcome = index < len(names.unique) and re.search(r"\d+\W*\Z", before)  # "If ..., we get 15. Option B."
+    concluded = outcome and names.loosely(outcome[0]) == index
     return (
         match[0].rstrip().endswith((".", "!", ")"))
         and before[-1:] in (".", "!", ")")
-        and not _UNLESS.search(before)
+        and (bool(concluded) or not _UNLESS.search(before))
     )
 
 
@@ -238,7 +244,7 @@ def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
         match = match if LEADS_TO.search(line) and not DOUBTFUL.search(line) else None  # "Grade: A"
     if match is None or doubted(raw, flat, match.start(1), match.start(1)):
         return None
-    if re.match(r"\s*→|.\s+[Oo]ption", match[0]) and not _follows(flat, match):
+    if re.match(r"\s*→|.\s+[Oo]ption", match[0]) and not _follows(flat, match, names):
         return None
     if _E_G_OR_NUMBER.search(flat[: match.start()]):
         return None

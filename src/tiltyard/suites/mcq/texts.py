@@ -36,7 +36,9 @@ def with_its_text(raw: str, flat: str, names: Names) -> Found | None:
         match = re.search(before, said)
     apart = re.sub(name, lambda own: " " * len(own[0]), said)  # "200 J": of ten options J is one
     others = {m[1] or m[2] for m in _SINGLE.finditer(flat) if apart[m.start() : m.end()].strip()} - {letter}
-    return Found(index, "letter_with_text", match.start(1)) if match and not others else None
+    if match is None or others or not (flat[match.start(1)].isupper() or flat[match.start(1) - 1] in "(["):
+        return None  # "Yes, that is a good question."
+    return Found(index, "letter_with_text", match.start(1))
 
 
 _CONCLUSION = re.compile(  # "So the largest is Brazil, option C.", "Therefore, the gas is (B) nitrogen."
@@ -184,18 +186,89 @@ def option_text(flat: str, names: Names) -> Found | None:
     if len(said) > 400 or doubted(said, said, place, place):
         return None
     quoted = re.escape(name)
-    begins = re.match(rf"{quoted}(?:\s*[,;:.(–—-]|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)
-    ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*[a-z°%]{{0,3}})?$", said)
+    mark = r"[.(:–—-]|[,;]" + r"(?!\s*[-+−]?\d)" * name[-1].isdigit()  # "2, 3" are two values
+    begins = re.match(rf"{quoted}(?:\s*(?:{mark})|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)
+    if begins and _no_answer_behind(flat, said[len(name) :], index, names):
+        begins = None
+    unit = "[a-z°%]" if all(map(str.isdigit, names.exact)) and "%" in flat else "[a-z°]"  # 50% may be 0.5
+    ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*{unit}{{0,3}})?$", said)
     if ends and _of_another_subject(said[: ends.start()]):
         ends = None
     return Found(index, "option_text") if begins or ends else None
+
+
+_NOT_LAST = re.compile(  # "Next is Rome.", "The question is about Rome."
+    r"\A(?:first|next)\W*\Z|\bsecond best\b|\b(?:there|about|(?:question|passage|text)(?: here)?)\s*\Z"
+)
+_STEP = re.compile(r"\W*\d{1,2}(?:[.):]|\s[-–—])\s+(?!(?:explanation|reason(?:ing)?)\b)", re.IGNORECASE)
+_TELLS = re.compile(  # "Mercury is the closest planet", but not "Mercury is far away"
+    r"\s+(?:is|are|was|were)\s+(?!(?:the (?:first|last|wrong|other)|an) (?:option|choice)\b)"
+    r"(?:the|an?|what|caused|made|needed|required|called|known|correct|right|best|option|because|since|as|due)\b"
+)
+_TO_THE_USER = re.compile(  # "Yes, please go ahead." is no answer
+    r"\b(?:let|here(?:['’]s| is| are)|please|sorry|of course|go ahead|more (?:context|information)|missing"
+    r"|wait|help|questions?|ready|happy|assist\w*|send|provide|thanks?|understood|got it|okay|ok|will do"
+    r"|following|incomplete|prompt|scope|attached|displayed|image|sir)\b"
+)
+_NOT_SAID = re.compile(  # behind an option's text: a condition, or that it is left out
+    r"\b(?:if|unless|when|provided|assuming|only|depend\w*|(?:in|to) some|sometimes|part(?:ly|ially)"
+    r"|in theory|too|unlikely|impossible|possib\w+|unnecessary|in(?:appropriate|ferior)|contraindicated"
+    r"|(?:is|are|ruled) out|eliminated|excluded|rejected|dismissed|discarded|avoided|withheld|mistake|less"
+    r"|rarely|harmful|alternative|(?:one|some) of|one (?:option|choice)|second-line|reserved|my first)\b"
+)
+_REASON = re.compile(r"\b(?:because|since|explanation|reason(?:ing)?)\b|[.!]\s")
+_VERB = re.compile(r"\s+(?:is|are|was|were)\b")
+_EVERY = re.compile(r"(?:both|all|none|neither|no)\b")
+_IN_MY_VIEW = re.compile(r"\bI(?:['’]d| would)? (?:guess|think|believe|say)\b|(?<= )I(?=  )")  # a quoted "I"
+
+
+def _no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
+    """Is it a numbered step, a word to the user, or said under a condition or to be left out?"""
+    mine = _IN_MY_VIEW.sub(" ", flat.replace(names.options[index], " "))
+    if _STEP.match(flat) or _OF_MYSELF.search(mine) or _TO_THE_USER.search(behind):
+        return True
+    if _NOT_SAID.search(_REASON.split(behind)[0]):
+        return True
+    if _VERB.match(behind) and not _TELLS.match(behind) and _EVERY.match(names.folded[index]) is None:
+        return True
+    of_two = _FIRST_SENTENCE.match(flat) if len(names.folded) == 2 else None
+    return of_two is not None and HEDGES.search(flat, of_two.end()) is not None
+
+
+_BOLD_END = re.compile(r"\*\*([^*\n]{1,200})\*\*[.!]\s*\Z")
+_LEADS_TO_IT = re.compile(  # "So the entropy", "It is caused by the", "The blank should be filled with"
+    r"(?:so|therefore|thus|hence|consequently),? (?:the|its?|this|that|their|an?)\b[^,;:]*"
+    r"|[^,;:]*\b(?:(?:is|are|was|were|be) (?:most likely )?"
+    r"(?:caused by|filled with|called|known as)|refers to)"
+    r"(?: the| an?)?"
+)
+
+
+def last_in_bold(raw: str, flat: str, names: Names) -> Found | None:
+    """The last words, in bold, are an option's text to which their sentence leads, naming no other."""
+    match = _BOLD_END.search(raw, max(0, len(raw) - 300))
+    index = None if match is None or "?" in flat or UNKNOWING.search(flat) else names.loosely(match[1])
+    if match is None or index is None:
+        return None
+    before = re.split(r"(?<=[.!])\s|\n", flat[max(0, match.start() - 300) : match.start()])[-1]
+    said = folded(before)
+    if not _LEADS_TO_IT.fullmatch(said) or mentioned(before, names) or denies(said) or denies_abroad(said):
+        return None
+    spoilt = any(
+        pattern.search(said) for pattern in (_NOT_SAID, _NOT_LAST, _OF_OTHERS, _APART, HEDGES, DOUBTFUL)
+    )
+    if spoilt or _OF_MYSELF.search(before) or doubted(raw, flat, match.start(), match.start()):
+        return None
+    others = {names.loosely(text) for text in re.findall(r"\*\*([^*\n]{1,200})\*\*", raw)} - {None, index}
+    return None if others else Found(index, "option_text")
 
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _COUNTED = re.compile(
     rf"[^\w?]*(?:(?:the )?(?:(?:correct|right|best) )?(?:answer is )?(?:option|choice)(?: is)?"
     rf"(?: number)?[ :#]{{1,2}}(\d{{1,2}})"
-    rf"|(?:it is |the answer is )?the ({'|'.join(_ORDINALS)}|last) (?:option|choice|one|answer)"
+    rf"|(?:it is |the (?:(?:correct|right|best) )?answer is )?the ({'|'.join(_ORDINALS)}|last)"
+    r" (?:option|choice|one|answer)"
     r"(?: is (?:the )?(?:correct|right)(?: one| answer)?)?)[^\w?]*",
     re.IGNORECASE,
 )
@@ -264,4 +337,6 @@ def _of_another_subject(before: str) -> bool:
 
     "Plants take in CO2. The gas they release is oxygen."
     """
+    if _NOT_LAST.search(before):
+        return True
     return _NEW_SUBJECT.search(before) is not None and _CONCLUDES.search(before) is None

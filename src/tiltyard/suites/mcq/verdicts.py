@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tiltyard.suites.mcq.doubt import denies, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.names import Names
+from tiltyard.suites.mcq.names import Names, mentioned
 
 _RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
 _LISTED = re.compile(
@@ -20,6 +20,9 @@ _LISTED = re.compile(
     r"(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )
+_ROW = re.compile(
+    rf"^[^\w\n]{{0,12}}(\d)[.)][ \t]([^\n]*[{_RIGHT_SIGNS}{_WRONG_SIGNS}][^\n]*)$", re.MULTILINE
+)
 _NEXT_LISTED = re.compile(r"(?<=[.;,!])[ \t](?=[ \t]{0,3}(?:[Oo]ption[ \t])?[(\[]?[A-Z][ \t]?[):.][ \t])")
 _JUDGED = re.compile(
     r"(?:^|[-–—:,(\[.!?;][ \t]{0,4})(?:this is )?(?:(?P<right>correct|right|yes|true)"
@@ -27,7 +30,8 @@ _JUDGED = re.compile(
     re.IGNORECASE,
 )
 _VERDICT = re.compile(
-    r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:(?P<right>(?:the )?(?:correct|right)(?: (?:answer|choice|option))?)"
+    r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:this is )?"
+    r"(?:(?P<right>(?:the )?(?:correct|right)(?: (?:answer|choice|option))?)"
     r"|(?P<yes>yes|true)"
     r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n?]*$",
     re.IGNORECASE,
@@ -38,7 +42,7 @@ def called_right(raw: str, flat: str, names: Names) -> tuple[int, int] | None:
     """The option marked as right, and its place, where all stand one below the other."""
     if "\n" not in flat.strip():
         flat = _NEXT_LISTED.sub("\n", flat)
-    lines = list(_LISTED.finditer(flat))
+    lines = list(_LISTED.finditer(_lettered(flat, names)))
     if "".join(line["letter"] for line in lines) != LETTERS[: len(names.folded)]:
         return None
     if taken_back(flat, lines[-1].end(), ""):
@@ -56,6 +60,18 @@ def called_right(raw: str, flat: str, names: Names) -> tuple[int, int] | None:
     if len(chosen) != 1 or not (sure or (marks[chosen[0]] == "right" and len(marks) > 1)):
         return None
     return chosen[0], lines[chosen[0]].start("letter")
+
+
+def _lettered(flat: str, names: Names) -> str:
+    """With letters for numbers where each row has a sign and names its number's option: "1. Paris ❌"."""
+    rows = list(_ROW.finditer(flat))
+    if [row[1] for row in rows] != [str(place + 1) for place in range(len(names.folded))]:
+        return flat
+    if any(mentioned(row[2], names) != {place} for place, row in enumerate(rows)):
+        return flat
+    for place, row in enumerate(rows):
+        flat = flat[: row.start(1)] + LETTERS[place] + flat[row.end(1) :]
+    return flat
 
 
 def _in_bold(raw: str, lines: Sequence[re.Match[str]], names: Names) -> int | None:

@@ -144,7 +144,8 @@ DECLARED = re.compile(
     rf"|opzione|opção"
     rf"|alternativa)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
     rf"|[.:)]\s*(?P<between>[^.\n:]{{1,80}}?))?\s*,?\s+"
-    r"(?:(?:fits|matches|works|suits\s+it)\s+best(?=\s*(?:[.!,;)\n]|$)|\s+(?:here|because|since|as)\b)"
+    r"(?:(?:(?:fits|matches|works|suits\s+it)\s+best|makes\s+(?:the\s+)?most\s+sense)"
+    r"(?=\s*(?:[.!,;)\n]|$)|\s+(?:here|because|since|as)\b)"
     r"|(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é"
     r"|è|és|jest|är|er)\s+(?:clearly\s+|definitely\s+"
     r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
@@ -173,7 +174,9 @@ MAKES = re.compile(  # "That makes B the right answer."
     re.IGNORECASE | re.MULTILINE,
 )
 CONCLUDED = re.compile(  # a reply that ends with "So Paris.": what stands behind it may be an option's text
-    r"(?:^|[.!:;,)\n]\s+)(?:so|therefore|thus|hence)[,:]?\s+(?:it\s+(?:is|must\s+be)\s+|it['’]s\s+)?"
+    r"(?:^|[.!:;,)\n]\s+)(?:(?:so|therefore|thus|hence)[,:]?\s+(?:it\s+(?:is|must\s+be)\s+|it['’]s\s+"
+    r"|i\s+(?:choose|pick|select)\s+)?|(?:that|which|this)\s+leaves(?:\s+us\s+with)?\s+"
+    r"|i\s+(?:choose|pick|select)\s+)"
     r"(?=[^.!?\n]{1,200}[\s.!]{0,20}\Z)",
     re.IGNORECASE,
 )
@@ -193,9 +196,19 @@ TEXT_DECLARED = re.compile(  # behind an option's text: "France is the right ans
     re.IGNORECASE,
 )
 NOT_BUT = re.compile(
-    r"(?:(?i:\b(?:not|nicht|pas|no\s+es|non\s+è|não\s+é))\s+|不是\s*)(?:option\s+)?[(\[]?[A-Z][)\]]?\s*,?\s*"
+    r"(?:(?i:\b(?:not|nicht|pas|no\s+es|non\s+è|não\s+é))\s+|不是\s*)(?:option\s+)?[(\[]?[A-Z][)\]]?"
+    r"(?:\s*\([^()\n]{1,60}\))?\s*,?\s*"
     r"(?:\b(?:but|sondern|mais|sino|ma|mas)\s+|而是\s*)(?:rather\s+)?(?:option\s+)?[(\[]?(?P<letter>[A-Z])"
     rf"{_NOT_WORD}[)\]]?{_CLAUSE_END}(?!\s*[,/]?\s*(?:and|or)\s+[A-Z](?![^\W_]))"
+)
+BETWEEN = re.compile(  # "Between A and C, C is more likely."
+    r"\b(?i:between|of)\s+(?:options?\s+)?(?P<one>[A-Z])\s+(?:and|or)\s+(?P<two>[A-Z]),?\s+(?:option\s+)?"
+    r"(?P<letter>(?P=one)|(?P=two))\s+(?:is|seems)\s+(?:clearly\s+|the\s+)?"
+    r"(?:better|more\s+(?:likely|plausible|accurate|appropriate|probable|fitting))(?=\s*(?:[.!\n]|\Z))",
+)
+THEREFORE_GERMAN = re.compile(  # "Daher ist Antwort B richtig."
+    r"\b(?i:daher|somit|also|deshalb|damit|folglich)\s+ist\s+(?:(?:die\s+)?(?:Antwort|Option)\s+)"
+    r"[(\[]?(?P<letter>[A-Z])[)\]]?\s+(?:richtig|korrekt)(?=\s*(?:[.!\n]|\Z))"
 )
 ONLY = re.compile(
     r"(?:^|[.!?:,]\s+|\b(?:so|therefore|thus|hence),?\s+)only\s+(?:option\s+|answer\s+|choice\s+)?[(\[]?"
