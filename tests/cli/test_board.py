@@ -394,3 +394,12 @@ def test_speeds_under_different_loads_stand_apart(tmp_path):
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "quick, 512 tokens in, 128 out: how fast they are" in page
     assert "concurrency, 512 tokens in, 128 out: how fast they are" in page
+
+
+def test_speeds_that_cannot_be_told_apart_have_an_order_and_no_rank(tmp_path):
+    words = "#: their order; where intervals overlap, no difference is shown"
+    for folder, rates, overlap in ((tmp_path / "a", (90, 60), False), (tmp_path / "b", (90, 90.01), True)):
+        folder.mkdir()
+        models = [made.quick(f"m{place}", rate, n=12) for place, rate in enumerate(rates)]
+        stock(folder, [(each, each.run()) for each in models])
+        assert (words in lines(tiltyard(folder, "board"))) == overlap

@@ -6,6 +6,7 @@ Ranks are ranges where models cannot be told apart. Narrow terminals get fewer c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tiltyard.cli.showing import console, hint, plain_table, safe
@@ -63,6 +64,8 @@ def show_board(
     lone = [row.decode_tps for row in rows if wide or row.quality is None]
     lone += [row.prefill_tps for row in rows if by == "prefill tok/s" or (wide and row.quality is None)]
     explain_lone(screen, lone)
+    if any(map(overlapping, tables)):
+        screen.print("#: their order; where intervals overlap, no difference is shown", style="dim")
     ranks = [row.quality.rank for row in rows if row.quality is not None and row.quality.rank is not None]
     tied = next((found for found in ranks if found[0] != found[1]), None)
     if tied is not None:
@@ -269,6 +272,16 @@ def interval(value: Value | None) -> str:
 
 def rate(value: Value | None) -> str:
     return number(value.mean if value else None)
+
+
+def overlapping(table: Sequence[BoardRow]) -> bool:
+    """Are there two rows of speed whose decode rates the data cannot tell apart?"""
+    rates = [row.decode_tps for row in table if row.quality is None and row.decode_tps is not None]
+    spans = sorted(
+        ((each.low, each.high) for each in rates if each.low is not None and each.high is not None),
+        reverse=True,
+    )
+    return any(slower[1] >= faster[0] for faster, slower in pairwise(spans))
 
 
 def rank(found: Quality) -> str:
