@@ -251,17 +251,18 @@ def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json
     """
     run_id, earlier = claim.run.id, claim.run.summary or {}
     broken_off = state != "finished" and earlier.get("state") == "finished"
-    if not broken_off or not store.has_failures(run_id):
-        store.finish(run_id, summary["state"], summary, tuple(summary["notes"]), ended_at)
-    elif "error" in summary or asked_in(summary) < asked_in(earlier):
-        store.put_back(run_id, ended_at)
-    elif "outcomes" in earlier:
-        kept = {**summary, "state": "finished", "gave_up": earlier["gave_up"]}
-        store.finish(run_id, "finished", kept, tuple(summary["notes"]), ended_at)
-    elif state == "interrupted":
-        store.finish(run_id, summary["state"], summary, tuple(summary["notes"]), ended_at)
-    else:
-        store.put_back(run_id, ended_at)
+    if broken_off and store.has_failures(run_id):
+        graded = "outcomes" in earlier
+        if (
+            "error" in summary
+            or asked_in(summary) < asked_in(earlier)
+            or not (graded or state == "interrupted")
+        ):
+            store.put_back(run_id, ended_at)
+            return
+        if graded:
+            summary = {**summary, "state": "finished", "gave_up": earlier["gave_up"]}
+    store.finish(run_id, summary["state"], summary, tuple(summary["notes"]), ended_at)
 
 
 def asked_in(summary: Mapping[str, Json]) -> int:

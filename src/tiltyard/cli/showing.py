@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.reports.narrow import narrowed
-from tiltyard.reports.words import NOTHING, clean, milliseconds, number, size, with_interval
+from tiltyard.reports.words import NOTHING, clean, milliseconds, not_well, number, size, with_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,8 +105,7 @@ def state_of(run: Run, wide: bool) -> str:
     """
     summary = run.summary or {}
     requests = mapping(summary.get("requests")) or {}
-    failed = (requests.get("failed") or 0) + (requests.get("truncated") or 0)
-    ok = requests.get("ok") or 0
+    failed, ok = not_well(requests), requests.get("ok") or 0
     if "outcomes" in summary:
         failed = summary["outcomes"]["error"]
         ok = summary["n"] - failed

@@ -21,6 +21,7 @@ from tiltyard.reports.words import (
     broken_calls,
     count,
     milliseconds,
+    not_well,
     number,
     percent,
     size,
@@ -188,8 +189,7 @@ def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:
 def requests_of(run: Run) -> tuple[int, int]:
     """How many of its requests did not end well, and how many there were."""
     requests = summary_of(run).get("requests") or {}
-    failed = (requests.get("failed") or 0) + (requests.get("truncated") or 0)
-    return int(failed), int(requests.get("total") or 0)
+    return not_well(requests), int(requests.get("total") or 0)
 
 
 def marks(run: Run) -> list[str]:

@@ -25,6 +25,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{decimals(value, digits)}f}"
 
 
+def not_well(requests: Mapping[str, Json]) -> int:
+    """How many requests of a summary did not end well: those that failed, and answers that were cut."""
+    return int(requests.get("failed") or 0) + int(requests.get("truncated") or 0)
+
+
 def between(low: float, high: float) -> str:
     """`6 to 9`, with decimal places only where whole numbers would hide the difference; else `2.48`."""
     for places in (0, 1, 2) if high >= 5 else (1, 2):

@@ -105,6 +105,8 @@ class StageAsker:
         self.despair = Despair(stage.patience)
         self.narrow_enough = NarrowEnough(stage.load.stop)
         self.left = Remaining(stage, sitting.done, sitting.failed, self.count)
+        earlier = [*sitting.done.values(), *sitting.failed.values()] if self.left.failed else []
+        self.lost = outage(self.left.failed.values(), earlier)  # what failed since the server had gone
         self.batches = Batches(stage.load.concurrency, stage.patience.pause_s)
         self.ready: deque[Question] = deque()
         self.ahead = max(stage.load.concurrency, AHEAD)
@@ -266,7 +268,7 @@ class StageAsker:
 
         Not what failed since the server had gone, where the load has come to its own end without it.
         """
-        lost = set(map(id, self.lost())) if self.ended and not self.despair.gave_up else ()
+        lost = set(map(id, self.lost)) if self.ended and not self.despair.gave_up else ()
         for item, attempt in self.left.settle():
             if id(attempt) in lost:
                 continue
@@ -287,13 +289,6 @@ class StageAsker:
             owed=len(outage(self.attempts, self.attempts)),
         )
 
-    def lost(self) -> list[Attempt]:
-        """What failed in an earlier sitting since the server had gone, and was not asked again."""
-        if not self.left.failed:
-            return []
-        earlier = [*self.sitting.done.values(), *self.sitting.failed.values()]
-        return outage(self.left.failed.values(), earlier)
-
     def end(self) -> None:
         """Nothing more will be asked."""
         self.over = True
@@ -312,13 +307,13 @@ class StageAsker:
         of it, they would succeed. Only those after its server had gone are not: its load, too, ends where
         they begin. Of a load that was broken off all are asked again with the rest.
         """
-        load, failed, lost = self.stage.load, list(self.left.failed.values()), self.lost()
+        load, failed = self.stage.load, list(self.left.failed.values())
         ungraded = [attempt for attempt in failed if attempt.grade is None]
         asked = self.left.already + len(ungraded)
         if ungraded and left_of(load, asked, wall_s([*self.attempts, *failed])) is None:
-            again = set(map(id, lost))
+            again = set(map(id, self.lost))
             self.left.keep(attempt for attempt in ungraded if id(attempt) not in again)
-        spent_s = wall_s([*self.attempts, *failed], lost)
+        spent_s = wall_s([*self.attempts, *failed], self.lost)
         return None if self.was_narrow() else left_of(load, self.left.already, spent_s)
 
     def was_narrow(self) -> bool:

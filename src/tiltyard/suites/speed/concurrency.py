@@ -92,7 +92,7 @@ def row_of(result: StageResult, found: Figure) -> Json:
 
 
 def failed(result: StageResult) -> int:
-    """Requests that did not end well: answers that were cut are none."""
+    """Requests that did not end well, answers that were cut among them."""
     return sum(not attempt.ended_well for attempt in result.attempts)
 
 
