@@ -2,7 +2,7 @@
 `python -m benchmarks.graded_peers [--only NAME ...]`.
 
 Each is installed by uv into a virtual environment of its own under .venv-peers/, asks with the same number of
-streams, and is bounded in time; a failure is reported as one.
+streams, and is bounded in time; a failure is reported as one. After each repetition Tiltyard does the same.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 
 from benchmarks import table
 from benchmarks.child import run
-from benchmarks.graded import MCQ_ITEMS, MODEL, STREAMS, answering, questions
+from benchmarks.graded import MCQ_ITEMS, MODEL, STREAMS, answering, mcq, questions
 from benchmarks.measurements import median_rows
-from benchmarks.peers import HOME, installed, version_of
+from benchmarks.peers import HOME, beside, installed, version_of
 
 LIMIT_S = 180.0
+COMPARED = ("wall_s", "cpu_s", "cpu_ms_per_item", "peak_mb")
 HEAD = ("id", "question", "A", "B", "C", "D", "answer")
 
 INSPECT_TASK = """
@@ -122,6 +123,12 @@ def measure(name: str) -> dict[str, Any]:
     }
 
 
+def ours() -> dict[str, float]:
+    """The figures that are compared, of Tiltyard."""
+    row = mcq()
+    return {key: row[key] for key in COMPARED}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.graded_peers", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(PEERS), help="these alone; the rest is kept")
@@ -131,7 +138,7 @@ def main() -> int:
     for name in asked.only or PEERS:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
-            row = median_rows([measure(name) for _ in range(asked.repeat)])
+            row = median_rows([beside(measure(name), ours()) for _ in range(asked.repeat)])
             found[name] = {"version": version_of(HOME / name, PEERS[name].distribution), **row}
         except (RuntimeError, OSError, LookupError) as error:
             failed += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ def install() -> dict[str, Any]:
 
 
 def uv(words: list[str]) -> str:
-    done = subprocess.run(["uv", *words], capture_output=True, text=True, check=False)
+    program = os.environ.get("UV", "uv")  # uv names itself to what it runs: it need not be on the path
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"uv {words[0]}: {done.stderr.strip()[-500:]}")
     return done.stdout

@@ -1,8 +1,9 @@
 """Other tools against the same server, with the same load: `python -m benchmarks.peers [--only NAME ...]`.
 
 Each is installed by uv into a virtual environment of its own under .venv-peers/, and is bounded in time; a
-failure is reported as one. A peer's TTFT error is what it reports less what the server's log says, percentile
-by percentile, since peers do not say which request is which.
+failure is reported as one. After each repetition Tiltyard does the same: a machine's speed changes by the
+hour, ratios hold. A peer's TTFT error is what it reports less what the server's log says, percentile by
+percentile, since peers do not say which request is which.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from benchmarks import table
 from benchmarks.child import Cost, run
 from benchmarks.install import uv
 from benchmarks.measurements import TOKEN_MS, TTFT_MS, median_rows
-from benchmarks.tool import Ask
+from benchmarks.tool import Ask, tiltyard
 from benchmarks.yardstick import CLIENT_CORE, MODEL, Yardstick, pinned, yardstick
 from tiltyard.stats.figures import percentile
 
@@ -179,6 +180,26 @@ def tokens_per_second(truth: Sequence[Mapping[str, Any]]) -> float:
     return sum(entry["output_tokens"] for entry in truth) / (end - start) * 1e9
 
 
+def ours() -> dict[str, float]:
+    """The figures that are compared, of Tiltyard."""
+    with yardstick(TTFT_MS, TOKEN_MS) as server:
+        timed = tiltyard(server, TIMED)
+    with yardstick(0, 0) as server:
+        flat, least = tiltyard(server, FLAT_OUT), tiltyard(server, SMALLEST).cost
+    return {
+        "cpu_us_per_token": timed.cost.cpu_s / timed.tokens * 1e6,
+        "tokens_per_s": flat.summary["output_tps"],
+        "smallest_cpu_s": least.cpu_s,
+        "smallest_peak_mb": least.peak_mb,
+    }
+
+
+def beside(theirs: Mapping[str, Any], own: Mapping[str, float]) -> dict[str, Any]:
+    """A peer's row with our figures of the same minutes, and how many times ours its own are."""
+    times = {f"times_ours_{key}": theirs[key] / value for key, value in own.items()}
+    return {**theirs, **{f"ours_{key}": value for key, value in own.items()}, **times}
+
+
 def measure(name: str) -> dict[str, Any]:
     """One repetition of everything."""
     with yardstick(TTFT_MS, TOKEN_MS) as server:
@@ -210,7 +231,7 @@ def main() -> int:
     for name in asked.only or PEERS:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
-            row = median_rows([measure(name) for _ in range(asked.repeat)])
+            row = median_rows([beside(measure(name), ours()) for _ in range(asked.repeat)])
             found[name] = {"version": version_of(HOME / name, PEERS[name].distribution), **row}
         except (RuntimeError, OSError, ValueError, LookupError, sqlite3.Error) as error:
             failed += 1

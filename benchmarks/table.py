@@ -84,21 +84,27 @@ def peer_rows(own: Mapping[str, Any], peers: Mapping[str, Any]) -> list[dict[str
     return rows
 
 
-def ratios(own: Mapping[str, Any], peers: Mapping[str, Any]) -> list[list[str]]:
-    """How many times a peer's figure is ours; for tokens/s, how many times ours is the peer's."""
-    timed, flat, least = own.get("timed", {}), own.get("flat_out", {}), own.get("smallest", {})
+RATIOS = {  # the heading, the key, and whether ours by theirs: what is better is then above 1
+    "CPU per token": ("cpu_us_per_token", False),
+    "tokens/s (ours by theirs)": ("tokens_per_s", True),
+    "smallest CPU": ("smallest_cpu_s", False),
+    "smallest memory": ("smallest_peak_mb", False),
+}
+GRADED_RATIOS = {
+    "time": ("wall_s", False),
+    "CPU per item": ("cpu_ms_per_item", False),
+    "memory": ("peak_mb", False),
+}
+
+
+def ratios(peers: Mapping[str, Any], wanted: Mapping[str, tuple[str, bool]]) -> str:
+    """How many times a peer's figures are ours of the same minutes; empty where no peer was measured so."""
     rows = []
     for name, row in peers.items():
-        if "failed" in row:
-            continue
-        pairs = [
-            (row.get("cpu_us_per_token"), timed.get("cpu_us_per_token")),
-            (flat.get("tokens_per_s"), row.get("tokens_per_s")),
-            (row.get("smallest_cpu_s"), least.get("cpu_s")),
-            (row.get("smallest_peak_mb"), least.get("peak_mb")),
-        ]
-        rows.append([name, *(f"{a / b:.1f}" if a and b else "-" for a, b in pairs)])
-    return rows
+        times = [(row.get(f"times_ours_{key}"), turned) for key, turned in wanted.values()]
+        if any(value for value, _ in times):
+            rows.append([name, *(f"{1 / n if turned else n:.1f}" if n else "-" for n, turned in times)])
+    return grid(["times ours, measured in turns", *wanted], rows) + "\n" if rows else ""
 
 
 def page(own: Mapping[str, Any], peers: Mapping[str, Any], graded: Mapping[str, Any] | None = None) -> str:
@@ -116,9 +122,7 @@ def page(own: Mapping[str, Any], peers: Mapping[str, Any], graded: Mapping[str, 
         lines += [f"Load of the machine by other things when it began: {busy:.1f} (0 is quiet).", ""]
     rows = [[number(row.get(key)) for _, key in PEER_COLUMNS] for row in peer_rows(own, peers)]
     lines += [grid([title for title, _ in PEER_COLUMNS], rows), ""]
-    if found := ratios(own, peers):
-        head = ["times ours", "CPU per token", "tokens/s (ours by theirs)", "smallest CPU", "smallest memory"]
-        lines += [grid(head, found), ""]
+    lines += [found] if (found := ratios(peers, RATIOS)) else []
     for key, title in PARTS.items():
         if key in own:
             table = grid(["figure", "value"], [[f"`{k}`", number(v)] for k, v in own[key].items()])
@@ -144,6 +148,7 @@ def graded_page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
         rows.append([" ".join(words).strip(), *(number(row.get(key)) for key in GRADED_KEYS)])
     lines = ["## Grading: four-option questions, 16 at a time, a server that answers at once", ""]
     lines += [grid(["tool", *GRADED_KEYS], rows), ""]
+    lines += [found] if (found := ratios(peers, GRADED_RATIOS)) else []
     rows = [[f"`{name}`", *(number(own[name].get(key)) for key in GRADED_KEYS)] for name in ("json", "tools")]
     lines += ["The other suites on their own items:", "", grid(["suite", *GRADED_KEYS], rows), ""]
     memory = [[f"`{key}`", number(value)] for key, value in own["memory"].items()]

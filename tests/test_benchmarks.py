@@ -11,6 +11,7 @@ import pytest
 from benchmarks.child import run
 from benchmarks.client import ask as measured
 from benchmarks.measurements import median_rows
+from benchmarks.peers import beside
 from benchmarks.store_bench import fill
 from benchmarks.table import page
 from benchmarks.yardstick import MODEL, yardstick
@@ -74,14 +75,18 @@ def test_a_childs_cost_is_its_own() -> None:
 
 def test_the_page_shows_ours_beside_theirs() -> None:
     own = {"timed": {"ttft_error_ms_p50": 0.01, "ttft_error_ms_p99": 0.1, "cpu_us_per_token": 10.0}}
+    theirs, ours = (
+        {"cpu_us_per_token": 55.0, "tokens_per_s": 4.0},
+        {"cpu_us_per_token": 11.0, "tokens_per_s": 9.0},
+    )
     peers = {
-        "other": {"version": "1.0", "cpu_us_per_token": 55.0},
+        "other": {"version": "1.0", **beside(theirs, ours)},
         "broken": {"failed": "failed: no network"},
     }
     text = page(own, peers)
     assert "| **tiltyard** | 0.0100 / 0.1000 | 10 |" in text
     assert "| other 1.0 |" in text
-    assert "| other | 5.5 |" in text
+    assert "| other | 5.0 | 2.2 | - | - |" in text  # by ours of the same minutes, not of another hour
     assert "broken (failed: no network)" in text
 
 

@@ -61,6 +61,13 @@ class LogFile(RotatingFileHandler):
     """Where the file takes no more, as on a full disk, that is said once: a log must not end its run."""
 
     ended = False
+    newest: tuple[logging.LogRecord | None, str] = None, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Once: rotation measures the line that is written then."""
+        if self.newest[0] is not record:
+            self.newest = record, super().format(record)
+        return self.newest[1]
 
     def emit(self, record: logging.LogRecord) -> None:
         if not self.ended:

@@ -28,6 +28,7 @@ WAITED = "/proc/thread-self/schedstat"  # Linux: ns on a core, ns ready but wait
 HALF_BUSY_SHARE, HALF_LATE_MS = 0.5, 5.0  # both: it competes for its core and loses
 LATE_MS = 20.0  # the loop comes back that late in most ticks of a window
 STALL_MS = 200.0  # once is enough: the process was stopped, or something blocked the loop
+JUDGED_AGAIN_NS = 10_000_000  # an open window is judged no more often: it reads a file
 BOUND_SHARE = 0.25  # of an attempt's duration
 RUN_SHARE = 0.05  # of a run's attempts
 
@@ -65,7 +66,8 @@ class ClientMeter:
         self._wanted.close()
 
     def _open_window(self) -> None:
-        self._window_began = now_ns()
+        self._window_began = self._judged_at = now_ns()
+        self._judged = False
         self._window_cpu = self._wanted.ns()
         self._window_lags.clear()
 
@@ -111,8 +113,14 @@ class ClientMeter:
             return before
         if at < len(self._ends):
             return before + (t_ns - start if self._bound_before[at] > before else 0)
-        late = t_ns - start > WINDOW_NS // 4 and self._is_bound(now_ns())
+        late = t_ns - start > WINDOW_NS // 4 and self._is_bound_so_far()
         return before + (t_ns - start if late else 0)
+
+    def _is_bound_so_far(self) -> bool:
+        now = now_ns()
+        if now - self._judged_at >= JUDGED_AGAIN_NS:
+            self._judged, self._judged_at = self._is_bound(now), now
+        return self._judged
 
     def was_bound(self, start_ns: int, end_ns: int) -> bool:
         """Was the client the bottleneck for a quarter or more of that time?"""
