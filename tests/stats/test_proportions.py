@@ -12,7 +12,7 @@ import pytest
 from scipy import stats as scipy_stats  # type: ignore[import-untyped]
 
 from tiltyard.stats.bootstrap import bootstrap_mean
-from tiltyard.stats.proportions import wilson, wilson_clustered
+from tiltyard.stats.proportions import mean_of_groups, wilson, wilson_clustered
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,37 @@ def test_all_right_is_not_certain() -> None:
     assert single.low < 0.25
     with pytest.raises(ValueError, match="is not a score"):
         wilson_clustered([1.5])
+
+
+@pytest.mark.parametrize("sizes", [(400, 200, 200, 200), (40, 20, 20, 10), (240, 880)])
+@pytest.mark.parametrize("chances", [(0.9, 0.7, 0.8, 0.5), (0.98, 0.95, 0.97, 0.9), (0.5, 0.5, 0.5, 0.5)])
+def test_means_of_categories_are_covered(sizes: tuple[int, ...], chances: tuple[float, ...]) -> None:
+    rng, runs, held = np.random.default_rng(5), 1_000, 0
+    chances = chances[: len(sizes)]
+    truth = sum(chances) / len(chances)
+    for _ in range(runs):
+        strata = [
+            ((rng.random(n) < p).astype(float).tolist(), None) for n, p in zip(sizes, chances, strict=True)
+        ]
+        seen = mean_of_groups(strata)
+        assert seen is not None
+        held += seen.low <= truth <= seen.high
+    log.info("categories of %s items at %s: covers %.3f", sizes, chances, held / runs)
+    assert 0.93 * runs <= held <= 0.985 * runs
+
+
+def test_one_category_is_its_own_mean_and_tries_of_one_item_are_one_witness() -> None:
+    scores = [1.0, 0.0, 1.0, 1.0, 0.5] * 4
+    assert mean_of_groups([(scores, None)]) == pytest.approx(wilson_clustered(scores))
+    thrice, items = [v for v in scores for _ in range(3)], [number for number in range(20) for _ in range(3)]
+    once = mean_of_groups([(scores, None), (scores[:10], None)])
+    assert mean_of_groups([(thrice, items), (scores[:10], None)]) == pytest.approx(once)
+    certain = mean_of_groups([([1.0] * 30, None), ([1.0] * 30, None)])
+    assert certain is not None
+    assert certain.high == 1.0
+    assert 0.9 < certain.low < 0.95  # nearly as 60 of 60, not a point
+    assert mean_of_groups([]) is None
+    assert mean_of_groups([([1.0], None), ([], None)]) is None
 
 
 @pytest.mark.slow

@@ -44,6 +44,8 @@ def test_figures_of_repetitions() -> None:
     assert found["flip_chance"] == pytest.approx(
         0.25
     )  # of the 6 pairs of the first item 3 differ, of the second none
+    low, high = found["flip_chance_ci95"]
+    assert 0 <= low < 0.25 < high <= 1
 
 
 def test_nothing_answered_twice_has_no_figures() -> None:

@@ -153,9 +153,18 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
         )
         table.add_row("calls per answer", f"{calls['value']:.2f}", span)
     known = summary.get("confidence") or {}
-    for name, words in (("ece_equal_width", "calibration error"), ("brier", "Brier score")):
-        if known.get(name) is not None:
-            table.add_row(words, f"{known[name]:.3f}", f"[dim]over {known['n']} answers[/]")
+    if known.get("ece_equal_width") is not None:
+        luck = known.get("ece_equal_width_by_chance_95")
+        why = "" if luck is None else f"luck alone gives up to {luck:.3f} "
+        table.add_row(
+            "calibration error",
+            f"{known['ece_equal_width']:.3f}",
+            f"[dim]({why}over {known['n']} answers)[/]",
+        )
+    if known.get("brier") is not None:
+        low, high = known.get("brier_ci95") or (None, None)
+        span = "" if low is None else f"{low:.3f} to {high:.3f} "
+        table.add_row("Brier score", f"{known['brier']:.3f}", f"{span}[dim]over {known['n']} answers[/]")
     for name, unit in (("decode_tps", "tok/s"), ("ttft_ms", "ms")):
         figure = (summary.get("speed") or {}).get(name)
         if figure and figure.get("mean") is not None:

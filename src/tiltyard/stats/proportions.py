@@ -60,6 +60,28 @@ def wilson_clustered(
     return _wilson(mean, units, quantile)
 
 
+def mean_of_groups(
+    groups: Sequence[tuple[Sequence[float], Sequence[int] | None]], level: float = 0.95
+) -> Interval | None:
+    """The interval of the mean of several groups' means, each group as heavy as another.
+
+    `groups`: of each its values in 0..1 and, where they hang together, their clusters. The groups are those
+    that are meant, no sample. On either side the distances of their own intervals (`wilson_clustered`) from
+    their means add up as independent errors do (MOVER: Zou and Donner 2008, Statistics in Medicine 27(10)).
+    None without a value in each.
+    """
+    found = [wilson_clustered(values, clusters, level) for values, clusters in groups]
+    k, means, below, above = len(groups), [], [], []
+    for (values, _), interval in zip(groups, found, strict=True):
+        if interval is None:
+            return None
+        means.append(math.fsum(values) / len(values))
+        below.append(means[-1] - interval.low)
+        above.append(interval.high - means[-1])
+    mean = math.fsum(means) / k if k else 0.0
+    return Interval(mean - math.hypot(*below) / k, mean + math.hypot(*above) / k) if k else None
+
+
 def _alone(values: Sequence[float], mean: float) -> tuple[float, float]:
     """What `cluster_error` finds where every value is a cluster of its own, in less memory."""
     n = len(values)

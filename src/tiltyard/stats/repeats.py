@@ -47,7 +47,8 @@ def repeats_of(
                          few items can say, and is no point
     flips                share of items whose tries were not all of one score, with Wilson's interval: at
                          temperature 0 the noise floor of server and engine, else the model's own variety
-    flip_chance          chance that two tries of one item differ in score, mean over items
+    flip_chance          chance that two tries of one item differ in score, mean over items; its interval is
+                         `flip_chance_ci95`
     """
     tries: dict[int, list[float]] = {}
     for item, score in zip(items, scores, strict=True):
@@ -60,7 +61,7 @@ def repeats_of(
     flips = [float(len(set(values)) > 1) for values in full]
     flipped = sum(flips)
     share = wilson(round(flipped), len(full)) if clusters is None else wilson_clustered(flips, clusters)
-    differing = [_differ(values) for values in full]
+    differing = _mean([_differ(values) for values in full], clusters)
     return {
         "k": k,
         "items": len(full),
@@ -71,7 +72,8 @@ def repeats_of(
             "ci95": None if share is None else [share.low, share.high],
             "n": len(full),
         },
-        "flip_chance": math.fsum(differing) / len(full) if full else None,
+        "flip_chance": differing["value"],
+        "flip_chance_ci95": differing["ci95"],
     }
 
 

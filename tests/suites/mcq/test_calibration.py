@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tiltyard.records import TokenChoice
-from tiltyard.suites.mcq.calibration import calibration_of, confidence_at, ece
+from tiltyard.suites.mcq.calibration import bins_by_value, calibration_of, confidence_at, ece, ece_by_luck
 
 
 def token(text: str, **others: float) -> TokenChoice:
@@ -71,8 +71,25 @@ def test_a_calibrated_model_is_found_calibrated_and_a_boastful_one_is_not() -> N
     assert good["ece_equal_width"] < 0.02
     assert good["ece_equal_mass"] < 0.02
     assert bad["ece_equal_width"] == pytest.approx(0.2, abs=0.02)
+    for kind in ("width", "mass"):
+        assert good[f"ece_equal_{kind}"] <= good[f"ece_equal_{kind}_by_chance_95"] < 0.02
+        assert bad[f"ece_equal_{kind}"] > 5 * bad[f"ece_equal_{kind}_by_chance_95"]
+    assert "luck alone" in good["why"]
     assert good["brier"] == pytest.approx(sum(p * (1 - p) for p in confidences) / len(fair), abs=0.01)
     assert good["brier_ci95"][0] < good["brier"] < good["brier_ci95"][1]
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_luck_stays_below_its_mark_in_95_of_100(tries: int) -> None:
+    chance, below, runs = random.Random(5), 0, 200
+    for _ in range(runs):
+        confidences = [chance.uniform(0.25, 1.0) for _ in range(300 // tries) for _ in range(tries)]
+        items = [number for number in range(300 // tries) for _ in range(tries)]
+        draws = [chance.random() for _ in range(300 // tries)]
+        right = [draws[item] < p for item, p in zip(items, confidences, strict=True)]
+        bins = bins_by_value(confidences)
+        below += ece(confidences, right, bins) <= ece_by_luck(confidences, bins, items)
+    assert 0.9 * runs <= below <= 0.99 * runs
 
 
 def test_too_few_answers_say_so() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.suites.tools.bfcl_files import asked, truth, write_bfcl, write_lines
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Grade, Item, Measures, Outcome, ToolCall
-from tiltyard.stats.proportions import wilson
+from tiltyard.stats.proportions import mean_of_groups, wilson
 from tiltyard.suites.tally import Tally
 from tiltyard.suites.tools import Tools
 from tiltyard.suites.tools.bfcl import CATEGORIES, open_folder
@@ -443,6 +443,9 @@ def test_aggregates_as_the_leaderboard_has_them() -> None:
     assert scores["live"] == pytest.approx(1 / 3)
     assert scores["irrelevance"] == pytest.approx((1 + 0.5) / 2)
     assert scores["relevance"] is None
+    half = wilson(1, 2)
+    assert half is not None
+    assert scores["categories"]["parallel"] == {"value": 0.5, "ci95": [half.low, half.high], "n": 2}
     assert scores["known_bad"] == 1
     assert scores["score_without_known_bad"] == pytest.approx(5 / 8)
     assert scores["without_known_bad"]["live"] == pytest.approx(1 / 2)
@@ -470,7 +473,9 @@ def test_each_rate_is_over_its_own_items() -> None:
         "bfcl_irrelevance": 2,
         "bfcl_relevance": 1,
     }
-    assert rates["bfcl_non_live"] == {"value": 0.75, "ci95": None, "n": 3}  # a mean of two categories
+    both = mean_of_groups([([1.0], None), ([0.0, 1.0], None)])  # a mean of two categories
+    assert both is not None
+    assert rates["bfcl_non_live"] == {"value": 0.75, "ci95": [both.low, both.high], "n": 3}
     for name, right, n in (("live", 1, 3), ("irrelevance", 1, 2), ("relevance", 1, 1)):
         found = wilson(right, n)
         assert found is not None

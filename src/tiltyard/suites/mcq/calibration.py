@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tiltyard.records import Json, TokenChoice
 from tiltyard.stats.proportions import wilson_clustered
@@ -18,6 +18,7 @@ from tiltyard.suites.mcq.layouts import LETTERS
 BINS = 10
 ENOUGH = 100  # answers for ECE: ten in each bin
 ENOUGH_BRIER = 10
+DRAWS = 200  # of what luck alone would show
 LEAST_MASS = 0.5  # of the probability, on letters: below that the model was not about to give one
 
 
@@ -78,6 +79,7 @@ def calibration_of(
     """ECE in bins of equal width and of equal mass, the Brier score, and mean confidence against accuracy.
 
     `confidences` are of the letters that were given. Null with the reason in `why` where there are too few.
+    ECE is above 0 by luck alone, so it has no interval, but what luck stays below in 95 %.
     """
     n = len(confidences)
     found: dict[str, Json] = {"n": n, "ece_equal_width": None, "ece_equal_mass": None, "brier": None}
@@ -92,9 +94,12 @@ def calibration_of(
     found["accuracy"] = sum(right) / n
     if n < ENOUGH:
         return {**found, "why": f"{n} answers are too few for ECE: it takes {ENOUGH}"}
-    found["ece_equal_width"] = ece(confidences, right, map(bin_of, confidences))
-    found["ece_equal_mass"] = ece(confidences, right, bins_by_rank(confidences))
-    return {**found, "bins": BINS}
+    worst = 0.0
+    for name, bins in (("width", bins_by_value(confidences)), ("mass", bins_by_rank(confidences))):
+        found[f"ece_equal_{name}"] = ece(confidences, right, bins)
+        found[f"ece_equal_{name}_by_chance_95"] = luck = ece_by_luck(confidences, bins, items)
+        worst = max(worst, luck)
+    return {**found, "bins": BINS, "why": f"ECE has no interval: luck alone gives up to {worst:.3f}"}
 
 
 def bins_by_rank(confidences: Sequence[float]) -> Sequence[int]:
@@ -107,8 +112,9 @@ def bins_by_rank(confidences: Sequence[float]) -> Sequence[int]:
     return bins
 
 
-def bin_of(confidence: float) -> int:
-    return min(int(confidence * BINS), BINS - 1)
+def bins_by_value(confidences: Sequence[float]) -> Sequence[int]:
+    """Of each answer the bin among `BINS` of equal width."""
+    return array("b", (min(int(confidence * BINS), BINS - 1) for confidence in confidences))
 
 
 def ece(confidences: Sequence[float], right: Sequence[int], bins: Iterable[int]) -> float:
@@ -119,3 +125,31 @@ def ece(confidences: Sequence[float], right: Sequence[int], bins: Iterable[int])
     for p, hit, place in zip(confidences, right, bins, strict=True):
         gaps[place] += p - hit
     return math.fsum(map(abs, gaps)) / len(confidences)
+
+
+def ece_by_luck(
+    confidences: Sequence[float], bins: Sequence[int], items: Sequence[int] | None = None
+) -> float:
+    """The ECE that a model with these confidences stays below in 95 %, were each of them exactly right.
+
+    Outcomes are drawn by the confidences (consistency resampling, Broecker and Smith 2007; Vaicenavicius and
+    others 2019, arXiv 1902.06977). Answers to one item are right or wrong together.
+    """
+    import numpy as np
+
+    chances, places = np.asarray(confidences), np.asarray(bins)
+    units, owner = (len(chances), None) if items is None else of_items(items)
+    rng, found = np.random.default_rng(0), []
+    for _ in range(DRAWS):
+        luck = rng.random(units)
+        hits = (luck if owner is None else luck[owner]) < chances
+        found.append(np.abs(np.bincount(places, weights=chances - hits, minlength=BINS)).sum() / len(chances))
+    return float(np.quantile(found, 0.95, method="higher"))
+
+
+def of_items(items: Sequence[int]) -> tuple[int, Any]:
+    """How many items there are, and of each answer the place of its own."""
+    import numpy as np
+
+    names, owner = np.unique(np.asarray(items), return_inverse=True)
+    return len(names), owner

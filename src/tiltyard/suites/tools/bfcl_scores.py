@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from tiltyard.records import OUTCOMES, Json
+from tiltyard.stats.proportions import mean_of_groups
 from tiltyard.suites.scoring import interval_of
 from tiltyard.suites.tally import UNJUDGED, Tally
 
@@ -37,7 +38,7 @@ def bfcl_scores(tally: Tally) -> dict[str, Json]:
 def bfcl_rates(tally: Tally) -> dict[str, Mapping[str, Json]]:
     """The aggregates as rates for the eye, each over its own items.
 
-    A mean of items has an interval. One of several categories' shares has none: it is no mean of items.
+    The interval of a mean of several categories is that of their mean, each as heavy as another.
     """
     answered = [p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED]
     bad = tally.flags.get("known_bad")
@@ -53,26 +54,41 @@ def bfcl_rates(tally: Tally) -> dict[str, Mapping[str, Json]]:
     for name, categories in MEANS.items():
         numbers = {tally.group_names[each] for each in categories if each in tally.group_names}
         places = [p for p in answered if tally.groups[p] in numbers]
-        of_items = name == "live" or len({tally.groups[p] for p in places}) == 1
-        interval = interval_of(tally, places) if of_items else None
+        interval = interval_of(tally, places) if name == "live" else of_categories(tally, places)
         found[f"bfcl_{name}"] = {"value": whole[name], "ci95": interval, "n": len(places)}
     return found
+
+
+def of_categories(tally: Tally, places: Sequence[int]) -> list[float] | None:
+    """The interval of the mean of these attempts' categories."""
+    by_category: dict[int, list[int]] = {}
+    for place in places:
+        by_category.setdefault(tally.groups[place], []).append(place)
+    if len(by_category) < 2:
+        return interval_of(tally, places)
+    found = mean_of_groups(
+        [([tally.scores[p] for p in each], tally.clusters(each)) for each in by_category.values()]
+    )
+    return None if found is None else [found.low, found.high]
 
 
 def aggregates(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
     """The aggregates and every category's share of right answers."""
     names = {number: name for name, number in tally.group_names.items()}
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[int]] = {}
     for place in places:
-        found.setdefault(names[tally.groups[place]], []).append(tally.scores[place])
-    shares = {name: mean(scores) for name, scores in found.items()}
-    live = [score for name in LIVE for score in found.get(name, ())]
+        found.setdefault(names[tally.groups[place]], []).append(place)
+    shares = {name: mean([tally.scores[p] for p in each]) for name, each in found.items()}
+    live = [tally.scores[p] for name in LIVE for p in found.get(name, ())]
     return {
         "non_live": mean([share for name in NON_LIVE if (share := shares.get(name)) is not None]),
         "live": mean(live),
         "irrelevance": mean([share for name in IRRELEVANCE if (share := shares.get(name)) is not None]),
         "relevance": shares.get("live_relevance"),
-        "categories": {name: {"value": shares[name], "n": len(scores)} for name, scores in found.items()},
+        "categories": {
+            name: {"value": shares[name], "ci95": interval_of(tally, each), "n": len(each)}
+            for name, each in found.items()
+        },
     }
 
 
