@@ -15,6 +15,7 @@ from tests.suites.tools.scripts import FAST, native, wordy
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import DIALECT_NAMES, Say
 from tiltyard.servers.simulator.server import Running
+from tiltyard.stats.proportions import wilson
 from tiltyard.store.store import Store
 from tiltyard.suites.tools.cases import cases
 
@@ -191,10 +192,14 @@ def test_bfcl_from_files_to_scores(sim: Running, tiltyard: Tiltyard, tmp_path: P
     assert summary["n"] == 18
     scores = summary["bfcl"]
     assert scores["skipped"] == ["multi_turn_base", "simple_java"]
+    five, six = wilson(5, 6), wilson(6, 6)
+    assert five is not None
+    assert six is not None
+    most = {"value": pytest.approx(5 / 6), "ci95": [five.low, five.high], "n": 6}
     assert scores["categories"] == {
-        "simple_python": {"value": pytest.approx(5 / 6), "n": 6},
-        "live_simple": {"value": pytest.approx(5 / 6), "n": 6},
-        "irrelevance": {"value": 1.0, "n": 6},
+        "simple_python": most,
+        "live_simple": most,
+        "irrelevance": {"value": 1.0, "ci95": [six.low, six.high], "n": 6},
     }
     assert scores["non_live"] == scores["live"] == pytest.approx(5 / 6)
     assert scores["irrelevance"] == 1.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
 
-from tiltyard.servers.clock import now_ns
 from tiltyard.suites.tools.calls import read_call
 from tiltyard.suites.tools.text_calls import find_calls
 
@@ -187,9 +187,9 @@ def test_one_of_two_tags_broken_keeps_the_other() -> None:
     ],
 )
 def test_hostile_texts_end_soon(text: str) -> None:
-    start = now_ns()
+    start = time.thread_time()  # other processes may hold the core
     find_calls(text, SCHEMAS)
-    assert now_ns() - start < 5_000_000_000
+    assert time.thread_time() - start < 5
 
 
 WORDS = "tip get_weather math.area ( ) [ ] { } , : = ' \" \\ ``` json - * ** true None if ... #"
