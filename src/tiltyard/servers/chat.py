@@ -133,7 +133,12 @@ def _exchange(
         timings=_timings(said),
         logprobs=tuple(said.logprobs),
         error=error,
-        notes=(*notes, *said.notes, *_stop_notes(said), *((ERROR_TOLD,) if _told_error(said) else ())),
+        notes=(
+            *notes,
+            *said.notes,
+            *_stop_notes(said),
+            *((ERROR_TOLD,) if _told_error(said) is not None else ()),
+        ),
         raw=None if ending == "ok" else capture.body,
     )
 
@@ -147,11 +152,8 @@ def _of_kind(kinds: str, texts: list[str], kind: str) -> str:
 def _ending(
     request: Request, capture: Capture, said: ChatEvents, accept: Accept | None
 ) -> tuple[Ending, str | None]:
-    if said.error is not None:
-        return "error_midstream", said.error
-    for name, reason in _reasons(said).items():
-        if reason in BROKEN_OFF:
-            return "error_midstream", f"the server ended the answer with {name} {reason!r}"
+    if (told := _told_error(said)) is not None:
+        return "error_midstream", told
     finished = said.finish_reason is not None
     if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error
@@ -193,8 +195,14 @@ def _timings(said: ChatEvents) -> ServerTimings | None:
     return None
 
 
-def _told_error(said: ChatEvents) -> bool:
-    return said.error is not None or any(reason in BROKEN_OFF for reason in _reasons(said).values())
+def _told_error(said: ChatEvents) -> str | None:
+    """What the server itself says went wrong."""
+    if said.error is not None:
+        return said.error
+    for name, reason in _reasons(said).items():
+        if reason in BROKEN_OFF:
+            return f"the server ended the answer with {name} {reason!r}"
+    return None
 
 
 def _stop_notes(said: ChatEvents) -> tuple[str, ...]:
