@@ -30,7 +30,7 @@ def chat_body(request: Request, *, extra: Mapping[str, Json] = {}) -> bytes:
         "seed": request.seed,
         "stop": list(request.stop) or None,
         "tools": list(request.tools) or None,
-        "tool_choice": request.tool_choice,
+        "tool_choice": request.tool_choice if request.tools else None,  # vLLM refuses it alone
         "response_format": request.response_format,
     }
     if request.logprobs is not None:

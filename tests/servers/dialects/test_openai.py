@@ -56,6 +56,21 @@ def test_a_base_path_and_a_server_without_v1(serve: Serve) -> None:
     assert exchange.ending == "ok"
 
 
+def test_a_choice_of_tools_is_sent_with_tools_alone(serve: Serve) -> None:
+    """vLLM answers 400 to `tool_choice` without `tools`."""
+    canned = serve({"POST /v1/chat/completions": STREAM})
+    server = OpenAI(Address(url=canned.url))
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    run(
+        server,
+        lambda: server.send(ask_for("m", tools=(tool,), tool_choice="auto")),
+        lambda: server.send(ask_for("m", tool_choice="auto")),
+    )
+    first, second = (asked.body for asked in canned.asked)
+    assert (first["tools"], first["tool_choice"]) == ([tool], "auto")
+    assert not {"tools", "tool_choice"} & set(second)
+
+
 def test_a_web_page_is_no_list_of_models(serve: Serve) -> None:
     canned = serve({}, missing=Page(b"<html>hello</html>", kind="text/html"))
     with pytest.raises(NotAModelServer):

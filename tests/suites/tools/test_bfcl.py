@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.suites.tools.bfcl_files import asked, truth, write_bfcl, write_lines
 from tiltyard.errors import UsageError
@@ -233,6 +234,7 @@ def test_functions_become_tools(tmp_path: Path) -> None:
                 "t": {"type": "tuple", "items": {"type": "dict", "properties": {"x": {"type": "any"}}}},
                 "d": {"type": "dict", "properties": {"y": {"type": "float"}}},
                 "n": {"description": "No type."},
+                "l": {"type": "array", "items": {"type": "float"}, "description": "Numbers."},
             },
         },
     }
@@ -244,7 +246,12 @@ def test_functions_become_tools(tmp_path: Path) -> None:
     assert tool["function"]["description"].startswith("Does it.")
     assert tool["function"]["parameters"]["type"] == "object"
     fields = tool["function"]["parameters"]["properties"]
-    assert fields["f"]["type"] == "number"
+    assert fields["f"] == {
+        "type": "number",
+        "format": "float",
+        "description": "A number. This is a float type value.",
+    }
+    assert fields["l"] == {"type": "array", "items": {"type": "number"}, "description": "Numbers."}
     assert fields["t"]["type"] == "array"
     assert fields["t"]["items"]["properties"]["x"]["type"] == "string"
     assert fields["d"]["properties"]["y"]["type"] == "number"
@@ -404,8 +411,29 @@ def test_relevance_is_any_call(tmp_path: Path) -> None:
     assert (
         Tools().grade(item, answered("", (ToolCall(name="geo_area", arguments="{}"),))).outcome == "correct"
     )
-    assert Tools().grade(item, answered("", (ToolCall(name="geo_area", arguments="x"),))).outcome == "wrong"
-    assert Tools().grade(item, answered("It is 3.", ())).outcome == "wrong"
+    empty = ToolCall(name="geo_area", arguments="{}")
+    broken = ToolCall(name="geo_area", arguments="x")
+    for text, calls in (("", (broken,)), ("", (empty, broken)), ("It is 3.", ())):
+        assert Tools().grade(item, answered(text, calls)).outcome == "wrong"
+    for text, calls in (("", (empty,)), ("It is 3.", ()), ("", ())):  # there is no exact one, right or wrong
+        assert not {"right_tool", "exact_call"} & set(Tools().grade(item, answered(text, calls)).details)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [("", None), ("geo_area(1", None), ("", "{"), ("", '{"base": 0}'), ("It is 3.", None)],
+)
+def test_known_bad_items_stay_out_whatever_came(tmp_path: Path, text: str, arguments: str | None) -> None:
+    item = replace(one(tmp_path, "simple_python"), id="simple_python_17")
+    calls = () if arguments is None else (ToolCall(name="geo_area", arguments=arguments),)
+    assert Tools().grade(item, answered(text, calls)).details["known_bad"] is True
+    assert Tools().grade(one(tmp_path, "simple_python"), answered(text, calls)).details["known_bad"] is False
+
+
+def test_a_broken_call_of_the_right_tool_is_told_as_such(tmp_path: Path) -> None:
+    item = one(tmp_path, "simple_python")
+    twice = ToolCall(name="geo_area", arguments='{"base": 0, "base": 1}')
+    assert Tools().grade(item, answered("", (twice,))).reasons == ("geo_area: duplicate_key",)
 
 
 def tallied(*scores: tuple[str, str, float, bool]) -> Tally:
@@ -498,7 +526,7 @@ def test_nothing_evaluated_is_null_and_not_zero() -> None:
 
 
 def test_known_bad_items_say_why() -> None:
-    assert len(known_bad()) == 21
+    assert len(known_bad()) == 27
     assert known_bad()["live_multiple_964-207-0"].startswith("no call can pass: ")
     assert all(name.rsplit("_", 1)[0] in CATEGORIES for name in known_bad())
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.suites.tools.bfcl_mutations import Calls, mutations, reference
@@ -111,12 +112,26 @@ def test_self_consistency_names_the_known_bad_items(theirs: Reference, folder: F
         assert verdict is ours(question, lean, answer.ground_truth)[1], question.id
         if verdict is not True:
             failing.add(question.id)
-    listed = {name for name, why in known_bad().items() if not why.startswith("the answer is wrong")}
+    by_meaning = ("the answer is wrong", "two items contradict each other")
+    listed = {name for name, why in known_bad().items() if not why.startswith(by_meaning)}
     assert failing == listed
     for category, question, answer in judged_items(folder):
         if known_bad().get(question.id, "").startswith("no call can pass"):
             for calls in mutations(question, answer.ground_truth):
                 assert theirs.verdict(question, calls, answer.ground_truth, category) is not True
+
+
+def test_the_items_that_contradict_each_other_are_named(folder: Folder) -> None:
+    """The same question and functions, where one item wants a call and another none."""
+    due: dict[bytes, list[tuple[bool, str]]] = {}
+    for category in folder.categories:
+        for number in range(len(category.places)):
+            question, answer = category.read(number)
+            wants = answer is not None or category.name == "live_relevance"
+            same = msgspec.json.encode([question.question, question.function])
+            due.setdefault(same, []).append((wants, question.id))
+    found = {name for each in due.values() if len({wants for wants, _ in each}) > 1 for _, name in each}
+    assert found == {name for name, why in known_bad().items() if why.startswith("two items contradict")}
 
 
 def test_what_it_crashes_on_is_defined_here(theirs: Reference, folder: Folder) -> None:

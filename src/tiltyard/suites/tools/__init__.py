@@ -21,7 +21,7 @@ from tiltyard.suites.scoring import flag_rate, summarise_graded
 from tiltyard.suites.stopping import order_of
 from tiltyard.suites.tally import Tally
 from tiltyard.suites.tools.bfcl import Folder, Question, open_folder
-from tiltyard.suites.tools.bfcl_items import bfcl_items, calls_due, judge_bfcl, messages_for
+from tiltyard.suites.tools.bfcl_items import bfcl_items, calls_due, flagged, judge_bfcl, messages_for
 from tiltyard.suites.tools.bfcl_scores import bfcl_rates, bfcl_scores
 from tiltyard.suites.tools.bfcl_tools import tools_for
 from tiltyard.suites.tools.calls import ReadCall, Schemas, read_call, schemas_of
@@ -56,7 +56,7 @@ class ToolsAsking(Asking, frozen=True):
 
 
 class Tools:
-    name, version = "tools", "4"
+    name, version = "tools", "5"
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -77,6 +77,10 @@ class Tools:
         return request_of(item, messages, asking, bench, tools=tools, tool_choice="auto")
 
     def grade(self, item: Item, exchange: Exchange) -> Grade:
+        grade = self.judged(item, exchange)
+        return grade if item.spec.get("case") is not None else flagged(item, grade)
+
+    def judged(self, item: Item, exchange: Exchange) -> Grade:
         case: Case | None = item.spec.get("case")
         due = calls_due(item) if case is None else bool(case.calls)
         exchange = replace(exchange, text=without_thoughts(exchange.text))

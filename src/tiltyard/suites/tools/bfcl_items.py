@@ -12,16 +12,19 @@ from functools import cache
 from importlib import resources
 
 import msgspec
+from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Grade, Item, Json, Message, content_hash
+from tiltyard.records import Exchange, Grade, Item, Json, Message, Outcome, content_hash
+from tiltyard.suites.tally import UNJUDGED
 from tiltyard.suites.tools.bfcl import Answer, Folder, Question
 from tiltyard.suites.tools.bfcl_check import check
 from tiltyard.suites.tools.bfcl_tools import names_of
 from tiltyard.suites.tools.calls import ReadCall
-from tiltyard.suites.tools.judging import judge_words
+from tiltyard.suites.tools.judging import NAMED, REASONS, judge_words
 from tiltyard.suites.verdict import looks_refused
 
 RELEVANCE = "live_relevance"
+EXACT = ("right_tool", "exact_call", "exact_call_lenient")
 
 
 def bfcl_items(folder: Folder, order: Sequence[int], repeats: int, text: bool) -> Iterator[Item]:
@@ -79,7 +82,6 @@ def judge_bfcl(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grad
         "missing_call": len(read) < len(answer.ground_truth),
         "lenient": float(lenient),
         "greedy": strict.greedy,
-        "known_bad": question.id in known_bad(),
     }
     if read:  # some published answers break their own function's schema: what is right is not malformed
         details["malformed_call"] = not strict.valid and any(call.fault for call in read)
@@ -92,25 +94,42 @@ def judge_bfcl(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grad
         outcome="refused" if refused else "wrong",
         score=0.0,
         rule="refusal" if refused else "bfcl" if read else "no_call",
-        reasons=(strict.reason,),
+        reasons=tuple(broken_calls(read)) or (strict.reason,),
         details=details,
     )
 
 
+def broken_calls(read: Sequence[ReadCall]) -> Iterator[str]:
+    """Calls whose arguments are no object, a line each."""
+    yield from (f"{call.name[:NAMED]}: {call.fault}" for call in read[:REASONS] if call.strict is None)
+
+
+def flagged(item: Item, grade: Grade) -> Grade:
+    """A grade with the flag that keeps known-bad items out of a score, whatever decided it; of items where
+    any call is right without those of an exact one.
+    """
+    if grade.outcome in UNJUDGED:
+        return grade
+    exact = EXACT if item.spec["group"] == RELEVANCE else ()
+    details = {name: value for name, value in grade.details.items() if name not in exact}
+    return replace(grade, details={**details, "known_bad": item.id in known_bad()})
+
+
 def judge_relevance(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grade:
-    """No call is right where none fits; any call with arguments in an object is, where one does."""
+    """No call is right where none fits; calls with arguments in objects are, where one does."""
     if item.spec["group"] != RELEVANCE:
         return judge_words(exchange.text, read)
-    called = any(call.strict is not None for call in read)
+    called = bool(read) and all(call.strict is not None for call in read)
     details: dict[str, Json] = {
         "calls": len(read),
         "missing_call": not read,
-        "lenient": float(called or any(call.lenient is not None for call in read)),
+        "lenient": float(bool(read) and all(call.lenient is not None for call in read)),
     }
     if read:
-        details["malformed_call"] = any(call.fault for call in read)
-    outcome = "correct" if called else "wrong"
-    return Grade(outcome=outcome, score=float(called), rule="relevance", details=details)  # type: ignore[arg-type]
+        details["malformed_call"] = not called
+    outcome: Outcome = "correct" if called else "wrong"
+    reasons = () if called else tuple(broken_calls(read)) or ("no call",)
+    return Grade(outcome=outcome, score=float(called), rule="relevance", reasons=reasons, details=details)
 
 
 def underscored(names: Counter[str]) -> Counter[str]:

@@ -45,18 +45,18 @@ def converted_fields(fields: Json, depth: int) -> dict[str, Json]:
     return {name: converted(field, depth + 1) for name, field in known.items()}
 
 
-def converted(described: Json, depth: int) -> Json:
-    """A description with JSON Schema's type names, all the way down."""
+def converted(described: Json, depth: int, *, element: bool = False) -> Json:
+    """A description with JSON Schema's type names, all the way down; elements of lists have no hint."""
     if not isinstance(described, Mapping) or depth > DEEPEST:
         return {}
     kind = described.get("type")
     found = {**described, "type": SCHEMA_TYPES.get(kind, "string") if isinstance(kind, str) else "string"}
-    if kind == "float":
+    if kind == "float" and not element:
         found |= {"format": "float", "description": str(described.get("description", "")) + FLOAT_HINT}
     if "properties" in described:
         found["properties"] = converted_fields(described["properties"], depth)
     if "items" in described:
-        found["items"] = converted(described["items"], depth + 1)
+        found["items"] = converted(described["items"], depth + 1, element=True)
     return found
 
 
