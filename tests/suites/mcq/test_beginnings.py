@@ -42,7 +42,7 @@ MOLES = ["6.02 x 10^23", "3.01 x 10^23", "1.20 x 10^24", "5.0 J"]
         (CITIES, "We can rule out **Rome**."),
         (CITIES, "So this question is about **Rome**."),
         (CITIES, "So drop **Rome**."),
-        (CITIES, "The answer is Paris, Lyon."),
+        (CITIES, "The answer is Paris, Rome, Madrid."),
         (CITIES, "The answer is Paris (or possibly Rome)."),
         (NUMBERS, "\\boxed{2, 3}"),
         (NUMBERS, "\\boxed{2; 5}"),

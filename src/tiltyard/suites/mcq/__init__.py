@@ -46,7 +46,7 @@ log = logging.getLogger("tiltyard.mcq")
 class Mcq:
     """Asks for a letter and looks whether it is the right one."""
 
-    name, version = "mcq", "4"
+    name, version = "mcq", "5"
 
     def __init__(self) -> None:
         self.tally = Tally()

@@ -86,8 +86,13 @@ def _labelled(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     for match in deque(BOXED.finditer(raw), maxlen=MOST_BOXES):
         claim = _value((match[1], plain(match[1])), 0, names, ("boxed", match.start(1)))
         if claim is not None:
-            if claim.at < 0 and _ANOTHER.match(match[1], claim.end):
-                claim = claim._replace(option=None)  # "2, x": not one value
+            own = "" if claim.option is None else LETTERS[claim.option]
+            if (
+                claim.at < 0
+                and _ANOTHER.match(match[1], claim.end)
+                and plain(match[1][claim.end :]).strip(" ,;") != own
+            ):
+                claim = claim._replace(option=None)  # "2, x": not one value; "Paris, B" is
             rule = DOUBTED if doubted(raw, flat, match.start(), match.start()) else "boxed"
             yield claim._replace(rule=rule, start=match.start(), end=match.end())
     for number, pattern in enumerate(LABELS):

@@ -164,15 +164,22 @@ def text_at(raw: str, flat: str, start: int, names: Names) -> tuple[int | None, 
         if index is None and end == len(line) == len(flat[begin:].rstrip()):
             index = names.shortly(line) if line.casefold() != line or _EVERY.match(line) else None
         if index is not None:
-            return index, begin + end
+            return (None, start) if _others_follow(line[end:], index, names) else (index, begin + end)
     return None, start
+
+
+def _others_follow(rest: str, index: int, names: Names) -> bool:
+    """Is it the first of several: "Paris, Rome, Madrid."?"""
+    pieces = [piece for piece in re.split(r"[,;]|\b(?:and|or)\b", rest.strip(" .!*")) if piece.strip()]
+    found = [names.loosely(piece) for piece in pieces[:26]]
+    return bool(found) and None not in found and set(found) != {index}
 
 
 def _ends(line: str) -> list[int]:
     """Where what is named may end before its line does, the longest first; never inside of a formula."""
-    several = (  # "2, 3", "Paris, or possibly Rome", "Paris, Lyon."
-        r"(?!\d|\s*or\b)(?!(?<=\d[,;])\s*[-+−]?\d)"
-        r"(?!(?<=[,;])\s*[A-Z]\w+(?:,?\s(?:and\s|or\s)?[A-Z]\w+){0,4}[.!]?\s*$)"
+    several = (  # "2, 3", "Paris, or possibly Rome", "Paris, Lyon and Nice."
+        r"(?!\d|\s*(?:or|and)\b)(?!(?<=\d[,;])\s*[-+−]?\d+(?!\w|\s+(?:times|plus|minus|x)\b))"
+        r"(?!(?<=[,;])\s*[A-Z]\w+(?:,\s[A-Z]\w+)*,?\s(?:and|or)\s[A-Z]\w+[.!]?\s*$)"
     )
     pattern = (
         rf"[.!](?=\s)|[,;(]{several}|\s[-–—(](?!\s*or\b)(?=[^\n]*[^\W\d_]{{2}})"

@@ -222,16 +222,20 @@ def _follows(flat: str, match: re.Match[str], names: Names) -> bool:
     before = said[-2] if len(said) > 1 else ""
     index = LETTERS.find(match[1])
     outcome = index < len(names.unique) and re.search(r"\d+\W*\Z", before)  # "If ..., we get 15. Option B."
-    concluded = outcome and names.loosely(outcome[0]) == index
+    concluded = outcome and names.loosely(outcome[0]) == index and len(_OPTION_LETTER.findall(flat)) == 1
+    supposed = _SUPPOSED.match(before) if concluded else None
     return (
         match[0].rstrip().endswith((".", "!", ")"))
         and before[-1:] in (".", "!", ")")
-        and (bool(concluded) or not _UNLESS.search(before))
+        and not _UNLESS.search(before, 0 if supposed is None else supposed.end())
     )
 
 
+_OPTION_LETTER = re.compile(r"\boption[ \t]+[A-Z]\b", re.IGNORECASE)
+_SUPPOSED = re.compile(r"\W*(?:if|when)\b(?!\s+you\b)", re.IGNORECASE)  # "If we take 9 away, we get 15."
 _UNLESS = re.compile(
-    r"\b(?:if|when|unless|wrong|incorrect|eliminat\w*|exclud\w*|rul(?:e|ed|ing) out|distractors?|options)\b",
+    r"\b(?:if|when|unless|wrong|incorrect|eliminat\w*|exclud\w*|rul(?:e|ed|ing) out|distractors?|options"
+    r"|forget\w*|mistake\w*)\b",
     re.IGNORECASE,
 )
 

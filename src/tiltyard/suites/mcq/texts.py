@@ -20,7 +20,7 @@ _SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’]|\.[ \t][a-z])|[(\[]([A
 def with_its_text(raw: str, flat: str, names: Names) -> Found | None:
     """An option's text with its letter right behind it, "Paris (B)", and no other letter or option."""
     said = flat.casefold()
-    if len(said) != len(flat) or denies(flat):
+    if len(said) != len(flat) or denies(flat) or _MISTAKEN.search(flat):
         return None
     found = mentioned(flat, names)
     if len(found) != 1:
@@ -201,35 +201,72 @@ _NOT_LAST = re.compile(  # "Next is Rome.", "The question is about Rome."
     r"\A(?:first|next)\W*\Z|\bsecond best\b|\b(?:there|about|(?:question|passage|text)(?: here)?)\s*\Z"
 )
 _STEP = re.compile(r"\W*\d{1,2}(?:[.):]|\s[-–—])\s+(?!(?:explanation|reason(?:ing)?)\b)", re.IGNORECASE)
-_TELLS = re.compile(  # "Mercury is the closest planet", but not "Mercury is far away"
+_TELLS = re.compile(  # "Mercury is the closest planet": so far, more sentences may follow
     r"\s+(?:is|are|was|were)\s+(?!(?:the (?:first|last|wrong|other)|an) (?:option|choice)\b)"
     r"(?:the|an?|what|caused|made|needed|required|called|known|correct|right|best|option|because|since|as|due)\b"
 )
 _TO_THE_USER = re.compile(  # "Yes, please go ahead." is no answer
     r"\b(?:let|here(?:['’]s| is| are)|please|sorry|of course|go ahead|more (?:context|information)|missing"
-    r"|wait|help|questions?|ready|happy|assist\w*|send|provide|thanks?|understood|got it|okay|ok|will do"
-    r"|following|incomplete|prompt|scope|attached|displayed|image|sir)\b"
+    r"|wait|(?:can|could|to) help|help you|questions?|ready|happy|assist\w*|send|provide|thanks?"
+    r"|understood|got it|okay|ok|will do|following|incomplete|prompt|scope|attached|displayed|image|sir|your"
+    r"|you(?:['’]re|['’]d)? (?:want|need|like|mean|ask(?:ed|ing)?|gave|did|didn|may|might|know|see)"
+    r"|you (?:have|['’]ve) (?:not|n['’]t|given|asked|provided|said)"
+    r"|we (?:need|must|will|have to|should|can|could|start|begin|know|see|want|first|now))\b"
 )
-_NOT_SAID = re.compile(  # behind an option's text: a condition, or that it is left out
-    r"\b(?:if|unless|when|provided|assuming|only|depend\w*|(?:in|to) some|sometimes|part(?:ly|ially)"
-    r"|in theory|too|unlikely|impossible|possib\w+|unnecessary|in(?:appropriate|ferior)|contraindicated"
-    r"|(?:is|are|ruled) out|eliminated|excluded|rejected|dismissed|discarded|avoided|withheld|mistake|less"
-    r"|rarely|harmful|alternative|(?:one|some) of|one (?:option|choice)|second-line|reserved|my first)\b"
+_PLEASE = re.compile(r"\b(?:please|sorry|let['’]?s?|provide|your|prompt|attached)\b")
+_PUT_ASIDE = re.compile(  # what is said of an option that is not chosen
+    r"\b(?:(?:is|are|was|were|be) out|(?:ruled|left) out|eliminated|excluded|rejected|dismissed|discarded"
+    r"|avoided|withheld|contraindicated|in(?:appropriate|ferior|adequate|sufficient|effective)|un(?:likely|necessary"
+    r"|safe|suitable|related|helpful)|irrelevant|impossible|possib\w+|plausible|premature|tempting|mistake"
+    r"|harmful|dangerous|toxic|risky|outdated|obsolete|overused|overkill|alternative|adjunct|second-line"
+    r"|reserved|rarely|mentioned|(?:one|some) of|(?:one|an|another|the (?:first|last|other|wrong)) "
+    r"(?:option|choice|candidate)|my first)\b"
 )
-_REASON = re.compile(r"\b(?:because|since|explanation|reason(?:ing)?)\b|[.!]\s")
+_CONDITION = (
+    r"(?:if|unless|when|provided|assuming|depend\w*|(?:in|to) some|sometimes|part(?:ly|ially)|in theory"
+    r"|rarely|only (?:if|when|in|for|with|under|after|before|a|an|one|to some))"
+)
+_ON_CONDITION = re.compile(rf"(?:but |and )?(?:it )?{_CONDITION}\b")
+_LIMITED = re.compile(rf"\b(?:{_CONDITION}|too|less|far (?:away|from|off|too|below|above))\b")
+_TURNS = re.compile(r"\b(?:but|though|although|however|yet)\b|,\s*too\b")
+_MOVES_ON = re.compile(r"\bnext,|\b(?:consider|(?:the|other|remaining) (?:others|options|choices))\b")
+_MISTAKEN = re.compile(r"\b(?:forg[eo]t\w*|mistake\w*|wrong\w*|incorrect\w*)\b", re.IGNORECASE)
+_FIRST_CLAUSE = re.compile(r"[\s,.;:!(–—-]*([^,.;:!?\n]*)")
+_SUBJECT = re.compile(  # a clause of its own, which tells why
+    r"(?:it|this|that|they|there|he|she|we|you|which|who|its|their|the|all|no|every|each|because|since|as)\b"
+)
+_VERDICT = re.compile(r"yes|no|maybe|true|false|correct|incorrect|always|never|sometimes")
 _VERB = re.compile(r"\s+(?:is|are|was|were)\b")
 _EVERY = re.compile(r"(?:both|all|none|neither|no)\b")
 _IN_MY_VIEW = re.compile(r"\bI(?:['’]d| would)? (?:guess|think|believe|say)\b|(?<= )I(?=  )")  # a quoted "I"
 
 
+def _put_aside(behind: str, option: str) -> bool:
+    """Does what follows put a condition, leave the option out, or speak to the user?"""
+    clause = _FIRST_CLAUSE.match(behind)
+    said = "" if clause is None else clause[1]
+    if _VERDICT.fullmatch(option):  # what follows is about the statement
+        return bool(_TO_THE_USER.search(behind) or _ON_CONDITION.match(said))
+    if _PLEASE.search(behind) or _PUT_ASIDE.search(said):
+        return True
+    own = _SUBJECT.match(said) if _VERB.match(behind) is None else None
+    return own is None and _LIMITED.search(said) is not None
+
+
 def _no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
     """Is it a numbered step, a word to the user, or said under a condition or to be left out?"""
     mine = _IN_MY_VIEW.sub(" ", flat.replace(names.options[index], " "))
-    if _STEP.match(flat) or _OF_MYSELF.search(mine) or _TO_THE_USER.search(behind):
+    if _STEP.match(flat) or re.search(r"\bI\b", mine):
         return True
-    if _NOT_SAID.search(_REASON.split(behind)[0]):
+    verb = _VERB.match(behind)
+    if (
+        _put_aside(behind, names.folded[index])
+        or _MOVES_ON.search(behind)
+        or (verb and _TURNS.search(behind))
+    ):
         return True
-    if _VERB.match(behind) and not _TELLS.match(behind) and _EVERY.match(names.folded[index]) is None:
+    more = re.search(r"[.!?\n]\s*\S", behind)
+    if verb and more and not _TELLS.match(behind) and _EVERY.match(names.folded[index]) is None:
         return True
     of_two = _FIRST_SENTENCE.match(flat) if len(names.folded) == 2 else None
     return of_two is not None and HEDGES.search(flat, of_two.end()) is not None
@@ -255,7 +292,8 @@ def last_in_bold(raw: str, flat: str, names: Names) -> Found | None:
     if not _LEADS_TO_IT.fullmatch(said) or mentioned(before, names) or denies(said) or denies_abroad(said):
         return None
     spoilt = any(
-        pattern.search(said) for pattern in (_NOT_SAID, _NOT_LAST, _OF_OTHERS, _APART, HEDGES, DOUBTFUL)
+        pattern.search(said)
+        for pattern in (_PUT_ASIDE, _LIMITED, _NOT_LAST, _OF_OTHERS, _APART, HEDGES, DOUBTFUL)
     )
     if spoilt or _OF_MYSELF.search(before) or doubted(raw, flat, match.start(), match.start()):
         return None

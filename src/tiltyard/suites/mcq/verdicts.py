@@ -45,8 +45,24 @@ def called_right(raw: str, flat: str, names: Names) -> tuple[int, int] | None:
     lines = list(_LISTED.finditer(_lettered(flat, names)))
     if "".join(line["letter"] for line in lines) != LETTERS[: len(names.folded)]:
         return None
-    if taken_back(flat, lines[-1].end(), ""):
+    found = _chosen_line(raw, flat, lines, names)
+    if found is None or taken_back(flat, lines[-1].end(), ""):
         return None
+    behind = _denied_behind(flat[lines[-1].end() :], found[0], names)
+    return None if behind else found
+
+
+def _denied_behind(rest: str, index: int, names: Names) -> bool:
+    """Does a sentence behind the list deny what it marked: "So the answer is not Paris."?"""
+    mine = [sentence for sentence in re.split(r"(?<=[.!?\n])", rest) if index in mentioned(sentence, names)]
+    lettered = (
+        re.search(rf"\b(?:not|n['’]t)\s+(?:option\s+)?[(\[]?{LETTERS[index]}(?![\w'’])", rest) is not None
+    )
+    return lettered or any(map(denies, mine))
+
+
+def _chosen_line(raw: str, flat: str, lines: Sequence[re.Match[str]], names: Names) -> tuple[int, int] | None:
+    """The one line of a list of all options that is marked, and the place of its letter."""
     before, judged = flat[: lines[0].start()], _judged(lines, names)
     if judged is not None and not denies(before) and "?" not in before:
         return judged, lines[judged].start("letter")

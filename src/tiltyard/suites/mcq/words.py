@@ -204,7 +204,7 @@ NOT_BUT = re.compile(
 BETWEEN = re.compile(  # "Between A and C, C is more likely."
     r"\b(?i:between|of)\s+(?:options?\s+)?(?P<one>[A-Z])\s+(?:and|or)\s+(?P<two>[A-Z]),?\s+(?:option\s+)?"
     r"(?P<letter>(?P=one)|(?P=two))\s+(?:is|seems)\s+(?:clearly\s+|the\s+)?"
-    r"(?:better|more\s+(?:likely|plausible|accurate|appropriate|probable|fitting))(?=\s*(?:[.!\n]|\Z))",
+    r"(?:better|more\s+(?:likely|plausible|accurate|appropriate|probable|fitting))(?=[\s.!*]*\Z)",
 )
 THEREFORE_GERMAN = re.compile(  # "Daher ist Antwort B richtig."
     r"\b(?i:daher|somit|also|deshalb|damit|folglich)\s+ist\s+(?:(?:die\s+)?(?:Antwort|Option)\s+)"

@@ -1,0 +1,100 @@
+"""A sentence that begins with an option's text answers, whatever it says of it, unless it puts it aside."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.suites.mcq.test_extract import CITIES, letter_of
+
+YES_NO, TRUE_FALSE = ["Yes", "No"], ["True", "False"]
+PLANETS = ["Mercury", "Mars", "Jupiter", "Neptune"]
+DRUGS = ["Insulin", "Metformin", "Glipizide", "Diet"]
+AIR = ["Oxygen", "Nitrogen", "Carbon dioxide", "Helium"]
+SUMS = ["12", "14", "16", "18"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reply", "letter"),
+    [
+        (PLANETS, "Mercury is closest to the Sun.", "A"),
+        (PLANETS, "Jupiter is by far the largest planet.", "C"),
+        (PLANETS, "Jupiter is larger than all other planets combined.", "C"),
+        (PLANETS, "Mars is often called the Red Planet.", "B"),
+        (AIR, "Oxygen is released during photosynthesis.", "A"),
+        (CITIES, "Paris is located in France.", "B"),
+        (CITIES, "Paris, of course.", "B"),
+        (PLANETS, "Mercury, which is only 58 million km from the Sun.", "A"),
+        (PLANETS, "Mercury – it orbits the Sun in only 88 days.", "A"),
+        (DRUGS, "Metformin is preferred.", "B"),
+        (DRUGS, "Insulin is recommended.", "A"),
+        (DRUGS, "Insulin is safest in pregnancy.", "A"),
+        (YES_NO, "Yes, you can.", "A"),
+        (YES_NO, "No, you should not take it.", "B"),
+        (YES_NO, "Yes, we reject the null hypothesis.", "A"),
+        (YES_NO, "No, it is impossible.", "B"),
+        (YES_NO, "No, that is impossible because energy is conserved.", "B"),
+        (YES_NO, "Yes, it is possible.", "A"),
+        (YES_NO, "No, only plants do.", "B"),
+        (TRUE_FALSE, "False: the statement holds only when n is even.", "B"),
+        (YES_NO, "Yes, the passage says that cats help.", "A"),
+        (["Lyon", "Paris", "Rome", "Madrid"], "The answer is Paris, France.", "B"),
+        (CITIES, "**Answer: Paris, France**", "B"),
+        (["Springfield", "Boston"], "Answer: Springfield, Illinois", "A"),
+        (CITIES, "\\boxed{\\text{Paris}, \\text{B}}", "B"),
+        (SUMS, "The answer is 14, 7 times 2.", "B"),
+        (SUMS, "The answer is 14, 2 times 7.", "B"),
+        (DRUGS, "Between B and C, B is better.\n\nA", "A"),
+        (DRUGS, "Between B and C, B is better. Still, I would go with A.", "A"),
+        (DRUGS, "Between B and C, B is better.\nA. Insulin", "A"),
+    ],
+)
+def test_an_answer(options: list[str], reply: str, letter: str) -> None:
+    assert letter_of(reply, options) == letter
+
+
+@pytest.mark.parametrize(
+    ("options", "reply"),
+    [
+        (DRUGS, "Of B and C, B is better. Yet the drug of choice is **Insulin**."),
+        (DRUGS, "Between B and C, B is better. Best of all is Insulin (A)."),
+        (
+            DRUGS,
+            "Between B and C, B is better.\n\nIn pregnancy neither is used: the drug of choice is insulin.",
+        ),
+        (SUMS, "Wrong options: if you forget the factor you get 14. Option B."),
+        (SUMS, "If it is odd we get 14. Option B. If it is even we get 16. Option C."),
+        (SUMS, "If you forget to carry the one you get 14. Option B."),
+        (CITIES, "1. Berlin ❌\n2. Paris ✅\n3. Rome ❌\n4. Madrid ❌\nSo the answer is not Paris."),
+        (CITIES, "A. Berlin ❌\nB. Paris ✅\nC. Rome ❌\nD. Madrid ❌\nSo the answer is not Paris."),
+        (CITIES, "The answer is Paris, Rome."),
+        (CITIES, "The answer is Paris, and Rome."),
+        (CITIES, "The answer is Paris, Rome, Madrid."),
+        (DRUGS, "Insulin is used, but only later."),
+        (PLANETS, "Mercury is far away."),
+        (DRUGS, "Insulin is too strong."),
+        (DRUGS, "Insulin is second-line."),
+        (DRUGS, "Insulin – it is contraindicated here."),
+        (DRUGS, "Insulin, only if all else fails."),
+        (DRUGS, "Insulin is reserved for severe cases."),
+        (DRUGS, "Insulin, ruled out."),
+        (DRUGS, "Insulin is overused."),
+        (DRUGS, "Insulin is unrelated."),
+        (DRUGS, "Insulin is irrelevant here."),
+        (DRUGS, "Insulin is tempting."),
+        (DRUGS, "Insulin is dangerous."),
+        (DRUGS, "Insulin is unsafe."),
+        (DRUGS, "Insulin is sometimes used."),
+        (DRUGS, "Insulin is a hormone made by the pancreas. Next, consider the others."),
+        (YES_NO, "Yes, sometimes."),
+        (YES_NO, "Yes, only if it rains."),
+        (YES_NO, "Yes, we can work through this."),
+        (YES_NO, "Yes, you need to give more context."),
+        (YES_NO, "Yes, if x > 0."),
+        (YES_NO, "No, I cannot see the picture."),
+        (YES_NO, "Yes, it depends."),
+        (YES_NO, "Yes, I can help with that."),
+        (YES_NO, "No, you did not give me the question."),
+    ],
+)
+def test_no_answer(options: list[str], reply: str) -> None:
+    assert letter_of(reply, options) is None
