@@ -29,6 +29,7 @@ from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
 from tiltyard.servers.preflight import (
     can_be_told,
     check_context,
+    check_thinking,
     chooses_context,
     cold_start,
     first_word,
@@ -78,6 +79,7 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
     failures: list[ServerError] = []
     for job in plan.jobs:  # before anything is measured: the last model's refusal must not cost the first's
         check_context(job.server, job.model, job.settings.get("context"), plan.preflight)
+        check_thinking(job.server, job.model, job.settings.get("think"))
     if plan.preflight:
         await clear(plan.jobs)
     versions: dict[tuple[str, str], str | None] = {}
@@ -167,7 +169,7 @@ async def run_job(
             await put_through(suite, bench, sitting, results)
             state = "failed" if any(result.gave_up for result in results) else "finished"
             facts["notes"] += without_outage(store, sitting, results) if state == "finished" else []
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):  # the latter: Ctrl+C again, wherever we are
             state = "interrupted"
             raise
         except ServerError as error:

@@ -344,6 +344,29 @@ def test_rows_that_differ_by_digest_or_settings_alone_say_so(tmp_path):
     assert all(f"a:1b (digest abcdef01, run {name})" in shown for name in ids[1:])
 
 
+@pytest.mark.parametrize("words", [(), ("--by-model",)])
+def test_quantizations_are_named_where_they_have_no_column(tmp_path, words):
+    pairs = []
+    for quant in ("Q4_K_M", "Q8_0", None):
+        maker = Graded("a:1b", 30, seed=str(quant)).answers(20, 0.5)
+        run = maker.run()
+        pairs.append((maker, replace(run, model=replace(run.model, quantization=quant))))
+    stock(tmp_path, pairs)
+    for columns in (80, 140):
+        said = " ".join("\n".join(lines(tiltyard(tmp_path, "board", *words, columns=columns))).split())
+        assert [said.count(quant) for quant in ("Q4_K_M", "Q8_0")] == [1, 1], said
+        assert ("quantization not" in said) is (columns == 80)
+
+
+def test_runs_and_the_board_count_a_run_alike(tmp_path):
+    maker = Graded("a:1b", 30, seed="u").answers(20, 0.5)
+    run = maker.run()
+    stock(
+        tmp_path, [(maker, replace(run, summary={**run.summary, "n": 90}))]
+    )  # 60 were not asked: unsupported
+    assert " 90 " in "\n".join(lines(tiltyard(tmp_path, "runs")))
+
+
 def test_answers_without_a_verdict_are_not_said_to_be_left_out(tmp_path):
     maker = Graded("a:1b", 30).answers(60, 0.9, errors=2)
     for place in range(60, 70):

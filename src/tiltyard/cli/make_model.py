@@ -5,6 +5,7 @@ Words into a `TinySpec` only; how such a model works is in `servers/tiny/`.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -84,7 +85,7 @@ def make_model(
     click.echo(
         f"wrote {out}: {size_mb:.1f} MB, {millions:.2f} M parameters, {len(spec.answers)} known answers"
     )
-    click.echo(f"next: tiltyard run speed --model {out}")
+    click.echo(f"next: tiltyard run speed --model {shlex.quote(str(out))}")
 
 
 def check_free(out: Path) -> None:

@@ -83,7 +83,7 @@ def show_runs(runs: Sequence[Run], counts: Mapping[str, int], whole: int) -> Non
             state_of(run, wide),
             safe(run.suite),
             safe(run.model.name, 90),
-            f"{counts.get(run.id, 0):,}",
+            f"{summary['n'] if 'outcomes' in summary else counts.get(run.id, 0):,}",
             *([score_in_words(summary)] if any(graded) else []),
             with_interval(
                 mapping(summary.get("decode_tps") or (summary.get("speed") or {}).get("decode_tps"))

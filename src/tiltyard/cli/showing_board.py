@@ -52,7 +52,7 @@ def show_board(
             screen.print(("\n" if place else "") + f"[bold]{safe(first.suite)}[/]{asked}")
         shown = table[: limit or _ROWS]
         of_kind = quality_table if first.quality is not None else speed_table
-        made = of_kind(shown, wide, beside_names(table), by)
+        made = of_kind(shown, wide, beside_names(table, wide or of_kind is not quality_table), by)
         screen.print(narrowed(made, spare=[name for name in SPARE if name != by]))
         if len(shown) < len(table):
             screen.print(f"{len(table) - len(shown)} more: --limit {len(table)}", style="dim")
@@ -179,7 +179,9 @@ def show_models(
     table.add_column("TTFT p50", justify="right", no_wrap=True)
     if by not in ("", "size"):
         table.add_column(by, justify="right", no_wrap=True)
-    beside = beside_names(models)  # before the cut: a name that is shown once may still be another's too
+    beside = beside_names(
+        models, wide
+    )  # before the cut: a name that is shown once may still be another's too
     for model, more in zip(models[: limit or _ROWS], beside, strict=False):
         cells = [
             (safe(model.quantization or NOTHING, 12), wide),
@@ -221,20 +223,26 @@ def in_one_cell(found: Quality, wide: bool) -> str:
     return f"[bold]{points(found.score)}[/] #{rank(found)}\n[dim]{bounds(found)}[/]"
 
 
-def beside_names(rows: Sequence[BoardRow | ModelRow]) -> list[str]:
+def beside_names(rows: Sequence[BoardRow | ModelRow], quant_shown: bool) -> list[str]:
     """What stands beside each name, as markup: the machine where there are several, and where others have the
-    name too, what tells the model from theirs.
+    name too, what tells the model from theirs. `quant_shown`: the quantization has a column of its own.
     """
     several = len({row.served_on for row in rows}) > 1
     machines = [(row.served_on or "machine not known") if several else "" for row in rows]
     apart = told_apart(
         [
-            ((row.model, row.quantization, machine), served_at(row.dialect, row.server_url), *own_words(row))
+            ((row.model, row.quantization if quant_shown else "", machine), *apart_by(row, quant_shown))
             for row, machine in zip(rows, machines, strict=True)
         ]
     )
     words = [[*filter(None, (machine,)), *own] for machine, own in zip(machines, apart, strict=True)]
     return [f" [dim]{safe(' '.join(own), 160)}[/]" if own else "" for own in words]
+
+
+def apart_by(row: BoardRow | ModelRow, quant_shown: bool) -> tuple[str, ...]:
+    """The words that may tell a model from others of its name, the most telling first."""
+    quant = "" if quant_shown else row.quantization or "quantization not known"
+    return quant, served_at(row.dialect, row.server_url), *own_words(row)
 
 
 def own_words(row: BoardRow | ModelRow) -> tuple[str, str]:
