@@ -251,6 +251,24 @@ def test_a_file_names_the_variable_of_a_host_never_the_key(monkeypatch: pytest.M
     assert hide_keys("said box-secret-1!") == "said ***!"
 
 
+def test_a_host_of_keys_is_one_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("[keys]\n'LocalHost' = 'HERE_KEY'\n'Box.Example' = 'BOX_KEY'\n'fe80::1' = 'SIX_KEY'\n")
+    for name in ("HERE_KEY", "BOX_KEY", "SIX_KEY"):
+        monkeypatch.setenv(name, f"{name}-secret-1")
+    for url in ("http://localhost:8000/v1", "http://127.0.0.1:8000", "https://LOCALHOST:8443"):
+        assert api_key(url) == "HERE_KEY-secret-1"
+    assert api_key("https://box.example") == "BOX_KEY-secret-1"
+    assert api_key("http://[fe80::1]:8000") == "SIX_KEY-secret-1"
+
+
+@pytest.mark.parametrize("host", ["localhost:8443", "https://box.example", "box.example/v1", "a b", "me@box"])
+def test_a_key_is_for_a_host_alone(host: str) -> None:
+    write(f"[keys]\n'{host}' = 'BOX_KEY'\n")
+    with pytest.raises(UsageError, match="is no bare host") as caught:
+        load_settings()
+    assert host in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["sk-abcdef0123456789", "hf_aBcDeF", "secret", "A KEY"])
 def test_a_key_in_place_of_a_name_is_refused_and_not_repeated(key: str) -> None:
     write(f"[keys]\n'box.example' = '{key}'\n")

@@ -168,8 +168,8 @@ def _typed(name: str, value: Any, place: str) -> Any:
         raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "give it in seconds, such as 60")
     if name == "data_dir":
         return str(Path(typed).expanduser())
-    for host, variable in typed.items() if name == "keys" else ():
-        _check_variable(variable, f"{place}: {name}: {host!r}")
+    if name == "keys":
+        return {_bare_host(host, place, variable): variable for host, variable in typed.items()}
     try:
         if name == "ollama_url":
             return connectable(typed, 11434)
@@ -364,6 +364,15 @@ def key_once_refused(url: str, *, named: bool = False) -> str | None:
     return key
 
 
+def _bare_host(host: str, place: str, variable: str) -> str:
+    """A host of [keys] as addresses have it. Raises UsageError for more than a host, or no variable."""
+    _check_variable(variable, f"{place}: keys: {host!r}")
+    shape = f"//[{host}]" if host.count(":") > 1 else f"//{host}"
+    if _place(shape) != (host.lower(), 80) or host.split() != [host]:
+        raise UsageError(f"{place}: keys: {host!r} is no bare host", "leave scheme, port and path out")
+    return host.lower()
+
+
 def _check_variable(variable: str, place: str) -> None:
     """Raises UsageError for what can be no variable's name, without repeating it: it may be the key."""
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable) and variable not in _environ():
@@ -409,9 +418,9 @@ def _is_set(place: Place, settings: Settings) -> bool:
 
 def _key_for(place: Place, dialect: str | None, named: bool) -> str | None:
     settings = load_settings()
-    host = place[0]
-    if host in settings.keys:
-        return _named_key(settings.keys[host])
+    host, own_hosts = place[0], {_searched((host, 0))[0]: name for host, name in settings.keys.items()}
+    if (variable := own_hosts.get(_searched(place)[0])) is not None:
+        return _named_key(variable)
     named = named or _is_set(place, settings)
     place, ollama = _searched(place), _ollama_set(settings)
 

@@ -130,17 +130,18 @@ def test_several_models_make_several_runs_and_one_board(tiltyard: Tiltyard, sim:
 
 
 @pytest.mark.slow
-def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard) -> None:
+@pytest.mark.parametrize(("fault", "kind"), [("busy_503@/2", "failed"), ("no_finish@/2", "truncated")])
+def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard, fault: str, kind: str) -> None:
     models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
-    config = SimConfig(models=models, dialects=("openai",), faults=("busy_503@/2",))
+    config = SimConfig(models=models, dialects=("openai",), faults=(fault,))
     with running(config) as simulator:
         command = fixed(simulator.url("openai"), "m", "--requests", "10", "--output-tokens", "3", "--json")
         strict = tiltyard(*command)
         assert strict.code == 1
-        assert strict.summary()["requests"]["failed"] == 5
+        assert strict.summary()["requests"][kind] == 5
         assert "5 of 10" in strict.err
         again = tiltyard(*command)  # the failures belong to the load: they stay
-        assert (again.code, again.summary()["cached"], again.summary()["requests"]["failed"]) == (1, True, 5)
+        assert (again.code, again.summary()["cached"], again.summary()["requests"][kind]) == (1, True, 5)
         assert "what failed stays" in tiltyard(*command[:-1]).out
         lenient = tiltyard(*command, "--fresh", "--min-success", "0.5")
         assert lenient.code == 0

@@ -105,5 +105,8 @@ def test_ranks_call_ties_ties():
     runs = [made.quick(n, d, n=30).run() for n, d in (("a", 100), ("b", 60.0), ("c", 60.1), ("d", 20))]
     runs.sort(key=lambda r: -r.summary["decode_tps"]["mean"])
     assert ranks(runs) == ["1", "2=", "2=", "4"]
+    wide = made.quick("w", 15).run(decode_tps={"mean": 15.0, "ci95": [0.0, 140.0], "n": 3})
+    unsure = made.quick("u", 10).run(decode_tps={"mean": 10.0, "ci95": None, "n": 1})
+    assert ranks([*runs, wide, unsure]) == ["1=", "2=", "2=", "4", "1=", "1="]
     broken = made.quick("e").run(decode_tps=None)
     assert ranks([*runs, broken])[-1] == ""

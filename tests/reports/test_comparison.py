@@ -94,6 +94,8 @@ def test_requests_that_failed_are_told_on_both_sides():
     failing = side(a, endings={"ok": 18, "http_error": 6})
     said = "6 of 24 requests of A and 0 of 14 of B failed: the figures are of those that ended well"
     assert said in compare_runs(failing, side(b)).warnings
+    cut = side(a, requests={"ok": 18, "failed": 2, "truncated": 4, "total": 24})
+    assert said in compare_runs(cut, side(b)).warnings
     assert not [each for each in compare_runs(side(a), side(b)).warnings if "failed" in each]
     broken = side(a, requests={"ok": 18, "failed": 6, "total": 24}, rules={"broken_call": 6})
     assert not [each for each in compare_runs(broken, side(b)).warnings if "failed" in each]

@@ -202,11 +202,65 @@ def test_a_lead_that_many_share_says_how_many():
     assert re.fullmatch(r"\S.* and 3 others cannot be told apart", title)
     assert lede.startswith("These runs cannot tell which of them is the fastest; ")
     assert headline_of(pairs[:3])[0].endswith(" and 1 other cannot be told apart")
-    assert headline_of(pairs[:2])[0].endswith(" lead")
+    assert headline_of(pairs[:2])[0].endswith(" and b cannot be told apart")
     alike = [(m, m.run()) for m in (made.quick(name, 100, n=80) for name in "abc")]
     title, lede = headline_of(alike)
     assert title.endswith(" and 1 other lead")
     assert lede.startswith("The decode speeds of the first two differ by less than 2 %")
+
+
+def said(*makers, **of_last):
+    """The headline of these, the words below it, and each one's rank, by name."""
+    pairs = [(maker, maker.run()) for maker in makers[:-1]]
+    pairs.append((makers[-1], makers[-1].run(**of_last)))
+    text = page_of(pairs).replace("\u00a0", " ")
+    rank = r'<td class="rank">(.*?)</td>\s*<th scope="row" class="name"><a href="#m\d+">(.*?)</a>'
+    ranks = {name: place for place, name in re.findall(rank, text)}
+    return re.search(r"<h1>(.*?)</h1>", text)[1], re.search(r'lede">(.*?)</p>', text)[1], ranks
+
+
+def test_a_third_model_whose_interval_reaches_over_the_first_shares_its_place():
+    title, lede, ranks = said(
+        made.quick("a", 100), made.quick("b", 90), made.quick("d", 70, n=3, noise=0.35, seed=7)
+    )
+    assert title == "a and d cannot be told apart"
+    assert lede.startswith("These runs cannot tell which of the two is faster; a decodes ")
+    assert ranks == {"a": "1=", "b": "2", "d": "1="}
+    title, _, ranks = said(made.quick("a", 100), made.quick("b", 90), made.quick("d", 70))
+    assert title.startswith("a is the fastest, at ")
+    assert ranks == {"a": "1", "b": "2", "d": "3"}
+
+
+def test_a_model_without_an_interval_is_not_surely_slower():
+    title, _, ranks = said(made.quick("a", 100), made.quick("b", 90), made.quick("d", 70, n=1))
+    assert title == "a and d cannot be told apart"
+    assert ranks == {"a": "1=", "b": "2", "d": "1="}
+
+
+def test_a_model_of_another_machine_that_shares_the_place_leaves_no_winner():
+    pairs = [(m, m.run()) for m in (made.quick("a", 100), made.quick("b", 90))]
+    far = made.quick("d", 70, n=3, noise=0.35, seed=7)
+    title, lede = headline_of([*pairs, (far, replace(far.run(), machine={"cpu": "Apple M3"}))])
+    assert "fastest" not in title
+    assert lede.endswith("on another machine.")
+
+
+def test_who_is_faster_by_a_direct_comparison_alone_shares_the_place():
+    title, lede, ranks = said(
+        *(made.quick(name, speed, noise=0.025, seed=3) for name, speed in (("a", 103), ("b", 100)))
+    )
+    assert title == "a and b lead"
+    assert re.match(
+        r"Their intervals overlap, but compared directly a is \S+ to \S+ % faster than b; a ", lede
+    )
+    assert ranks == {"a": "1=", "b": "1="}
+
+
+def test_a_small_but_sure_lead_is_told_as_such():
+    title, lede, ranks = said(made.quick("a", 101, noise=0.002), made.quick("b", 100, noise=0.002))
+    assert title.startswith("a leads, at ")
+    assert lede == "b, the next, is less than 2 % slower."
+    assert ranks == {"a": "1", "b": "2"}
 
 
 def test_a_headline_tells_models_of_one_name_apart():

@@ -155,3 +155,11 @@ def test_each_reason_stands_beside_its_own_keywords():
         "maximum, minimum: the server said: no such format",
         "additionalProperties: no key too many, either",
     ]
+
+
+def test_a_rate_that_is_withheld_is_a_dash_with_its_reason():
+    why = "51 of 60 answers came too fast for the clock; the others are the late ones"
+    summary = summary_of(unmeasured={"decode_tps": {"requests": 60, "why": why}})
+    summary["speed"] = {**summary["speed"], "decode_tps": None}
+    (line,) = [line for line in shown(summary, 200).splitlines() if line.startswith("decode ")]
+    assert line.split(maxsplit=2)[1:] == ["–", why]

@@ -111,8 +111,10 @@ def test_the_last_level_tried_is_no_knee() -> None:
     assert in_words(ended) == ["4 parallel streams are enough: 345 tok/s."]
 
 
-def swept(failed: dict[int, int], knee: dict[str, Any] | None) -> dict[str, Any]:
-    """Levels of 1 to 8 streams, each 100 tok/s faster for every stream, with so many failures."""
+def swept(failed: dict[int, int], knee: dict[str, Any] | None, cut: int = 0) -> dict[str, Any]:
+    """Levels of 1 to 8 streams, each 100 tok/s faster for every stream, with so many failures; `cut`: of them
+    answers that were cut.
+    """
     levels = (1, 2, 4, 8)
     curve = [
         {"streams": n, "output_tps": figure(100.0 * n), "failed": lost, "overloaded": lost > 5}
@@ -122,18 +124,21 @@ def swept(failed: dict[int, int], knee: dict[str, Any] | None) -> dict[str, Any]
     stages = [
         {
             "load": {"kind": "closed", "concurrency": n},
-            "requests": {"ok": 32 - failed.get(n, 0), "failed": failed.get(n, 0), "total": 32},
+            "requests": {"ok": 32 - lost, "failed": lost - few, "truncated": few, "total": 32},
             "ttft_ms": figure(9.0),
             "output_tps": 100.0 * n,
         }
         for n in levels
+        for lost in (failed.get(n, 0),)
+        for few in (min(cut, lost),)
     ]
     return {"findings": {"curve": curve, "knee": knee}, "stages": stages}
 
 
-def test_levels_at_which_requests_failed_are_marked_and_told() -> None:
+@pytest.mark.parametrize("cut", [0, 4, 26])
+def test_levels_at_which_requests_failed_are_marked_and_told(cut: int) -> None:
     knee = {"streams": 4, "load": 4.0, "rate": 400.0, "peak": 400.0, "growing": True, "resolved": True}
-    summary = swept({8: 26}, knee)
+    summary = swept({8: 26}, knee, cut)
     rows = drawn(summary, 110).splitlines()
     assert [line.split()[0] for line in rows if "26 of 32 failed" in line] == ["8"]
     told = "From 8 streams on requests fail: 26 of 32 failed at 8 streams."
@@ -162,8 +167,11 @@ def test_a_level_below_the_knee_at_which_requests_failed_leaves_a_doubt() -> Non
 def test_rates_at_which_requests_failed_are_marked() -> None:
     rates = [{"rate": rate, "share": 0.96, "keeps_up": rate < 8} for rate in (2.0, 4.0, 8.0)]
     stages = [
-        {"load": {"kind": "poisson", "rate": rate}, "requests": {"failed": failed, "total": 1_200}}
-        for rate, failed in ((2.0, 0), (4.0, 1), (8.0, 1_100))
+        {
+            "load": {"kind": "poisson", "rate": rate},
+            "requests": {"failed": failed, "truncated": cut, "total": 1_200},
+        }
+        for rate, failed, cut in ((2.0, 0, 0), (4.0, 0, 1), (8.0, 1_000, 100))
     ]
     text = drawn({"findings": {"rates": rates, "highest_rate": {"rate": 4.0}}, "stages": stages}, 110)
     assert "← highest, 1 of 1,200 failed" in text

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.store.conftest import make_attempt, make_exchange, make_run
-from tiltyard.errors import StoreCorrupt, StoreLocked
+from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
 from tiltyard.records import Model
 from tiltyard.store.connection import connect
 from tiltyard.store.recover import Recovered, recover
-from tiltyard.store.store import Store
+from tiltyard.store.store import RunFilter, Store
 
 ATTEMPTS = 12
 SUMMARY = {
@@ -126,6 +126,42 @@ def test_a_damaged_index_loses_nothing(path: Path) -> None:
     overwrite(path, (root - 1) * page_size(path), NOISE.randbytes(page_size(path)))
     found = saved(path)
     assert (found.rows["runs"], found.rows["attempts"], found.set_back) == (2, 2 * ATTEMPTS, ())
+
+
+def test_a_run_that_its_index_does_not_find_is_damage_and_no_mistake_of_the_user(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_runs_1'"
+        start = (db.execute(sql).fetchone()[0] - 1) * page_size(path)
+    page = path.read_bytes()[start : start + page_size(path)]
+    overwrite(path, start, page.replace(b"r2", b"r~"))
+    with Store.open(path) as store:
+        listed = [run.id for run in store.runs()]
+        says_damaged(lambda: store.counts(listed))
+        says_damaged(lambda: store.take_out("r2", []))
+    assert saved(path).rows["runs"] == 2
+
+
+@pytest.mark.parametrize("table", ["models", "servers"])
+def test_a_list_that_is_empty_through_damage_is_said(path: Path, table: str) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE {table} SET id = id + 7")
+    with Store.open(path) as store:
+        for read in (store.runs, store.board, lambda: store.run("latest"), lambda: store.run("r1")):
+            says_damaged(read)
+    assert saved(path).rows["runs"] == 2
+    with Store.open(path) as store:
+        assert {run.id for run in store.runs()} == {"r1", "r2"}
+
+
+def test_what_is_not_in_a_whole_store_is_not_found(path: Path, tmp_path: Path) -> None:
+    with Store.open(path) as store:
+        assert store.runs(RunFilter(suite="tools")) == []
+        with pytest.raises(UsageError, match="no run 'r7'"):
+            store.run("r7")
+    with Store.open(tmp_path / "empty.sqlite3") as store:
+        assert (store.runs(), store.board()) == ([], [])
+        with pytest.raises(UsageError, match="no run 'latest'"):
+            store.run("latest")
 
 
 def test_an_answer_that_cannot_be_read_is_said_and_given_up(path: Path) -> None:

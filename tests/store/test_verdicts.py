@@ -279,3 +279,17 @@ def test_a_models_speed_run_decides_about_its_speed(store: Store) -> None:
     store.finish("r2", "finished", {"event": "summary", "decode_tps": {"n": 5, "mean": 44.0, "ci95": None}})
     assert rows_of(store, suite="mcq", min_tps=30) == [("a", (1, 1))]
     assert rows_of(store, suite="mcq", min_tps=50) == []
+
+
+def test_a_speed_run_without_a_rate_stands(store: Store) -> None:
+    """Its answers came too fast for the clock: a rate of the graded run says nothing then, either."""
+    many(store, "r1", "a", 55, tps=900.0)
+    store.claim(make_run("r2", model=Model(name="a")), fresh=True)
+    requests = {"ok": 5, "failed": 0, "truncated": 0, "total": 5}
+    store.finish("r2", "finished", {"event": "summary", "requests": requests, "decode_tps": None})
+    assert rows_of(store, suite="mcq", min_tps=30) == []
+    many(store, "r3", "b", 55, tps=900.0)
+    store.claim(make_run("r4", model=Model(name="b")), fresh=True)
+    broken = {"ok": 0, "failed": 5, "truncated": 0, "total": 5}
+    store.finish("r4", "finished", {"event": "summary", "requests": broken, "decode_tps": None})
+    assert rows_of(store, suite="mcq", min_tps=30) == [("b", (1, 1))]  # that one measured nothing

@@ -18,12 +18,13 @@ def show_summaries(summaries: Sequence[Mapping[str, Json]], there: str) -> None:
     from rich.console import Console
 
     from tiltyard.reports.terminal import render_summary
+    from tiltyard.reports.words import not_well
 
     console = Console()
     for summary in summaries:
         render_summary(summary, console, there)
         if summary.get("cached"):
-            failed = "outcomes" not in summary and summary["requests"]["failed"]
+            failed = "outcomes" not in summary and not_well(summary["requests"])
             stay = "; what failed stays, since it belongs to the load" if failed else ""
             words = f"measured before under the same settings{stay}; --fresh measures again"
             console.print(words, style="dim")

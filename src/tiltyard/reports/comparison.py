@@ -37,7 +37,7 @@ from tiltyard.reports.ways import (
     stages_in_words,
     unlike,
 )
-from tiltyard.reports.words import between, broken_calls
+from tiltyard.reports.words import between, broken_calls, not_well
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, mean_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 from tiltyard.stats.pairing import Scores
@@ -332,7 +332,7 @@ def _failed(a: Run, b: Run) -> list[str]:
     said, any_failed = [], False
     for name, summary in (("A", a.summary or {}), ("B", b.summary or {})):
         requests = summary.get("requests") or {}
-        failed = int(requests.get("failed") or 0) - broken_calls(summary)
+        failed = not_well(requests) - broken_calls(summary)
         any_failed = any_failed or failed > 0
         said.append(
             f"{failed:,} of {int(requests.get('total') or 0):,}{' requests' * (name == 'A')} of {name}"

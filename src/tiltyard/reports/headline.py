@@ -17,6 +17,7 @@ from tiltyard.reports.traits import fig
 from tiltyard.reports.views import decode_mean, ranks, requests_of
 from tiltyard.reports.ways import Side, stages_in_words, unlike
 from tiltyard.reports.words import clean, number, span, with_interval
+from tiltyard.stats.contrast import Ratio
 from tiltyard.stats.machines import served_on
 from tiltyard.stats.pairing import item_set
 
@@ -61,13 +62,14 @@ def headline(
     ordered = [r for r in sorted(runs, key=decode_mean, reverse=True) if decode_mean(r) > 0]
     if not ordered:
         return "No decode speed was measured", "The runs below say how their requests ended, and why."
-    first, second = ordered[0], _next(ordered, models)
+    first, tied = ordered[0], _tied(ordered, models)
+    second = tied[0] if tied else _next(ordered, models)
     if second is None:
         said, title = [first], f"{first.model.name} decodes {_speed(first)}"
         lede = f"95 % interval {span(fig(first, 'decode_tps'))}."
     else:
         said = [first, second]
-        title, lede = _found(side_of(first), side_of(second), _others(ordered, second, models))
+        title, lede = _found(side_of(first), side_of(second), len({models[run.id] for run in tied}))
     return title, " ".join([lede, *(_failures(run) for run in said if requests_of(run)[0])])
 
 
@@ -83,16 +85,12 @@ def _next(ordered: Sequence[Run], models: Mapping[str, Hashable]) -> Run | None:
     return others[0] if others else None
 
 
-def _others(ordered: Sequence[Run], second: Run, models: Mapping[str, Hashable]) -> int:
-    """How many models besides these two share the first place on the board of the first."""
+def _tied(ordered: Sequence[Run], models: Mapping[str, Hashable]) -> list[Run]:
+    """The runs of other models that share the first place in the table of the first."""
     first = ordered[0]
-    board = [run for run in ordered if _asked(run) == _asked(first)]
-    tied = {
-        models[run.id]
-        for run, rank in zip(board, ranks(board), strict=True)
-        if rank == "1=" and machine_of(run) == machine_of(first)
-    }
-    return len(tied - {models[first.id], models[second.id]})
+    table = [run for run in ordered if _asked(run) == _asked(first)]
+    placed = zip(table, ranks(table), strict=True)
+    return [run for run, rank in placed if rank == "1=" and models[run.id] != models[first.id]]
 
 
 def _asked(run: Run) -> tuple[str | None, ...]:
@@ -110,42 +108,59 @@ def _speed(run: Run) -> str:
     return f"{words} in the requests that ended well" if requests_of(run)[0] else words
 
 
-def _found(a: Side, b: Side, others: int) -> tuple[str, str]:
-    """What the fastest has, and whether the next one is really slower. `others`: share the lead with both."""
+def _found(a: Side, b: Side, tied: int) -> tuple[str, str]:
+    """What the fastest has, and whether the other is really slower. `tied`: how many share its place, the
+    other among them.
+    """
     first, second, speed = a.run, b.run, _speed(a.run)
     one, other = _told_apart(first, second)
+    title = f"{one} decodes {speed}"
     behind = f"{other} has {with_interval(fig(second, 'decode_tps'))}"
     if machine_of(first) != machine_of(second):
-        return f"{one} decodes {speed}", f"{behind}, on another machine."
+        return title, f"{behind}, on another machine."
     row = _compared(a, b)
     if row is None or row.ratio is None:  # other stages, other loads: only their intervals lie side by side
-        return f"{one} decodes {speed}", f"{behind}, under another load."
+        return title, f"{behind}, under another load."
     if row.not_comparable is not None:
         why = unlike(b, a, "decode_tps", (other, one))
-        return f"{one} decodes {speed}", f"{behind}, but the two cannot be compared: {why}."
-    found, ratio = row.verdict, row.ratio
-    if found == "higher" and ratio.low is not None and ratio.high is not None:
-        lead = f"{number(100 * (ratio.low - 1), 2)} to {number(100 * (ratio.high - 1), 2)} % faster than"
-        if ratio.low >= 2:
-            lead = f"{number(ratio.low, 2)} to {number(ratio.high, 2)} times as fast as"
-        return (
-            f"{one} is the fastest, at {speed}",
-            f"It is {lead} {other}, the next.",
-        )
+        return title, f"{behind}, but the two cannot be compared: {why}."
+    if tied:
+        return _level((one, other), tied - 1, row, speed)
+    if row.verdict == "higher":
+        return f"{one} is the fastest, at {speed}", f"It is {_lead(row.ratio)} {other}, the next."
+    if row.verdict == "same":
+        return f"{one} leads, at {speed}", f"{other}, the next, is less than 2 % slower."
+    if row.verdict == "lower":
+        over_all = f"Over all stages that both have {other} is the faster of the two"
+        return title, f"{over_all}; in the stage that is shown {one} is."
+    return title, f"{behind}; compared over all that both were asked, the two cannot be told apart."
+
+
+def _level(names: tuple[str, str], others: int, row: Row, speed: str) -> tuple[str, str]:
+    """What to say of models whose intervals overlap. `others`: share the first place with these two."""
+    one, other = names
     leading, two = f"{one} and {other}", "two"
     if others:
         leading, two = f"{one}, {other} and {others} other{'s' if others > 1 else ''}", "first two"
-    title = f"{leading} lead"
-    if found == "lower":
+    if row.verdict == "higher" and row.ratio is not None:
+        direct = f"compared directly {one} is {_lead(row.ratio)} {other}"
+        return f"{leading} lead", f"Their intervals overlap, but {direct}; {one} decodes {speed}."
+    if row.verdict == "lower":
         faster = f"Over all stages that both have {other} is the faster of the {two}"
-        return title, f"{faster}; in the stage that is shown {one} is, at {speed}."
-    if found == "same":
+        return f"{leading} lead", f"{faster}; in the stage that is shown {one} is, at {speed}."
+    if row.verdict == "same":
         theirs = "The decode speeds of the first two" if others else "Their decode speeds"
-        return title, f"{theirs} differ by less than 2 %, near {speed}."
-    if others:
-        which = "These runs cannot tell which of them is the fastest"
-        return f"{leading} cannot be told apart", f"{which}; {one} decodes {speed}."
-    return title, f"These runs cannot tell which of the two is faster; {one} decodes {speed}."
+        return f"{leading} lead", f"{theirs} differ by less than 2 %, near {speed}."
+    which = "which of them is the fastest" if others else "which of the two is faster"
+    return f"{leading} cannot be told apart", f"These runs cannot tell {which}; {one} decodes {speed}."
+
+
+def _lead(ratio: Ratio) -> str:
+    """`4 to 6 % faster than`, or `2.1 to 2.3 times as fast as`."""
+    low, high = ratio.low or 0.0, ratio.high or 0.0
+    if low >= 2:
+        return f"{number(low, 2)} to {number(high, 2)} times as fast as"
+    return f"{number(100 * (low - 1), 2)} to {number(100 * (high - 1), 2)} % faster than"
 
 
 def machine_of(run: Run) -> str:

@@ -13,7 +13,7 @@ from tiltyard.records import Json
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart, Curve
 from tiltyard.reports.svg import Point
-from tiltyard.reports.words import number, percent
+from tiltyard.reports.words import not_well, number, percent
 from tiltyard.stats.trends import Drift, Knee, LoadPoint, knee
 
 NEGLIGIBLE = 0.005  # a drift of less than half a percent over a run concerns nobody
@@ -206,7 +206,8 @@ def _lost(stages: Sequence[Mapping[str, Json]]) -> dict[float, str]:
 def failed_words(stage: Mapping[str, Json]) -> str:
     """`26 of 32 failed`; empty where none did."""
     requests = stage.get("requests") or {}
-    return f"{requests['failed']:,} of {requests['total']:,} failed" if requests.get("failed") else ""
+    lost = not_well(requests)
+    return f"{lost:,} of {requests['total']:,} failed" if lost else ""
 
 
 def _bounds(point: Point) -> tuple[float, float] | None:

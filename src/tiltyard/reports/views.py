@@ -5,6 +5,8 @@ Pure: takes records, gives values for the template. The page is `html.py`, the d
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -153,20 +155,19 @@ def board(runs: Sequence[Run], anchors: Mapping[str, str]) -> tuple[list[BoardRo
 
 
 def ranks(ordered: Sequence[Run]) -> list[str]:
-    """`1`, `2`, or `2=` where intervals overlap the first of a group; no rank without a decode speed."""
-    places: list[int] = []
-    leader: tuple[float, float] | None = None
-    for i, run in enumerate(ordered):
-        mean, ci95 = decode_mean(run), fig(run, "decode_tps").get("ci95")
-        low, high = ci95 or (mean, mean)
-        tied = leader is not None and high >= leader[0] and mean > 0
-        if not tied:
-            leader = (low, high)
-        places.append(places[-1] if tied else i + 1)
-    words = []
-    for run, place in zip(ordered, places, strict=True):
-        words.append("" if decode_mean(run) == 0 else f"{place}=" if places.count(place) > 1 else f"{place}")
-    return words
+    """`1`, `2`, or `2=` where intervals overlap the first of a group, whoever stands between; no rank without
+    a decode speed. One without an interval may be anywhere.
+    """
+    spans = [fig(run, "decode_tps").get("ci95") or (0.0, math.inf) for run in ordered]
+    measured = [i for i, run in enumerate(ordered) if decode_mean(run) > 0]
+    places: dict[int, int] = {}
+    for first in measured:
+        if first not in places:
+            low, _ = spans[first]
+            places |= {i: first + 1 for i in measured if i not in places and spans[i][1] >= low}
+    sharing = Counter(places.values())
+    words = {i: f"{place}{'=' * (sharing[place] > 1)}" for i, place in places.items()}
+    return [words.get(i, "") for i in range(len(ordered))]
 
 
 def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:

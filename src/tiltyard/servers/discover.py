@@ -7,6 +7,7 @@ reported with the reason, so that a wrong key or a hung server is not mistaken f
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 
 from tiltyard import settings
@@ -25,6 +26,7 @@ PORTS: tuple[int, ...] = (
     30000,  # SGLang
 )
 DEADLINE_S = 0.8
+LOCALHOST = re.compile(r"(?<=:)//localhost(?=[:/]|\Z)")
 SILENT = "something accepts connections here but does not answer in time"
 
 
@@ -42,11 +44,18 @@ class Found(Record, frozen=True):
 def addresses() -> list[str]:
     """Where to look: what the settings name (OLLAMA_HOST included), then the known ports of this machine."""
     known = settings.load_settings()
-    named = [known.server, *known.servers, known.ollama_url]
     ports = [f"http://127.0.0.1:{port}" for port in PORTS]
-    return list(
-        dict.fromkeys(base_url(url).replace("//localhost", "//127.0.0.1") for url in [*named, *ports] if url)
-    )
+    return list(dict.fromkeys([*named_in_settings(), *map(as_searched, [known.ollama_url, *ports])]))
+
+
+def named_in_settings() -> list[str]:
+    """The servers that the user has set down."""
+    known = settings.load_settings()
+    return [as_searched(url) for url in (known.server, *known.servers) if url]
+
+
+def as_searched(url: str) -> str:
+    return LOCALHOST.sub("//127.0.0.1", base_url(url))
 
 
 async def survey(
@@ -54,8 +63,9 @@ async def survey(
 ) -> list[Found]:
     """Everybody at these addresses (None: `addresses()`), side by side, within `timeout_s` in all.
 
-    Whoever cannot be used is there with the reason; where nobody listens there is no entry. Only at addresses
-    that are given here, or that a setting names, is a key shown that is for what the user names.
+    Whoever cannot be used is there with the reason; where nobody listens there is no entry, but for servers
+    that the settings name. Only at addresses that are given here, or that a setting names, is a key shown
+    that is for what the user names.
     """
     places = addresses() if urls is None else list(dict.fromkeys(base_url(url, login=True) for url in urls))
     looked = await asyncio.gather(*(look(url, timeout_s, api_key, urls is not None) for url in places))
@@ -78,8 +88,9 @@ async def look(url: str, timeout_s: float, api_key: str | None, named: bool) -> 
             return Found(url=shown, info=server.info, models=tuple(await server.models()))
     except TimeoutError:
         return Found(url=shown, problem=SILENT, remedy="it may hang: look at its log")
-    except NoServer:
-        return None
+    except NoServer as error:
+        expected = "certificate" in str(error) or (not named and shown in named_in_settings())
+        return Found(url=shown, problem=str(error), remedy=error.remedy) if expected else None
     except ServerError as error:
         refused = isinstance(error, Unauthorized)
         return Found(url=shown, problem=str(error), remedy=error.remedy, refused=refused)

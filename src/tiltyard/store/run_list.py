@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from tiltyard.errors import UsageError
 from tiltyard.records import Record, Run, RunState
 from tiltyard.store import rows
-from tiltyard.store.connection import dicts
+from tiltyard.store.connection import damaged, dicts
 from tiltyard.store.owner import Owner, alive
 
 _RUN = (
@@ -31,6 +32,7 @@ _NEWEST_FIRST = (
     "max(CASE WHEN active_at IS NOT NULL THEN started_at END) OVER (ORDER BY key) END AS since FROM runs) "
     "ON aged = runs.key {where} ORDER BY since DESC, runs.key DESC "
 )
+_LIST = ("runs", "models", "servers")
 
 
 class RunFilter(Record, frozen=True):
@@ -52,7 +54,7 @@ def named(db: sqlite3.Connection, name: str) -> Run:
         found = list(dicts(db, _RUN + "WHERE runs.id = ?", (name,)))
         found = found or list(dicts(db, _RUN + beginning, (name,)))
     if not found or not name:
-        raise no_run(name)
+        raise no_run(db, name)
     if len(found) > 1:
         names = ", ".join(row["id"] for row in found[:5])
         raise UsageError(f"{name!r} begins several run ids: {names}", "write more of it")
@@ -77,6 +79,8 @@ def listed(db: sqlite3.Connection, wanted: RunFilter, keys: Collection[int] | No
     if wanted.limit is not None and wanted.state not in ("running", "interrupted"):
         sql, values = sql + "LIMIT ?", [*values, wanted.limit]
     found = [run_now(row) for row in dicts(db, sql, values)]
+    if not found:
+        look_whole(db)
     return [run for run in found if wanted.state in (None, run.state)][: wanted.limit]
 
 
@@ -103,5 +107,17 @@ def run_now(row: Mapping[str, Any]) -> Run:
     return run
 
 
-def no_run(name: str) -> UsageError:
+def no_run(db: sqlite3.Connection, name: str) -> UsageError:
+    look_whole(db)
     return UsageError(f"no run {name!r} in the store", "`tiltyard runs` lists them")
+
+
+def look_whole(db: sqlite3.Connection) -> None:
+    """Raise StoreCorrupt where the list of runs is damaged: what was not found there may be lost.
+
+    Of the whole file these are the small tables, so that a name that was mistyped costs no time.
+    """
+    sound = all(db.execute(f"PRAGMA integrity_check({table})").fetchone() == ("ok",) for table in _LIST)
+    if not sound or db.execute("PRAGMA foreign_key_check(runs)").fetchone() is not None:
+        (_, _, path) = db.execute("PRAGMA database_list").fetchone()
+        raise damaged(Path(path), "its list of runs is not as it was written")

@@ -30,7 +30,16 @@ from tiltyard.store.owner import alive, this_process
 from tiltyard.store.ranking import ranks_of
 from tiltyard.store.reading_back import check
 from tiltyard.store.requests import Texts
-from tiltyard.store.run_list import RunFilter, listed, named, newest_row, no_run, owner_of, run_now
+from tiltyard.store.run_list import (
+    RunFilter,
+    listed,
+    look_whole,
+    named,
+    newest_row,
+    no_run,
+    owner_of,
+    run_now,
+)
 from tiltyard.store.run_rows import identity, insert_run, utc_now
 from tiltyard.store.search import Found, attempts_matching, runs_matching
 from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
@@ -255,7 +264,7 @@ class Store:
         if known is None:
             found = db.execute("SELECT key FROM runs WHERE id = ?", (run_id,)).fetchone()
             if found is None:
-                raise no_run(run_id)
+                raise no_run(db, run_id)
             known = self._keys[run_id] = int(found[0])
         return known
 
@@ -430,7 +439,9 @@ class Store:
     def board(self, wanted: Wanted | None = None) -> list[BoardRow]:
         """The leaderboard: see `board.py`."""
         with self.reading() as db:
-            return board_rows(db, wanted or Wanted())
+            if not (found := board_rows(db, wanted or Wanted())):
+                look_whole(db)
+            return found
 
     def scores(self, run_id: str) -> Scores | None:
         """What each item of a graded run scored; None where nothing was graded."""
