@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from tests.store.conftest import make_attempt, make_run
+from tests.store.conftest import make_attempt, make_exchange, make_run
 from tiltyard.cli import app
-from tiltyard.records import Model
+from tiltyard.records import Measures, Model
 from tiltyard.reports import export, llmperf
 from tiltyard.servers import DIALECTS
 from tiltyard.store.store import Store
@@ -104,3 +104,26 @@ def test_no_writer_of_csv_lets_a_formula_out() -> None:
 )
 def test_streams_are_a_number_for_readers_of_llmperfs_files(settings, streams) -> None:
     assert llmperf.streams_of(replace(make_run(), settings=settings)) == streams
+
+
+def test_what_failed_is_no_part_of_the_sizes_in_a_files_name() -> None:
+    good = replace(make_attempt(), measures=Measures(prompt_tokens=100, output_tokens=20))
+    cut = make_attempt(exchanges=(make_exchange(2, ending="truncated"),))
+    broken = replace(cut, measures=Measures(prompt_tokens=100, output_tokens=900))
+    found = list(llmperf.rows(make_run(), [good, broken], lambda *_: {}))
+    assert "_100_20_" in llmperf.json_stem(make_run(), found)
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_a_rate_that_a_summary_withholds_is_in_no_other_summary(graded: bool) -> None:
+    timed = replace(make_attempt(), measures=Measures(itl_ms=0.2, ttft_ms=30.0))
+    figures = {"itl_ms": None, "ttft_ms": {"n": 1, "mean": 30.0}}
+    why = {"itl_ms": {"requests": 1, "why": "too fast for the clock"}}
+    summary = {**({"speed": figures} if graded else figures), "unmeasured": why}
+    run = make_run(summary=summary)
+    rows = list(llmperf.rows(run, [timed], lambda *_: {}))
+    found = llmperf.summary(run, rows, 1.0)
+    assert found["results_inter_token_latency_s_mean"] is None
+    assert found["results_ttft_s_mean"] == 0.03
+    known = make_run(summary={**summary, "unmeasured": {}})
+    assert llmperf.summary(known, rows, 1.0)["results_inter_token_latency_s_mean"] == 0.0002

@@ -22,6 +22,7 @@ from tiltyard.stats.paired import (
     paired_p,
     verdict_of,
 )
+from tiltyard.stats.pairing import Scores, item_key, shared
 
 log = logging.getLogger(__name__)
 
@@ -229,3 +230,29 @@ def test_hopeless_differences_ask_for_no_number() -> None:
     assert needed > 10_000  # to fit inside two points, where everything flips
     assert more_items(tie, margin=1e-5) is None
     assert math.isclose(tie.spread, 1.0)
+
+
+def test_what_single_precision_leaves_of_a_tie_is_none() -> None:
+    """A third is kept with seven digits, and three of them make no whole."""
+    modes = ("prompt", "json_object", "json_schema")
+
+    def key(case: int, mode: str) -> int:
+        return item_key("json", f"case{case} {mode}", f"h{case}/{mode}")
+
+    one_mode = Scores.of([(key(n, mode), float(mode == "prompt")) for n in range(40) for mode in modes])
+    one_try = Scores.of(
+        [(key(n, m), float(t == k)) for n in range(40) for k, m in enumerate(modes) for t in range(3)]
+    )
+    for a, b in ((one_mode, one_try), (one_try, one_mode)):
+        for early in (False, True):
+            found = compare_scores(*shared(a, b), ended_early=early)
+            assert found is not None
+            assert (found.better, found.worse, found.difference, found.p_value) == (0, 0, 0.0, 1.0)
+        assert verdict_of(found, found.p_value) not in ("higher", "lower")
+
+
+def test_a_small_difference_of_partial_scores_is_one() -> None:
+    a, b = (Scores.of([(n, 0.5 + part) for n in range(20)]) for part in (1 / 1001, 1 / 1000))
+    found = compare_scores(*shared(a, b))
+    assert found is not None
+    assert (found.better, found.worse) == (20, 0)

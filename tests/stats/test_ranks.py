@@ -170,6 +170,16 @@ def test_only_the_ways_in_which_both_were_asked_count() -> None:
     assert all(each.partial is None for each in one)  # right and wrong: McNemar's test
 
 
+def test_three_thirds_are_a_whole() -> None:
+    """One is right in a single mode, the other once in three tries of each: a tie."""
+    one_mode = asked_in(MODES, np.array([[1.0, 0.0, 0.0] for _ in range(40)]))
+    one_try = asked_in(MODES, np.array([[1 / 3] * 3 for _ in range(41)]))
+    board = bare([one_mode, one_try])
+    assert board[0].ways is not None
+    assert pair_p(board[0], board[1], _Partials(board).moments(0, 1)) == (1.0, 0)
+    assert ranks(board) == [Rank(1, 2)] * 2
+
+
 def test_true_places_lie_within_the_ranks() -> None:
     rng = np.random.default_rng(8)
     chances, held = np.array([0.9, 0.8, 0.7, 0.55, 0.5]), 0

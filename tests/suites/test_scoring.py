@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.load import exchanges
 from tests.store.conftest import make_attempt, make_exchange
-from tiltyard.records import Attempt, Grade, Item, Measures, Outcome
+from tiltyard.load.metrics import measure
+from tiltyard.records import Attempt, Exchange, Grade, Item, Measures, Outcome, Usage
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.suites.mcq.figures import own_figures
@@ -144,3 +146,52 @@ def test_a_prefill_rate_of_cached_prompts_is_left_out() -> None:
     assert (speed["prefill_tps"]["n"], speed["prefill_tps"]["mean"]) == (2, pytest.approx(101))
     warm = summarise_graded(tally_of([several[1], several[3]], 1), [])["speed"]
     assert warm["prefill_tps"] is None
+
+
+def timed(arrivals: list[tuple[float, str, str]], tokens: int | None, **more: Any) -> Attempt:
+    """An answer whose measures are those of its arrivals."""
+    usage = Usage(prompt_tokens=50, output_tokens=tokens)
+    exchange: Exchange = exchanges.make_exchange(arrivals, usage=usage, **more)
+    outcome: Outcome = "correct" if exchange.ending == "ok" else "error"
+    grade = Grade(outcome=outcome, score=float(outcome == "correct"))
+    return make_attempt(exchanges=(exchange,), grade=grade, measures=measure(exchange))
+
+
+AT_ONCE = timed([(9.0, "c", "x"), (9.0, "c", "y")], 2)
+SLOW = timed([(9.0, "c", "x"), (19.0, "c", "y")], 2)
+
+
+def test_rates_of_the_late_answers_alone_are_withheld() -> None:
+    """As in a speed run: nearly all answers came too fast for the clock, the others were held up."""
+    found = summarise_graded(tally_of([AT_ONCE] * 9 + [SLOW], 1), [])
+    assert (found["speed"]["decode_tps"], found["speed"]["itl_ms"]) == (None, None)
+    assert found["speed"]["ttft_ms"]["n"] == 10
+    why = "9 of 10 answers came too fast for the clock; the others are the late ones"
+    assert found["unmeasured"]["decode_tps"] == {"requests": 10, "why": why}
+    few = summarise_graded(tally_of([SLOW] * 9 + [AT_ONCE], 1), [])
+    assert few["speed"]["decode_tps"]["n"] == 9
+    assert few["unmeasured"]["itl_ms"] == {"requests": 1, "why": "the whole answer arrived at once"}
+    assert summarise_graded(tally_of([SLOW] * 3, 1), [])["unmeasured"] == {}
+
+
+def test_answers_that_no_clock_could_time_do_not_hide_the_rates_of_others() -> None:
+    """A letter of one token has no rate, and a call that the server sends whole arrives in one piece."""
+    letter, call = timed([(9.0, "c", "A")], 1), timed([(9.0, "t", "{}")], 20)
+    for untimed in (letter, call):
+        found = summarise_graded(tally_of([untimed] * 8 + [SLOW] * 2, 1), [])
+        assert found["speed"]["decode_tps"]["n"] == 2
+        assert found["unmeasured"]["decode_tps"]["requests"] == 8
+    late = summarise_graded(tally_of([letter] * 8 + [AT_ONCE, SLOW], 1), [])
+    assert late["speed"]["decode_tps"] is None
+    why = "1 of 2 answers came too fast for the clock; the others are the late ones"
+    assert late["unmeasured"]["decode_tps"] == {"requests": 10, "why": why}
+
+
+def test_tokens_are_of_the_answers_that_ended_well() -> None:
+    steady = exchanges.steady(20)
+    good, broken = timed(steady, 20), timed(steady, 20, ending="truncated")
+    tally = tally_of([good, broken, good, broken], 1)
+    found = summarise_graded(tally, [])["tokens"]
+    assert (found["prompt"], found["output"], found["source"]) == (100, 40, "server")
+    nothing = summarise_graded(tally_of([broken], 1), [])["tokens"]
+    assert (nothing["prompt"], nothing["output"]) == (None, None)

@@ -88,6 +88,7 @@ class Tally:
         self.prefill_sources: Counter[str] = Counter()
         self.rate_bias: float | None = None
         self.total = self.client_bound = 0
+        self.rated = 0  # answers that have a rate
         self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
         self.reasons: dict[str, Counter[str]] = {}  # why a figure lacks a request
         self.parts: dict[str, tuple[float, int]] = {}  # where the time went: sum, and how many said so
@@ -116,7 +117,8 @@ class Tally:
         self.rate_sources[measures.rate_source or "none"] += 1
         if measures.rate_bias is not None:
             self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
-        self.too_fast += measures.decode_tps is None and too_short(attempt.exchanges[-1])
+        self.too_fast += too_fast(attempt)
+        self.rated += measures.decode_tps is not None
         for name, why in missing(attempt, alone):
             self.reasons.setdefault(name, Counter())[why] += 1
         for exchange in attempt.exchanges:
@@ -136,7 +138,7 @@ class Tally:
     def figures(self) -> dict[str, Json]:
         """Every metric as a figure; null where nothing could be measured. To be read when all are in."""
         found = {name: as_json(self.figure_of(name)) for name in (*MAIN, *MORE)}
-        if self.only_the_late:
+        if why_withheld(self.too_fast, self.rated):
             found |= dict.fromkeys(RATES)
         found["chunk_gap_ms"] = as_json(figure(self.gaps, clusters=self.gap_owner))
         fresh = self.prefill["cold"] + self.prefill["unknown"]
@@ -148,11 +150,6 @@ class Tally:
         found = figure(self.values[name])
         estimated = self.rate_sources["client-estimated"] if name in RATES else self.token_sources["estimate"]
         return guessed(found) if estimated and name in (*RATES, *COUNTED) else found
-
-    @property
-    def only_the_late(self) -> bool:
-        """Were so many answers too fast for the clock that those with a rate are a choice of slow ones?"""
-        return self.too_fast > CHOSEN * self.endings["ok"]
 
     def sources(self) -> dict[str, Json]:
         """Who counted and who timed."""
@@ -176,9 +173,8 @@ class Tally:
             for name, counted in self.reasons.items()
         }
         ok = self.endings["ok"]
-        if self.only_the_late and self.too_fast < ok:
-            why = f"{self.too_fast} of {ok} answers came too fast for the clock; the others are the late ones"
-            found |= {name: {"requests": ok, "why": why} for name in RATES}
+        if withheld := why_withheld(self.too_fast, self.rated):
+            found |= {name: {"requests": ok, "why": withheld} for name in RATES}
         return found
 
     def failed(self, attempt: Attempt) -> None:
@@ -186,6 +182,25 @@ class Tally:
         reason = hide_keys(attempt.exchanges[-1].error or "") if attempt.exchanges else ""
         if reason and (reason in self.errors or len(self.errors) < ERRORS_KEPT):
             self.errors[reason] += 1
+
+
+def too_fast(attempt: Attempt) -> bool:
+    """Has an answer no rate because it arrived within less than its clock can tell? One token has none in any
+    case, nor has what the server does not stream: a whole answer, or a call.
+    """
+    measures, last = attempt.measures, attempt.exchanges[-1]
+    if measures.decode_tps is not None or measures.output_tokens == 1 or measures.ttft_ms is None:
+        return False
+    return too_short(last) and not (measures.chunks == 1 and "t" in last.events.kinds)
+
+
+def why_withheld(fast: int, rated: int) -> str | None:
+    """Why there is no rate although some answers have one: so many others were too fast for the clock that
+    these are a choice of slow ones. None where that is not so.
+    """
+    if not rated or fast <= CHOSEN * (fast + rated):
+        return None
+    return f"{fast} of {fast + rated} answers came too fast for the clock; the others are the late ones"
 
 
 def plus(total: int | None, more: int | None) -> int | None:
@@ -208,16 +223,16 @@ def guessed(found: Figure) -> Figure:
 def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
     """Main figures that an attempt which ended well does not have, each with the reason."""
     measures, found = attempt.measures, list[tuple[str, str]]()
+    at_once = "the answer came in one piece" if measures.chunks else "nothing of the answer was streamed"
     if measures.ttft_ms is None:
-        found.append(("ttft_ms", "nothing of the answer was streamed"))
+        found += [("ttft_ms", at_once), ("ttfo_ms", at_once)]
     elif measures.ttfo_ms is None:
         found.append(("ttfo_ms", "the answer was reasoning alone"))
     if measures.decode_tps is None:
         why = why_no_rate(attempt.exchanges[-1])
         found += [("decode_tps", why), ("itl_ms", why)]
-    if (measures.chunks or 0) < 2:
-        why = "the answer came in one piece" if measures.chunks else "nothing of the answer was streamed"
-        found.append(("chunk_gap_ms", why))
+    if measures.ttft_ms is None or (measures.chunks or 0) < 2:
+        found.append(("chunk_gap_ms", at_once))
     if measures.prefill_tps is None or (measures.server_prefill_tps is None and not alone):
         found.append(("prefill_tps", why_no_prefill(attempt, alone)))
     elif measures.prefill_kind == "warm":

@@ -18,6 +18,7 @@ from typing import Any
 
 from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports.export import guarded
+from tiltyard.reports.traits import fig
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import percentile
 
@@ -130,10 +131,12 @@ def as_csv(found: Iterable[Mapping[str, Json]]) -> Iterator[str]:
 
 def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dict[str, Json]:
     """The flat summary object: what was asked, then counts, error codes and the spread of six metrics."""
-    good = [row for row in found if row["error_msg"] is None]
+    good = ended_well(found)
     codes = Counter(str(row["error_code"]) for row in found if row["error_msg"] is not None)
     output = sum(row["number_output_tokens"] or 0 for row in good)
     spreads = {name: spread([row[name] for row in good if row[name] is not None]) for name in SUMMARISED}
+    if rates_withheld(run):
+        spreads["inter_token_latency_s"] = spread([])
     results: dict[str, Json] = {
         "num_requests_started": len(found),
         "num_completed_requests": len(good),
@@ -156,6 +159,15 @@ def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dic
         "timestamp": int(datetime.fromisoformat(run.started_at).timestamp()),
         **{f"results_{name}": value for name, value in results.items()},
     }
+
+
+def ended_well(found: Iterable[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    return [row for row in found if row["error_msg"] is None]
+
+
+def rates_withheld(run: Run) -> bool:
+    """Has the run's own summary no such figure, and a reason why? What values there are mislead."""
+    return not fig(run, "itl_ms") and "itl_ms" in ((run.summary or {}).get("unmeasured") or {})
 
 
 def streams_of(run: Run) -> int | None:
@@ -197,9 +209,11 @@ def csv_name(run: Run) -> str:
 
 
 def json_stem(run: Run, found: Sequence[Mapping[str, Json]]) -> str:
-    """`<model>_<mean input tokens>_<mean output tokens>_<run>`: no two runs share it."""
+    """`<model>_<mean input tokens>_<mean output tokens>_<run>`: no two runs share it. The sizes are those of
+    the requests that ended well.
+    """
     sizes = []
     for name in ("number_input_tokens", "number_output_tokens"):
-        known = [row[name] for row in found if row[name] is not None]
+        known = [row[name] for row in ended_well(found) if row[name] is not None]
         sizes.append(str(round(math.fsum(known) / len(known))) if known else "unknown")
     return "_".join([safe(run.model.name), *sizes, run.id])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tiltyard.records import Json
 from tiltyard.reports.terminal_json import render_shapes
-from tiltyard.reports.words import clean, count, number, percent, with_interval
+from tiltyard.reports.words import NOTHING, clean, count, number, percent, with_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -167,8 +167,11 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
         table.add_row("Brier score", f"{known['brier']:.3f}", f"{span}[dim]over {known['n']} answers[/]")
     for name, unit in (("decode_tps", "tok/s"), ("ttft_ms", "ms")):
         figure = (summary.get("speed") or {}).get(name)
-        if figure and figure.get("mean") is not None:
-            words = {"decode_tps": "decode", "ttft_ms": "first token"}[name]
+        missing = (summary.get("unmeasured") or {}).get(name)
+        words = {"decode_tps": "decode", "ttft_ms": "first token"}[name]
+        if not figure and missing:
+            table.add_row(words, NOTHING, f"[dim]{clean(str(missing['why']), 120)}[/]")
+        elif figure and figure.get("mean") is not None:
             why = "" if figure.get("ci95") else f" · {clean(str(figure.get('why') or 'no interval'), 120)}"
             table.add_row(words, with_interval(figure), f"[dim]{unit} · n {count(figure.get('n'))}{why}[/]")
     return table

@@ -20,6 +20,7 @@ from tiltyard.stats.student import normal_cdf, normal_quantile, t_cdf, t_quantil
 _POWER = 0.80  # "about n more" is meant to succeed four times out of five
 _MOST = 10_000_000  # items; more are asked of nobody
 _EXACT_UP_TO = 100_000  # disagreements; beyond, the normal distribution agrees to four digits
+_NOISE = 2.0**-22  # of a difference: scores are kept in single precision, whose errors are less
 
 
 class Difference(Record, frozen=True):
@@ -74,7 +75,7 @@ def compare_scores(a: Sequence[float], b: Sequence[float], ended_early: bool = F
     n = len(a)
     if n == 0:
         return None
-    differences = [y - x for x, y in zip(a, b, strict=True)]
+    differences = gains_of(a, b)
     better, worse = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     plain = all(d in (-1.0, 0.0, 1.0) for d in differences)
     if ended_early:
@@ -98,6 +99,12 @@ def compare_scores(a: Sequence[float], b: Sequence[float], ended_early: bool = F
         spread=math.sqrt(math.fsum(d * d for d in differences) / n),
         largest=1.0 if plain else max(map(abs, differences)),
     )
+
+
+def gains_of(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    """What B has more than A, item by item; 0 where only the digits that are kept of a score differ."""
+    found = (y - x for x, y in zip(a, b, strict=True))
+    return [0.0 if abs(d) < _NOISE else d for d in found]
 
 
 def compare_apart(a: Sequence[float], b: Sequence[float]) -> Difference | None:

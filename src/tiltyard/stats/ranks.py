@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from tiltyard.stats.contrast import holm
-from tiltyard.stats.paired import mcnemar, student_p
+from tiltyard.stats.paired import gains_of, mcnemar, student_p
 from tiltyard.stats.pairing import Scores
 from tiltyard.stats.pairing import shared as shared_scores
 from tiltyard.stats.sequential import log_evidence
@@ -172,7 +172,8 @@ class _Partials:
 
 def _of_shared_ways(a: Scores, b: Scores) -> Moments:
     """An item counts with the ways in which both were asked: one way may be harder than another."""
-    found = [x - y for x, y in zip(*shared_scores(a, b), strict=True)]
+    mine, theirs = shared_scores(a, b)
+    found = gains_of(theirs, mine)
     gains = math.fsum(max(d, 0.0) for d in found)
     largest = max(map(abs, found), default=0.0)
     return Moments(len(found), math.fsum(found), math.fsum(d * d for d in found), gains, largest)

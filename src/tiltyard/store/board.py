@@ -325,13 +325,22 @@ def _identity(row: BoardRow) -> tuple[Any, ...]:
     return row.model, row.digest, row.quantization, row.dialect, row.server_url, row.served_on
 
 
-def _rates(rows: Sequence[BoardRow]) -> dict[tuple[Any, ...], float]:
-    """Decode rate of each model: of its newest speed run, where it has one, else the newest of any suite."""
-    rates: dict[tuple[Any, ...], float] = {}
+def _rates(rows: Sequence[BoardRow]) -> dict[tuple[Any, ...], float | None]:
+    """Decode rate of each model: of its newest speed run, where it has one, else the newest of any suite.
+
+    A speed run that measured something and has no rate says that there is none to go by.
+    """
+    rates: dict[tuple[Any, ...], float | None] = {}
     for row in sorted(rows, key=lambda row: (row.quality is None, row.run_key)):
-        if row.decode_tps is not None and row.decode_tps.mean is not None:
-            rates[_identity(row)] = row.decode_tps.mean
+        rate = None if row.decode_tps is None else row.decode_tps.mean
+        if rate is not None or (row.suite == "speed" and _mostly_well(row)):
+            rates[_identity(row)] = rate
     return rates
+
+
+def _mostly_well(row: BoardRow) -> bool:
+    """Did at least half of the requests end well?"""
+    return (row.requests_ok or 0) >= max(row.not_well, 1)
 
 
 def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
@@ -388,7 +397,7 @@ def _value(columns: dict[str, Any], metric: str) -> Value | None:
 def _newest(rows: list[BoardRow], newest_only: bool) -> list[BoardRow]:
     """Newest first in, so the first of each key stays; those that measured something go before others."""
     kept: dict[tuple[Any, ...], BoardRow] = {}
-    for row in sorted(rows, key=lambda row: (row.requests_ok or 0) < max(row.not_well, 1)):
+    for row in sorted(rows, key=_mostly_well, reverse=True):
         what = (*_identity(row), row.suite, row.item_set)
         key = what if newest_only else (*what, row.fingerprint)
         kept.setdefault(key, row)

@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings
+from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings, why_withheld
 from tiltyard.records import OUTCOMES, Json, Outcome
 from tiltyard.stats.figures import Figure, figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
@@ -52,7 +52,7 @@ def summarise_graded(
         "retries": tally.retries,
         "gave_up": any(result.gave_up for result in results),
         "tokens": {
-            "prompt": tally.prompt_tokens,
+            "prompt": tally.prompt_tokens if endings["ok"] else None,
             "output": tally.output_tokens,
             "reasoning": tally.reasoning_tokens,
             "source": leading(tally.token_sources),
@@ -61,15 +61,29 @@ def summarise_graded(
         "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
         "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
         "speed": {name: as_json(speed_of(tally, name, items)) for name in SPEEDS},
+        "unmeasured": unrated(tally),
         "repeats": repeated(tally, chosen),
         "stopping": None if tally.stopping is None else tally.stopping.summary(),
     }
 
 
 def speed_of(tally: Tally, name: str, items: Sequence[int] | None) -> Figure:
-    """One figure over all requests. Those of one item hang together: a long question is one each time."""
+    """One figure over all requests. Those of one item hang together: a long question is one each time.
+
+    Empty for a rate that only the late answers have.
+    """
+    if name in RATES and why_withheld(tally.too_fast, tally.rated):
+        return figure(())
     found = figure(array("f", tally.speeds[name]), clusters=items)
     return guessed(found) if name in RATES and tally.token_sources["estimate"] else found
+
+
+def unrated(tally: Tally) -> dict[str, Json]:
+    """Of how many answers that ended well the rates are missing, and why (the commonest reason)."""
+    if why := why_withheld(tally.too_fast, tally.rated):
+        return {name: {"requests": tally.endings["ok"], "why": why} for name in RATES}
+    missing = tally.unrated.most_common(1)
+    return {name: {"requests": tally.unrated.total(), "why": why} for name in RATES for why, _ in missing}
 
 
 def scored(tally: Tally, chosen: Sequence[int]) -> dict[str, Json]:

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from tiltyard.load.summary import plus
+from tiltyard.load.metrics import why_no_rate
+from tiltyard.load.summary import all_of, plus, too_fast
 from tiltyard.records import OUTCOMES, Attempt, Exchange, Grade, Item, Outcome
 from tiltyard.settings import hide_keys
 from tiltyard.suites.stopping import Stopping
@@ -75,8 +76,11 @@ class Tally:
         self.group_names: dict[str, int] = {}
         self.flags: dict[str, Column] = {}  # what the judge saw, NaN where it said nothing
         self.speeds = {name: Column(kind="f") for name in SPEEDS}
-        self.prompt_tokens: int | None = None  # these are None until somebody counts some
-        self.output_tokens: int | None = None
+        self.rated = 0  # answers that have a rate
+        self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
+        self.unrated: Counter[str] = Counter()  # why answers that ended well have none
+        self.prompt_tokens: int | None = 0  # None once an answer is in whose prompt nobody counted
+        self.output_tokens: int | None = None  # these are None until somebody counts some
         self.reasoning_tokens: int | None = None
         self.repeats = 1  # how often the settings ask each item
         self.stopping: Stopping | None = None  # takes every grade too, where the run may end early
@@ -112,12 +116,21 @@ class Tally:
             return
         if grade.outcome == "error":
             self.failed(last.error or last.ending if grade.rule != "grader_failed" else grade.reasons[-1])
+        if ending == "ok":
+            self.add_answer(attempt, last)
+
+    def add_answer(self, attempt: Attempt, answer: Exchange) -> None:
+        """Count the tokens of an answer that ended well, and whether it has a rate."""
         measures = attempt.measures
-        self.prompt_tokens = plus(self.prompt_tokens, measures.prompt_tokens)
+        self.prompt_tokens = all_of(self.prompt_tokens, measures.prompt_tokens)
         self.output_tokens = plus(self.output_tokens, measures.output_tokens)
         self.reasoning_tokens = plus(self.reasoning_tokens, measures.reasoning_tokens)
-        if ending == "ok":
-            self.token_sources[measures.tokens_source or "none"] += 1
+        self.token_sources[measures.tokens_source or "none"] += 1
+        if measures.decode_tps is not None:
+            self.rated += 1
+            return
+        self.too_fast += too_fast(attempt)
+        self.unrated[why_no_rate(answer)] += 1
 
     def add_length(self, answer: Exchange | None) -> None:
         """Did the answer hit the limit, and did it hold reasoning? None: there is no whole answer."""

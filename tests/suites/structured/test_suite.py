@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.store.conftest import make_attempt
 from tiltyard.cli.run_json import defaults
 from tiltyard.records import Exchange, Request, Timeline
 from tiltyard.reports.terminal_json import render_shapes
@@ -19,8 +20,9 @@ from tiltyard.servers.connect import connect
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import DIALECT_NAMES, Say
 from tiltyard.store.store import Store
-from tiltyard.suites.structured import MODES, Shaping, Structured, items_of
+from tiltyard.suites.structured import MODES, Shaping, Structured, figures, items_of
 from tiltyard.suites.structured.cases import case_set
+from tiltyard.suites.tally import Tally
 
 pytestmark = pytest.mark.slow  # end to end, in every dialect
 
@@ -78,6 +80,24 @@ def test_the_ladder_is_in_the_details() -> None:
     assert found.reasons == ("/age: expected 34, got 35",)
     broken = Structured().grade(ITEMS["person"], exchange('{"name": "Maria Oduya", "age": 34'))
     assert (broken.details["extracted"], broken.details["repaired"]) == (False, True)
+
+
+def test_field_accuracy_is_one_thing_wherever_it_is_told() -> None:
+    """Right fields out of the expected ones; those too many cost score alone."""
+    tally = Tally()
+    said = {"prompt": MARIA, "json_schema": MARIA[:-1] + ', "city": "Oyo", "job": "vet", "pets": 3}'}
+    for mode, text in said.items():
+        (item,) = (each for each in items_of(CASES, range(len(CASES)), Shaping(modes=(mode,)))
+                   if each.spec["case"].id == "person")  # fmt: skip
+        answer = exchange(text)
+        grade = Structured().grade(item, answer)
+        assert grade.details["field_accuracy"] == 1.0
+        tally.add(item, make_attempt(exchanges=(answer,), grade=grade))
+    places = range(tally.total)
+    assert figures.rates(tally, places)["field_accuracy"]["value"] == 1.0
+    found = figures.differences(tally, ("prompt", "json_schema"))
+    assert found is not None
+    assert found["field_accuracy"]["difference"] == 0.0
 
 
 def script() -> tuple[Say, ...]:

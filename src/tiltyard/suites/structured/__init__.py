@@ -123,7 +123,7 @@ class Structured:
         reasons, score = verdict.errors, float(verdict.formats)
         if case.graded:
             found = compare(case.expected, reading.value, case.compare)
-            details |= {"field_accuracy": found.accuracy, "fields_right": found.right}
+            details |= {"field_accuracy": found.right / case.fields, "fields_right": found.right}
             details["exact"] = found.exact and verdict.formats
             score *= found.accuracy
             reasons = verdict.errors or found.wrong

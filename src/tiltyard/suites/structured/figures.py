@@ -124,15 +124,22 @@ def differences(tally: Tally, modes: Sequence[str]) -> dict[str, Json] | None:
     """
     if not {"prompt", "json_schema"} <= set(modes):
         return None
-    found: dict[str, Json] = {}
     both = ("prompt", "json_schema")
-    for flag in ("schema_valid", "field_accuracy"):
-        plain, bound = (by_item(tally, column(tally, flag, places_of(tally, mode))) for mode in both)
-        found[flag] = paired(plain, bound)
+    places = [places_of(tally, mode) for mode in both]
+    found = {
+        "schema_valid": paired(*(by_item(tally, column(tally, "schema_valid", own)) for own in places)),
+        "field_accuracy": paired(*(by_item(tally, accuracies(tally, own)) for own in places)),
+    }
     waits = {mode: by_item(tally, times_of(tally, mode)) for mode in both}
     ratio = log_ratio({"all": waits["prompt"]}, {"all": waits["json_schema"]})
     found["e2e_ratio"] = None if ratio is None else msgspec.to_builtins(ratio)
     return found
+
+
+def accuracies(tally: Tally, chosen: Sequence[int]) -> dict[int, float]:
+    """Of each answer the right fields out of the expected ones, as in `field_rate`."""
+    right = column(tally, "fields_right", chosen)
+    return {place: right[place] / wanted for place, wanted in column(tally, "fields", chosen).items()}
 
 
 def times_of(tally: Tally, mode: str) -> dict[int, float]:
