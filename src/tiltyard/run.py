@@ -147,12 +147,12 @@ async def run_job(
     results: list[StageResult] = []
     facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(claim.run, store)], "load": None}
     state: RunState = "failed"
-    origin_unix_ns = unix_offset_ns()
+    origin_unix_ns, others = unix_offset_ns(), store.beside(claim.run)
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
             if plan.preflight:
                 context, loading = job.settings.get("context"), job.loading
-                if job.cold and loading is None:
+                if job.cold and loading is None and "server" not in others.values():
                     loading = await cold_start(job.server, job.model, context, teller.say)
                 ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, loading)
                 facts["notes"] += ready.notes
@@ -182,7 +182,8 @@ async def run_job(
                 summary = retold(claim.run.summary, state, facts.get("error"))
             else:
                 found = summed_up(suite, results, bench)
-                notes = [*facts["notes"], *found.get("notes", ()), *observed(results)]
+                shared = said_of_others(others | store.beside(claim.run))
+                notes = [*facts["notes"], *shared, *found.get("notes", ()), *observed(results)]
                 run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
                 facts |= {**run, "state": state, **found, "notes": notes}
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
@@ -191,6 +192,16 @@ async def run_job(
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
     return summary
+
+
+def said_of_others(others: Mapping[str, str]) -> list[str]:
+    """The note on runs that had their share of the server, or of this machine."""
+    places = {where: [name for name, place in others.items() if place == where] for where in others.values()}
+    return [
+        f"not alone: {', '.join(ids[:3])}{' and more' * (len(ids) > 3)} ran on this {where} meanwhile, "
+        "so speeds may be lower"
+        for where, ids in places.items()
+    ]
 
 
 def without_outage(store: Store, sitting: Sitting, results: Sequence[StageResult]) -> list[str]:

@@ -332,7 +332,8 @@ def _failed(a: Run, b: Run) -> list[str]:
     said, any_failed = [], False
     for name, summary in (("A", a.summary or {}), ("B", b.summary or {})):
         requests = summary.get("requests") or {}
-        failed = not_well(requests) - broken_calls(summary)
+        unsupported = int((summary.get("outcomes") or {}).get("unsupported") or 0)  # has a row of its own
+        failed = not_well(requests) - broken_calls(summary) - unsupported
         any_failed = any_failed or failed > 0
         said.append(
             f"{failed:,} of {int(requests.get('total') or 0):,}{' requests' * (name == 'A')} of {name}"

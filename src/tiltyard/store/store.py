@@ -32,6 +32,7 @@ from tiltyard.store.reading_back import check
 from tiltyard.store.requests import Texts
 from tiltyard.store.run_list import (
     RunFilter,
+    beside,
     listed,
     look_whole,
     named,
@@ -426,6 +427,11 @@ class Store:
         """Answers in which these words stand, best first."""
         with self.writing() as db:
             return attempts_matching(db, text, limit)
+
+    def beside(self, run: Run) -> dict[str, str]:
+        """Runs that had their share of a run's server or machine, and of which, as far as is known by now."""
+        with self.reading() as db:
+            return beside(db, run)
 
     def counts(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Attempts of each run as its summary counts them: one for all the tries of one repetition."""
