@@ -172,6 +172,10 @@ def _others_follow(rest: str, index: int, names: Names) -> bool:
     """Is it the first of several: "Paris, Rome, Madrid."?"""
     pieces = [piece for piece in re.split(r"[,;]|\b(?:and|or)\b", rest.strip(" .!*")) if piece.strip()]
     found = [names.loosely(piece) for piece in pieces[:26]]
+    bare = all(re.fullmatch(r"\s*[^\W\d]+\s*", piece) for piece in pieces)
+    bare = bare and (len(pieces) > 1 or (len(pieces) == 1 and any("," in option for option in names.options)))
+    if bare or re.match(r"[,;]\s*(?:unless|except|some (?:would|might)|said)\b", rest):
+        return True
     return bool(found) and None not in found and set(found) != {index}
 
 

@@ -137,6 +137,8 @@ def leading(raw: str, flat: str, names: Names) -> Found | None:
         if any(name and said.startswith(name) for name in names.unique):
             continue  # "S. aureus" is an option
         others = {m[1] for m in _MARKED.finditer(match[4]) if m[1] in known} - {match[2].upper()}
+        if "ption" in match[0][: match.start(2) - match.start()]:  # "Option A (x) is ... Option B (y) is"
+            others |= {m[1] for m in _NEXT_OPTION.finditer(match[4])} - {match[2].upper()}
         bracketed = bool(match[1]) or match[3] in (")", "]")
         reasoned = match[3] == "," and _REASON.match(match[4]) is not None and match[2].isupper()
         if others:  # a list in one line
@@ -232,10 +234,13 @@ def _follows(flat: str, match: re.Match[str], names: Names) -> bool:
 
 
 _OPTION_LETTER = re.compile(r"\boption[ \t]+[A-Z]\b", re.IGNORECASE)
-_SUPPOSED = re.compile(r"\W*(?:if|when)\b(?!\s+you\b)", re.IGNORECASE)  # "If we take 9 away, we get 15."
+_SUPPOSED = re.compile(  # "If we take 9 away, we get 15."
+    r"\W*(?:if|when)\b(?!\s+(?:you|one|someone|they|students?)\b)", re.IGNORECASE
+)
+_NEXT_OPTION = re.compile(r"\b[Oo]ption ([A-Z]) ?[(:]")
 _UNLESS = re.compile(
     r"\b(?:if|when|unless|wrong|incorrect|eliminat\w*|exclud\w*|rul(?:e|ed|ing) out|distractors?|options"
-    r"|forget\w*|mistake\w*)\b",
+    r"|forget\w*|mistake\w*|ignor\w+|without|errors?|at first|instead of|too (?:early|late)|treat\w*)\b",
     re.IGNORECASE,
 )
 

@@ -180,23 +180,30 @@ def option_text(flat: str, names: Names) -> Found | None:
         return None
     told = _told_at_first(said, name)
     at = -1 if told is None else told.start("is")
-    apart = _of_another_subject(said[: max(0, at)])
+    apart = _of_another_subject(said[: max(0, at)]) or _GIVEN.match(said)
     if told is not None and not apart and _only_told(flat, index, names) and not taken_back(flat, 0, ""):
         return None if doubted(said, said, at, at) else Found(index, "option_text")
     if len(said) > 400 or doubted(said, said, place, place):
         return None
     quoted = re.escape(name)
     mark = r"[.(:–—-]|[,;]" + r"(?!\s*[-+−]?\d)" * name[-1].isdigit()  # "2, 3" are two values
-    begins = re.match(rf"{quoted}(?:\s*(?:{mark})|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said)
-    if begins and _no_answer_behind(flat, said[len(name) :], index, names):
+    begins = re.match(
+        rf"(?:the |an? )?{quoted}(?:\s*(?:{mark})|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said
+    )
+    if begins and _no_answer_behind(flat, said[place + len(name) :], index, names):
         begins = None
     unit = "[a-z°%]" if all(map(str.isdigit, names.exact)) and "%" in flat else "[a-z°]"  # 50% may be 0.5
     ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*{unit}{{0,3}})?$", said)
-    if ends and _of_another_subject(said[: ends.start()]):
+    if ends and (_of_another_subject(said[: ends.start()]) or _GIVEN.match(said)):
         ends = None
     return Found(index, "option_text") if begins or ends else None
 
 
+_GIVEN = re.compile(  # "Let p = 1/3.", "2x = 4", "We know that g = 9.8 m/s²."
+    r"(?:let(?:['’]s)?|given:|assum\w+|suppos\w+|first|initially|now|step \d+|one possibility|what we)\b"
+    r"|(?:given|since|where|setting|substitut\w+|plug\w*|take|we (?:know|start|are given)|without"
+    r"|for)\b[^,]*\Z|(?:so |thus |then |hence )?(?:\d+\s*[a-z]|[a-z]\s*[+-]\s*[a-z\d])\s*=[^=\n,]*\Z"
+)
 _NOT_LAST = re.compile(  # "Next is Rome.", "The question is about Rome."
     r"\A(?:first|next)\W*\Z|\bsecond best\b|\b(?:there|about|(?:question|passage|text)(?: here)?)\s*\Z"
 )
@@ -209,9 +216,11 @@ _TO_THE_USER = re.compile(  # "Yes, please go ahead." is no answer
     r"\b(?:let|here(?:['’]s| is| are)|please|sorry|of course|go ahead|more (?:context|information)|missing"
     r"|wait|(?:can|could|to) help|help you|questions?|ready|happy|assist\w*|send|provide|thanks?"
     r"|understood|got it|okay|ok|will do|following|incomplete|prompt|scope|attached|displayed|image|sir|your"
-    r"|you(?:['’]re|['’]d)? (?:want|need|like|mean|ask(?:ed|ing)?|gave|did|didn|may|might|know|see)"
+    r"|you(?:['’]re|['’]d)? (?:want|like|mean|ask(?:ed|ing)?|gave|did|didn|might|know|see)"
+    r"|you (?:may|need to|should|must) (?:give|provide|tell|share|send|specify|ask|want)"
     r"|you (?:have|['’]ve) (?:not|n['’]t|given|asked|provided|said)"
-    r"|we (?:need|must|will|have to|should|can|could|start|begin|know|see|want|first|now))\b"
+    r"|we (?:need to|must|will|have to|start|begin|want|first|now)"
+    r"|we (?:can|could|should) (?:now|first|work|start|begin|go|use|break|solve|look|try|see))\b"
 )
 _PLEASE = re.compile(r"\b(?:please|sorry|let['’]?s?|provide|your|prompt|attached)\b")
 _PUT_ASIDE = re.compile(  # what is said of an option that is not chosen
@@ -228,9 +237,35 @@ _CONDITION = (
 )
 _ON_CONDITION = re.compile(rf"(?:but |and )?(?:it )?{_CONDITION}\b")
 _LIMITED = re.compile(rf"\b(?:{_CONDITION}|too|less|far (?:away|from|off|too|below|above))\b")
-_TURNS = re.compile(r"\b(?:but|though|although|however|yet)\b|,\s*too\b")
-_MOVES_ON = re.compile(r"\bnext,|\b(?:consider|(?:the|other|remaining) (?:others|options|choices))\b")
-_MISTAKEN = re.compile(r"\b(?:forg[eo]t\w*|mistake\w*|wrong\w*|incorrect\w*)\b", re.IGNORECASE)
+_TURNS = re.compile(r"\b(?:but|though|although|however|yet)\b|,\s*(?:too|so|and the)\b")
+_ENDED = re.compile(r"[.!?)\]*\"'”’]\s*\Z")
+_MOVES_ON = re.compile(
+    r"\bnext,|\b(?:consider|look at|check)\b[^.]{0,40}\b(?:others?|next|options|choices)\b"
+)
+_MISTAKEN = re.compile(  # "If you ignore the order, you get 720. Option D."
+    r"\bif (?:you|one|someone|they|students?)\b|\b(?:forg[eo]t\w*|mistake\w*|wrong\w*|incorrect\w*"
+    r"|ignor\w+|errors?|at first|without|treat (?:the|all))\b",
+    re.IGNORECASE,
+)
+_HELD_BACK = re.compile(  # "Toronto is widely believed to be the capital.", "Insulin was already tried."
+    r"\b(?:also|as well|likewise|only to|only\W*\Z|merely|just|simply|(?:was|were) once|already|"
+    r"previous\w*|briefly|later|next|hardly|seldom|add-on|(?:widely|often|commonly|popularly|generally"
+    r"|sometimes|wrongly|mistakenly) (?:believed|thought|assumed|mistaken|confused|said)|(?:mistaken"
+    r"|confused) (?:for|with)|what (?:she|he|they|people|students|the patient)|last resort|second"
+    r"|third|fourth|another|something|similar|related|different|runner-up|weakest|worst|worse|poor"
+    r"|bad|banned|stopped|tried|off the table|aggressive|overpriced|close|worth considering|"
+    r"a consideration|differential|distraction|in case of|had (?:she|he|it|they)|perhaps|least|to avoid"
+    r"|the other|last of|until|by many|(?:reverse|opposite(?: process)?)\W*\Z|subtracted|added|"
+    r"multiplied|divided|coefficient)\b|[✗❌✘]"
+)
+_BARE_COMPARATIVE = re.compile(  # "Sound is slower."
+    r"\s+(?:is|are|was|were)\s+(?:more\s+\w+|further|(?!water|silver|paper|under|over|after|ever|never)\w+er)"
+    r"(?:\s+away)?[.!]?\s*\Z"
+)
+_STOPS = re.compile(
+    r"(?:\A|[.!…;,–—-])\s*(?:oh,?\s+)?(?:but\s+)?(?:wait|hm+|hold on|actually|hang on|"
+    r"on second thought)\b|[.!…]\s*but\b"
+)
 _FIRST_CLAUSE = re.compile(r"[\s,.;:!(–—-]*([^,.;:!?\n]*)")
 _SUBJECT = re.compile(  # a clause of its own, which tells why
     r"(?:it|this|that|they|there|he|she|we|you|which|who|its|their|the|all|no|every|each|because|since|as)\b"
@@ -247,10 +282,12 @@ def _put_aside(behind: str, option: str) -> bool:
     said = "" if clause is None else clause[1]
     if _VERDICT.fullmatch(option):  # what follows is about the statement
         return bool(_TO_THE_USER.search(behind) or _ON_CONDITION.match(said))
-    if _PLEASE.search(behind) or _PUT_ASIDE.search(said):
+    if _PLEASE.search(behind) or _PUT_ASIDE.search(said) or _BARE_COMPARATIVE.match(behind):
+        return True
+    if behind.lstrip()[:1] == ":" and not said.strip(" ✗❌✘"):
         return True
     own = _SUBJECT.match(said) if _VERB.match(behind) is None else None
-    return own is None and _LIMITED.search(said) is not None
+    return own is None and any(each.search(said) for each in (_LIMITED, _HELD_BACK))
 
 
 def _no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
@@ -259,6 +296,8 @@ def _no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
     if _STEP.match(flat) or re.search(r"\bI\b", mine):
         return True
     verb = _VERB.match(behind)
+    if _STOPS.search(behind):
+        return True
     if (
         _put_aside(behind, names.folded[index])
         or _MOVES_ON.search(behind)
@@ -266,6 +305,8 @@ def _no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
     ):
         return True
     more = re.search(r"[.!?\n]\s*\S", behind)
+    if verb and more and not _ENDED.search(flat):
+        return True  # cut in a sentence that goes on to something else
     if verb and more and not _TELLS.match(behind) and _EVERY.match(names.folded[index]) is None:
         return True
     of_two = _FIRST_SENTENCE.match(flat) if len(names.folded) == 2 else None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tiltyard.suites.mcq.doubt import denies, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.names import Names, mentioned
+from tiltyard.suites.mcq.names import Names, folded, mentioned
 
 _RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
 _LISTED = re.compile(
@@ -54,11 +54,10 @@ def called_right(raw: str, flat: str, names: Names) -> tuple[int, int] | None:
 
 def _denied_behind(rest: str, index: int, names: Names) -> bool:
     """Does a sentence behind the list deny what it marked: "So the answer is not Paris."?"""
-    mine = [sentence for sentence in re.split(r"(?<=[.!?\n])", rest) if index in mentioned(sentence, names)]
-    lettered = (
-        re.search(rf"\b(?:not|n['’]t)\s+(?:option\s+)?[(\[]?{LETTERS[index]}(?![\w'’])", rest) is not None
-    )
-    return lettered or any(map(denies, mine))
+    name = re.escape(names.unique[index])
+    lettered = rf"\b(?:not|n['’]t)\s+(?:option\s+)?[(\[]?{LETTERS[index]}(?![\w'’])"
+    named = rf"\b(?:not|n['’]t)\s+(?:the |an? )?{name}(?!\w)|(?<!\w){name}\s+(?:is|was)(?:n['’]t| not)\b"
+    return re.search(lettered, rest) is not None or re.search(named, folded(rest)) is not None
 
 
 def _chosen_line(raw: str, flat: str, lines: Sequence[re.Match[str]], names: Names) -> tuple[int, int] | None:

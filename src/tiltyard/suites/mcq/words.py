@@ -295,6 +295,6 @@ REVISED = re.compile(
 UNKNOWING = re.compile(
     r"\b(?:(?:do not|don['’]t|cannot|can['’]t|can not)"
     r" (?:know|tell|say|determine|decide|answer|help|assist|provide)"
-    r"|not sure|unsure|no idea|unclear|depends|impossible to)\b",
+    r"|not sure|unsure|no idea|unclear|depends|impossible to|(?:hard|difficult) to (?:tell|say))\b",
     re.IGNORECASE,
 )
