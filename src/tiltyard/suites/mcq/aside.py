@@ -1,0 +1,69 @@
+"""What is said of an option that is not chosen: put aside, held back, under a condition, a word to the user.
+
+Runs on the text behind an option's own; `texts.py` asks where a reply begins with one.
+"""
+
+from __future__ import annotations
+
+import re
+
+VERB = re.compile(r"\s+(?:is|are|was|were)\b")
+_VERDICT = re.compile(r"yes|no|maybe|true|false|correct|incorrect|always|never|sometimes")
+_TO_THE_USER = re.compile(  # "Yes, please go ahead." is no answer
+    r"\b(?:let|here(?:['’]s| is| are)|please|sorry|of course|go ahead|more (?:context|information)|missing"
+    r"|wait|(?:can|could|to) help|help you|questions?|ready|happy|assist\w*|send|provide|thanks?"
+    r"|understood|got it|okay|ok|will do|following|incomplete|prompt|scope|attached|displayed|image|sir|your"
+    r"|you(?:['’]re|['’]d)? (?:want|like|mean|ask(?:ed|ing)?|gave|did|didn|might|know|see)"
+    r"|you (?:may|need to|should|must) (?:give|provide|tell|share|send|specify|ask|want)"
+    r"|you (?:have|['’]ve) (?:not|n['’]t|given|asked|provided|said)"
+    r"|we (?:need to|must|will|have to|start|begin|want|first|now)"
+    r"|we (?:can|could|should) (?:now|first|work|start|begin|go|use|break|solve|look|try|see))\b"
+)
+_PLEASE = re.compile(r"\b(?:please|sorry|let['’]?s?|provide|your|prompt|attached)\b")
+PUT_ASIDE = re.compile(  # what is said of an option that is not chosen
+    r"\b(?:(?:is|are|was|were|be) out|(?:ruled|left) out|eliminated|excluded|rejected|dismissed|discarded"
+    r"|avoided|withheld|contraindicated|in(?:appropriate|ferior|adequate|sufficient|effective)|un(?:likely|necessary"
+    r"|safe|suitable|related|helpful)|irrelevant|impossible|possib\w+|plausible|premature|tempting|mistake"
+    r"|harmful|dangerous|toxic|risky|outdated|obsolete|overused|overkill|alternative|adjunct|second-line"
+    r"|reserved|rarely|mentioned|(?:one|some) of|(?:one|an|another|the (?:first|last|other|wrong)) "
+    r"(?:option|choice|candidate)|my first)\b"
+)
+_CONDITION = (
+    r"(?:if|unless|when|provided|assuming|depend\w*|(?:in|to) some|sometimes|part(?:ly|ially)|in theory"
+    r"|rarely|only (?:if|when|in|for|with|under|after|before|a|an|one|to some))"
+)
+_ON_CONDITION = re.compile(rf"(?:but |and )?(?:it )?{_CONDITION}\b")
+LIMITED = re.compile(rf"\b(?:{_CONDITION}|too|less|far (?:away|from|off|too|below|above))\b")
+_HELD_BACK = re.compile(  # "Toronto is widely believed to be the capital.", "Insulin was already tried."
+    r"\b(?:also|as well|likewise|only to|only\W*\Z|merely|just|simply|(?:was|were) once|already|"
+    r"previous\w*|briefly|later|next|hardly|seldom|add-on|(?:widely|often|commonly|popularly|generally"
+    r"|sometimes|wrongly|mistakenly) (?:believed|thought|assumed|mistaken|confused|said)|(?:mistaken"
+    r"|confused) (?:for|with)|what (?:she|he|they|people|students|the patient)|last resort|second"
+    r"|third|fourth|another|something|similar|related|different|runner-up|weakest|worst|worse|poor"
+    r"|bad|banned|stopped|tried|off the table|aggressive|overpriced|close|worth considering|"
+    r"a consideration|differential|distraction|in case of|had (?:she|he|it|they)|perhaps|least|to avoid"
+    r"|the other|last of|until|by many|(?:reverse|opposite(?: process)?)\W*\Z|subtracted|added|"
+    r"multiplied|divided|coefficient)\b|[✗❌✘]"
+)
+_BARE_COMPARATIVE = re.compile(  # "Sound is slower."
+    r"\s+(?:is|are|was|were)\s+(?:more\s+\w+|further|(?!water|silver|paper|under|over|after|ever|never)\w+er)"
+    r"(?:\s+away)?[.!]?\s*\Z"
+)
+_FIRST_CLAUSE = re.compile(r"[\s,.;:!(–—-]*([^,.;:!?\n]*)")
+_SUBJECT = re.compile(  # a clause of its own, which tells why
+    r"(?:it|this|that|they|there|he|she|we|you|which|who|its|their|the|all|no|every|each|because|since|as)\b"
+)
+
+
+def put_aside(behind: str, option: str) -> bool:
+    """Does what follows put a condition, leave the option out, or speak to the user?"""
+    clause = _FIRST_CLAUSE.match(behind)
+    said = "" if clause is None else clause[1]
+    if _VERDICT.fullmatch(option):  # what follows is about the statement
+        return bool(_TO_THE_USER.search(behind) or _ON_CONDITION.match(said))
+    if _PLEASE.search(behind) or PUT_ASIDE.search(said) or _BARE_COMPARATIVE.match(behind):
+        return True
+    if behind.lstrip()[:1] == ":" and not said.strip(" ✗❌✘"):
+        return True
+    own = _SUBJECT.match(said) if VERB.match(behind) is None else None
+    return own is None and any(each.search(said) for each in (LIMITED, _HELD_BACK))
