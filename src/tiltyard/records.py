@@ -131,12 +131,19 @@ class Request(Record, frozen=True):
 
 
 class Timeouts(Record, frozen=True):
-    """Seconds. The first byte may wait for a model to load; a gap may not."""
+    """Seconds. The first byte may wait for a model to load, and so may the first words after a role or a ping
+    that is sent ahead of them; a gap may not.
+    """
 
     connect_s: float = 5.0
     first_byte_s: float = 600.0
     gap_s: float = 60.0
     total_s: float | None = None
+
+    @property
+    def before_words_s(self) -> float:
+        """The longest silence in an answer of which nothing but a role or pings came."""
+        return max(self.first_byte_s, self.gap_s)
 
 
 # ------------------------------------------------------------------ what arrived

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished
-from tests.servers.dialects.conftest import Asked, Canned, Page
+from tests.servers.dialects.conftest import Asked, Canned, Page, chunk, events
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.tiny import TinySpec, write_model
 
@@ -167,3 +167,35 @@ def test_a_configured_server_is_not_asked_for_files(tiltyard: Tiltyard, tmp_path
     assert commands == {f"TILTYARD_SERVER={sim.url('openai')} " + " ".join(
         ["tiltyard", "run", "speed", "--models", "./m.gguf,a", *SMALL]
     )}  # fmt: skip
+
+
+@pytest.fixture
+def gateway() -> Iterator[str]:
+    """It lists one model, serves others too, and answers under their makers' names."""
+    chunks = [chunk("gpt-4o-2024-08-06", content="hi"), chunk("gpt-4o-2024-08-06", finish="stop")]
+    canned = Canned(
+        {
+            "GET /v1/models": {"data": [{"id": "claude-sonnet", "object": "model", "owned_by": "them"}]},
+            "POST /v1/chat/completions": Page(events(*chunks), kind="text/event-stream"),
+        }
+    )
+    yield canned.url
+    canned.close()
+
+
+def test_a_gateways_unlisted_name_is_taken_as_written(tiltyard: Tiltyard, gateway: str) -> None:
+    run = ("run", "speed", "--server", gateway, *SMALL)
+    done = tiltyard(*run, "--model", "my-deployment", "--dialect", "openai")
+    assert done.code == 0, done.err
+    assert f"{gateway} does not list 'my-deployment', which is taken as written" in done.err
+    summary = done.summary()
+    assert summary["endings"] == {"ok": 2}
+    assert {note for note in summary["notes"] if "2 of 2" in note} == {
+        "answered by gpt-4o-2024-08-06, which may be another model than the one asked for (2 of 2)",
+        "the server's list lacks this model: nothing is known but the name (2 of 2)",
+    }
+    guessed = tiltyard(*run, "--model", "my-deployment")  # nobody said that it is a gateway
+    slipped = tiltyard(*run, "--model", "claude-sonet", "--dialect", "openai")
+    for refused in (guessed, slipped):
+        assert refused.code == 3
+        assert "claude-sonnet" in refused.err

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.load.attempts import make_attempt
 from tests.load.exchanges import make_exchange, steady
 from tiltyard.load.metrics import attribute, chunk_gaps_ms, measure, why_no_rate
 from tiltyard.load.prefill import prefill_kind
+from tiltyard.load.summary import missing
 from tiltyard.records import ServerTimings, Usage
 
 
@@ -319,3 +321,20 @@ def test_a_servers_claim_over_no_time_is_no_rate() -> None:
     assert why_no_rate(exchange) == "the whole answer arrived at once"
     honest = replace(claims, decode_tps=50.0)  # a proxy held the answer back; the server was there
     assert measure(replace(exchange, timings=honest)).decode_tps == 50.0
+
+
+def test_an_answer_in_one_piece_has_no_first_token_and_only_the_servers_rate() -> None:
+    """Two reads of it, a millisecond apart, as of a long body: no rate of ours either."""
+    native = ServerTimings(source="llamacpp", decode_tokens=20, decode_ms=500.0)
+    pieces = [(552.0 + i // 10, "r" if i < 5 else "c", "word") for i in range(20)]
+    exchange = make_exchange(pieces, usage=usage(20), timings=native, notes=("not_streamed",))
+    m = measure(exchange)
+    assert (m.ttft_ms, m.ttfo_ms, m.ttft_scheduled_ms, m.prefill_tps) == (None,) * 4
+    assert (m.decode_tps, m.rate_source, m.server_decode_tps) == (40.0, "server", 40.0)
+    assert m.e2e_ms == pytest.approx(553)
+    assert chunk_gaps_ms(exchange) == []
+    alone = replace(exchange, timings=None)
+    assert (measure(alone).decode_tps, why_no_rate(alone)) == (None, "the whole answer arrived at once")
+    why = dict(missing(make_attempt(alone), True))
+    assert {why[name] for name in ("ttft_ms", "ttfo_ms", "chunk_gap_ms")} == {"the answer came in one piece"}
+    assert why["prefill_tps"] == "the wait held the answer, or the beginning of a tool call"

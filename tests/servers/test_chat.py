@@ -257,6 +257,8 @@ ERRORS: dict[str, tuple[list[Any], bool, str]] = {
     "LM Studio": (['event: error\ndata: {"error":{"message":"boom"}}'], False, "boom"),
     "named event": (['event: error\ndata: {"message":"boom"}'], False, "boom"),
     "text": ([{"error": "boom"}], False, "boom"),
+    "named event of plain text": (["event: error\ndata: boom"], False, "boom"),
+    "named event of a text in quotes": (['event: error\ndata: "boom"'], False, "boom"),
 }
 
 
@@ -267,6 +269,13 @@ def test_errors_in_the_stream(name):
         exchange = read([*before, *chunks], done=done)
         assert (exchange.ending, exchange.error) == ("error_midstream", message)
         assert exchange.raw
+
+
+def test_an_error_without_the_frame_of_an_event_is_heard_after_words_too():
+    bare = '{"error": {"message": "boom"}}'
+    broken = read([*words("a"), bare], done=False)
+    assert (broken.ending, broken.error, broken.text) == ("error_midstream", "boom", "a")
+    assert read([*words("a"), END, bare], done=False).ending == "ok"
 
 
 def test_streams_that_stop_without_a_finish():
@@ -285,11 +294,15 @@ def test_streams_that_stop_without_a_finish():
 def test_empty_and_not_streamed_answers():
     assert read([": ping", {"choices": []}]).ending == "empty"
     whole = {"model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
-    exchange = read_chat(REQUEST, capture_of(json.dumps(whole, indent=1).encode(), kind="application/json"))
-    assert (exchange.ending, exchange.text, "not_streamed" in exchange.notes) == ("ok", "hi", True)
     unknown = json.dumps({"error": "Unexpected endpoint or method. (POST /foo)"}).encode()
-    exchange = read_chat(REQUEST, capture_of(unknown, kind="application/json"))
-    assert (exchange.ending, exchange.error) == ("http_error", "Unexpected endpoint or method. (POST /foo)")
+    for mark, kind in ((b"", "application/json"), (b"\xef\xbb\xbf", "text/event-stream")):
+        exchange = read_chat(REQUEST, capture_of(mark + json.dumps(whole, indent=1).encode(), kind=kind))
+        assert (exchange.ending, exchange.text, "not_streamed" in exchange.notes) == ("ok", "hi", True)
+        exchange = read_chat(REQUEST, capture_of(mark + unknown, kind=kind))
+        assert (exchange.ending, exchange.error) == (
+            "http_error",
+            "Unexpected endpoint or method. (POST /foo)",
+        )
 
 
 @pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
@@ -300,11 +313,21 @@ def test_a_200_that_holds_nothing_is_no_answer(body: bytes, kind: str):
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", b"[]", b'{"status":"ok"}', b"data: {}\n\n", b"hello", b"data: [DONE]\n\n", b": ping\n\n"]
+    "body", [b"{}", b'{"status":"ok"}', b"\xff", b"data: {}\n\n", b"data: [DONE]\n\n", b": ping\n\n"]
 )
 def test_a_200_that_holds_something_else_is_no_answer(body: bytes):
     exchange = read_chat(REQUEST, capture_of(body, kind="application/json"))
     assert (exchange.ending, exchange.error) == ("empty", "the answer holds no choices")
+
+
+def test_a_short_text_instead_of_a_stream_is_quoted() -> None:
+    exchange = read_chat(REQUEST, capture_of(b"\xef\xbb\xbfno healthy\nupstream\n", kind="text/plain"))
+    assert (exchange.ending, exchange.error) == (
+        "empty",
+        "the answer holds no choices: no healthy upstream",
+    )
+    long = read_chat(REQUEST, capture_of(b"word " * 200, kind="text/plain"))
+    assert long.error == "the answer holds no choices"
 
 
 def test_an_answer_of_no_tokens_is_one():
@@ -501,3 +524,44 @@ def test_an_empty_answer_may_have_no_tokens() -> None:
     exchange = read_chat(REQUEST, capture_of(body_of([*words(), END, usage])))
     assert exchange.usage is not None
     assert (exchange.usage.output_tokens, exchange.notes) == (0, ())
+
+
+@pytest.mark.parametrize("letters", [1, 40])
+def test_no_text_has_no_tokens(letters: int) -> None:
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    timings = {"prompt_n": 9, "predicted_n": 0, "predicted_ms": 9.0}
+    for said in ({"usage": nothing}, {"timings": timings}):
+        exchange = read([*words("a" * letters), END, {"choices": [], **said}])
+        assert exchange.usage is not None
+        assert (exchange.usage.output_tokens, exchange.notes) == (None, ("usage_unbelieved",))
+        assert exchange.timings is None or exchange.timings.decode_tokens is None
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["chunk", "choice"])
+def test_a_later_usage_of_zeros_replaces_none_with_numbers(inside: bool) -> None:
+    counted = piece(finish="stop", usage={"prompt_tokens": 32, "completion_tokens": 8})
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "cost": 0.1}
+    trailing = piece() if inside else {"choices": [], "usage": zeros}
+    if inside:
+        trailing["choices"][0]["usage"] = zeros
+    usage = read([*words(*"abcdefgh"), counted, trailing]).usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.output_tokens) == (32, 8)
+    more = {"choices": [], "usage": {"prompt_tokens": 33, "completion_tokens": 9}}
+    later = read([*words(*"abcdefgh"), counted, more]).usage
+    assert later is not None
+    assert (later.prompt_tokens, later.output_tokens) == (33, 9)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kept"),
+    [
+        (("length", "stop"), "length"),
+        (("tool_calls", "STOP"), "tool_calls"),
+        (("stop", "length"), "length"),
+        (("stop", "stop"), "stop"),
+    ],
+)
+def test_a_plain_end_does_not_undo_what_was_said_of_it(reasons: tuple[str, str], kept: str) -> None:
+    exchange = read([*words("a"), *(piece(finish=reason) for reason in reasons), USAGE])
+    assert (exchange.ending, exchange.finish_reason) == ("ok", kept)

@@ -25,6 +25,7 @@ from tiltyard.servers.wire import Wire, parse_origin
 from tiltyard.servers.wires import open_wire
 
 CHUNKED = head(more=b"Transfer-Encoding: chunked\r\n")
+WORD = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
 PATIENT = Timeouts(connect_s=60, first_byte_s=60, gap_s=60)
 
 
@@ -186,7 +187,7 @@ def test_many_streams_over_one_pool_keep_their_answers_apart(run):
 FAILURES = {
     "silence": ([1.0], "timeout_first_byte"),
     "headers, then silence": ([CHUNKED, 1.0], "timeout_first_byte"),
-    "gap": ([CHUNKED + chunk(b"a"), 1.0], "timeout_gap"),
+    "gap": ([CHUNKED + chunk(WORD), 1.0], "timeout_gap"),
     "no answer": (["close"], "connect_error"),
     "half a head": ([b"HTTP/1.1 200 OK\r\nCont", "close"], "connect_error"),
     "closed in the body": ([head(more=b"Content-Length: 9\r\n") + b"abc", "close"], "error_midstream"),
@@ -213,7 +214,7 @@ def test_failures_are_data(name):
     assert capture.error
     assert "\n" not in capture.error
     if "body" in name or "chunk" in name or name == "gap":
-        assert capture.body in (b"a", b"abc")
+        assert capture.body in (WORD, b"abc")
 
 
 def test_bytes_after_the_terminator_do_not_hide_the_end():
@@ -231,6 +232,44 @@ def test_pings_keep_a_stream_alive_and_a_total_limit_ends_it(run):
     limits = Timeouts(connect_s=60, first_byte_s=60, gap_s=60, total_s=0.2)
     capture = capture_of(run, *steps, timeouts=limits)
     assert (capture.failure, capture.error) == ("timeout_gap", "the whole answer took longer than 0.2 s")
+
+
+AHEAD = {
+    "role": b'data: {"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n',
+    "ping": b": keepalive 0/8192\n\n",
+    "Ollama's role": b'{"message":{"role":"assistant","content":"","thinking":""},"done":false}\n',
+}
+
+
+@pytest.mark.parametrize("ahead", AHEAD.values(), ids=AHEAD)
+def test_what_is_sent_ahead_of_the_first_words_ends_no_waiting_for_them(run, ahead):
+    for first, failure in ((60.0, None), (0.1, "timeout_gap")):
+        script = [CHUNKED + chunk(ahead), 0.6, chunk(WORD), b"0\r\n\r\n"]
+        limits = Timeouts(connect_s=60, first_byte_s=first, gap_s=0.1)
+        assert capture_of(run, *script, timeouts=limits).failure == failure
+
+
+SPOKEN = [
+    b'{"delta":{"content": "\\""}}',
+    b'{"reasoning_content":"a"}',
+    b'{"message":{"thinking":"a"}}',
+    b'{"content":[{"type":"text","text":"a"}]}',
+    b'{"tool_calls":[ {"function":{"name":"f","arguments":{}}}]}',
+    b'{"delta":{},"finish_reason":"stop"}',
+    b'{"done":true}',
+    b'{"error":"a"}',
+    b"data: [DONE]",
+]
+
+
+@pytest.mark.parametrize("said", SPOKEN)
+def test_after_words_a_call_an_end_or_an_error_only_the_gap_counts(said):
+    limits = Timeouts(connect_s=60, first_byte_s=60, gap_s=0.1)
+    capture = capture_of(asyncio.run, CHUNKED + chunk(said), 1.0, timeouts=limits)
+    assert (capture.failure, capture.error) == (
+        "timeout_gap",
+        "silence for more than 0.1 s within the answer",
+    )
 
 
 def test_nothing_listens(run):

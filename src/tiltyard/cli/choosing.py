@@ -29,6 +29,8 @@ from tiltyard.servers import Address, Server
 from tiltyard.servers.choose import choose, connect, no_server
 from tiltyard.servers.connect import open_server
 from tiltyard.servers.discover import Found, survey
+from tiltyard.servers.names import mistyped, nearest, shown
+from tiltyard.servers.openai import OpenAI
 
 LISTED = 8  # names in an error message
 Pairs = list[tuple[Server, Model]]
@@ -181,14 +183,26 @@ async def connected(url: str, common: Common, key: str | None, like: Address) ->
 
 
 async def described(server: Server, name: str, common: Common) -> tuple[Server, Model]:
-    """A model's identity, beside its server; on a server that lists nothing, its name."""
+    """A model's identity, beside its server; or its name alone, where a dialect was named and the list lacks
+    it: that of a server that lists nothing, or of a plain one, which may be a gateway. No slip of the keys.
+    """
     try:
         return server, await server.describe(name)
     except ModelNotFound:
-        if common.dialect is not None and not await server.models():
-            note = "the server lists no models: nothing is known but the name"
-            return server, Model(name=name, notes=(note,))
-        raise
+        if common.dialect is None:
+            raise
+        listed = [model.name for model in await server.models()]
+        plain = isinstance(server, OpenAI) and server.info.dialect == "openai"
+        if listed and (not plain or mistyped(name, listed)):
+            raise
+        if listed:
+            near = ", ".join(map(shown, nearest(name, listed)))
+            lacks = f"{server.info.url} does not list {shown(name)!r}, which is taken as written"
+            click.echo(lacks + (f" (nearest: {near})" if near else ""), err=True)
+        if isinstance(server, OpenAI) and plain:
+            return server, server.take_at_word(name)
+        note = "the server lists no models: nothing is known but the name"
+        return server, Model(name=name, notes=(note,))
 
 
 async def offered(server: Server) -> list[Model]:

@@ -21,6 +21,7 @@ from tiltyard.load.server_claims import (
     server_total_ms,
 )
 from tiltyard.records import Exchange, Measures, Timeline, TokenSource
+from tiltyard.servers.notes import NOT_STREAMED
 
 MS = 1e6  # nanoseconds
 # a rate needs a time that the clock can tell to a tenth: ten times twice its error at p99
@@ -67,24 +68,36 @@ def first_event_ms(exchange: Exchange) -> float | None:
     return _since(exchange.timeline.sent_ns, t_ns[0] if t_ns else None)
 
 
+def timed_payload(exchange: Exchange, payload: Payload | None) -> Payload | None:
+    """The payload, if its times are its own: None where the whole answer came in one piece, which tells when
+    the last token was there and nothing of the first.
+    """
+    return None if NOT_STREAMED in exchange.notes else payload
+
+
 def ttft_ms(exchange: Exchange, payload: Payload | None) -> float | None:
     """Time to first token: first non-empty content, reasoning, tool call or refusal - sent. None without
-    payload.
+    payload, and of an answer in one piece.
     """
+    payload = timed_payload(exchange, payload)
     return None if payload is None else _since(exchange.timeline.sent_ns, exchange.events.t_ns[payload.first])
 
 
 def ttfo_ms(exchange: Exchange, payload: Payload | None) -> float | None:
     """Time to first output that a user sees: first payload that is not reasoning - sent. None if all was
-    reasoning.
+    reasoning, and of an answer in one piece.
     """
+    payload = timed_payload(exchange, payload)
     if payload is None or payload.visible is None:
         return None
     return _since(exchange.timeline.sent_ns, exchange.events.t_ns[payload.visible])
 
 
 def ttft_scheduled_ms(exchange: Exchange, payload: Payload | None) -> float | None:
-    """First payload - scheduled start: what a user who arrived on schedule waited (coordinated omission)."""
+    """First payload - scheduled start: what a user who arrived on schedule waited (coordinated omission).
+    None of an answer in one piece.
+    """
+    payload = timed_payload(exchange, payload)
     return (
         None
         if payload is None
@@ -139,16 +152,17 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
 
     N: output tokens. n_first: tokens of the first chunk (`first_chunk_tokens`). `client` when n_first is
     known; when it is a guess, or N an estimate, the server's own rate is taken if it gave one (`server`),
-    else the guess with its bias (`client-chunked`, `client-estimated`). None when everything arrived within
-    the clock's resolution (`SHORTEST_NS`), nothing counted the tokens, or too many of them may hide in the
-    opening of a tool call, unless the server gave a rate; `why_no_rate` says which.
+    else the guess with its bias (`client-chunked`, `client-estimated`). None when the answer came in one
+    piece or within the clock's resolution (`SHORTEST_NS`), nothing counted the tokens, or too many of them
+    may hide in the opening of a tool call, unless the server gave a rate; `why_no_rate` says which.
     """
     server = server_decode_tps(exchange.timings, tokens)
     if payload is None or tokens == 1:  # one token has no rate, whatever a server divides
         return Decode(None, None, None)
     events = exchange.events
     window = events.t_ns[payload.last] - events.t_ns[payload.first]
-    if window >= SHORTEST_NS[exchange.timeline.clock] and tokens is not None and tokens > 1:
+    timed = timed_payload(exchange, payload) is not None and window >= SHORTEST_NS[exchange.timeline.clock]
+    if timed and tokens is not None and tokens > 1:
         first = first_chunk_tokens(events, payload, tokens)
         estimated = exchange.usage is not None and exchange.usage.source == "estimate"
         vague = estimated or (first.chunked and (first.bias or 0.0) > VAGUE)
@@ -171,7 +185,7 @@ def why_no_rate(exchange: Exchange) -> str:
     if tokens <= 1:
         return "one token has no rate"
     shortest = SHORTEST_NS[exchange.timeline.clock] / MS
-    if payload.chunks < 2:
+    if payload.chunks < 2 or timed_payload(exchange, payload) is None:
         return "the whole answer arrived at once"
     if not too_short(exchange) and first_chunk_tokens(exchange.events, payload, tokens).after <= 0:
         return "nothing tells how many tokens the opening of the tool call held"
@@ -233,12 +247,12 @@ def chunk_gaps_ms(exchange: Exchange) -> list[float]:
     """Times between consecutive arrivals of payload, in ms: chunks - 1 values, none of them zero.
 
     What arrived at one instant is one chunk. These are gaps between chunks, never called ITL: a chunk may
-    hold several tokens (`Measures.tokens_per_chunk`). Empty unless the exchange ended ok.
+    hold several tokens (`Measures.tokens_per_chunk`). Empty unless the exchange ended ok, in a stream.
     """
     if exchange.ending != "ok":
         return []
     events = exchange.events
-    payload = find_payload(events)
+    payload = timed_payload(exchange, find_payload(events))
     if payload is None:
         return []
     times = payload_times(events, payload.first, payload.last, payload.events)

@@ -12,7 +12,15 @@ from tiltyard.load.payload import Payload
 from tiltyard.load.server_claims import load_ms, server_prefill_tps
 from tiltyard.records import Exchange
 from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
-from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED, LOAD_UNTOLD, MAYBE_CUT, PREFILL_MAYBE_CACHED
+from tiltyard.servers.notes import (
+    COLD,
+    CUT,
+    HEAD_MAYBE_CACHED,
+    LOAD_UNTOLD,
+    MAYBE_CUT,
+    NOT_STREAMED,
+    PREFILL_MAYBE_CACHED,
+)
 
 PrefillKind = Literal["cold", "warm", "unknown"]
 
@@ -80,7 +88,7 @@ def waits_for_more(exchange: Exchange, payload: Payload | None, tokens: int | No
     if payload is None:
         return False
     at_once = payload.chunks == 1 and (tokens is None or tokens > 2)  # a letter and its end are no wait
-    return at_once or exchange.events.kinds[payload.first] == "t"
+    return at_once or NOT_STREAMED in exchange.notes or exchange.events.kinds[payload.first] == "t"
 
 
 def prompt_cut(exchange: Exchange) -> bool:

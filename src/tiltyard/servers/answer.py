@@ -5,6 +5,7 @@ Nothing is interpreted here beyond that: no JSON, no events. Sockets and timers 
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Final
@@ -18,6 +19,11 @@ UNTIL_CLOSE: Final = 3
 DONE: Final = 4
 
 MAX_HEAD_BYTES = 65536
+# Words, a call, an end or an error, in any dialect's JSON: before these, roles and pings are all that came.
+_SPOKEN = re.compile(
+    rb'"(?:content|reasoning|reasoning_content|thinking|text|refusal|arguments|finish_reason)"\s*:\s*"[^"]'
+    rb'|"tool_calls"\s*:\s*\[\s*\{|"done"\s*:\s*true|"error"\s*:\s*["{]|\[DONE\]'
+)
 
 
 class AnswerError(ValueError):
@@ -93,11 +99,18 @@ class Answer:
         """The connection ended; True when the body is complete by that."""
         if self.phase == UNTIL_CLOSE:
             return True
+        if self.phase == LENGTH:
+            return len(self.raw) >= self._limit  # and nobody has looked yet
         return self.phase == CHUNKED and self._walk_on()
 
     @property
     def has_body_bytes(self) -> bool:
         return self.phase != HEAD and len(self.raw) > self._start
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether anything of the answer itself came. This reads all bytes: ask it only when it matters."""
+        return has_spoken(self.raw, self._start)
 
     @property
     def keeps_alive(self) -> bool:
@@ -216,6 +229,11 @@ class Answer:
         except FramingError:
             walk = self._walk
             return walk.unframed(self.raw[: walk.position])
+
+
+def has_spoken(body: bytes | bytearray, start: int = 0) -> bool:
+    """Whether a body holds anything of the answer itself, and not only what servers send ahead of it."""
+    return _SPOKEN.search(body, start) is not None
 
 
 def decoded(body: bytes, ends: list[int], encoding: str) -> tuple[bytes, list[int]] | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.records import Capture, Ending, Events, Exchange, Request, ServerTimings
+from tiltyard.records import Capture, Ending, Events, Exchange, Request, ServerTimings, Usage
 from tiltyard.servers.chat_body import chat_body
 from tiltyard.servers.chat_claims import (
     believable,
@@ -20,7 +20,15 @@ from tiltyard.servers.chat_claims import (
     usage_of,
 )
 from tiltyard.servers.chat_events import ChatEvents
-from tiltyard.servers.error_text import EMPTY_ANSWER, error_in, error_of_body, one_line, web_page
+from tiltyard.servers.error_text import (
+    EMPTY_ANSWER,
+    error_in,
+    error_of_body,
+    one_line,
+    short_text,
+    unframed_error,
+    web_page,
+)
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
     CLOSED_ROUGHLY,
@@ -33,7 +41,7 @@ from tiltyard.servers.notes import (
     UNTERMINATED,
     USAGE_UNBELIEVED,
 )
-from tiltyard.servers.stream import arrival_times, plain_ends, plain_payloads, sse, unterminated
+from tiltyard.servers.stream import BOM, arrival_times, plain_ends, plain_payloads, sse, unterminated
 from tiltyard.servers.thinking import split_tags
 
 __all__ = ["Accept", "chat_body", "read_chat"]
@@ -62,12 +70,12 @@ def read_chat(request: Request, capture: Capture, *, accept: Accept | None = Non
         return _failed(request, capture, "http_error", page)
     events = ChatEvents()
     notes = list(capture.notes)
-    whole = _whole_json(capture)
+    whole = _whole_json(body)
     if whole is not None:
         error = error_in(whole)
         if error is not None:
             return _failed(request, capture, "http_error", error)
-        events.add(body.strip(), len(body))
+        events.add(body.removeprefix(BOM).strip(), len(body))
         notes.append(NOT_STREAMED)
     else:
         payloads = plain_payloads(body)
@@ -81,6 +89,8 @@ def read_chat(request: Request, capture: Capture, *, accept: Accept | None = Non
                     events.add(event.data, event.end, event.name)
             if unterminated(body):
                 notes.append(UNTERMINATED)
+        if events.finish_reason is None and events.error is None:
+            events.error = unframed_error(body)
     return _exchange(request, capture, events, (notes, accept))
 
 
@@ -104,10 +114,7 @@ def _exchange(
     if "f" in kinds:
         notes.append(REFUSAL)
         text = text or _of_kind(kinds, texts, "f")
-    usage = usage_of(said.usage, said.timings)
-    if usage is not None and not believable(usage, sum(map(len, texts))):
-        usage = replace(usage, output_tokens=None)
-        notes.append(USAGE_UNBELIEVED)
+    usage, timings = _believed(said, notes)
     ending, error = _ending(request, capture, said, accept)
     if ending == "ok" and capture.failure is not None:
         notes.append(LEFT_OPEN if capture.failure.startswith("timeout") else CLOSED_ROUGHLY)
@@ -130,7 +137,7 @@ def _exchange(
         model_served=_served(request, said, accept),
         engine_version=runtime_version(said.runtime) or said.fingerprint,
         usage=usage,
-        timings=_timings(said),
+        timings=timings,
         logprobs=tuple(said.logprobs),
         error=error,
         notes=(
@@ -158,13 +165,21 @@ def _ending(
     if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error
     if not said.choices_seen:
-        return "empty", "the answer holds no choices" if capture.body.strip() else EMPTY_ANSWER
+        return "empty", _nothing(capture.body, said)
     served = _served(request, said, accept)
     if accept is not None and served and not _accepted(request.model, served, accept):
         return "wrong_model", f"asked for {request.model}, answered by {served}"
     if not finished:
         return "truncated", "the stream ended without a finish reason"
     return "ok", None
+
+
+def _nothing(body: bytes, said: ChatEvents) -> str:
+    """What to say of an answer without choices; a short text that is no stream speaks for itself."""
+    if not body.strip():
+        return EMPTY_ANSWER
+    quoted = None if said.ends or b"data:" in body else short_text(body)
+    return "the answer holds no choices" + (f": {quoted}" if quoted else "")
 
 
 def _reasons(said: ChatEvents) -> dict[str, str | None]:
@@ -185,6 +200,18 @@ def _accepted(asked: str, served: str, accept: Accept) -> bool:
     if callable(accept):
         return accept(served)
     return any(same_model(name, served) for name in (asked, *accept))
+
+
+def _believed(said: ChatEvents, notes: list[str]) -> tuple[Usage | None, ServerTimings | None]:
+    """What the server claims, without counts that the answer's length contradicts."""
+    usage, timings = usage_of(said.usage, said.timings), _timings(said)
+    length = sum(map(len, said.texts))
+    if usage is not None and not believable(usage.output_tokens, length):
+        usage = replace(usage, output_tokens=None)
+        notes.append(USAGE_UNBELIEVED)
+    if timings is not None and not believable(timings.decode_tokens, length):
+        timings = replace(timings, decode_tokens=None)
+    return usage, timings
 
 
 def _timings(said: ChatEvents) -> ServerTimings | None:
@@ -213,13 +240,15 @@ def _stop_notes(said: ChatEvents) -> tuple[str, ...]:
     return (f"{STOP_REASON}{reason}",) if reason in BROKEN_OFF else ()
 
 
-def _whole_json(capture: Capture) -> object | None:
-    """The value of an answer that is one JSON document instead of a stream; None when it is a stream."""
-    kind = capture.headers.get("content-type", "")
-    if "event-stream" in kind or not capture.body.lstrip().startswith(b"{"):
+def _whole_json(body: bytes) -> object | None:
+    """The value of an answer that is one JSON document instead of a stream, whatever its content type says;
+    None when it is a stream.
+    """
+    body = body.removeprefix(BOM)
+    if not body.lstrip().startswith(b"{"):
         return None
     try:
-        return msgspec.json.decode(capture.body)  # type: ignore[no-any-return]
+        return msgspec.json.decode(body)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

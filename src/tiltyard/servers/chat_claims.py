@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from tiltyard.records import Json, ServerTimings, TokenSource, Usage
 
+COUNTS = ("prompt_tokens", "completion_tokens")
 LONGEST_TOKEN = 40  # characters, on average over an answer: runs of spaces are long, words never
 
 
@@ -55,9 +56,16 @@ def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | Non
     )
 
 
-def believable(usage: Usage, characters: int) -> bool:
-    """May an answer of so many characters have as few tokens as the server says?"""
-    return usage.output_tokens is None or characters <= LONGEST_TOKEN * (usage.output_tokens + 1)
+def believable(tokens: int | None, characters: int) -> bool:
+    """May an answer of so many characters have as few tokens as the server says? A text has one at least."""
+    return tokens is None or characters <= (LONGEST_TOKEN * (tokens + 1) if tokens else 0)
+
+
+def counts_more(usage: Mapping[str, Json], before: Mapping[str, Json] | None) -> bool:
+    """May a later usage replace an earlier one? Gateways add one of their own that holds only zeros."""
+    return any(integer(usage.get(key)) for key in COUNTS) or not any(
+        integer((before or {}).get(key)) for key in COUNTS
+    )
 
 
 def llamacpp_timings(timings: Mapping[str, Json]) -> ServerTimings:

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from tiltyard.records import Json, TokenChoice
+from tiltyard.servers.chat_claims import counts_more
 from tiltyard.servers.error_text import error_in
 from tiltyard.servers.notes import INVALID_UTF8, SEVERAL_CHOICES, UNREADABLE_EVENT
 from tiltyard.servers.token_choices import token_choices
@@ -146,15 +147,15 @@ class ChatEvents:
             value = _ANY.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             value = self._decode_again(data)
-        if not isinstance(value, Mapping):
-            self._note(UNREADABLE_EVENT)
-            self._event(end, "o", "")
-            return
         error = error_in(value)
         if error is None and name == "error":
-            error = error_in({"error": value})
+            error = error_in({"error": value or data.decode("utf-8", "replace")})
         if error is not None:
             self.error = self.error or error
+            self._event(end, "o", "")
+            return
+        if not isinstance(value, Mapping):
+            self._note(UNREADABLE_EVENT)
             self._event(end, "o", "")
             return
         self._claims(value)
@@ -180,12 +181,23 @@ class ChatEvents:
             self.models[model] = None
         if isinstance(fingerprint, str) and fingerprint:
             self.fingerprint = fingerprint
-        for key in ("usage", "timings", "stats"):
+        self._usage(value)
+        for key in ("timings", "stats"):
             section = value.get(key)
             if isinstance(section, Mapping) and section:
                 setattr(self, key, section)
         if value.get("runtime"):
             self.runtime = value["runtime"]
+
+    def _usage(self, value: Mapping[str, Json]) -> None:
+        usage = value.get("usage")
+        if isinstance(usage, Mapping) and usage and counts_more(usage, self.usage):
+            self.usage = usage
+
+    def _finish(self, reason: Json) -> None:
+        """The last reason counts, but one that tells of more than an end is not undone by a plain one."""
+        if isinstance(reason, str) and reason and not (self.finish_reason and reason.casefold() == "stop"):
+            self.finish_reason = reason
 
     def _choices(self, value: Mapping[str, Json], end: int) -> None:
         choices = value.get("choices")
@@ -201,12 +213,8 @@ class ChatEvents:
             return
         self.choices_seen = True
         self.error = self.error or error_in(choice)
-        usage = choice.get("usage")
-        if isinstance(usage, Mapping) and usage:
-            self.usage = usage
-        finish = choice.get("finish_reason")
-        if isinstance(finish, str) and finish:
-            self.finish_reason = finish
+        self._usage(choice)
+        self._finish(choice.get("finish_reason"))
         delta = choice.get("delta") or choice.get("message")
         if not isinstance(delta, Mapping):
             delta = {"content": choice.get("text")}

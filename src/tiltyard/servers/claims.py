@@ -13,6 +13,7 @@ from tiltyard.servers.notes import (
     CUT,
     LOAD_UNTOLD,
     MAYBE_CUT,
+    NOT_STREAMED,
     THINKING_DESPITE_OFF,
     THINKING_NOT_TO_BE_OFF,
 )
@@ -27,6 +28,9 @@ DUE_SHARE, DUE_LESS = 0.9, 32
 SUSPECT_SHARE, SUSPECT_LESS = 0.98, 16
 TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt
 COLD_SHARE = 0.1  # of a prompt; what came from a cache beyond that makes it a warm one
+# An answer was held back where its words came within this share of the time in which the server says that it
+# made them; shorter times than these ms may be merged by the way itself, and so may a few pieces.
+HELD_SHARE, HELD_MS, HELD_PIECES, HELD_CHARACTERS = 0.1, 50.0, 3, 40
 
 
 def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) -> Exchange:
@@ -41,12 +45,31 @@ def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) 
     found = list(more)
     if request.think is False and exchange.reasoning.strip():
         found.append(THINKING_DESPITE_OFF if told else THINKING_NOT_TO_BE_OFF)
+    if ok and was_held_back(exchange):
+        found.append(NOT_STREAMED)
     if ok and prompt_was_cut(request, exchange):
         found.append(CUT)
     elif ok and prompt_is_short(request, exchange):
         found.append(MAYBE_CUT)
     fresh = tuple(note for note in dict.fromkeys(found) if note not in exchange.notes)
     return replace(exchange, notes=(*exchange.notes, *fresh)) if fresh else exchange
+
+
+def was_held_back(exchange: Exchange) -> bool:
+    """Did several tokens come at once, though the server took its time to make them, as behind a proxy that
+    passes on whole answers?
+
+    Not where all of it is a tool call: servers themselves keep one back until they know that it is one.
+    """
+    made_ms = exchange.timings.decode_ms if exchange.timings else None
+    if made_ms is None or made_ms < HELD_MS:
+        return False
+    t_ns, kinds, texts = exchange.events.t_ns, exchange.events.kinds, exchange.events.texts
+    spoken = [i for i, kind in enumerate(kinds) if kind in "crtf"]
+    if not spoken or all(kinds[i] == "t" for i in spoken):
+        return False
+    several = len(spoken) >= HELD_PIECES or sum(len(texts[i]) for i in spoken) > HELD_CHARACTERS
+    return several and t_ns[spoken[-1]] - t_ns[spoken[0]] < HELD_SHARE * made_ms * 1e6
 
 
 def prompt_was_cut(request: Request, exchange: Exchange) -> bool:

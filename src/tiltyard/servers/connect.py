@@ -17,9 +17,9 @@ from tiltyard.errors import NoServer, NotAModelServer, UsageError
 from tiltyard.servers import DIALECTS, Address, Server
 from tiltyard.servers.error_text import one_line
 from tiltyard.servers.names import nearest
-from tiltyard.servers.recognise import FIRST_PAGE, PAGES, recognise
+from tiltyard.servers.recognise import PAGES, recognise
 from tiltyard.servers.replies import base_url, let_in, not_a_model_server
-from tiltyard.servers.wire import Reply, Wire
+from tiltyard.servers.wire import Reply
 from tiltyard.servers.wires import open_wire
 
 if TYPE_CHECKING:
@@ -109,30 +109,44 @@ async def find_dialect(address: Address) -> str:
     """Look at the bodies of an unknown server. A refusal counts only if nothing else told who it is.
 
     Several pages are asked for at once, since some servers take 40 ms over each; not too many, since a
-    backlog of 5 connections (Python's own servers) makes the ones too many wait for a second.
+    backlog of 5 connections (Python's own servers) makes the ones too many wait for a second. A page that is
+    slow is waited for only where it decides. Raises NoServer where nobody answers the first of them.
     """
     wire = open_wire(address)
-    seen = {FIRST_PAGE: await first_page(wire)}
-
+    seen: dict[str, Reply] = {}
+    failed: list[NoServer] = []
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def look(path: str) -> None:
+    async def look(path: str) -> Reply:
         try:
             async with gate:
                 seen[path] = await wire.call("GET", path, timeout_s=PROBE_S)
-        except NoServer:  # it is there, it only has nothing to say about this page
-            seen[path] = Reply(status=0)
+        except NoServer as error:  # it may be there, and only have nothing to say about this page
+            failed.append(error)
+        return seen.get(path, Reply(status=0))
+
+    looks = {path: asyncio.create_task(look(path)) for path in PAGES[:AT_ONCE]}
 
     async def get(path: str) -> Reply:
-        if path not in seen:
-            await look(path)
-        return seen[path]
+        if path not in looks:
+            looks[path] = asyncio.create_task(look(path))
+        return await looks[path]
 
     try:
-        await asyncio.gather(*(look(path) for path in PAGES))
+        for answered in asyncio.as_completed(list(looks.values())):
+            if (await answered).status:
+                break
+        else:
+            raise failed[0]
+        looks |= {path: asyncio.create_task(look(path)) for path in PAGES[AT_ONCE:]}
         dialect = await recognise(get)
     finally:
-        await wire.close()
+        for task in looks.values():
+            task.cancel()
+        try:
+            await asyncio.gather(*looks.values(), return_exceptions=True)
+        finally:
+            await wire.close()
     if dialect is None:
         for reply in seen.values():
             let_in(reply)
@@ -150,12 +164,3 @@ async def find_dialect(address: Address) -> str:
 
 def is_moved(reply: Reply) -> bool:
     return 300 <= reply.status < 400 and "location" in reply.headers
-
-
-async def first_page(wire: Wire) -> Reply:
-    """The first page; raises NoServer where nobody answers."""
-    try:
-        return await wire.call("GET", FIRST_PAGE, timeout_s=PROBE_S)
-    except BaseException:
-        await wire.close()
-        raise

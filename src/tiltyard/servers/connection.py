@@ -259,9 +259,10 @@ class Connection:
         if not begun and quiet_s > limits.first_byte_s:
             self._finish(ExchangeError("timeout_first_byte", f"no answer within {limits.first_byte_s:g} s"))
         elif begun and quiet_s > limits.gap_s:
-            self._finish(
-                ExchangeError("timeout_gap", f"silence for more than {limits.gap_s:g} s within the answer")
-            )
+            limit_s = limits.gap_s if answer.has_spoken else limits.before_words_s
+            if quiet_s > limit_s:
+                silence = f"silence for more than {limit_s:g} s within the answer"
+                self._finish(ExchangeError("timeout_gap", silence))
 
     def expire_total(self, now: int) -> None:
         total = self.timeouts.total_s

@@ -14,6 +14,7 @@ from tiltyard.records import Json
 
 MAX_ERROR_CHARS = 300
 WEB_PAGE = "a web page answered, not a model server"
+FULL = ("busy", "queue", "pending", "overload", "too many requests")  # a server with more than it can take
 EMPTY_ANSWER = "the server sent an empty answer"
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -78,6 +79,28 @@ def web_page(content_type: str, body: bytes) -> str | None:
     title = _TITLE.search(body[:65536].decode("utf-8", "replace"))
     said = one_line(title.group(1)) if title else ""
     return f"{WEB_PAGE} ({said})" if said else WEB_PAGE
+
+
+def short_text(body: bytes) -> str | None:
+    """One line of a body that is a short text; None for any other."""
+    try:
+        text = body.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return None
+    return one_line(text) if len(text) <= MAX_ERROR_CHARS else None
+
+
+def unframed_error(body: bytes) -> str | None:
+    """The error in a line of a stream that is a JSON object without its frame; None where there is none."""
+    for line in body.splitlines():
+        if line.startswith(b"{"):
+            try:
+                found = error_in(msgspec.json.decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            if found is not None:
+                return found
+    return None
 
 
 def _said(body: bytes) -> str:

@@ -6,6 +6,7 @@ be served by another that is loaded, and a full context ends as "stop": both are
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -33,6 +34,9 @@ class LMStudio(OpenAI):
         self.has_v0 = self.has_v1 = False
         self.contexts: dict[str, int] = {}  # loaded context by name, to notice a full one
         self.away: frozenset[str] = frozenset()  # models that were not in memory at the last look
+        self.looked: set[tuple[str, bool]] = set()  # looked for which models; before, or after they answered
+        self.looking: asyncio.Task[None] | None = None
+        self.ours: dict[str, str] = {}  # which variant of a model was loaded here
 
     async def identify(self) -> ServerInfo:
         known = await self.models()
@@ -59,7 +63,9 @@ class LMStudio(OpenAI):
         ]
 
     async def describe(self, model: str) -> Model:
-        """One model; `name@q4_k_m` is a variant of `name`; the listing tells the chosen one's size only."""
+        """One model; `name@q4_k_m` is a variant of `name`. The listing tells the size of the chosen one only,
+        and not which one is in memory: that is known where it was loaded here.
+        """
         try:
             return await super().describe(model)
         except ModelNotFound:
@@ -70,9 +76,10 @@ class LMStudio(OpenAI):
         quant = quantization(model) or variant.upper()
         if found.quantization and found.quantization.casefold() == quant.casefold():
             return replace(found, name=model)
-        return replace(
-            found, name=model, quantization=quant, size_bytes=None, bits_per_weight=None, loaded=None
-        )
+        other = lmstudio_v1.another_variant(found, model, quant)
+        if self.ours.get(name) != model:
+            return other
+        return replace(other, loaded=found.loaded, context_loaded=found.context_loaded)
 
     def chat_path(self) -> str:
         return "/api/v0/chat/completions" if self.has_v0 else "/v1/chat/completions"
@@ -83,15 +90,30 @@ class LMStudio(OpenAI):
         return extra
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
-        if not (self.has_v0 or self.has_v1) or request.model not in self.contexts:
-            await self.look()
+        await self.look_once(request.model)
         return await super().ask(request, scheduled_ns)
+
+    async def look_once(self, model: str) -> None:
+        """Look before a model's first request, and again once one has loaded it; requests that start
+        together share the look.
+        """
+        name = split_variant(model)[0]
+        seen = (name, model in self.warm and name in self.away)
+        if seen in self.looked and (self.has_v0 or self.has_v1):
+            return
+        if self.looking is None or self.looking.done():
+            self.looking = asyncio.create_task(self.look())
+        await asyncio.shield(self.looking)
+        self.looked.add(seen)
 
     async def is_away(self, model: str) -> bool | None:
         """It is loaded just in time by the first request, which then waits for that."""
         if not (self.has_v0 or self.has_v1):
             return None
-        return match(split_variant(model)[0], list(self.away)) is not None
+        name, variant = split_variant(model)
+        if match(name, list(self.away)) is not None:
+            return True
+        return None if variant and self.ours.get(name) != model else False
 
     async def look(self) -> None:
         """Which pages there are, and which contexts are loaded. A dead server is the request's own news."""
@@ -111,7 +133,7 @@ class LMStudio(OpenAI):
         """Did the answer end because the context was full? Its OpenAI layer does not say so."""
         if exchange.finish_reason == "contextLengthReached" or CONTEXT_REACHED in exchange.notes:
             return True
-        context, usage = self.contexts.get(request.model), exchange.usage
+        context, usage = self.contexts.get(split_variant(request.model)[0]), exchange.usage
         if context is None or usage is None or exchange.finish_reason not in ("stop", None):
             return False
         return (usage.prompt_tokens or 0) + (usage.output_tokens or 0) >= context
@@ -126,14 +148,23 @@ class LMStudio(OpenAI):
         found = await self.describe(model)
         loading = await lmstudio_v1.load(self.wire, found, context or self.address.context)
         await self.models()
+        self.ours[split_variant(found.name)[0]] = found.name
         return loading
 
     async def unload(self, model: str) -> None:
         await self.need_v1()
         found = await self.describe(model)
-        await lmstudio_v1.unload(self.wire, split_variant(found.name)[0])
-        self.contexts.pop(found.name, None)
+        name = split_variant(found.name)[0]
+        await lmstudio_v1.unload(self.wire, name)
+        self.contexts.pop(name, None)
+        self.ours.pop(name, None)
+        self.looked -= {(name, False), (name, True)}
         self.warm.discard(model)
+
+    async def close(self) -> None:
+        if self.looking is not None:
+            self.looking.cancel()
+        await super().close()
 
     async def need_v1(self) -> None:
         if not self.has_v1:

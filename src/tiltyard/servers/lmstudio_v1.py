@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from tiltyard.records import Json, Model
 from tiltyard.servers import Loading
 from tiltyard.servers.moe import whole
@@ -17,6 +19,7 @@ from tiltyard.servers.wire import Wire
 
 LOAD_WAIT_S = 900.0
 UNLOAD_WAIT_S = 60.0
+ONE_OF = "one of "  # how the note on variants begins
 
 
 def listed(value: Json) -> list[Model] | None:
@@ -71,7 +74,24 @@ def variants(item: Mapping[str, Json]) -> tuple[str, ...]:
     if not isinstance(names, list) or len(names) < 2:
         return ()
     chosen = word(item.get("selected_variant"))
-    return (f"one of {len(names)} variants" + (f": {chosen}" if chosen else ""),)
+    return (f"{ONE_OF}{len(names)} variants" + (f": {chosen}" if chosen else ""),)
+
+
+def another_variant(chosen: Model, name: str, quant: str) -> Model:
+    """A variant that the listing does not describe, from the one that it does."""
+    notes = (
+        f"{note.partition(':')[0]}: {name}" if note.startswith(ONE_OF) else note for note in chosen.notes
+    )
+    return replace(
+        chosen,
+        name=name,
+        quantization=quant,
+        size_bytes=None,
+        bits_per_weight=None,
+        loaded=None,
+        context_loaded=None,
+        notes=tuple(notes),
+    )
 
 
 async def instances(wire: Wire, key: str) -> list[str]:

@@ -24,13 +24,15 @@ class Experts(NamedTuple):
     used: int | None = None
 
 
-def from_metadata(info: Mapping[str, Json]) -> Experts:
-    """From GGUF keys. `<arch>` is `general.architecture`, not the family; a dense model lacks the key."""
+def from_metadata(info: Mapping[str, Json], *, complete: bool = True) -> Experts:
+    """From GGUF keys. `<arch>` is `general.architecture`, not the family; a dense model lacks the key, which
+    tells nothing where the keys are not `complete`.
+    """
     architecture = info.get("general.architecture")
     if not isinstance(architecture, str):
         return Experts(None)
     count, used = (whole(info.get(f"{architecture}.expert{part}_count")) for part in ("", "_used"))
-    return Experts(moe=(count or 0) > 1, total=count, used=used)
+    return Experts(moe=(count or 0) > 1 if complete or count else None, total=count, used=used)
 
 
 def totals(tensors: Iterable[Json], experts: Experts) -> tuple[int, int | None] | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tiltyard.errors import ModelNotFound
 
+SLIP_IN = 5  # letters that a word has at least in which a slip is told from another word
 LONGEST_SHOWN = 80  # characters of a name in a message
 DATE = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")  # of a cloud's snapshot
 A_PATH = re.compile(r"^(?:[/~.]|[A-Za-z]:\\)")
@@ -49,6 +50,27 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     by_fold = {folded[each]: each for each in names}
     close = [by_fold[each] for each in difflib.get_close_matches(wanted, list(by_fold), n=count, cutoff=0.4)]
     return list(dict.fromkeys([*inside, *close]))[:count]
+
+
+def mistyped(name: str, known: Iterable[str]) -> bool:
+    """Is the name a listed one but for a slip in one longer word: a letter wrong, missing, too many, or two
+    swapped? Digits, marks and short words tell models apart, so there nothing is a slip.
+    """
+    wanted = re.split(r"([a-z]+)", _fold(name))
+    for each in known:
+        listed = re.split(r"([a-z]+)", _fold(each))
+        differ = [(a, b) for a, b in zip(wanted, listed, strict=False) if a != b]
+        if len(wanted) == len(listed) and len(differ) == 1 and _slip(*differ[0]):
+            return True
+    return False
+
+
+def _slip(a: str, b: str) -> bool:
+    if max(len(a), len(b)) < SLIP_IN or not (a.isalpha() and b.isalpha()):
+        return False
+    same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    a, b = a[same:], b[same:]
+    return b in (a[1:], a[1:2] + a[:1] + a[2:]) or a[1:] == b[1:] or a == b[1:]
 
 
 def not_found(name: str, known: Sequence[str], where: str) -> ModelNotFound:

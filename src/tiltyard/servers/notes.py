@@ -24,6 +24,7 @@ SCHEMA_NOT_SENT = "schema_not_sent"
 
 # ------------------------------------------------------------------ the answer
 
+UNLISTED = "unlisted"  # the server's list lacks the model: its name was taken as the user wrote it
 ANSWERED_BY = "answered_by:"  # before the name in the answer, which may be another model's
 THINKING_DESPITE_OFF = "thinking_despite_off"
 THINKING_NOT_TO_BE_OFF = "thinking_not_to_be_off"  # this server has no switch for it

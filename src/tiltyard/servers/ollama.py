@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.errors import ServerError
+from tiltyard.errors import ServerError, Unsupported
 from tiltyard.records import Capture, Dialect, Exchange, Json, Message, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, moe
 from tiltyard.servers.claims import judged
+from tiltyard.servers.error_text import error_of_body
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import (
     ACTIVE_BY_NAME,
@@ -44,6 +45,7 @@ from tiltyard.servers.replies import (
 from tiltyard.servers.surroundings import environment_of
 from tiltyard.servers.wires import open_wire
 
+PLAIN = "ask it as a plain server: --dialect openai"
 CONTEXT = 4096  # where nobody says and the model is not loaded; the server's own choice depends on its VRAM
 KEEP_ALIVE = "15m"
 RESIDENT_S = 20.0  # how long we trust that a model which was in memory still is
@@ -76,6 +78,9 @@ class Ollama:
         version = word(table(await fetch(self.wire, "/api/version")).get("version"))
         tags = table(await fetch(self.wire, "/api/tags"))
         if version is None or not isinstance(tags.get("models"), list):
+            if isinstance(table(await fetch(self.wire, "/v1/models")).get("data"), list):
+                what = f"{self.address.url} is no Ollama: it lists its models under /v1 alone"
+                raise Unsupported(what, PLAIN)
             raise not_a_model_server(self.address.url, "no /api/version and /api/tags as Ollama has them")
         loaded = tuple(await self.residents())
         known = environment_of(self.info.url, SETTINGS) if self.info.local else {}
@@ -118,8 +123,11 @@ class Ollama:
         name = match(model, list(known))
         if name is None:
             raise not_found(model, list(known), self.where)
-        shown = done(await self.wire.call("POST", "/api/show", {"model": name}), f"describing {name}")
-        return detailed(known[name], shown)
+        reply = await self.wire.call("POST", "/api/show", {"model": name})
+        if reply.status == 404 and word(table(reply.json()).get("error")) is None:  # the page, not the model
+            said = error_of_body(reply.status, reply.body)
+            raise ServerError(f"{self.where} has no /api/show, as every Ollama has ({said})", PLAIN)
+        return detailed(known[name], done(reply, f"describing {name}"))
 
     # ------------------------------------------------------------------ one exchange
 
@@ -368,14 +376,15 @@ def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, 
 def detailed(model: Model, shown: Mapping[str, Json]) -> Model:
     """The model with what /api/show adds: exact parameters, experts, context, capabilities."""
     info, details = table(shown.get("model_info")), table(shown.get("details"))
-    experts = moe.from_metadata(info)
+    remote = model.remote or bool(shown.get("remote_host") or shown.get("remote_model"))
+    experts = moe.from_metadata(info, complete=not remote)  # of a cloud model it shows a few keys only
     tensors = shown.get("tensors")
     counted = moe.totals(tensors, experts) if isinstance(tensors, list) else None
     architecture = word(info.get("general.architecture"))
     exact = counted[0] if counted else whole(info.get("general.parameter_count"))
     parameters = exact or model.parameters  # the latter are rounded: no bits a weight from those
-    remote = model.remote or bool(shown.get("remote_host") or shown.get("remote_model"))
     active = counted[1] if counted else model.active_parameters
+    is_moe = experts.moe if experts.moe is not None else model.moe
     notes = told(model.notes) if counted else model.notes
     draft = draft_tokens(word(shown.get("parameters")) or "")
     if draft:
@@ -383,9 +392,9 @@ def detailed(model: Model, shown: Mapping[str, Json]) -> Model:
     return replace(
         model,
         architecture=architecture or model.architecture,
-        moe=experts.moe if experts.moe is not None else model.moe,
+        moe=is_moe,
         parameters=parameters,
-        active_parameters=active if experts.moe or model.moe else (active or parameters),
+        active_parameters=active if experts.moe or model.moe or is_moe is None else (active or parameters),
         quantization=word(details.get("quantization_level")) or model.quantization,
         bits_per_weight=model.size_bytes * 8 / exact if model.size_bytes and exact and not remote else None,
         context_max=whole(info.get(f"{architecture}.context_length")) or model.context_max,

@@ -26,13 +26,14 @@ from tiltyard.records import (
     Usage,
 )
 from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
-from tiltyard.servers.error_text import EMPTY_ANSWER, error_in, error_of_body, web_page
+from tiltyard.servers.error_text import EMPTY_ANSWER, FULL, error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
     COLD,
     ERROR_TOLD,
     HEAD_MAYBE_CACHED,
     NO_DONE_REASON,
+    NOT_STREAMED,
     PREFILL_HIGH,
     PREFILL_MAYBE_CACHED,
     PREFIX_SEEN,
@@ -41,7 +42,7 @@ from tiltyard.servers.notes import (
     TOKEN_REPEAT,
     USAGE_MISSES_THINKING,
 )
-from tiltyard.servers.replies import table, word
+from tiltyard.servers.replies import cloud_refusal, table, word
 from tiltyard.servers.stream import arrival_times, ndjson
 from tiltyard.servers.thinking import split_tags
 from tiltyard.servers.token_choices import token_choices
@@ -49,7 +50,6 @@ from tiltyard.servers.token_choices import token_choices
 WHOLE = 0.75  # of the time in which words came, that a count of all of them was made in
 REPEATS = 30  # the server aborts without a word when one piece comes more often than this in a row
 UNAVAILABLE = 503
-FULL = ("busy", "queue", "pending", "overload", "too many")  # words of a server with more than it can take
 
 
 class Said(msgspec.Struct):
@@ -124,6 +124,11 @@ class Story:
         self.t_ns.append(t_ns)
         self.kinds.append(kind)
         self.texts.append(text)
+
+    @property
+    def in_one_piece(self) -> bool:
+        """Was it no stream but one object, which holds the words and the end?"""
+        return self.last is not None and self.objects == 1 and not set(self.kinds).isdisjoint("crt")
 
     @property
     def repeats_itself(self) -> bool:
@@ -237,7 +242,8 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
 def ending_of(request: Request, capture: Capture, story: Story) -> tuple[Ending, str | None]:
     """How it ended, and the error in one line. What came after `done: true` does not matter any more."""
     if capture.status is not None and capture.status >= 400:
-        return "http_error", error_of_body(capture.status, capture.body)
+        cloud = cloud_refusal(capture.status, capture.body)
+        return "http_error", cloud[0] if cloud else error_of_body(capture.status, capture.body)
     if story.error is not None:
         return "error_midstream", story.error
     if story.last is not None:
@@ -326,6 +332,8 @@ def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -
         notes += unavailable(error_of_body(capture.status, capture.body).casefold())
     if story.last is not None and not story.last.done_reason:
         notes.append(NO_DONE_REASON)
+    if story.in_one_piece:
+        notes.append(NOT_STREAMED)
     last = story.last
     if ending == "ok" and PREFIX_SEEN in capture.notes:
         notes.append(PREFILL_MAYBE_CACHED)

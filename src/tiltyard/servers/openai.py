@@ -30,7 +30,7 @@ from tiltyard.servers.names import (
     same_model,
     shown,
 )
-from tiltyard.servers.notes import ANSWERED_BY, COLD, LOAD_UNTOLD, USAGE_REFUSED
+from tiltyard.servers.notes import ANSWERED_BY, COLD, LOAD_UNTOLD, UNLISTED, USAGE_REFUSED
 from tiltyard.servers.refused_fields import COUNTS, refused_field, without
 from tiltyard.servers.replies import (
     base_url,
@@ -63,6 +63,7 @@ class OpenAI:
         self.wire = open_wire(replace(address, url=base_url(address.url, login=True)))
         self.prefix = "/v1"
         self.catalogue: frozenset[str] = frozenset()  # the names in its list
+        self.at_word: set[str] = set()  # names that its list lacks, as the user wrote them
         self.warm: set[str] = set()  # models that have answered
         self.refused: dict[str, set[str]] = {}  # the fields that a model refuses: a gateway has several kinds
         self.where = f"{self.dialect} at {self.address.url}"
@@ -116,6 +117,13 @@ class OpenAI:
             return await asyncio.to_thread(completed, known[name])
         return known[name]
 
+    def take_at_word(self, name: str) -> Model:
+        """A model that the list lacks. Gateways serve some under names of their own, and answer under
+        others: deployments, wildcards, routes.
+        """
+        self.at_word.add(name)
+        return self.model_of({"id": name})
+
     # ------------------------------------------------------------------ one exchange
 
     def extra(self, request: Request) -> dict[str, Any]:
@@ -158,7 +166,7 @@ class OpenAI:
         A local server's list settles it: what stands there by itself is another model. Clouds list a model
         and its snapshots side by side.
         """
-        if same_model(asked, served):
+        if asked in self.at_word or same_model(asked, served):
             return True
         listed_apart = not is_cloud(self.address.url) and {asked, served} <= self.catalogue
         return not (listed_apart or plainly_another(asked, served))
@@ -174,6 +182,8 @@ class OpenAI:
         served = exchange.model_served
         doubtful = exchange.ending == "ok" and served and self.doubts(request.model, served)
         more = [f"{ANSWERED_BY}{shown(served)}"] if served and doubtful else []
+        if request.model in self.at_word:
+            more.append(UNLISTED)
         if exchange.ending == "ok" and exchange.usage is None and COUNTS in self.refused_by(request.model):
             more.append(USAGE_REFUSED)
         return judged(request, exchange, *more, told="think" in self.can)

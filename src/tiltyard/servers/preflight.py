@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
 from tiltyard.records import Ending, Exchange, Json, Message, Model, Record, Request, Timeouts
 from tiltyard.servers import Loading, Server
-from tiltyard.servers.error_text import WEB_PAGE
-from tiltyard.servers.replies import KEY_REMEDY
+from tiltyard.servers.error_text import FULL, WEB_PAGE
+from tiltyard.servers.replies import KEY_REMEDY, cloud_refusal
 
 PROBE = "Reply with one word."
 PAUSES_S = (0.2, 0.6)  # before a first word is asked for again
@@ -39,7 +39,7 @@ REMEDIES = (
     ),
     ((WEB_PAGE,), "check the address and the port: `tiltyard servers` lists the model servers that run here"),
     (("loading",), "wait for it; where it is only slow, --first-byte-timeout SECONDS gives it longer"),
-    (("overloaded", "too many requests", "queue is full"), "wait until the server is less busy"),
+    (FULL, "wait until the server is less busy"),
     (("does not support chat", "does not support generate"), "take a model that chats: `tiltyard models`"),
 )
 
@@ -106,6 +106,18 @@ def check_context(server: Server, model: Model, context: int | None, loads: bool
         )
     if context is not None and loaded is not None and context > loaded and not told:
         raise UsageError(*too_small(server, model.name, loaded, context))
+
+
+def check_thinking(server: Server, model: Model, think: Json) -> None:
+    """Refuse to have a model think that cannot, where that is known and would be asked for; raises
+    UsageError.
+    """
+    abilities = model.capabilities
+    if think and abilities is not None and "thinking" not in abilities and "think" in server.can:
+        raise UsageError(
+            f"{model.name} cannot think: its server does not list that among its abilities",
+            "leave --think out, or take a model that thinks: `tiltyard models`",
+        )
 
 
 def too_small(server: Server, name: str, loaded: int, context: int) -> tuple[str, str]:
@@ -211,6 +223,9 @@ def refusal(server: Server, model: Model, exchange: Exchange) -> ServerError:
     """What to raise about a first word that did not come."""
     reason = exchange.error or exchange.ending.replace("_", " ")
     where = f"{server.info.dialect} at {server.info.url}"
+    cloud = cloud_refusal(exchange.status, exchange.raw or b"")
+    if cloud is not None:
+        return ServerError(f"{model.name} on {where} does not answer: {cloud[0]}", cloud[1])
     if exchange.status in (401, 403):
         return Unauthorized(f"{where} refuses the key: {reason}", KEY_REMEDY)
     if exchange.ending == "wrong_model":

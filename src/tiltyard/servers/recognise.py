@@ -20,10 +20,10 @@ from tiltyard.servers.wire import Reply
 Get = Callable[[str], Awaitable[Reply]]
 
 LISTED_BY: dict[str, Dialect] = {"llamacpp": "llamacpp", "vllm": "vllm", "sglang": "sglang"}
-FIRST_PAGE = "/health"
+HEALTH = "/health"  # gateways may take many seconds over it, as they ask all whom they stand for
 PAGES = (
-    *("/props", "/api/version", "/api/tags", "/api/v1/models", "/api/v0/models", "/get_model_info"),
-    *("/v1/models", "/models"),
+    *("/props", "/v1/models", "/api/version", "/api/tags", "/api/v1/models", "/api/v0/models"),
+    *("/get_model_info", "/models", HEALTH),
 )
 MLX_KEYS = frozenset({"id", "object", "created"})
 
@@ -34,21 +34,26 @@ async def recognise(get: Get) -> Dialect | None:
     async def body(path: str) -> Json:
         return (await get(path)).json()
 
-    health = await get(FIRST_PAGE)
-    if is_loading_llama(health) or looks_like_props(table(await body("/props"))):
+    if looks_like_props(table(await body("/props"))):
         return "llamacpp"
     if is_ollama(await body("/api/version"), await body("/api/tags")):
-        return "ollama"
+        # Who only imitates it has its models under /v1 as well. An old one has neither that nor /api/ps.
+        by_v1 = isinstance(table(await body("/v1/models")).get("data"), list)
+        if not by_v1 or await is_whole(get, "ollama"):
+            return "ollama"
     if lmstudio_v1.listed(await body("/api/v1/models")) is not None:
         return "lmstudio"
     if v0_models(await body("/api/v0/models")) is not None:
         return "lmstudio"
     if tells_model(table(await body("/get_model_info"))):
         return "sglang"
-    return await by_list(get, health)
+    listed = await by_list(get)
+    if listed is not None:
+        return listed
+    return "llamacpp" if is_loading_llama(await get(HEALTH)) else None
 
 
-async def by_list(get: Get, health: Reply) -> Dialect | None:
+async def by_list(get: Get) -> Dialect | None:
     """From the OpenAI list of models: who signs it, and what its entries hold."""
     reply = await get("/v1/models")
     listed = table(reply.json()).get("data")
@@ -67,8 +72,8 @@ async def by_list(get: Get, health: Reply) -> Dialect | None:
     if any("max_model_len" in item for item in items):
         return "vllm"
     bare = all(set(item) <= MLX_KEYS for item in items)
-    if bare and "BaseHTTP" in reply.headers.get("server", "") and table(health.json()).get("status") == "ok":
-        return "mlx"
+    if bare and "BaseHTTP" in reply.headers.get("server", ""):
+        return "mlx" if table((await get(HEALTH)).json()).get("status") == "ok" else "openai"
     return "openai"
 
 
@@ -90,9 +95,15 @@ def tells_model(page: Mapping[str, Json]) -> bool:
     return word(page.get("model_path")) is not None
 
 
+def tells_memory(page: Mapping[str, Json]) -> bool:
+    """Does Ollama's page of what is in memory look so?"""
+    return isinstance(page.get("models"), list)
+
+
 # Pages of which a dialect needs one, and how such a page looks.
 OWN_PAGES: dict[Dialect, tuple[tuple[str, ...], Callable[[Mapping[str, Json]], bool]]] = {
     "llamacpp": (("/props",), looks_like_props),
+    "ollama": (("/api/ps",), tells_memory),
     "sglang": (("/get_model_info", "/server_info", "/get_server_info"), tells_model),
 }
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tiltyard import settings
 from tiltyard.errors import NotAModelServer, ServerError, Unauthorized, UsageError
 from tiltyard.records import Json
@@ -112,8 +114,34 @@ async def fetch(wire: Wire, path: str, timeout_s: float = 10.0) -> Json:
     return reply.json() if reply.status == 200 else None
 
 
+def cloud_refusal(status: int | None, body: bytes) -> tuple[str, str] | None:
+    """What an Ollama says that may not use its cloud for us, and the remedy; None for any other answer. It is
+    not about a key of ours, and the link that it sends is left out: it holds one of the server's.
+    """
+    if status not in (401, 403):
+        return None
+    try:
+        said = table(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if word(said.get("signin_url")):
+        return (
+            "the server is not signed in to Ollama's cloud, where this model runs (`ollama signin`)",
+            "run `ollama signin` on the server's machine: it shows a link; or take a local model",
+        )
+    if "cloud is disabled" in (word(said.get("error")) or "").casefold():
+        return (
+            "this model runs in Ollama's cloud, which is disabled on this server",
+            "take a local model: `tiltyard models` says which run in the cloud; or enable it on the server",
+        )
+    return None
+
+
 def let_in(reply: Reply) -> None:
-    """Raises Unauthorized where the reply refuses us."""
+    """Raises Unauthorized where the reply refuses us, and ServerError where it refuses its cloud."""
+    cloud = cloud_refusal(reply.status, reply.body)
+    if cloud is not None:
+        raise ServerError(*cloud)
     if reply.status == 403 and not reply.body.strip():
         raise Unauthorized(
             "the server refuses our Host header (403 with an empty body)",

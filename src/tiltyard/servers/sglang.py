@@ -1,6 +1,7 @@
 """SGLang: an OpenAI relative that can empty its cache before an honest prefill.
 
-Its information page was renamed (`/get_server_info` to `/server_info`); both names are asked.
+Its information page was renamed (`/get_server_info` to `/server_info`); both names are asked. The cache is
+emptied between requests that come one at a time; those that run together have only their unique prompts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tiltyard.errors import NoServer
 from tiltyard.records import Capture, Dialect, Json, Model, Request, ServerInfo
 from tiltyard.servers import Address
 from tiltyard.servers.chat_body import full_length, thinking_switch
+from tiltyard.servers.clock import now_ns
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import same_model
 from tiltyard.servers.openai import OpenAI
@@ -30,6 +32,8 @@ class SGLang(OpenAI):
         super().__init__(address)
         self.facts: Mapping[str, Json] = {}
         self.model_path: str | None = None
+        self.under_way = 0  # requests
+        self.together = False  # did the last one begin beside another?
 
     async def identify(self) -> ServerInfo:
         model = table(await self.get("/get_model_info"))
@@ -61,9 +65,19 @@ class SGLang(OpenAI):
         return thinking_switch(request) | full_length(request)
 
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
-        if request.cache_prompt is False:
-            await self.flush()
-        return await super().ask(request, scheduled_ns)
+        alone, joined = self.under_way == 0, self.together
+        self.together = not alone
+        self.under_way += 1
+        try:
+            # Streams that began together end together, so the first of the next ones is not alone for long.
+            if request.cache_prompt is False and alone and not joined:
+                before_ns = now_ns()
+                await self.flush()
+                if scheduled_ns is not None:  # the flush is ours: nobody waits for the server meanwhile
+                    scheduled_ns += now_ns() - before_ns
+            return await super().ask(request, scheduled_ns)
+        finally:
+            self.under_way -= 1
 
     async def flush(self) -> None:
         """Empty the prefix cache; a busy server refuses, and then only the prompt's nonce protects us."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tiltyard.records import Timeline
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 class SseEvent(NamedTuple):
@@ -99,7 +99,7 @@ def unterminated(body: bytes) -> bool:
 
 def _lines(body: bytes) -> list[tuple[int, bytes]]:
     """(offset one past the break, line) of every line that has a break."""
-    start = 3 if body.startswith(_BOM) else 0
+    start = 3 if body.startswith(BOM) else 0
     if b"\r" not in body:
         parts = body[start:].split(b"\n")
         ends = accumulate([len(p) + 1 for p in parts[:-1]], initial=start)
@@ -118,7 +118,7 @@ def _lines(body: bytes) -> list[tuple[int, bytes]]:
 def _rest(body: bytes) -> bytes:
     """What follows the last line break."""
     cut = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
-    return body[cut:] if cut else body.removeprefix(_BOM)
+    return body[cut:] if cut else body.removeprefix(BOM)
 
 
 def arrival_times(ends: Sequence[int], timeline: Timeline) -> list[int]:

@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 from tiltyard.records import Capture, Ending, Timeline, Timeouts
 from tiltyard.servers import Address
+from tiltyard.servers.answer import has_spoken
 from tiltyard.servers.clock import now_ns, unix_offset_ns
 from tiltyard.servers.connection import os_error_words
 from tiltyard.servers.wire import When, Wire
@@ -43,6 +44,7 @@ class _Progress:
         self.times: list[int] = []
         self.ends: list[int] = []
         self.body = bytearray()
+        self.limit_s = 0.0  # of the silence that is under way in the answer
 
 
 class TlsWire(Wire):
@@ -141,10 +143,10 @@ class TlsWire(Wire):
             seen.status = response.status
             seen.headers = {name.lower(): value for name, value in response.headers.items()}
             chunks = response.content.iter_any().__aiter__()
-            limit_s = timeouts.first_byte_s
+            seen.limit_s = timeouts.first_byte_s
             while True:
                 try:
-                    async with asyncio.timeout(limit_s):
+                    async with asyncio.timeout(seen.limit_s):
                         data = await chunks.__anext__()
                 except StopAsyncIteration:
                     break
@@ -153,7 +155,9 @@ class TlsWire(Wire):
                     seen.body += data
                     seen.times.append(stamp)
                     seen.ends.append(len(seen.body))
-                    limit_s = timeouts.gap_s
+                    if seen.limit_s != timeouts.gap_s:
+                        spoken = has_spoken(seen.body)
+                        seen.limit_s = timeouts.gap_s if spoken else timeouts.before_words_s
             seen.closed_ns = now_ns()
 
     @asynccontextmanager
@@ -235,7 +239,7 @@ def _timeout_words(problem: TimeoutError, limits: Timeouts, seen: _Progress) -> 
             return "timeout_first_byte", f"no answer within {limits.total_s:g} s"
         return "timeout_gap", f"the whole answer took longer than {limits.total_s:g} s"
     if begun:
-        return "timeout_gap", f"silence for more than {limits.gap_s:g} s within the answer"
+        return "timeout_gap", f"silence for more than {seen.limit_s:g} s within the answer"
     return "timeout_first_byte", f"no answer within {limits.first_byte_s:g} s"
 
 

@@ -12,6 +12,7 @@ from tiltyard.servers import notes
 from tiltyard.suites import StageResult
 
 WORDS: Mapping[str, str] = {
+    notes.UNLISTED: "the server's list lacks this model: nothing is known but the name",
     notes.THINKING_DESPITE_OFF: "the model thought although it was told not to",
     notes.THINKING_NOT_TO_BE_OFF: "the model thought: this server has no way to be told not to",
     notes.CUT: "the server cut the prompt to its context without a word",

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.servers.dialects.conftest import ask_for
-from tiltyard.errors import NotAModelServer
+from tests.servers.dialects.conftest import Canned, Page, ask_for
+from tiltyard.errors import NotAModelServer, ServerError, Unauthorized, UsageError
 from tiltyard.load.metrics import measure
-from tiltyard.records import Exchange
+from tiltyard.records import Exchange, Model, Timeouts
+from tiltyard.run import Job, Plan, execute
+from tiltyard.servers import Address
 from tiltyard.servers.connect import connect
+from tiltyard.servers.ollama import Ollama
+from tiltyard.servers.openai import OpenAI
+from tiltyard.servers.preflight import check_thinking, probe, what_to_do
 from tiltyard.servers.simulator import DIALECT_NAMES, SimConfig, SimModel, running
+from tiltyard.store.store import Store
+
+Serve = Callable[..., Canned]
 
 MODEL = SimModel(name="alpha:7b", loaded=True, decode_tps=2000.0, prefill_tps=100_000.0)
 each = pytest.mark.parametrize("dialect", DIALECT_NAMES)
@@ -117,3 +127,109 @@ def test_ollamas_count_of_a_second_completion_is_no_rate() -> None:
     found = measure(exchange)
     assert found.rate_source == "server"
     assert found.decode_tps == pytest.approx(100, rel=0.15)
+
+
+LINK = "https://ollama.com/connect?name=box&key=abc"
+CLOUD = [
+    (401, {"error": "unauthorized", "signin_url": LINK}, "not signed in", "ollama signin"),
+    (403, {"error": "ollama cloud is disabled: remote inference is unavailable"}, "disabled", "local model"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "why", "remedy"), CLOUD, ids=["signed out", "disabled"])
+def test_ollamas_cloud_asks_for_no_key_of_ours(
+    serve: Serve, status: int, body: Any, why: str, remedy: str
+) -> None:
+    canned = serve({"POST /api/chat": Page(body, status), "GET /api/ps": {"models": []}})
+    model = Model(name="gpt-oss:120b-cloud")
+
+    async def main(word: bool) -> None:
+        server = Ollama(Address(url=canned.url))
+        try:
+            measured = await server.send(ask_for(model.name))
+            assert measured.status == status
+            assert why in (measured.error or "")
+            await (probe(server, model, Timeouts(), lambda said: None) if word else server.load(model.name))
+        finally:
+            await server.close()
+
+    for word in (True, False):
+        with pytest.raises(ServerError, match=why) as refused:
+            asyncio.run(main(word))
+        said = f"{refused.value} {refused.value.remedy}"
+        assert not isinstance(refused.value, Unauthorized)
+        assert remedy in said
+        assert "TILTYARD_API_KEY" not in said
+        assert "abc" not in said
+
+
+def test_a_server_that_wants_a_key_is_still_given_one(serve: Serve) -> None:
+    canned = serve({"POST /api/chat": Page({"error": "unauthorized"}, 401), "GET /api/ps": {"models": []}})
+
+    async def main() -> None:
+        server = Ollama(Address(url=canned.url))
+        try:
+            await probe(server, Model(name="m"), Timeouts(), lambda said: None)
+        finally:
+            await server.close()
+
+    with pytest.raises(Unauthorized, match="refuses the key"):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("think", [True, "high"])
+def test_a_model_that_cannot_think_is_not_asked_to(think: Any) -> None:
+    async def main() -> None:
+        ollama, plain = Ollama(Address(url="127.0.0.1:1")), OpenAI(Address(url="127.0.0.1:1"))
+        dull, bright = (Model(name="m", capabilities=c) for c in (("completion",), ("thinking",)))
+        try:
+            with pytest.raises(UsageError, match="m cannot think") as refused:
+                check_thinking(ollama, dull, think)
+            assert "--think" in str(refused.value.remedy)
+            check_thinking(ollama, bright, think)
+            check_thinking(ollama, Model(name="m"), think)  # nobody knows
+            check_thinking(plain, dull, think)  # it is not even told
+            for off in (False, None):
+                check_thinking(ollama, dull, off)
+        finally:
+            await ollama.close()
+            await plain.close()
+
+    asyncio.run(main())
+
+
+def test_thinking_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    heard: list[Any] = []
+
+    async def main(url: str) -> None:
+        server = await connect(url, "ollama", None)
+        try:
+            model = await server.describe("alpha:7b")
+            job = Job(server=server, model=model, suite="speed", settings={"think": True})
+            with Store(tmp_path / "s.sqlite3") as store:
+                await execute(Plan(jobs=[job], command="tiltyard run"), store, heard.append)
+        finally:
+            await server.close()
+
+    config = SimConfig(models=(MODEL,), dialects=("ollama",))
+    with running(config) as sim, pytest.raises(UsageError, match="cannot think"):
+        asyncio.run(main(sim.url("ollama")))
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "HTTP 503: server busy, please try again.  maximum pending requests exceeded",
+        "HTTP 529: Overloaded",
+        "HTTP 429: Too Many Requests",
+        "HTTP 503: the queue is full",
+    ],
+)
+def test_a_busy_server_is_to_be_waited_for(said: str) -> None:
+    assert what_to_do("http_error", said) == "wait until the server is less busy"
+
+
+def test_our_own_limit_of_open_files_is_no_busy_server() -> None:
+    said = "cannot connect to h:1: too many open files: `ulimit -n` sets how many there may be"
+    assert "less busy" not in what_to_do("connect_error", said)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tests.servers.dialects.conftest import ask_for, captured
-from tiltyard.records import Exchange, Usage
+from tests.servers.dialects.conftest import ask_for, captured, lines
+from tiltyard.records import Events, Exchange, ServerTimings, Usage
 from tiltyard.servers.claims import judged
+from tiltyard.servers.ollama_stream import read_ollama
 
 WORDS = " ".join(["word"] * 200)
 
@@ -51,3 +52,59 @@ def test_fewer_tokens_than_the_servers_own_counts_promised(
         request=request, timeline=captured(b"").timeline, ending="ok", usage=Usage(prompt_tokens=tokens)
     )
     assert ("context_truncated" in judged(request, exchange).notes) is cut
+
+
+@pytest.mark.parametrize(
+    ("made_ms", "step_ms", "kinds", "held"),
+    [
+        (500.0, 0.0, "oo" + "c" * 50 + "oo", True),
+        (500.0, 0.9, "o" + "r" * 25 + "c" * 25 + "o", True),  # in reads of some size
+        (500.0, 10.0, "c" * 50, False),
+        (500.0, 2.0, "c" * 50, False),  # the clocks differ, but it was a stream
+        (20.0, 0.0, "c" * 50, False),  # so fast that any way may merge it
+        (None, 0.0, "c" * 50, False),
+        (500.0, 0.0, "cco", False),  # a letter and its end, after what nobody shows
+        (500.0, 0.0, "ttto", False),  # kept back by the server itself
+        (500.0, 0.0, "cctto", True),
+        (500.0, 0.0, "oo", False),
+    ],
+)
+def test_an_answer_that_something_held_back_is_said_to_be_no_stream(
+    made_ms: float | None, step_ms: float, kinds: str, held: bool
+) -> None:
+    request = ask_for("m")
+    exchange = Exchange(
+        request=request,
+        timeline=captured(b"").timeline,
+        ending="ok",
+        events=Events(
+            t_ns=tuple(round(i * step_ms * 1e6) for i in range(len(kinds))),
+            kinds=kinds,
+            texts=tuple("" if kind == "o" else "word" for kind in kinds),
+        ),
+        timings=ServerTimings(source="llamacpp", decode_ms=made_ms),
+    )
+    assert judged(request, exchange).notes == (("not_streamed",) if held else ())
+    one = Events(t_ns=(0,), kinds="c", texts=("word " * 20,))
+    assert judged(request, replace(exchange, events=one)).notes == (
+        ("not_streamed",) if (made_ms or 0) > 50 else ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "whole"),
+    [
+        ({"content": "word word"}, True),
+        ({"content": "", "thinking": "hm"}, True),
+        ({"content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}, True),
+        ({"content": ""}, False),  # an answer of no tokens
+    ],
+)
+def test_an_ollama_that_answers_with_one_object_streamed_nothing(
+    message: dict[str, object], whole: bool
+) -> None:
+    end = {"model": "m", "message": message, "done": True, "done_reason": "stop"}
+    exchange = read_ollama(ask_for("m"), captured(lines(end)))
+    assert (exchange.ending, exchange.notes) == ("ok", ("not_streamed",) if whole else ())
+    before = {"model": "m", "message": {"content": "a "}, "done": False}
+    assert read_ollama(ask_for("m"), captured(lines(before, end))).notes == ()

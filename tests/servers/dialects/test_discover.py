@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import pytest
 
 from tests.patience import best_of
 from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page
-from tiltyard.errors import NotAModelServer, Unauthorized, UsageError
+from tiltyard.errors import NoServer, NotAModelServer, Unauthorized, UsageError
 from tiltyard.servers import Address
-from tiltyard.servers.connect import connect, open_server
+from tiltyard.servers.connect import AT_ONCE, connect, open_server
 from tiltyard.servers.discover import PORTS, Found, addresses, discover, look, survey
 from tiltyard.servers.recognise import recognise
 from tiltyard.servers.simulator import DIALECT_NAMES, SimConfig, running
@@ -83,6 +84,10 @@ def test_imitations_of_ollama_do_not_win() -> None:
     ollama = {"/api/version": VERSION, "/api/tags": TAGS}
     assert recognised({**ollama, "/props": PROPS}) == "llamacpp"  # llama-server has /api/tags, too
     assert recognised({"/api/version": VERSION, "/v1/models": models(owned_by="proxy")}) == "openai"
+    proxy = {**ollama, "/v1/models": models(owned_by="proxy")}
+    assert recognised(proxy) == "openai"  # it has nothing else of Ollama's
+    for whole in (TAGS, LOCKED, Page(b"", 502)):
+        assert recognised({**proxy, "/api/ps": whole}) == "ollama"
 
 
 def test_a_200_is_no_mark() -> None:
@@ -149,6 +154,33 @@ def test_a_silent_port_delays_nobody_and_is_reported(silent: str, serve: Serve) 
     assert asyncio.run(discover([silent, dead], timeout_s=0.1)) == []
 
 
+@pytest.fixture
+def stuck() -> Iterator[Callable[[Any], Page]]:
+    """A page that is not answered until the test is over."""
+    over = threading.Event()
+
+    def wait(_: Any) -> Page:
+        over.wait()
+        return Page({})
+
+    yield wait
+    over.set()
+
+
+def test_one_slow_page_makes_nobody_absent(serve: Serve, stuck: Callable[[Any], Page]) -> None:
+    """Gateways ask all whom they stand for before they say how they are."""
+    gateway = serve({"GET /v1/models": models(owned_by="openai"), "GET /health": stuck})
+    (found,) = asyncio.run(survey([gateway.url], timeout_s=4))
+    assert (found.problem, found.info and found.info.dialect) == (None, "openai")
+
+
+def test_who_answers_no_page_is_not_asked_for_all(serve: Serve, stuck: Callable[[Any], Page]) -> None:
+    hung = serve({}, missing=stuck)
+    with pytest.raises(NoServer, match=r"no answer within 0\.2 s"):
+        asyncio.run(connect(hung.url, like=Address(url=hung.url, loading_s=0.2)))
+    assert len(hung.asked) == AT_ONCE
+
+
 def test_what_cannot_be_used_is_reported_with_the_reason(serve: Serve) -> None:
     web, locked = serve({}, missing=Page(b"<html>")), serve({}, missing=Page({"error": "no key"}, 401))
     first, second = asyncio.run(survey([web.url, locked.url], timeout_s=3))
@@ -193,6 +225,17 @@ def test_known_ports_and_named_addresses_are_looked_at() -> None:
     assert {f"http://127.0.0.1:{port}" for port in PORTS} <= set(looked)
     assert {8080, 9931} <= set(PORTS)  # llama-server moves from one to the other
     assert len(looked) == len(set(looked))
+
+
+def test_servers_that_the_settings_name_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TILTYARD_SERVERS", "http://localhost:9/v1,http://localhost.lan.invalid:8000")
+    assert addresses()[:2] == ["http://127.0.0.1:9", "http://localhost.lan.invalid:8000"]
+    found = {each.url: each for each in asyncio.run(survey())}
+    gone = found["http://127.0.0.1:9"]
+    assert gone.info is None
+    assert "connection refused" in (gone.problem or "")
+    assert asyncio.run(survey(["http://127.0.0.1:9"])) == []  # who asked says so
 
 
 def test_unknown_dialects_are_refused_with_the_nearest() -> None:

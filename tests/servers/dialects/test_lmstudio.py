@@ -281,3 +281,95 @@ def test_versions_before_v1_load_only_when_asked(serve: Serve) -> None:
     with pytest.raises(Unsupported, match=r"0\.4\.0"):
         run(server, lambda: server.load("phi-4"))
     assert "load" not in server.can
+
+
+NO_CONTEXTS = {"data": [{**V0_MODEL, "state": "loaded"}]}
+
+
+def looks(canned: Canned) -> int:
+    """How often the listings were read."""
+    return sum(each.path == "/api/v0/models" for each in canned.asked)
+
+
+def together(server: LMStudio, model: str, count: int, rounds: int = 1) -> list[Any]:
+    async def main() -> list[Any]:
+        try:
+            return [
+                each
+                for _ in range(rounds)
+                for each in await asyncio.gather(*(server.send(ask_for(model)) for _ in range(count)))
+            ]
+        finally:
+            await server.close()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("model", ["phi-4", "phi-4@q8_0"])
+@pytest.mark.parametrize("v1", [None, V1])
+def test_a_model_is_looked_for_once_whatever_the_list_tells(serve: Serve, model: str, v1: Any) -> None:
+    canned, server = studio(serve, **{"GET /api/v1/models": v1, "GET /api/v0/models": NO_CONTEXTS})
+    exchanges = together(server, model, count=4, rounds=3)
+    assert {each.ending for each in exchanges} == {"ok"}
+    assert looks(canned) == 1
+
+
+def test_a_model_that_its_first_request_loads_is_looked_for_again(serve: Serve) -> None:
+    """Until then nobody knows with which context it will be loaded."""
+    canned, server = studio(serve)
+
+    def answer(_: Any) -> Page:
+        loaded = {**V0_MODEL, "state": "loaded", "loaded_context_length": 4096}
+        canned.pages["GET /api/v0/models"] = {"data": [loaded]}
+        return Page(ANSWER, kind="text/event-stream")
+
+    canned.pages["POST /api/v0/chat/completions"] = answer
+    first, *others = together(server, "phi-4", count=1, rounds=4)
+    assert (first.notes, {each.notes for each in others}) == (("cold",), {()})
+    assert looks(canned) == 2
+    assert server.contexts["phi-4"] == 4096
+
+
+def test_a_list_that_never_changes_is_not_read_for_ever(serve: Serve) -> None:
+    canned, server = studio(serve)  # it says "not-loaded" of what has answered, too
+    together(server, "phi-4", count=3, rounds=4)
+    assert looks(canned) == 2
+
+
+def test_what_was_unloaded_is_looked_for_again(serve: Serve) -> None:
+    canned, server = studio(serve, **{"GET /api/v0/models": NO_CONTEXTS})
+    before = run(
+        server,
+        lambda: server.send(ask_for("phi-4")),
+        lambda: server.unload("phi-4"),
+        lambda: asyncio.sleep(0, looks(canned)),
+        lambda: server.send(ask_for("phi-4")),
+    )[2]
+    assert looks(canned) == before + 1
+
+
+def test_a_full_context_is_noticed_of_a_variant_too() -> None:
+    server = LMStudio(Address(url="http://127.0.0.1:1"))
+    server.contexts = {"phi-4": 100}
+    body = finished({"prompt_tokens": 60, "completion_tokens": 40})
+    assert server.read(ask_for("phi-4@q8_0"), captured(body)).finish_reason == "length"
+
+
+def test_another_variant_has_not_the_context_and_the_note_of_the_chosen_one(serve: Serve) -> None:
+    name = V1_MODEL["key"]
+    load = {"status": "loaded", "load_time_seconds": 1.5}
+    _, server = studio(serve, **{"POST /api/v1/models/load": load})
+    other = f"{name}@q8_0"
+    before, untold, _, told, after, chosen = run(
+        server,
+        lambda: server.describe(other),
+        lambda: server.is_away(other),
+        lambda: server.load(other),
+        lambda: server.is_away(other),
+        lambda: server.describe(other),
+        lambda: server.describe(f"{name}@q4_k_m"),
+    )
+    assert (before.context_loaded, before.loaded, untold, told) == (None, None, None, False)
+    assert before.notes == (f"one of 2 variants: {other}",)
+    assert (after.context_loaded, after.loaded, after.notes) == (4096, True, before.notes)  # loaded here
+    assert (chosen.context_loaded, chosen.notes) == (4096, (f"one of 2 variants: {name}@q4_k_m",))

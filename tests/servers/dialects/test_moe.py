@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiltyard.servers.moe import Experts, from_metadata, totals, whole
+from tiltyard.servers.ollama import detailed, listed_model
 
 INFO = {"general.architecture": "qwen3moe", "qwen3moe.expert_count": 128, "qwen3moe.expert_used_count": 8}
 
@@ -16,6 +17,17 @@ def test_a_dense_model_lacks_the_key() -> None:
     assert from_metadata({"general.architecture": "llama"}).moe is False
     assert from_metadata({"general.architecture": "llama", "llama.expert_count": 1}).moe is False
     assert from_metadata({}).moe is None
+
+
+def test_a_key_that_lacks_where_not_all_are_shown_tells_nothing() -> None:
+    assert from_metadata({"general.architecture": "gptoss"}, complete=False).moe is None
+    assert from_metadata(INFO, complete=False) == Experts(True, 128, 8)
+    few = {"general.architecture": "gptoss", "general.parameter_count": 116_800_000_000}
+    for item, moe in (({}, False), ({"remote_host": "https://ollama.com"}, None)):
+        listed = listed_model({"name": "gpt-oss:120b", **item}, None, None)
+        model = detailed(listed, {"model_info": few})
+        assert model.moe is moe
+        assert model.active_parameters == (None if moe is None else 116_800_000_000)
 
 
 def test_active_parameters_are_exact() -> None:

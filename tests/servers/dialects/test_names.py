@@ -9,6 +9,7 @@ from tiltyard.servers.names import (
     active_amount,
     amount,
     match,
+    mistyped,
     nearest,
     not_found,
     quantization,
@@ -161,3 +162,24 @@ def test_amounts(words: object, total: int | None, active: int | None) -> None:
 )
 def test_words_that_tell_of_experts(words: object, mixed: bool) -> None:
     assert tells_experts(words) is mixed
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "slip"),
+    [
+        ("llama-3-8b-instrct", "llama-3-8b-instruct", True),  # missing
+        ("claude-sonnnet-4", "claude-sonnet-4", True),  # too many
+        ("org/Mixtrel-8x7b", "org/mixtral-8x7b", True),  # another
+        ("qwen3-coedr", "qwen3-coder", True),  # swapped
+        ("qwen3-4b", "qwen3-8b", False),
+        ("gpt4o", "gpt-4o", False),
+        ("prod-b", "prod-a", False),
+        ("llama-3-8b:nitro", "llama-3-8b", False),
+        ("openai/gpt-4o", "openai/*", False),
+        ("claude-opus", "claude-sonnet", False),
+        ("\U0001f999", "m", False),
+        ("", "m", False),
+    ],
+)
+def test_a_slip_of_the_keys(name: str, listed: str, slip: bool) -> None:
+    assert mistyped(name, ["other", listed]) is slip

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page, ask_for, captured, lines, spread
-from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized
+from tiltyard.errors import ModelNotFound, NotAModelServer, ServerError, Unauthorized, Unsupported
 from tiltyard.load.metrics import measure
 from tiltyard.records import Message, Request, ToolCall
 from tiltyard.servers import Address
@@ -567,3 +567,15 @@ def test_odd_details_are_survived() -> None:
     )
     assert capabilities(["embedding"]) == ("embedding",)
     assert draft_tokens("draft_num_predict x") is None
+
+
+def test_who_only_imitates_it_is_told_apart(serve: Serve) -> None:
+    """The remedy is its other dialect, whatever it lacks: a page, or all of them."""
+    _, server = ollama(serve, **{"POST /api/show": Page({"detail": "Not Found"}, 404)})
+    with pytest.raises(ServerError, match="HTTP 404: Not Found") as missing:
+        run(server, lambda: server.describe("m"))
+    plain = serve({"GET /v1/models": {"data": [{"id": "m", "object": "model"}]}})
+    with pytest.raises(Unsupported, match="lists its models under /v1 alone") as alone:
+        run(other := Ollama(Address(url=plain.url)), other.identify)
+    for caught in (missing, alone):
+        assert "--dialect openai" in caught.value.remedy

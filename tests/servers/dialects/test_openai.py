@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.servers.scripted import ScriptedServer, head
 from tests.servers.scripted import chunk as a_chunk
 from tiltyard.errors import ModelNotFound, NotAModelServer, Unauthorized
 from tiltyard.servers import Address
+from tiltyard.servers.clock import now_ns
 from tiltyard.servers.mlx import MAX_TOKENS, Mlx
 from tiltyard.servers.notes import LOAD_UNTOLD
 from tiltyard.servers.openai import OpenAI
@@ -247,6 +249,57 @@ def test_sglang_flushes_its_cache_when_an_honest_prefill_is_asked_for(serve: Ser
         "/flush_cache",
         "/v1/chat/completions",
     ]
+
+
+def sglang_load(server: SGLang, *batches: int) -> list[Any]:
+    """So many requests at once, then so many ..., each due when its batch begins."""
+
+    async def main() -> list[Any]:
+        found: list[Any] = []
+        try:
+            for count in batches:
+                due_ns = now_ns()
+                asks = (server.ask(ask_for("m", cache_prompt=False), due_ns) for _ in range(count))
+                found += await asyncio.gather(*asks)
+            return found
+        finally:
+            await server.close()
+
+    return asyncio.run(main())
+
+
+def test_sglang_does_not_flush_amid_a_load(serve: Serve) -> None:
+    """Streams that start together, also again and again, wait for no flush but the first of them."""
+    canned = serve({"POST /v1/chat/completions": STREAM, "POST /flush_cache": Page(b"Cache flushed.")})
+    sglang_load(SGLang(Address(url=canned.url)), 4, 4, 4)
+    assert [each.path for each in canned.asked].count("/flush_cache") == 1
+
+
+def test_sglang_flushes_again_where_requests_come_one_at_a_time(serve: Serve) -> None:
+    canned = serve({"POST /v1/chat/completions": STREAM, "POST /flush_cache": Page(b"Cache flushed.")})
+    sglang_load(SGLang(Address(url=canned.url)), 3, 1, 1, 1)
+    assert [each.path for each in canned.asked][-5:] == [
+        "/v1/chat/completions",
+        "/flush_cache",
+        "/v1/chat/completions",
+        "/flush_cache",
+        "/v1/chat/completions",
+    ]
+
+
+def test_a_flush_is_no_wait_for_sglang(serve: Serve) -> None:
+    flush_s = 0.2
+
+    def flush(_: Any) -> Page:
+        time.sleep(flush_s)
+        return Page(b"Cache flushed.")
+
+    canned = serve({"POST /v1/chat/completions": STREAM, "POST /flush_cache": flush})
+    began_ns = now_ns()
+    (capture,) = sglang_load(SGLang(Address(url=canned.url)), 1)
+    timeline = capture.opened().timeline
+    assert timeline.scheduled_ns - began_ns >= flush_s * 1e9
+    assert timeline.started_ns >= timeline.scheduled_ns
 
 
 # ------------------------------------------------------------------ mlx
