@@ -23,9 +23,10 @@ from tiltyard.load.lag import ClientMeter
 from tiltyard.load.summary import Window, summarise
 from tiltyard.monitors.machine import describe_machine
 from tiltyard.monitors.watch import Watch
-from tiltyard.records import Json, Model, Record, Run, RunState, Timeouts
+from tiltyard.records import Json, Model, Record, Run, RunState, ServerInfo, Timeouts
 from tiltyard.servers import Loading, Server
 from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
+from tiltyard.servers.discover import as_searched
 from tiltyard.servers.preflight import (
     can_be_told,
     check_context,
@@ -303,7 +304,7 @@ def bench_of(job: Job, claim: Claim, store: Store) -> Bench:
 
 def describe_job(job: Job, suite: Suite) -> dict[str, Json]:
     """The head of the summary line."""
-    info = job.server.info
+    info = one_spelling(job.server.info)
     version = info.version or job.model.engine_version
     return {
         "event": "summary",
@@ -382,13 +383,18 @@ def unfiled(plan: Plan, job: Job, suite: Suite) -> Run:
         suite=suite.name,
         suite_version=suite.version,
         model=job.model,
-        server=job.server.info,
+        server=one_spelling(job.server.info),
         settings=job.settings,
         fingerprint="",
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command=plan.command,
         machine=describe_machine(),
     )
+
+
+def one_spelling(info: ServerInfo) -> ServerInfo:
+    """A server of this machine is one, whether it was called localhost or by its number."""
+    return replace(info, url=as_searched(info.url))
 
 
 def filed(run: Run, plan: Plan, store: Store, movable: bool) -> Run:

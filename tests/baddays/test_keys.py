@@ -232,7 +232,7 @@ def test_a_login_is_not_in_what_is_said_of_a_server_without_models(tiltyard: Til
     with ScriptedServer(lambda _: [sized(b'{"object":"list","data":[]}')]) as server:
         url = server.url.replace("//", "//me:PASSWORDzz77@")
         done = tiltyard("run", "speed", "--server", url)
-    assert done.code == 2
+    assert done.code == 3
     assert "no model found on http://127.0.0.1" in done.err
     assert "PASSWORDzz77" not in done.out + done.err
 

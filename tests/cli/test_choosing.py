@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from tests.conftest import Finished
 from tests.servers.dialects.conftest import Asked, Canned, Page, chunk, events
+from tiltyard.servers.discover import discover
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.tiny import TinySpec, write_model
 
@@ -30,6 +32,37 @@ def hung() -> Iterator[str]:
 def config(*names: str) -> SimConfig:
     models = tuple(SimModel(name=name, stops_at=6, loaded=True) for name in names)
     return SimConfig(models=models, dialects=("openai",), delay=False)
+
+
+@pytest.mark.parametrize("words", [("speed",), ("mcq",), ("speed", "--all")])
+def test_nobody_to_ask_and_nothing_named(tiltyard: Tiltyard, words: tuple[str, ...]) -> None:
+    if asyncio.run(discover()):
+        pytest.skip("a model server runs on one of the known ports of this machine")
+    done = tiltyard("run", *words)
+    assert done.code == 3
+    assert "no model server runs on this machine's known ports" in done.err
+
+
+def test_this_machine_is_one_however_it_is_called(tiltyard: Tiltyard) -> None:
+    with running(config("m")) as server:
+        url = server.url("openai")
+        for place, cached in ((url, None), (url.replace("127.0.0.1", "localhost"), True)):
+            done = tiltyard("run", "speed", "--model", "m", "--server", place, *SMALL)
+            assert done.code == 0, done.err
+            assert done.summary().get("cached") is cached
+            assert done.summary()["server"]["url"] == url
+    assert len(json.loads(tiltyard("board", "--json").out)["rows"]) == 1
+
+
+def test_a_folder_of_files_is_no_model(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    folder = tmp_path / "my models"
+    write_model(folder / "a.gguf", TinySpec())
+    with running(config("m")) as server:
+        for env in ({"TILTYARD_SERVERS": server.url("openai")}, {}):
+            done = tiltyard("run", "speed", "--model", "./my models", env=env)
+            assert done.code == 3
+            assert "my models is a folder, not a GGUF file" in done.err
+            assert "a.gguf" in done.err
 
 
 def test_all_is_every_model_of_every_server_also_where_names_are_shared(tiltyard: Tiltyard) -> None:

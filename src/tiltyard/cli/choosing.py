@@ -29,7 +29,7 @@ from tiltyard.servers import Address, Server
 from tiltyard.servers.choose import choose, connect, no_server
 from tiltyard.servers.connect import open_server
 from tiltyard.servers.discover import Found, survey
-from tiltyard.servers.names import mistyped, nearest, shown
+from tiltyard.servers.names import match, mistyped, nearest, shown
 from tiltyard.servers.openai import OpenAI
 
 LISTED = 8  # names in an error message
@@ -89,8 +89,10 @@ async def searched(common: Common, like: Address, opened: list[Server], untold: 
         named_key((), common.api_key_env)
     found = () if needs_no_search(common) else await survey()
     names = wanted(common)
-    if not names and found and not any(each.info for each in found):
+    if not names and not any(each.info for each in found):
         raise no_server(found)
+    for name in names:
+        refuse_folder(name, offered_by(found, common))
     if common.all_models and not names and offered_by(found, common):
         return await everything(found, common, like, opened, untold)
     pairs: Pairs = []
@@ -155,6 +157,16 @@ def is_file_of_ours(name: str, common: Common) -> bool:
     if common.server is not None or common.dialect is not None:
         return common.server is None and common.dialect == "embedded"
     return is_model_path(name) and Path(name).expanduser().is_file()
+
+
+def refuse_folder(name: str, models: Sequence[Model]) -> None:
+    """Raises ModelNotFound for a folder that no server's model is called like, naming a file in it."""
+    from tiltyard.servers.gguf_file import read_header
+
+    path = Path(name).expanduser()
+    like_a_path = name.startswith((".", "~")) or "/" in name or "\\" in name
+    if like_a_path and path.is_dir() and match(name, [model.name for model in models]) is None:
+        read_header(path)
 
 
 def wanted(common: Common) -> list[str]:
@@ -224,10 +236,8 @@ def wanted_of(models: Sequence[Model], common: Common, where: str) -> list[str]:
     """Without names: all with --all; else the only one there is, or the only one in memory."""
     names = list(dict.fromkeys(model.name for model in models))
     if not names:
-        raise UsageError(
-            f"no model found on {where}",
-            "start a model server, or name a GGUF file: tiltyard run speed --model ./model.gguf",
-        )
+        remedy = "start a model server, or name a GGUF file: tiltyard run speed --model ./model.gguf"
+        raise ModelNotFound(f"no model found on {where}", remedy)
     in_memory = list(dict.fromkeys(model.name for model in models if model.loaded))
     if common.all_models or len(names) == 1:
         return names
