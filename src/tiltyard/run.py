@@ -26,7 +26,7 @@ from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, Record, Run, RunState, ServerInfo, Timeouts
 from tiltyard.servers import Loading, Server
 from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
-from tiltyard.servers.discover import as_searched
+from tiltyard.servers.discover import LOCALHOST
 from tiltyard.servers.preflight import (
     can_be_told,
     check_context,
@@ -394,7 +394,7 @@ def unfiled(plan: Plan, job: Job, suite: Suite) -> Run:
 
 def one_spelling(info: ServerInfo) -> ServerInfo:
     """A server of this machine is one, whether it was called localhost or by its number."""
-    return replace(info, url=as_searched(info.url))
+    return replace(info, url=LOCALHOST.sub("//127.0.0.1", info.url))
 
 
 def filed(run: Run, plan: Plan, store: Store, movable: bool) -> Run:
