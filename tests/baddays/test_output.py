@@ -129,6 +129,24 @@ def test_files_that_cannot_be_written(stocked: Tiltyard, tmp_path: Path) -> None
 
 
 @posix_only
+def test_what_is_no_plain_file_stays_what_it_is(stocked: Tiltyard, spawn: Spawn, tmp_path: Path) -> None:
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link.csv", tmp_path / "real.csv"
+    subprocess.run(["mkfifo", str(pipe)], check=True)
+    real.write_text("before")
+    link.symlink_to(real)
+    process = spawn("export", "--format", "csv", "--output", str(pipe))
+    text = pipe.read_bytes()
+    assert process.wait(60) == 0
+    assert pipe.is_fifo()
+    done = stocked("export", "--format", "csv", "--output", str(link))
+    assert done.code == 0, done.err
+    assert link.is_symlink()
+    assert real.read_bytes() == text
+    assert b",m," in text
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@posix_only
 def test_a_file_for_which_there_is_no_room(
     stocked: Tiltyard, clean_env: dict[str, str], tmp_path: Path
 ) -> None:

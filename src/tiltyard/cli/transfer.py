@@ -112,18 +112,25 @@ def exported(store: Store, runs: list[Run], kind: str) -> Iterator[str]:
 
 
 def write_file(path: Path, parts: Iterable[str]) -> None:
-    """Write the file whole or not at all; UsageError where it cannot be, TiltyardError on a full disk."""
+    """Write the file whole or not at all; UsageError where it cannot be, TiltyardError on a full disk.
+
+    A pipe or a device, such as /dev/stdout, is written to and stays what it is; so does a link.
+    """
     from tiltyard.cli import OUTPUT_ERRORS
     from tiltyard.errors import TiltyardError, UsageError
 
-    partial = path.with_name(path.name + ".partial")
+    ordinary = path.is_file() or not path.exists()
+    target = path.resolve() if ordinary else path
+    partial = target.with_name(target.name + ".partial") if ordinary else path
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
             file.writelines(parts)
-        partial.replace(path)
+        if ordinary:
+            partial.replace(target)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        if ordinary:
+            with contextlib.suppress(OSError):
+                partial.unlink()
         kind = TiltyardError if error.errno in OUTPUT_ERRORS else UsageError
         raise kind(f"cannot write {path}: {error.strerror}", "choose another place with --output") from error
 
