@@ -6,8 +6,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS ?= never
 RUN := $(UV) run --frozen --all-extras
 
-# A test's time limit is for what hangs, not for slow machines.
-PYTEST := pytest -n 2 --dist loadfile --timeout=600
+# A test's time limit is for what hangs, not for slow machines. Three share two cores: many wait for sockets.
+PYTEST := pytest -n 3 --dist loadfile --timeout=600
 # The fast ones: no engine, no browser, nothing slow, no bad days (real processes dying in real ways). They
 # wait for sockets half of the time, so four share two cores.
 FAST := -n 4 --ignore=tests/baddays -m "not engine and not browser and not slow"
