@@ -89,18 +89,17 @@ def every(db: sqlite3.Connection) -> Iterator[Run]:
     return map(rows.run_of, dicts(db, _RUN))
 
 
-def beside(db: sqlite3.Connection, run: Run) -> dict[str, str]:
-    """Ids of runs of this machine that are under way besides this one, or began after it, with what they
+def beside(db: sqlite3.Connection, run: Run, since: str) -> dict[str, str]:
+    """Ids of other runs of this machine that have been at work since then (ISO-8601) or are, with what they
     share: the "server", or, both being here, the "machine".
     """
-    (mine,) = db.execute("SELECT key FROM runs WHERE id = ?", (run.id,)).fetchone()
-    where = "WHERE runs.key != ?1 AND active_at IS NOT NULL AND (state = 'running' OR runs.key > ?1)"
     found = {}
-    for row in dicts(db, _RUN + where, (mine,)):
+    where = "WHERE runs.id != ? AND active_at IS NOT NULL AND (state = 'running' OR active_at >= ?)"
+    for row in dicts(db, _RUN + where, (run.id, since)):
         other = run_now(row)
         shared = "server" if other.server.url == run.server.url else "machine"
         near = shared == "server" or (other.server.local and run.server.local)
-        if near and (other.state == "running" or row["key"] > mine):
+        if near and (other.state == "running" or row["active_at"] >= since):
             found[other.id] = shared
     return found
 

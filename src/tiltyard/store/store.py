@@ -428,10 +428,10 @@ class Store:
         with self.writing() as db:
             return attempts_matching(db, text, limit)
 
-    def beside(self, run: Run) -> dict[str, str]:
-        """Runs that had their share of a run's server or machine, and of which, as far as is known by now."""
+    def beside(self, run: Run, since: str) -> dict[str, str]:
+        """Runs that have had their share of a run's server or machine since then, and of which of the two."""
         with self.reading() as db:
-            return beside(db, run)
+            return beside(db, run, since)
 
     def counts(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Attempts of each run as its summary counts them: one for all the tries of one repetition."""
