@@ -91,12 +91,13 @@ async def searched(common: Common, like: Address, opened: list[Server], untold: 
     names = wanted(common)
     if not names and not any(each.info for each in found):
         raise no_server(found)
+    models = offered_by(found, common)
     for name in names:
-        refuse_folder(name, offered_by(found, common))
-    if common.all_models and not names and offered_by(found, common):
+        refuse_folder(name, models)
+    if common.all_models and not names and models:
         return await everything(found, common, like, opened, untold)
     pairs: Pairs = []
-    for name in names or wanted_of(offered_by(found, common), common, "the servers found"):
+    for name in names or wanted_of(models, common, "the servers found"):
         choosing = choose(name, None, common.dialect, like=like, found=found or None)
         if pair := await or_untold(choosing, name, untold):
             opened.append(pair[0])

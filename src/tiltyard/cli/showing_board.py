@@ -179,9 +179,8 @@ def show_models(
     table.add_column("TTFT p50", justify="right", no_wrap=True)
     if by not in ("", "size"):
         table.add_column(by, justify="right", no_wrap=True)
-    beside = beside_names(
-        models, wide
-    )  # before the cut: a name that is shown once may still be another's too
+    # before the cut: a name that is shown once may still be another's too
+    beside = beside_names(models, wide)
     for model, more in zip(models[: limit or _ROWS], beside, strict=False):
         cells = [
             (safe(model.quantization or NOTHING, 12), wide),

@@ -100,7 +100,7 @@ class Answer:
         if self.phase == UNTIL_CLOSE:
             return True
         if self.phase == LENGTH:
-            return len(self.raw) >= self._limit  # and nobody has looked yet
+            return self.complete()  # nobody has looked yet
         return self.phase == CHUNKED and self._walk_on()
 
     @property

@@ -115,7 +115,8 @@ def _exchange(
         notes.append(REFUSAL)
         text = text or _of_kind(kinds, texts, "f")
     usage, timings = _believed(said, notes)
-    ending, error = _ending(request, capture, said, accept)
+    told = _told_error(said)
+    ending, error = ("error_midstream", told) if told is not None else _ending(request, capture, said, accept)
     if ending == "ok" and capture.failure is not None:
         notes.append(LEFT_OPEN if capture.failure.startswith("timeout") else CLOSED_ROUGHLY)
     return Exchange(
@@ -144,7 +145,7 @@ def _exchange(
             *notes,
             *said.notes,
             *_stop_notes(said),
-            *((ERROR_TOLD,) if _told_error(said) is not None else ()),
+            *((ERROR_TOLD,) if told is not None else ()),
         ),
         raw=None if ending == "ok" else capture.body,
     )
@@ -159,8 +160,7 @@ def _of_kind(kinds: str, texts: list[str], kind: str) -> str:
 def _ending(
     request: Request, capture: Capture, said: ChatEvents, accept: Accept | None
 ) -> tuple[Ending, str | None]:
-    if (told := _told_error(said)) is not None:
-        return "error_midstream", told
+    """How an answer ended in which the server told of no error."""
     finished = said.finish_reason is not None
     if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error

@@ -138,18 +138,13 @@ def ece_by_luck(
     import numpy as np
 
     chances, places = np.asarray(confidences), np.asarray(bins)
-    units, owner = (len(chances), None) if items is None else of_items(items)
+    owner: Any = slice(None)  # each answer by itself
+    units = len(chances)
+    if items is not None:
+        names, owner = np.unique(np.asarray(items), return_inverse=True)
+        units = len(names)
     rng, found = np.random.default_rng(0), []
     for _ in range(DRAWS):
-        luck = rng.random(units)
-        hits = (luck if owner is None else luck[owner]) < chances
+        hits = rng.random(units)[owner] < chances
         found.append(np.abs(np.bincount(places, weights=chances - hits, minlength=BINS)).sum() / len(chances))
     return float(np.quantile(found, 0.95, method="higher"))
-
-
-def of_items(items: Sequence[int]) -> tuple[int, Any]:
-    """How many items there are, and of each answer the place of its own."""
-    import numpy as np
-
-    names, owner = np.unique(np.asarray(items), return_inverse=True)
-    return len(names), owner
