@@ -11,6 +11,7 @@ import pytest
 from tiltyard.records import Capture, Exchange, Message, Request, Timeline, ToolCall
 from tiltyard.servers.chat import chat_body, read_chat
 from tiltyard.servers.chat_claims import plainly_another, same_letters
+from tiltyard.servers.chat_events import ChatEvents
 
 REQUEST = Request(model="m", messages=(Message(role="user", content="hi"),))
 
@@ -190,6 +191,38 @@ def test_tokens_per_event_by_running_usage_timings_ids_or_logprobs():
     assert read([listed, END]).events.tokens == (2, 0)
     gap = [piece({"content": "x"}, usage={"completion_tokens": 2}), *words("y")[1:], usage[1], END]
     assert read(gap).events.tokens == (2, -1, -1, 0)
+
+
+def entry(token: Any, logprob: Any = -0.5, others: Any = ()) -> dict[str, Any]:
+    top = [{"token": t, "logprob": p, "bytes": None} for t, p in others] if others is not None else None
+    return {"token": token, "logprob": logprob, "bytes": [1], "top_logprobs": top}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [[entry("a", -1, [("a", -1), ("b", -2.5)])], [entry("b"), entry("c", others=None)], None],
+        [[], None, [entry("a")]],
+        [[entry("a")], [entry("b", "no")], [entry(3)]],
+        [[entry("a")], {"content": 3}, [{"token": "c"}]],
+    ],
+)
+@pytest.mark.parametrize("field", ["content", "reasoning", "role"])
+def test_logprobs_of_many_events_are_those_of_each(said: list[Any], field: str) -> None:
+    """Whether read by their type in one call, or by the general rules where they are not."""
+    middle = [piece({field: text}) for text in ("x", "yz", "w")]
+    for chunk, entries in zip(middle, said, strict=True):
+        chunk["choices"][0]["logprobs"] = entries if isinstance(entries, dict) else {"content": entries}
+    chunks = [piece({"role": "assistant"}), *middle, piece({"content": "!"}), END, USAGE]
+    payloads = [json.dumps(chunk).encode() for chunk in chunks]
+    together, apart = ChatEvents(), ChatEvents()
+    together.add_payloads(payloads, range(len(payloads)))
+    for end, payload in enumerate(payloads):
+        apart.add(payload, end)
+    assert together.tokens() == apart.tokens()
+    assert together.logprobs == apart.logprobs
+    assert (together.kinds, together.texts, together.ends) == (apart.kinds, apart.texts, apart.ends)
+    assert bool(together.logprobs) == (field == "content")
 
 
 def test_llamacpp_timings_and_progress():

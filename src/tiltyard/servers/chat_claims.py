@@ -27,7 +27,7 @@ def number(value: Json) -> float | None:
 
 
 def _section(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | None) -> Usage | None:

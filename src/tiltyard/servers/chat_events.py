@@ -15,7 +15,7 @@ from tiltyard.records import Json, TokenChoice
 from tiltyard.servers.chat_claims import counts_more
 from tiltyard.servers.error_text import error_in
 from tiltyard.servers.notes import INVALID_UTF8, SEVERAL_CHOICES, UNREADABLE_EVENT
-from tiltyard.servers.token_choices import token_choices
+from tiltyard.servers.token_choices import Entry, chosen, token_choices
 from tiltyard.servers.tool_calls import ToolCalls
 
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
@@ -33,11 +33,15 @@ class _Delta(msgspec.Struct, gc=False):
     refusal: None = None
 
 
+class _Logprobs(msgspec.Struct, gc=False):
+    content: list[Entry] | None = None
+
+
 class _Choice(msgspec.Struct, gc=False):
     delta: _Delta
     index: Literal[0] = 0
     finish_reason: None = None
-    logprobs: None = None
+    logprobs: _Logprobs | None = None
     text: None = None
     message: None = None
     usage: None = None
@@ -113,7 +117,8 @@ class ChatEvents:
             return False
         if len(chunks) != len(payloads):
             return False
-        deltas = [chunk.choices[0].delta for chunk in chunks]
+        choices = [chunk.choices[0] for chunk in chunks]
+        deltas = [choice.delta for choice in choices]
         texts = [delta.content or "" for delta in deltas]
         kinds = ["c"] * len(texts) if all(texts) else ["c" if text else "o" for text in texts]
         field = self.reasoning_field
@@ -126,6 +131,11 @@ class ChatEvents:
                 field = found
                 kinds[i] = "r"
                 texts[i] = thought
+        for i, choice in enumerate(choices) if any(choice.logprobs for choice in choices) else ():
+            entries = choice.logprobs.content if choice.logprobs else None
+            if entries:
+                self._counts[len(self.ends) + i] = len(entries)
+                self.logprobs += chosen(entries) if kinds[i] == "c" else ()
         self.kinds += kinds
         self.texts += texts
         self.ends += ends
@@ -154,7 +164,7 @@ class ChatEvents:
             self.error = self.error or error
             self._event(end, "o", "")
             return
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             self._note(UNREADABLE_EVENT)
             self._event(end, "o", "")
             return
@@ -184,14 +194,14 @@ class ChatEvents:
         self._usage(value)
         for key in ("timings", "stats"):
             section = value.get(key)
-            if isinstance(section, Mapping) and section:
+            if isinstance(section, dict) and section:
                 setattr(self, key, section)
         if value.get("runtime"):
             self.runtime = value["runtime"]
 
     def _usage(self, value: Mapping[str, Json]) -> None:
         usage = value.get("usage")
-        if isinstance(usage, Mapping) and usage and counts_more(usage, self.usage):
+        if isinstance(usage, dict) and usage and counts_more(usage, self.usage):
             self.usage = usage
 
     def _finish(self, reason: Json) -> None:
@@ -203,7 +213,7 @@ class ChatEvents:
         choices = value.get("choices")
         choice = None
         if isinstance(choices, list):
-            mine = [c for c in choices if isinstance(c, Mapping) and c and c.get("index", 0) in (0, None)]
+            mine = [c for c in choices if isinstance(c, dict) and c and c.get("index", 0) in (0, None)]
             choice = mine[0] if mine else None
             if len(choices) > 1:
                 self._note(SEVERAL_CHOICES)
@@ -216,7 +226,7 @@ class ChatEvents:
         self._usage(choice)
         self._finish(choice.get("finish_reason"))
         delta = choice.get("delta") or choice.get("message")
-        if not isinstance(delta, Mapping):
+        if not isinstance(delta, dict):
             delta = {"content": choice.get("text")}
         self._delta(delta, end)
         self._count(value, choice)
@@ -248,7 +258,7 @@ class ChatEvents:
                 return text, field
         parts = delta.get("content")  # Mistral's: thoughts are parts of the content
         if isinstance(parts, list):
-            thoughts = [_text_of(part.get("thinking")) for part in parts if isinstance(part, Mapping)]
+            thoughts = [_text_of(part.get("thinking")) for part in parts if isinstance(part, dict)]
             return "".join(thoughts), "thinking"
         return "", ""
 
@@ -256,9 +266,9 @@ class ChatEvents:
         """The text of tool-call fragments; None when there are none."""
         fragments = delta.get("tool_calls")
         legacy = delta.get("function_call")
-        if isinstance(legacy, Mapping):
+        if isinstance(legacy, dict):
             fragments = [{"index": 0, "function": legacy}]
-        if isinstance(fragments, Mapping):
+        if isinstance(fragments, dict):
             fragments = [fragments]
         if not isinstance(fragments, list) or not fragments:
             return None
@@ -280,11 +290,11 @@ class ChatEvents:
         i = len(self.ends) - 1
         for section, key in (("usage", "completion_tokens"), ("timings", "predicted_n")):
             claims = value.get(section)
-            total = claims.get(key) if isinstance(claims, Mapping) else None
+            total = claims.get(key) if isinstance(claims, dict) else None
             if isinstance(total, int) and not isinstance(total, bool):
                 self._totals[i] = total
         logprobs = choice.get("logprobs")
-        said = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+        said = logprobs.get("content") if isinstance(logprobs, dict) else None
         if isinstance(said, list) and self.kinds[i] == "c":
             self.logprobs += token_choices(said)
         listed = choice.get("token_ids") or said
@@ -323,6 +333,6 @@ def _text_of(content: Json) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        parts = [p.get("text") if isinstance(p, Mapping) else p for p in content]
+        parts = [p.get("text") if isinstance(p, dict) else p for p in content]
         return "".join([p for p in parts if isinstance(p, str)])
     return ""

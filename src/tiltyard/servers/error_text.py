@@ -6,7 +6,6 @@ What to do about it is for the caller to say.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import msgspec
 
@@ -32,7 +31,7 @@ def error_in(value: Json) -> str | None:
     mlx), {"object": "error", "message": ...} (older vLLM), {"type": "error", "error": ...}, and
     {"detail": ...} (FastAPI, SGLang) where there is nothing else.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
     error = value.get("error")
     if error:
@@ -47,7 +46,7 @@ def error_in(value: Json) -> str | None:
 def _message(error: Json) -> str:
     if isinstance(error, str):
         return one_line(error) or "an error without a message"
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         if isinstance(error.get("loc"), list) and error.get("msg"):  # FastAPI: which input it is about
             return one_line(f"{'.'.join(map(str, error['loc']))}: {error['msg']}")
         for key in ("message", "error", "detail", "msg", "title", "type", "code"):
@@ -115,4 +114,4 @@ def _said(body: bytes) -> str:
     found = error_in(value)
     if found is not None:
         return found
-    return _message(value) if isinstance(value, Mapping) and value.get("message") else one_line(str(value))
+    return _message(value) if isinstance(value, dict) and value.get("message") else one_line(str(value))

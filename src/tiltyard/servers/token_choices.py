@@ -19,7 +19,7 @@ class _Other(msgspec.Struct, gc=False):
     logprob: float
 
 
-class _Entry(msgspec.Struct, gc=False):
+class Entry(msgspec.Struct, gc=False):
     token: str
     logprob: float
     top_logprobs: list[_Other] | None = None
@@ -28,21 +28,26 @@ class _Entry(msgspec.Struct, gc=False):
 def token_choices(entries: Sequence[Json]) -> list[TokenChoice]:
     """One choice per entry that names a token and its log-probability."""
     try:
-        return [_choice(entry) for entry in msgspec.convert(entries[:MOST], list[_Entry])]
+        return chosen(msgspec.convert(entries[:MOST], list[Entry]))
     except msgspec.ValidationError:
-        return [_choice(entry) for entry in map(_tolerant, entries[:MOST]) if entry is not None]
+        return chosen([entry for entry in map(_tolerant, entries[:MOST]) if entry is not None])
 
 
-def _choice(entry: _Entry) -> TokenChoice:
+def chosen(entries: Sequence[Entry]) -> list[TokenChoice]:
+    """The same of entries that were decoded as such."""
+    return [_choice(entry) for entry in entries[:MOST]]
+
+
+def _choice(entry: Entry) -> TokenChoice:
     others = tuple([(other.token, other.logprob) for other in entry.top_logprobs or ()])
     return TokenChoice(text=entry.token, logprob=entry.logprob, others=others)
 
 
-def _tolerant(entry: Json) -> _Entry | None:
+def _tolerant(entry: Json) -> Entry | None:
     """An entry without those of its alternatives that cannot be read; None where it cannot itself."""
     others = entry.get("top_logprobs") if isinstance(entry, dict) else None
     try:
-        own = msgspec.convert({**entry, "top_logprobs": None} if others is not None else entry, _Entry)
+        own = msgspec.convert({**entry, "top_logprobs": None} if others is not None else entry, Entry)
     except msgspec.ValidationError:
         return None
     own.top_logprobs = [o for other in others if (o := _other(other))] if isinstance(others, list) else None

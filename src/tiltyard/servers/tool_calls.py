@@ -40,10 +40,10 @@ class ToolCalls:
 
     def add(self, fragment: Json) -> str:
         """Take in one fragment; returns the text it carried (name and arguments)."""
-        if not isinstance(fragment, Mapping):
+        if not isinstance(fragment, dict):
             return ""
         function = fragment.get("function")
-        if not isinstance(function, Mapping):
+        if not isinstance(function, dict):
             function = {}
         id_ = fragment.get("id")
         id_ = id_ if isinstance(id_, str) and id_ else None
@@ -71,7 +71,7 @@ class ToolCalls:
         last = self._calls[-1]
         if id_ is not None:
             return last if last.id == id_ else self._open()
-        whole = isinstance(function.get("arguments"), Mapping) and bool(function.get("name"))
+        whole = isinstance(function.get("arguments"), dict) and bool(function.get("name"))
         return self._open() if whole or _begins_another(last, function) else last
 
     def _open(self) -> _Call:

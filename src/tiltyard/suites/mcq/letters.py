@@ -75,7 +75,7 @@ def lists(flat: str, match: re.Match[str], names: Names) -> bool:
     own, *rest = flat[match.end() : match.end() + 1000].split("\n")
     following = chr(ord(match[1].upper()) + 1)
     below = next((line for line in rest if line.strip()), "")
-    led = re.match(rf"\s*[(\[]?{following}[)\].:]+", below, re.IGNORECASE)
+    led = re.match(rf"\s*[(\[]?{re.escape(following)}[)\].:]+", below, re.IGNORECASE)
     if led is None:
         return False
     same = "\n" not in flat[match.start() : match.start(1)]  # the label and the letter are on one line
