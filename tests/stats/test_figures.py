@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tiltyard.records import Figure
-from tiltyard.stats.figures import figure, mean_interval, percentile, width
+from tiltyard.stats.figures import figure, mean_interval, percentile, pooled, width
 
 
 def test_the_textbook():
@@ -134,6 +134,21 @@ def test_a_million_gaps_of_a_typed_array():
     assert (fig.n, fig.missing) == (1_000_000, 0)
     assert fig.mean == pytest.approx(math.fsum(values) / 1e6)
     assert fig.p50 == pytest.approx(50.03, abs=0.02)
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [40], [3, 1, 1], [40] * 50, [1_000] * 310])
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_values_of_known_clusters_give_the_same_figure(sizes, spread):
+    rng = random.Random(len(sizes))
+    parts = [[rng.lognormvariate(3, spread) for _ in range(size)] for size in sizes]
+    values = array("d", (value for part in parts for value in part))
+    ids = [number for number, part in enumerate(parts) for _ in part]
+    known = pooled(values, array("d", map(math.fsum, parts)), array("l", sizes))
+    found = figure(values, clusters=ids)
+    assert known.n == len(ids)
+    for name in ("n", "missing", "mean", "p50", "p90", "p95", "p99", "min", "max", "ci95", "why"):
+        ours, theirs = getattr(known, name), getattr(found, name)
+        assert ours == theirs if ours is None or isinstance(ours, str) else ours == pytest.approx(theirs)
 
 
 def test_the_mean_of_what_is_never_below_zero_is_not_either() -> None:

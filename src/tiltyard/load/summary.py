@@ -12,6 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from math import fsum
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +26,7 @@ from tiltyard.load.slo import Slo, goodput
 from tiltyard.records import Attempt, Exchange, Figure, Json
 from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED
 from tiltyard.settings import hide_keys
-from tiltyard.stats.figures import figure
+from tiltyard.stats.figures import figure, pooled
 from tiltyard.stats.proportions import wilson
 
 NAN = float("nan")
@@ -79,7 +80,7 @@ class Tally:
         self.values = {name: array("d") for name in (*MAIN, *MORE)}
         self.prefill = {kind: array("d") for kind in ("cold", "warm", "unknown")}
         self.gaps = array("d")
-        self.gap_owner = array("l")
+        self.gap_sums, self.gap_counts = array("d"), array("l")  # of each attempt that has any
         self.prompt_tokens: int | None = 0  # None once a request is in whose tokens nobody told
         self.cached_tokens: int | None = 0
         self.output_tokens: int | None = None  # uncounted are answers without a text
@@ -121,11 +122,14 @@ class Tally:
         self.rated += measures.decode_tps is not None
         for name, why in missing(attempt, alone):
             self.reasons.setdefault(name, Counter())[why] += 1
+        gaps: list[float] = []
         for exchange in attempt.exchanges:
             self.split(exchange)
-            gaps = chunk_gaps_ms(exchange)
+            gaps += chunk_gaps_ms(exchange)
+        if gaps:
             self.gaps.extend(gaps)
-            self.gap_owner.extend([self.total] * len(gaps))
+            self.gap_sums.append(fsum(gaps))
+            self.gap_counts.append(len(gaps))
 
     def split(self, exchange: Exchange) -> None:
         """Add up where the time of one exchange went."""
@@ -140,7 +144,7 @@ class Tally:
         found = {name: as_json(self.figure_of(name)) for name in (*MAIN, *MORE)}
         if why_withheld(self.too_fast, self.rated):
             found |= dict.fromkeys(RATES)
-        found["chunk_gap_ms"] = as_json(figure(self.gaps, clusters=self.gap_owner))
+        found["chunk_gap_ms"] = as_json(pooled(self.gaps, self.gap_sums, self.gap_counts))
         fresh = self.prefill["cold"] + self.prefill["unknown"]
         found["prefill_tps"] = as_json(figure(fresh))
         found["prefill_warm_tps"] = as_json(figure(self.prefill["warm"]))

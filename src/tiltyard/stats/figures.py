@@ -17,7 +17,7 @@ from tiltyard.stats.student import t_quantile
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Figure", "Interval", "figure", "mean_interval", "percentile", "t_quantile", "width"]
+__all__ = ["Figure", "Interval", "figure", "mean_interval", "percentile", "pooled", "t_quantile", "width"]
 
 _NUMPY_FROM = 300_000  # below this, importing numpy costs more than it saves
 _P99_FROM = 100
@@ -41,6 +41,15 @@ def figure(values: Sequence[float | None], *, clusters: Sequence[int] | None = N
     if len(values) >= _NUMPY_FROM:
         return _large(values, clusters)
     return _small(values, clusters)
+
+
+def pooled(values: array[float], sums: Sequence[float], sizes: Sequence[int]) -> Figure:
+    """`figure` of many finite values that come in clusters, each with the sum and the number of its own."""
+    if not values:
+        return _nothing(0)
+    mean = math.fsum(values) / len(values)
+    ci95, why = _clustered(sums, sizes, mean)
+    return _filled(_sorted(values), mean, ci95, why, 0)
 
 
 def percentile(sorted_values: Sequence[float], q: float) -> float:
@@ -104,10 +113,7 @@ def _small(values: Sequence[float | None], clusters: Sequence[int] | None) -> Fi
                 sums[c] = sums.get(c, 0.0) + x
                 sizes[c] = sizes.get(c, 0) + 1
         ci95, why = _clustered(list(sums.values()), list(sizes.values()), mean)
-    kept.sort()
-    if kept[0] == kept[-1]:
-        mean, ci95, why = _constant(kept[0], ci95, why)
-    return _filled(kept, mean, ci95, why, len(values) - n)
+    return _filled(sorted(kept), mean, ci95, why, len(values) - n)
 
 
 def _large(values: Sequence[float | None], clusters: Sequence[int] | None) -> Figure:
@@ -127,11 +133,17 @@ def _large(values: Sequence[float | None], clusters: Sequence[int] | None) -> Fi
         ids = np.unique(np.asarray(clusters)[finite], return_inverse=True)[1]
         sums, sizes = np.bincount(ids, weights=kept), np.bincount(ids)
         ci95, why = _clustered(sums.tolist(), sizes.tolist(), mean)
+    return _filled(_sorted(kept), mean, ci95, why, len(data) - n)
+
+
+def _sorted(values: array[float] | np.ndarray[Any, Any]) -> Sequence[float]:
+    if len(values) < _NUMPY_FROM and isinstance(values, array):
+        return sorted(values)
+    import numpy as np
+
     ordered = array("d")
-    ordered.frombytes(np.sort(kept).tobytes())
-    if ordered[0] == ordered[-1]:
-        mean, ci95, why = _constant(ordered[0], ci95, why)
-    return _filled(ordered, mean, ci95, why, len(data) - n)
+    ordered.frombytes(np.sort(np.asarray(values, dtype=np.float64)).tobytes())
+    return ordered
 
 
 def _interval(mean: float, error: float, units: int, df: float) -> tuple[Interval | None, str | None]:
@@ -141,18 +153,13 @@ def _interval(mean: float, error: float, units: int, df: float) -> tuple[Interva
     return Interval(mean - reach, mean + reach), None
 
 
-def _clustered(sums: list[float], sizes: list[int], mean: float) -> tuple[Interval | None, str | None]:
+def _clustered(
+    sums: Sequence[float], sizes: Sequence[int], mean: float
+) -> tuple[Interval | None, str | None]:
     if len(sums) < 2:
         return None, "all values come from one request, or of one item: no interval"
     error, df = cluster_error(sums, sizes, mean)
     return _interval(mean, error, len(sums), df)
-
-
-def _constant(
-    value: float, ci95: Interval | None, why: str | None
-) -> tuple[float, Interval | None, str | None]:
-    """Equal values: rounding must not leave a mean beside the only value there is."""
-    return value, None if ci95 is None else Interval(value, value), why or "every value is the same"
 
 
 def _nothing(missing: int) -> Figure:
@@ -163,6 +170,9 @@ def _filled(
     ordered: Sequence[float], mean: float, ci95: Interval | None, why: str | None, missing: int
 ) -> Figure:
     n = len(ordered)
+    if ordered[0] == ordered[-1]:  # rounding must not leave a mean beside the only value there is
+        mean, why = ordered[0], why or "every value is the same"
+        ci95 = None if ci95 is None else Interval(mean, mean)
     return Figure(
         n=n,
         mean=mean,
