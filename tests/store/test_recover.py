@@ -230,13 +230,21 @@ def test_the_runs_between_two_that_cannot_be_read_are_saved(tmp_path: Path) -> N
         assert {run.id for run in store.runs()} == {"r1", "r2", "r3"}
 
 
+def searched(path: Path) -> None:
+    """Once somebody searches, prompts and answers are indexed."""
+    with Store.open(path) as store:
+        assert store.runs(RunFilter(search="no such word")) == []
+
+
 def damaged_index(path: Path) -> None:
+    searched(path)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE prompts_fts_data SET block = zeroblob(length(block)) WHERE id > 10")
 
 
 def forgetful_index(path: Path) -> None:
     """The index says that it is empty, and is not."""
+    searched(path)
     with closing(connect(path.with_name("new.sqlite3"))) as new:
         empty = new.execute("SELECT block FROM prompts_fts_data WHERE id = 10").fetchone()
     with closing(sqlite3.connect(path)) as db, db:
@@ -258,8 +266,9 @@ def test_a_damaged_search_index_is_said_and_made_again(path: Path, damage: Calla
 def test_an_index_that_refuses_what_is_new_is_damage(path: Path) -> None:
     forgetful_index(path)
     with Store.open(path) as store:
-        says_damaged(lambda: store.add([make_attempt("r1", 99, item_hash="h2")]))
-        assert len(store.attempts("r1")) == ATTEMPTS
+        store.add([make_attempt("r1", 99, item_hash="h2")])  # a run goes on without it
+        assert len(store.attempts("r1")) == ATTEMPTS + 1
+        says_damaged(lambda: store.runs(RunFilter(search="word1")))
 
 
 def test_a_check_leaves_nothing_in_the_file(path: Path) -> None:

@@ -84,3 +84,30 @@ def test_the_index_follows_deletions_and_changes(store: Store) -> None:
             db.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")
     fill(store, "r7", "after deletion", "say something")
     assert ids(store, "after") == ["r7"]
+
+
+def unindexed(store: Store) -> int:
+    with store.reading() as db:
+        return int(db.execute("SELECT count(*) FROM prompts_new").fetchone()[0])
+
+
+def test_prompts_are_indexed_once_somebody_searches(store: Store) -> None:
+    """Also where a row goes before that, and the next one gets its number."""
+    fill(store, "r1", "yes", "the first question")
+    fill(store, "r2", "yes", "the second question")
+    assert unindexed(store) == 2
+    store.delete(["r2"])
+    fill(store, "r3", "yes", "the third question")
+    assert unindexed(store) == 2
+    assert ids(store, "third question") == ["r3"]
+    assert unindexed(store) == 0
+    store.delete(["r3"])
+    fill(store, "r4", "yes", "the fourth question")
+    with store.writing() as db:
+        db.execute("UPDATE prompts SET text = 'the last question' WHERE text LIKE '%fourth%'")
+    assert unindexed(store) == 1
+    assert (
+        ids(store, "second question") == ids(store, "third question") == ids(store, "fourth question") == []
+    )
+    assert ids(store, "last question") == ["r4"]
+    assert store.whole(thorough=True)

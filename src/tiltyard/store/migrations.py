@@ -64,7 +64,12 @@ def _ways(db: sqlite3.Connection) -> None:
             db.execute("UPDATE runs SET item_set = ? WHERE key = ?", (asked, key))
 
 
-MIGRATIONS: list[Step] = [_create, _graded, _scored, _forgetful, _loads, _ways]
+def _late_prompts(db: sqlite3.Connection) -> None:
+    """Version 7: prompts are indexed when somebody searches, as answers are."""
+    _execute(db, 7)
+
+
+MIGRATIONS: list[Step] = [_create, _graded, _scored, _forgetful, _loads, _ways, _late_prompts]
 
 # By which columns a version is known where its number is lost; a step without any may be taken twice.
 NEW_IN = (("exchanges", "raw"), ("attempts", "details"), ("runs", "item_set"), ("runs", "forgotten"))

@@ -197,4 +197,25 @@ _LOADS = ""  # only values: what a speed run asked, in `item_set`
 
 _WAYS = ""  # only values: how a graded run asked, in `item_set`
 
-VERSIONS = (_EVERYTHING, _GRADED, _SCORED, _FORGETFUL, _LOADS, _WAYS)
+_LATE_PROMPTS = """
+-- Prompts too are indexed when somebody searches; a row number comes again where the last row was deleted.
+CREATE TABLE IF NOT EXISTS prompts_new (prompt INTEGER PRIMARY KEY); -- not in the index yet
+DROP TRIGGER prompts_inserted;
+CREATE TRIGGER prompts_inserted AFTER INSERT ON prompts BEGIN
+  INSERT INTO prompts_new VALUES (new.rowid);
+END;
+DROP TRIGGER prompts_deleted;
+CREATE TRIGGER prompts_deleted AFTER DELETE ON prompts BEGIN
+  INSERT INTO prompts_fts(prompts_fts, rowid, text) SELECT 'delete', old.rowid, old.text
+  WHERE NOT EXISTS (SELECT 1 FROM prompts_new WHERE prompt = old.rowid);
+  DELETE FROM prompts_new WHERE prompt = old.rowid;
+END;
+DROP TRIGGER prompts_updated;
+CREATE TRIGGER prompts_updated AFTER UPDATE OF text ON prompts
+WHEN NOT EXISTS (SELECT 1 FROM prompts_new WHERE prompt = old.rowid) BEGIN
+  INSERT INTO prompts_fts(prompts_fts, rowid, text) VALUES ('delete', old.rowid, old.text);
+  INSERT INTO prompts_fts(rowid, text) VALUES (new.rowid, new.text);
+END;
+"""
+
+VERSIONS = (_EVERYTHING, _GRADED, _SCORED, _FORGETFUL, _LOADS, _WAYS, _LATE_PROMPTS)

@@ -1,7 +1,7 @@
 """Finds runs and answers by words: models by any part of a name, prompts and answers by whole words.
 
-User text is always quoted as an FTS5 phrase, so no character in it is syntax. Answers are indexed here, when
-somebody searches, and not while a run is being measured.
+User text is always quoted as an FTS5 phrase, so no character in it is syntax. Prompts and answers are indexed
+here, when somebody searches, and not while a run is being measured.
 """
 
 from __future__ import annotations
@@ -42,8 +42,15 @@ def _has_word(text: str) -> bool:
     )
 
 
-def index_answers(db: sqlite3.Connection) -> int:
-    """Bring the index of answers up to date, inside the caller's transaction; returns how many were new."""
+def index_texts(db: sqlite3.Connection) -> int:
+    """Bring the indexes of prompts and answers up to date, inside the caller's transaction; returns how many
+    answers were new.
+    """
+    db.execute(
+        "INSERT INTO prompts_fts(rowid, text) "
+        "SELECT rowid, text FROM prompts WHERE rowid IN (SELECT prompt FROM prompts_new)"
+    )
+    db.execute("DELETE FROM prompts_new")
     (start,) = db.execute("SELECT indexed_to FROM search_state").fetchone()
     (end,) = db.execute("SELECT coalesce(max(id), 0) FROM exchanges").fetchone()
     new = 0
@@ -74,7 +81,7 @@ def runs_matching(db: sqlite3.Connection, text: str) -> list[int]:
         )
         found.update(row[0] for row in db.execute(by_name, (plain,)))
     if _has_word(plain):
-        index_answers(db)
+        index_texts(db)
         by_prompt = (
             "SELECT DISTINCT run_key FROM attempts WHERE item_hash IN (SELECT item_hash FROM prompts "
             "WHERE rowid IN (SELECT rowid FROM prompts_fts WHERE prompts_fts MATCH ?))"
@@ -92,7 +99,7 @@ def attempts_matching(db: sqlite3.Connection, text: str, limit: int) -> list[Fou
     """Answers in which the text stands, best first."""
     if not _has_word(_plain(text)):
         return []
-    index_answers(db)
+    index_texts(db)
     sql = (
         "SELECT runs.id, models.name, stage, item_id, repetition, "
         "snippet(answers_fts, -1, '[', ']', '...', 16) "
