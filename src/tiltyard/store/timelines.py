@@ -23,7 +23,6 @@ from tiltyard.records import Events, Timeline
 FORMAT = 1
 _LEVEL = 1  # within 5 % of level 6 on these bytes, in a third of its time
 _WINDOW, _MEMORY = 12, 5  # 4 KiB to look back, little to set up: of a kilobyte that is most of the work
-_WIDTHS = (("b", 1 << 7), ("h", 1 << 15), ("i", 1 << 31), ("q", 1 << 63))
 _STORED, _IS_TEXT, _IS_BOTH = 0, 1, 2  # where the characters of the events are
 
 _encoder = msgspec.msgpack.Encoder()
@@ -84,16 +83,21 @@ def pack_column(values: Sequence[int]) -> bytes:
     """Width letter, first value (8 bytes), then the differences as byte planes; empty for an empty column."""
     if not values:
         return b""
-    steps = list(map(sub, values[1:], values))
-    low, high = (min(steps), max(steps)) if steps else (0, 0)
-    reach = max(high, -1 - low)
-    code, width = next((code, 1 << place) for place, (code, limit) in enumerate(_WIDTHS) if reach < limit)
-    numbers = array(code, steps)
+    numbers = _narrowest(list(map(sub, values[1:], values)))
     if sys.byteorder == "big":
         numbers.byteswap()
-    data = numbers.tobytes()
+    data, width = numbers.tobytes(), numbers.itemsize
     planes = data if width == 1 else b"".join([data[plane::width] for plane in range(width)])
-    return code.encode() + values[0].to_bytes(8, "little", signed=True) + planes
+    return numbers.typecode.encode() + values[0].to_bytes(8, "little", signed=True) + planes
+
+
+def _narrowest(numbers: list[int]) -> array[int]:
+    for code in ("b", "h", "i"):
+        try:
+            return array(code, numbers)  # tells at the first that is too large
+        except OverflowError:
+            continue
+    return array("q", numbers)
 
 
 def unpack_column(packed: bytes) -> tuple[int, ...]:
