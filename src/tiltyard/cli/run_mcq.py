@@ -1,7 +1,7 @@
 """`tiltyard run mcq`: the options of the multiple-choice suite, and the settings of a harness it replaces.
 
 What they mean is in `suites/mcq/`. Environment variables such as MODEL_NAME and BATCH_SIZE are read by
-`settings.py`; a flag outweighs them.
+`settings/`; a flag outweighs them.
 """
 
 from __future__ import annotations
