@@ -149,8 +149,8 @@ async def run_job(
     facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(claim.run, store)], "load": None}
     state: RunState = "failed"
     origin_unix_ns = unix_offset_ns()
-    began_at = utc_at(now_ns(), origin_unix_ns)
-    others = store.beside(claim.run, began_at)
+    before = store.last_seen()
+    others = store.beside(claim.run, before)
     async with ClientMeter() as meter, Writer(store) as writer:
         try:
             if plan.preflight:
@@ -185,7 +185,7 @@ async def run_job(
                 summary = retold(claim.run.summary, state, facts.get("error"))
             else:
                 found = summed_up(suite, results, bench)
-                shared = said_of_others(others | store.beside(claim.run, began_at))
+                shared = said_of_others(others | store.beside(claim.run, before))
                 notes = [*facts["notes"], *shared, *found.get("notes", ()), *observed(results)]
                 run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
                 facts |= {**run, "state": state, **found, "notes": notes}

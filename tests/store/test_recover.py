@@ -14,7 +14,8 @@ from tests.store.conftest import make_attempt, make_exchange, make_run
 from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
 from tiltyard.records import Model
 from tiltyard.store.connection import connect
-from tiltyard.store.recover import Recovered, recover
+from tiltyard.store.migrations import MIGRATIONS
+from tiltyard.store.recover import TABLES, Recovered, recover
 from tiltyard.store.store import RunFilter, Store
 
 ATTEMPTS = 12
@@ -269,6 +270,33 @@ def test_an_index_that_refuses_what_is_new_is_damage(path: Path) -> None:
         store.add([make_attempt("r1", 99, item_hash="h2")])  # a run goes on without it
         assert len(store.attempts("r1")) == ATTEMPTS + 1
         says_damaged(lambda: store.runs(RunFilter(search="word1")))
+
+
+@pytest.mark.parametrize("born", [3, 4, 6, 7])
+@pytest.mark.parametrize("brought_up", [False, True])
+def test_a_lost_list_of_tables_is_mended_in_a_store_of_any_age(
+    tmp_path: Path, born: int, brought_up: bool
+) -> None:
+    """A longer list, of a later version, would lie over what an older store has there."""
+    filled, path = tmp_path / "filled.sqlite3", tmp_path / "old.sqlite3"
+    with Store.open(filled) as store:
+        for number in range(4):
+            store.claim(make_run(f"r{number}"))
+            words = [make_exchange(2, text=f"{number} {n} " * 200) for n in range(60)]
+            store.add([make_attempt(f"r{number}", n, exchanges=(each,)) for n, each in enumerate(words)])
+            store.finish(f"r{number}", "finished", SUMMARY)
+    with closing(connect(path, migrations=MIGRATIONS[:born])) as db:
+        db.execute("ATTACH ? AS filled", (str(filled),))
+        for table in TABLES:
+            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM filled.{table}")
+    if brought_up:
+        Store.open(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    overwrite(path, 0, bytes(page_size(path)))
+    found = saved(path)
+    assert (found.rows["runs"], found.rows["attempts"], found.set_back) == (4, 240, ())
 
 
 def test_a_check_leaves_nothing_in_the_file(path: Path) -> None:

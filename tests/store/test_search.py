@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from tests.store.conftest import make_attempt, make_exchange, make_run
 from tiltyard.records import Message, Model, Request
+from tiltyard.store.search import index_some
 from tiltyard.store.store import RunFilter, Store
 
 
@@ -106,8 +111,47 @@ def test_prompts_are_indexed_once_somebody_searches(store: Store) -> None:
     with store.writing() as db:
         db.execute("UPDATE prompts SET text = 'the last question' WHERE text LIKE '%fourth%'")
     assert unindexed(store) == 1
-    assert (
-        ids(store, "second question") == ids(store, "third question") == ids(store, "fourth question") == []
-    )
+    for gone in ("second question", "third question", "fourth question"):
+        assert ids(store, gone) == []
     assert ids(store, "last question") == ["r4"]
     assert store.whole(thorough=True)
+
+
+def test_a_long_index_is_made_in_portions(store: Store) -> None:
+    """A run that goes on meanwhile gets its turns to write between two of them."""
+    store.claim(make_run("r1"))
+    asked = [
+        Request(model="m", messages=(Message(role="user", content=f"question {n}"),)) for n in range(250)
+    ]
+    told = [make_exchange(2, request=request, text=f"answer {n}") for n, request in enumerate(asked)]
+    store.add([make_attempt("r1", n, item_hash=f"h{n}", exchanges=(e,)) for n, e in enumerate(told)])
+    left = []
+    while not left or left[-1]:
+        with store.writing() as db:
+            assert index_some(db)
+        left.append(unindexed(store))
+    assert left == [150, 50, 0]
+    assert len(store.search("answer")) == 100
+    assert len(store.search("answer 249")) == 1
+    assert ids(store, "question 249") == ["r1"]
+    with store.writing() as db:
+        assert not index_some(db)
+
+
+@pytest.mark.parametrize("searched", [True, False])
+def test_rows_that_were_numbered_anew_are_found_still(tmp_path: Path, searched: bool) -> None:
+    """As after `sqlite3 .dump | sqlite3`, which loses the version's number too."""
+    path = tmp_path / "s.sqlite3"
+    with Store.open(path) as store:
+        for number, place in enumerate(("red", "green", "blue")):
+            fill(store, f"r{number}", "yes", f"the {place} question")
+        assert not searched or ids(store, "red question") == ["r0"]
+        store.delete(["r0"])
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("VACUUM")
+        db.execute("PRAGMA user_version = 0")
+    with Store.open(path) as store:
+        fill(store, "r3", "yes", "the yellow question")
+        found = {place: ids(store, f"{place} question") for place in ("red", "green", "blue", "yellow")}
+        assert found == {"red": [], "green": ["r1"], "blue": ["r2"], "yellow": ["r3"]}
+        assert store.whole(thorough=True)

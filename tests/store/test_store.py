@@ -386,3 +386,27 @@ def test_other_tools_can_read_it(store: Store) -> None:
     db.close()
     assert row == ("qwen2.5-coder:7b-q4_K_M", 200.0, 50.0, "quick", "Say the words.")
     assert json.loads(msgspec.json.encode(make_run()).decode())["model"]["name"] == row[0]
+
+
+def test_company_is_told_by_change_and_not_by_the_clock(store: Store) -> None:
+    """A clock that is set right, or back, makes no company and hides none."""
+
+    def last_active(run_id: str, when: str) -> None:
+        with store.writing() as db:
+            db.execute("UPDATE runs SET active_at = ? WHERE id = ?", (when, run_id))
+
+    mine = make_run("mine")
+    for name in ("ended", "other"):
+        store.claim(make_run(name))
+        store.finish(name, "finished")
+    store.claim(mine)
+    last_active("ended", "2999-01-01T00:00:00.000+00:00")
+    before = store.last_seen()
+    assert store.beside(mine, before) == {}
+    last_active("other", "1999-01-01T00:00:00.000+00:00")
+    assert store.beside(mine, before) == {"other": "server"}
+    store.claim(make_run("new"))
+    store.finish("new", "finished")
+    assert store.beside(mine, before) == {"other": "server", "new": "server"}
+    store.delete(["other", "new"])
+    assert store.beside(mine, before) == {}

@@ -18,6 +18,7 @@ import msgspec
 
 from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
 from tiltyard.store.migrations import MIGRATIONS, version_in_tables
+from tiltyard.store.search import index_prompts_anew
 
 BUSY_S = 5.0  # how long to wait for another process that is writing
 RECOVER = "`tiltyard runs --recover` saves what is readable into a fresh store and keeps this file"
@@ -84,11 +85,15 @@ def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migr
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA temp_store = MEMORY")
+    had_number = version > 0
     version = version or _numbered(db)
     if version < len(migrations):
         if version > 0:
             _backup(db, path, version)
         _migrate(db, migrations)
+    if version > 0 and not had_number:
+        with transaction(db):
+            index_prompts_anew(db)
     db.execute("PRAGMA cache_size = -4000")
 
 

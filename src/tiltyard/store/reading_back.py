@@ -15,7 +15,7 @@ from tiltyard.store import rows
 from tiltyard.store.connection import STUMBLES, dicts
 from tiltyard.store.requests import Texts
 from tiltyard.store.run_list import every
-from tiltyard.store.search import index_texts
+from tiltyard.store.search import index_some
 from tiltyard.store.verdicts import scores_of
 
 _EXCHANGES = (
@@ -52,7 +52,8 @@ def _check_indexes(db: sqlite3.Connection) -> None:
     """What the search goes by; SQLite asks for this as an insertion, of which nothing stays."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        index_texts(db)  # until then it lacks some
+        while index_some(db):  # until then they lack some
+            pass
         for index in _INDEXES:
             db.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")
     finally:

@@ -24,6 +24,7 @@ from tiltyard.errors import StoreCorrupt, StoreLocked
 from tiltyard.records import Record
 from tiltyard.store.connection import STUMBLES, connect, dicts, transaction
 from tiltyard.store.figures import put_figures
+from tiltyard.store.migrations import MIGRATIONS
 from tiltyard.store.owner import alive
 from tiltyard.store.reading_back import unreadable
 from tiltyard.store.rows import to_json
@@ -42,6 +43,7 @@ TABLES = (
     "samples",
     "calibrations",
 )
+LISTED = 6  # the version whose list of tables is put in place of a lost one
 _PROBES = 20_000  # unreadable ranges looked into, per table
 # The second from an error that quotes a text, the third from a length of gigabytes.
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, MemoryError)
@@ -250,10 +252,11 @@ def _open_damaged(copy: Path, folder: Path) -> sqlite3.Connection:
     """Open it as it is or else with what a new store has instead: the text of its tables, the first page of
     their list, all of it.
 
-    The tables of every new store lie in the same places, since the same migrations made them.
+    The tables of every new store lie in the same places, since the same migrations made them; those after
+    version `LISTED` add none that is read here, and must not move the list of those there are.
     """
     model = folder / "model.sqlite3"
-    connect(model).close()
+    connect(model, migrations=MIGRATIONS[:LISTED]).close()
     for mend in (None, _mend_texts, _mend_first_page, _mend_texts, _mend_list):
         if mend is not None:
             mend(copy, model)

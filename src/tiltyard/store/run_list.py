@@ -89,18 +89,23 @@ def every(db: sqlite3.Connection) -> Iterator[Run]:
     return map(rows.run_of, dicts(db, _RUN))
 
 
-def beside(db: sqlite3.Connection, run: Run, since: str) -> dict[str, str]:
-    """Ids of other runs of this machine that have been at work since then (ISO-8601) or are, with what they
-    share: the "server", or, both being here, the "machine".
+def beside(db: sqlite3.Connection, run: Run, before: Mapping[str, str]) -> dict[str, str]:
+    """Ids of other runs of this machine that are at work, or have been since: they are new, or were last
+    active at another time than `before` says. With what they share: the "server", or, both being here, the
+    "machine".
+
+    Times are only told apart: a clock that is set makes none of them earlier or later.
     """
+    active = "SELECT id, active_at FROM runs WHERE active_at IS NOT NULL AND id != ?"
+    since = {name for name, at in db.execute(active, (run.id,)) if at != before.get(name)}
+    running = db.execute("SELECT id FROM runs WHERE state = 'running' AND id != ?", (run.id,))
     found = {}
-    where = "WHERE runs.id != ? AND active_at IS NOT NULL AND (state = 'running' OR active_at >= ?)"
-    for row in dicts(db, _RUN + where, (run.id, since)):
-        other = run_now(row)
+    for name in since.union(name for (name,) in running):
+        other = run_now(next(dicts(db, _RUN + "WHERE runs.id = ?", (name,))))
         shared = "server" if other.server.url == run.server.url else "machine"
         near = shared == "server" or (other.server.local and run.server.local)
-        if near and (other.state == "running" or row["active_at"] >= since):
-            found[other.id] = shared
+        if near and (other.state == "running" or name in since):
+            found[name] = shared
     return found
 
 

@@ -198,21 +198,24 @@ _LOADS = ""  # only values: what a speed run asked, in `item_set`
 _WAYS = ""  # only values: how a graded run asked, in `item_set`
 
 _LATE_PROMPTS = """
--- Prompts too are indexed when somebody searches; a row number comes again where the last row was deleted.
-CREATE TABLE IF NOT EXISTS prompts_new (prompt INTEGER PRIMARY KEY); -- not in the index yet
+-- Prompts too are indexed when somebody searches. They are named by their hash: a row number is another's
+-- once the last row is deleted, or once a dump is read back.
+CREATE TABLE IF NOT EXISTS prompts_new (  -- not in the index yet
+  item_hash TEXT PRIMARY KEY
+) WITHOUT ROWID;
 DROP TRIGGER prompts_inserted;
 CREATE TRIGGER prompts_inserted AFTER INSERT ON prompts BEGIN
-  INSERT INTO prompts_new VALUES (new.rowid);
+  INSERT INTO prompts_new VALUES (new.item_hash);
 END;
 DROP TRIGGER prompts_deleted;
 CREATE TRIGGER prompts_deleted AFTER DELETE ON prompts BEGIN
   INSERT INTO prompts_fts(prompts_fts, rowid, text) SELECT 'delete', old.rowid, old.text
-  WHERE NOT EXISTS (SELECT 1 FROM prompts_new WHERE prompt = old.rowid);
-  DELETE FROM prompts_new WHERE prompt = old.rowid;
+  WHERE NOT EXISTS (SELECT 1 FROM prompts_new WHERE item_hash = old.item_hash);
+  DELETE FROM prompts_new WHERE item_hash = old.item_hash;
 END;
 DROP TRIGGER prompts_updated;
 CREATE TRIGGER prompts_updated AFTER UPDATE OF text ON prompts
-WHEN NOT EXISTS (SELECT 1 FROM prompts_new WHERE prompt = old.rowid) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM prompts_new WHERE item_hash = old.item_hash) BEGIN
   INSERT INTO prompts_fts(prompts_fts, rowid, text) VALUES ('delete', old.rowid, old.text);
   INSERT INTO prompts_fts(rowid, text) VALUES (new.rowid, new.text);
 END;

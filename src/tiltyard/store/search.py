@@ -1,7 +1,7 @@
 """Finds runs and answers by words: models by any part of a name, prompts and answers by whole words.
 
 User text is always quoted as an FTS5 phrase, so no character in it is syntax. Prompts and answers are indexed
-here, when somebody searches, and not while a run is being measured.
+here, before somebody searches (`index_some`), and not while a run is being measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 from tiltyard.records import Record
 from tiltyard.store.rows import clean
 
-_BATCH = 2000  # answers indexed per statement
+_PROMPTS, _ANSWERS = 100, 500  # indexed at a time
 
 
 class Found(Record, frozen=True):
@@ -42,32 +42,44 @@ def _has_word(text: str) -> bool:
     )
 
 
-def index_texts(db: sqlite3.Connection) -> int:
-    """Bring the indexes of prompts and answers up to date, inside the caller's transaction; returns how many
-    answers were new.
+def index_some(db: sqlite3.Connection) -> bool:
+    """Bring the indexes of prompts and answers a portion further, inside the caller's transaction; False
+    where nothing was left to do.
     """
-    db.execute(
-        "INSERT INTO prompts_fts(rowid, text) "
-        "SELECT rowid, text FROM prompts WHERE rowid IN (SELECT prompt FROM prompts_new)"
-    )
-    db.execute("DELETE FROM prompts_new")
+    return _index_prompts(db) or _index_answers(db)
+
+
+def _index_prompts(db: sqlite3.Connection) -> bool:
+    new = db.execute("SELECT item_hash FROM prompts_new LIMIT ?", (_PROMPTS,)).fetchall()
+    add = "INSERT INTO prompts_fts(rowid, text) SELECT rowid, text FROM prompts WHERE item_hash = ?"
+    db.executemany(add, new)
+    db.executemany("DELETE FROM prompts_new WHERE item_hash = ?", new)
+    return bool(new)
+
+
+def _index_answers(db: sqlite3.Connection) -> bool:
     (start,) = db.execute("SELECT indexed_to FROM search_state").fetchone()
     (end,) = db.execute("SELECT coalesce(max(id), 0) FROM exchanges").fetchone()
-    new = 0
-    for low in range(start, max(start, end), _BATCH):
-        cursor = db.execute(
-            "INSERT INTO answers_fts(rowid, text, reasoning) "
-            "SELECT id, text, reasoning FROM exchanges WHERE id > ? AND id <= ?",
-            (low, min(low + _BATCH, end)),
-        )
-        new += cursor.rowcount
-    if end > start:
-        db.execute("UPDATE search_state SET indexed_to = ?", (end,))
-    return new
+    if end <= start:
+        return False
+    reached = min(start + _ANSWERS, end)
+    db.execute(
+        "INSERT INTO answers_fts(rowid, text, reasoning) "
+        "SELECT id, text, reasoning FROM exchanges WHERE id > ? AND id <= ?",
+        (start, reached),
+    )
+    db.execute("UPDATE search_state SET indexed_to = ?", (reached,))
+    return True
+
+
+def index_prompts_anew(db: sqlite3.Connection) -> None:
+    """Their rows have other numbers than before, as after a dump that was read back."""
+    db.execute("INSERT INTO prompts_fts(prompts_fts) VALUES ('rebuild')")
+    db.execute("DELETE FROM prompts_new")
 
 
 def runs_matching(db: sqlite3.Connection, text: str) -> list[int]:
-    """Keys of the runs whose model, prompts or answers hold the text."""
+    """Keys of the runs whose model, prompts or answers hold the text, as far as those are indexed."""
     plain = _plain(text)
     found: set[int] = set()
     if len(plain) >= 3:
@@ -81,7 +93,6 @@ def runs_matching(db: sqlite3.Connection, text: str) -> list[int]:
         )
         found.update(row[0] for row in db.execute(by_name, (plain,)))
     if _has_word(plain):
-        index_texts(db)
         by_prompt = (
             "SELECT DISTINCT run_key FROM attempts WHERE item_hash IN (SELECT item_hash FROM prompts "
             "WHERE rowid IN (SELECT rowid FROM prompts_fts WHERE prompts_fts MATCH ?))"
@@ -96,10 +107,9 @@ def runs_matching(db: sqlite3.Connection, text: str) -> list[int]:
 
 
 def attempts_matching(db: sqlite3.Connection, text: str, limit: int) -> list[Found]:
-    """Answers in which the text stands, best first."""
+    """Indexed answers in which the text stands, best first."""
     if not _has_word(_plain(text)):
         return []
-    index_texts(db)
     sql = (
         "SELECT runs.id, models.name, stage, item_id, repetition, "
         "snippet(answers_fts, -1, '[', ']', '...', 16) "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,11 +43,12 @@ from tiltyard.store.run_list import (
     run_now,
 )
 from tiltyard.store.run_rows import identity, insert_run, utc_now
-from tiltyard.store.search import Found, attempts_matching, runs_matching
+from tiltyard.store.search import Found, attempts_matching, index_some, runs_matching
 from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
 
 FILE = "tiltyard.sqlite3"
 Key = tuple[str, str, int]  # stage, item id, repetition
+INDEX_S, ROOM_S = 0.5, 0.15  # how long the search keeps others from writing, and gives them then
 
 _NEWEST_TRY = (
     "NOT EXISTS (SELECT 1 FROM attempts AS later WHERE later.run_key = attempts.run_key "
@@ -416,22 +418,43 @@ class Store:
 
     def runs(self, wanted: RunFilter | None = None) -> list[Run]:
         """Runs, newest first."""
-        wanted, keys = wanted or RunFilter(), None
+        wanted = wanted or RunFilter()
         if wanted.search is not None:
-            with self.writing() as db:
-                keys = runs_matching(db, wanted.search)
+            self._index()
         with self.reading() as db:
+            keys = None if wanted.search is None else runs_matching(db, wanted.search)
             return listed(db, wanted, keys)
 
     def search(self, text: str, limit: int = 100) -> list[Found]:
         """Answers in which these words stand, best first."""
-        with self.writing() as db:
+        self._index()
+        with self.reading() as db:
             return attempts_matching(db, text, limit)
 
-    def beside(self, run: Run, since: str) -> dict[str, str]:
-        """Runs that have had their share of a run's server or machine since then, and of which of the two."""
+    def _index(self) -> None:
+        """Make what came since the last search fit to be found. A run that goes on meanwhile gets its turns
+        to write: it waits no longer than `BUSY_S` for one.
+        """
+        more = True
+        while more:
+            with self.writing() as db:
+                until = time.monotonic() + INDEX_S
+                while (more := index_some(db)) and time.monotonic() < until:
+                    pass
+            if more:
+                time.sleep(ROOM_S)
+
+    def last_seen(self) -> dict[str, str]:
+        """When each run was last at work, by the clock as it was then."""
         with self.reading() as db:
-            return beside(db, run, since)
+            return dict(db.execute("SELECT id, active_at FROM runs WHERE active_at IS NOT NULL"))
+
+    def beside(self, run: Run, before: Mapping[str, str]) -> dict[str, str]:
+        """Runs that have had their share of a run's server or machine since what `last_seen` said before, and
+        of which of the two.
+        """
+        with self.reading() as db:
+            return beside(db, run, before)
 
     def counts(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Attempts of each run as its summary counts them: one for all the tries of one repetition."""
