@@ -39,7 +39,8 @@ from tiltyard.servers.preflight import (
 from tiltyard.settings import hide_keys
 from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.opponents import opponents_limits, with_opponent
-from tiltyard.store.store import Claim, Store
+from tiltyard.store.sittings import Claim
+from tiltyard.store.store import Store
 from tiltyard.store.writer import Writer
 from tiltyard.suites import Bench, StageResult, Suite, load_suite
 from tiltyard.suites.asking import Sitting, put_through
@@ -194,6 +195,7 @@ async def run_job(
             keep(store, claim, state, summary, utc_at(now_ns(), origin_unix_ns))
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
+            store.check_place()
     return summary
 
 

@@ -11,7 +11,8 @@ from tests.store.conftest import make_attempt, make_run
 from tiltyard.errors import UsageError
 from tiltyard.records import Model, Run, RunState
 from tiltyard.store.opponents import with_opponent
-from tiltyard.store.store import Claim, Store
+from tiltyard.store.sittings import Claim
+from tiltyard.store.store import Store
 
 DECIDED = {"stop_when": "decided", "items": "i"}
 RUN = make_run("first", suite="doubles", model=Model(name="m"), settings=DECIDED)

@@ -198,7 +198,7 @@ def test_what_an_interrupted_sitting_found_out_is_in_the_figures(run: Run, tmp_p
         asyncio.run(interrupted(sim.url("openai")))
     with Store.open(tmp_path / "s.sqlite3") as store:
         (kept,) = store.runs()
-        found = store.outcomes(kept.id)
+        found = store.so_far(kept.id).outcomes
         (row,) = store.board()
     assert kept.state == "finished"
     assert kept.summary is not None

@@ -11,15 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tiltyard.cli.data_dir import DATA_DIR, open_store
 from tiltyard.cli.progress import Listener
-from tiltyard.records import Run
+from tiltyard.records import OUTCOMES, Run
 
 if TYPE_CHECKING:
+    from tiltyard.store.sittings import SoFar
     from tiltyard.store.store import Store
     from tiltyard.web.figures import RunFigures
 
@@ -130,13 +131,7 @@ class StoreFigures:
     def figures_of(self, run: Run) -> RunFigures:
         from tiltyard.web.figures import RunFigures, closing
 
-        if run.summary is not None:
-            known = closing(run.summary)
-        else:
-            outcomes = self.store.outcomes(run.id)
-            graded = {name: count for name, count in outcomes.items() if name is not None}
-            failed = sum(ending != "ok" for ending in self.store.endings(run.id))
-            known = {"done": sum(outcomes.values()), "failed": failed, "outcomes": graded or None}
+        known = closing(run.summary) if run.summary is not None else opening(self.store.so_far(run.id))
         return RunFigures(
             run_id=run.id,
             suite=run.suite,
@@ -144,3 +139,15 @@ class StoreFigures:
             started_at=run.started_at,
             **{**known, "state": run.state},
         )
+
+
+def opening(found: SoFar) -> dict[str, Any]:
+    """The fields that are known of a run without a summary: it is under way, or was killed."""
+    graded = {name: count for name, count in found.outcomes.items() if name is not None}
+    return {
+        "done": sum(found.outcomes.values()),
+        "failed": found.failed,
+        "retries": found.retries,
+        "outcomes": {**dict.fromkeys(OUTCOMES, 0), **graded} if graded else None,
+        "mean_duration_s": None if found.mean_e2e_ms is None else found.mean_e2e_ms / 1e3,
+    }

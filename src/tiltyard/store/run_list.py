@@ -120,11 +120,14 @@ def owner_of(row: Mapping[str, Any]) -> Owner:
 
 
 def run_now(row: Mapping[str, Any]) -> Run:
-    """A run as it is now: one whose process was killed could not say so itself."""
+    """A run as it is now: one whose process was killed could not say so itself. Once a sitting has begun, the
+    summary of the one before tells of less than there is, and is none.
+    """
     run = rows.run_of(row)
-    if run.state == "running" and not alive(owner_of(row), row["active_at"]):
-        return replace(run, state="interrupted")
-    return run
+    if run.state != "running":
+        return run
+    state: RunState = "running" if alive(owner_of(row), row["active_at"]) else "interrupted"
+    return replace(run, state=state, summary=None)
 
 
 def no_run(db: sqlite3.Connection, name: str) -> UsageError:

@@ -11,14 +11,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from msgspec.structs import replace
 
-from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
+from tiltyard.errors import StoreCorrupt, StoreError, StoreLocked, UsageError
 from tiltyard.records import Attempt, Exchange, Json, Model, Record, Run, RunState, Sample
 from tiltyard.settings import data_dir, hide_keys
 from tiltyard.stats.pairing import Scores
@@ -27,7 +27,7 @@ from tiltyard.store import rows
 from tiltyard.store.board import BoardRow, Wanted, board_rows
 from tiltyard.store.connection import BUSY_S, STUMBLES, connect, damaged, dicts, transaction, translated
 from tiltyard.store.figures import put_figures
-from tiltyard.store.owner import alive, this_process
+from tiltyard.store.owner import alive
 from tiltyard.store.ranking import ranks_of
 from tiltyard.store.reading_back import check
 from tiltyard.store.requests import Texts
@@ -44,17 +44,22 @@ from tiltyard.store.run_list import (
 )
 from tiltyard.store.run_rows import identity, insert_run, utc_now
 from tiltyard.store.search import Found, attempts_matching, index_some, runs_matching
+from tiltyard.store.sittings import (
+    NEWEST_TRY,
+    PUT_BACK,
+    Claim,
+    SoFar,
+    claimed,
+    has_failures,
+    killed_while_finished,
+    put_back_killed,
+    so_far,
+)
 from tiltyard.store.verdicts import NO_LONGER_NEEDED, opponent, scores_of
 
 FILE = "tiltyard.sqlite3"
 Key = tuple[str, str, int]  # stage, item id, repetition
 INDEX_S, ROOM_S = 0.5, 0.15  # how long the search keeps others from writing, and gives them then
-
-_NEWEST_TRY = (
-    "NOT EXISTS (SELECT 1 FROM attempts AS later WHERE later.run_key = attempts.run_key "
-    "AND later.stage = attempts.stage AND later.item_id = attempts.item_id "
-    "AND later.repetition = attempts.repetition AND later.try_no > attempts.try_no)"
-)
 
 # An imported run, which nobody has been at here, with fewer attempts than the file has of it.
 _OLDER = (
@@ -73,15 +78,6 @@ _ORPHANS = (
 )
 
 
-class Claim(Record, frozen=True):
-    """What `Store.claim` gives: the run to work on, or one that needs no more work."""
-
-    run: Run
-    resumed: bool = False  # an earlier sitting's attempts are there
-    finished: bool = False  # nothing to do: `run.summary` is the answer
-    session: int = 1  # number of this sitting
-
-
 class Bundle(Record, frozen=True):
     """One run with all that belongs to it, as it goes from machine to machine."""
 
@@ -98,6 +94,7 @@ class Store:
         self._lock = threading.RLock()
         self._db = connect(path, busy_s=busy_s)
         self._texts = Texts(self._db)
+        self._file = _file_at(path)
         self._keys: dict[str, int] = {}  # run id -> key
         self._data_version = 0
 
@@ -109,6 +106,14 @@ class Store:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def check_place(self) -> None:
+        """Raises StoreError where the file is no longer the one that was opened: what is in it is lost."""
+        if _file_at(self.path) != self._file:
+            raise StoreError(
+                f"the store {self.path} was deleted or replaced while it was in use: what came since is lost",
+                "run the same command again",
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -170,28 +175,9 @@ class Store:
         another living process is working on raises StoreLocked. `fresh` always starts a new one, and so does
         a finished load in which nothing was answered.
         """
+        self._put_back_killed()
         with self.writing() as db:
-            newest = None if fresh else newest_row(db, run.fingerprint)
-            if newest is None or (newest["state"] == "finished" and self._unanswered(db, newest["key"])):
-                run = replace(run, calibration=run.calibration or self.calibration())
-                insert_run(db, run, this_process())
-                return Claim(run=run)
-            earlier = rows.run_of(newest)
-            if earlier.state == "running" and alive(owner_of(newest), newest["active_at"]):
-                raise StoreLocked(
-                    f"run {earlier.id} is under way, process {newest['owner_pid']} on {newest['owner_host']}",
-                    "wait for it to end, or start another beside it with --fresh",
-                )
-            if earlier.state == "finished" and not self._owes(db, newest["key"], earlier.summary):
-                return Claim(run=earlier, finished=True, session=newest["sessions"])
-            session = newest["sessions"] + 1
-            me = this_process()
-            db.execute(
-                "UPDATE runs SET state = 'running', ended_at = NULL, sessions = ?, owner_pid = ?, "
-                "owner_started = ?, owner_host = ?, active_at = ? WHERE key = ?",
-                (session, *me, utc_now(), newest["key"]),
-            )
-            return Claim(run=replace(earlier, state="running", ended_at=None), resumed=True, session=session)
+            return claimed(db, replace(run, calibration=run.calibration or self.calibration()), fresh)
 
     def newest(self, fingerprint: str) -> Run | None:
         """The run that `claim` would carry on with or hand back; None where it would start one."""
@@ -199,27 +185,10 @@ class Store:
             found = newest_row(db, fingerprint)
             return None if found is None else run_now(found)
 
-    def _owes(self, db: sqlite3.Connection, key: int, summary: Mapping[str, Json] | None) -> bool:
-        """Are there failures to be asked again? Of what nobody grades the run itself has counted them: most
-        are results of its load.
-        """
-        if summary and summary.get("owed"):
-            return True
-        graded = "failed_outside AND outcome IS NOT NULL"
-        sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND {graded} AND {_NEWEST_TRY} LIMIT 1"
-        return db.execute(sql, (key,)).fetchone() is not None
-
-    def _unanswered(self, db: sqlite3.Connection, key: int) -> bool:
-        """Did every attempt fail for outside reasons, of a run that nobody grades?"""
-        sql = "SELECT max(NOT failed_outside OR outcome IS NOT NULL) FROM attempts WHERE run_key = ?"
-        return bool(db.execute(sql, (key,)).fetchone()[0] == 0)
-
     def has_failures(self, run_id: str) -> bool:
         """Would the same command ask some of its items again, which failed for outside reasons?"""
-        summary = self.run(run_id).summary
         with self.reading() as db:
-            key = self._key(db, run_id)
-            return self._owes(db, key, summary) or self._unanswered(db, key)
+            return has_failures(db, self._key(db, run_id))
 
     def seen(self, run_id: str, model: Model) -> None:
         """The run's model as it was in memory when it was measured; what was planned is forgotten."""
@@ -256,11 +225,15 @@ class Store:
     def put_back(self, run_id: str, ended_at: str | None = None) -> None:
         """End a sitting that was broken off: the run is finished, with the summary that it had before."""
         with self.writing() as db:
-            db.execute(
-                "UPDATE runs SET state = 'finished', ended_at = ?, owner_pid = NULL, owner_started = NULL, "
-                "owner_host = NULL WHERE key = ?",
-                (ended_at or utc_now(), self._key(db, run_id)),
-            )
+            db.execute(PUT_BACK, (ended_at or utc_now(), self._key(db, run_id)))
+
+    def _put_back_killed(self) -> None:
+        """The same where the process that asked again was killed. While somebody writes it has to wait."""
+        with self.reading() as db:
+            found = killed_while_finished(db)
+        if found:
+            with suppress(StoreLocked), self.writing() as db:
+                put_back_killed(db)
 
     def _key(self, db: sqlite3.Connection, run_id: str) -> int:
         known = self._keys.get(run_id)
@@ -309,13 +282,13 @@ class Store:
 
     def attempts(self, run_id: str, with_exchanges: bool = False, all_tries: bool = False) -> list[Attempt]:
         """The newest try of each item, in the order they were stored; every try with `all_tries`."""
-        where = "" if all_tries else f" AND {_NEWEST_TRY}"
+        where = "" if all_tries else f" AND {NEWEST_TRY}"
         return self._attempts(run_id, where, with_exchanges)
 
     def attempt(self, run_id: str, number: int) -> Attempt:
         """One attempt with its exchanges, by its place (1, 2, ...) among the newest tries."""
         with self.reading():
-            ids = self._attempt_ids(run_id, f" AND {_NEWEST_TRY}")
+            ids = self._attempt_ids(run_id, f" AND {NEWEST_TRY}")
             if not 1 <= number <= len(ids):
                 raise UsageError(
                     f"run {run_id} has attempts 1 to {len(ids)}, not {number}", f"tiltyard show {run_id}"
@@ -325,7 +298,7 @@ class Store:
     def endings(self, run_id: str) -> list[str | None]:
         """How the last exchange of each of `attempts` ended, in the same order."""
         with self.reading() as db:
-            sql = f"SELECT ending FROM attempts WHERE run_key = ? AND {_NEWEST_TRY} ORDER BY id"
+            sql = f"SELECT ending FROM attempts WHERE run_key = ? AND {NEWEST_TRY} ORDER BY id"
             return [row[0] for row in db.execute(sql, (self._key(db, run_id),))]
 
     def _attempt_ids(self, run_id: str, where: str) -> list[int]:
@@ -364,12 +337,12 @@ class Store:
 
     def done(self, run_id: str) -> dict[Key, Attempt]:
         """What need not be asked again: the newest try of each item that did not fail for outside reasons."""
-        where = f" AND NOT failed_outside AND {_NEWEST_TRY}"
+        where = f" AND NOT failed_outside AND {NEWEST_TRY}"
         return {(a.stage, a.item_id, a.repetition): a for a in self._attempts(run_id, where, True)}
 
     def failed(self, run_id: str) -> dict[Key, Attempt]:
         """What is asked again while there is time: items whose newest try failed for outside reasons."""
-        where = f" AND failed_outside AND {_NEWEST_TRY}"
+        where = f" AND failed_outside AND {NEWEST_TRY}"
         return {(a.stage, a.item_id, a.repetition): a for a in self._attempts(run_id, where, True)}
 
     def tries(self, run_id: str) -> dict[Key, int]:
@@ -390,13 +363,10 @@ class Store:
         """The ids of runs that no longer stand in for asking again."""
         return {row["id"] for row in self._all("SELECT id FROM runs WHERE forgotten")}
 
-    def outcomes(self, run_id: str) -> dict[str | None, int]:
-        """How many items came to which outcome so far; None stands for attempts that nobody grades."""
+    def so_far(self, run_id: str) -> SoFar:
+        """What a run that has no summary yet has come to."""
         with self.reading() as db:
-            sql = (
-                f"SELECT outcome, count(*) FROM attempts WHERE run_key = ? AND {_NEWEST_TRY} GROUP BY outcome"
-            )
-            return dict(db.execute(sql, (self._key(db, run_id),)))
+            return so_far(db, self._key(db, run_id))
 
     def add_samples(self, run_id: str, samples: Sequence[Sample]) -> None:
         """Store readings of the machine."""
@@ -413,11 +383,13 @@ class Store:
 
     def run(self, run_id: str) -> Run:
         """A run by its id, the beginning of one, or `latest`; UsageError when none or several match."""
+        self._put_back_killed()
         with self.reading() as db:
             return named(db, run_id)
 
     def runs(self, wanted: RunFilter | None = None) -> list[Run]:
         """Runs, newest first."""
+        self._put_back_killed()
         wanted = wanted or RunFilter()
         if wanted.search is not None:
             self._index()
@@ -467,6 +439,7 @@ class Store:
 
     def board(self, wanted: Wanted | None = None) -> list[BoardRow]:
         """The leaderboard: see `board.py`."""
+        self._put_back_killed()
         with self.reading() as db:
             if not (found := board_rows(db, wanted or Wanted())):
                 look_whole(db)
@@ -583,3 +556,12 @@ def _without_keys(exchange: Exchange) -> Exchange:
         raw = hidden
     error = None if exchange.error is None else hide_keys(exchange.error)
     return replace(exchange, raw=raw, error=error, text=hide_keys(exchange.text))
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file lies there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
