@@ -92,6 +92,10 @@ def test_the_file_of_the_folder_comes_before_the_users(tmp_path: Path) -> None:
         ("servers = ['h:1', ' ']", "line 1: servers: an address must not be empty"),
         ("ollama_url = ''", "line 1: ollama_url: an address must not be empty"),
         ("server = 'http://me:secret@x'", "holds a user name or password"),
+        ("[keys]\na = 3", "line 2: keys: Expected str, got int for 'a'"),
+        ("server = 'x'\n[keys]\nb = 'B'\nserver = 3", "line 4: keys: Expected str, got int for 'server'"),
+        ("[keys]\n'a:1' = 'A'", "line 2: keys: 'a:1' is no bare host"),
+        ("\nkeys = {a = 3}", "line 2: keys: Expected str, got int for 'a'"),
     ],
 )
 def test_a_bad_file_is_named_with_its_line(text: str, words: str) -> None:
@@ -123,9 +127,18 @@ def test_a_file_that_is_not_text() -> None:
         load_settings()
 
 
-def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TILTYARD_GAP_TIMEOUT_S", "soon")
-    with pytest.raises(UsageError, match="TILTYARD_GAP_TIMEOUT_S"):
+def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
+    write("\ufeffgap_timeout_s = 7\n")
+    assert load_settings().gap_timeout_s == 7.0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("TILTYARD_GAP_TIMEOUT_S", "soon"), ("OLLAMA_HOST", ":99999"), ("OLLAMA_BASE_URL", "http://[::1")],
+)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(UsageError, match=rf"environment \({name}\)"):
         load_settings()
 
 
@@ -152,6 +165,14 @@ def test_ollama_addresses_become_connectable(monkeypatch: pytest.MonkeyPatch, te
     assert load_settings().ollama_url == "http://other:1"
     monkeypatch.setenv("TILTYARD_OLLAMA_URL", "third:2")
     assert load_settings().ollama_url == "http://third:2"
+
+
+def test_ollamas_address_too_is_of_the_strongest_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("TILTYARD_OLLAMA_URL=a:1\nOLLAMA_BASE_URL=b:1\n", ".env")
+    assert load_settings().ollama_url == "http://a:1"
+    monkeypatch.setenv("OLLAMA_HOST", "c:1")
+    found = load_settings()
+    assert (found.ollama_url, found.origin("ollama_url")) == ("http://c:1", "environment (OLLAMA_HOST)")
 
 
 @pytest.mark.parametrize("text", ["http://x:port", "http://x:99999", "http://[::1"])
@@ -371,6 +392,18 @@ def test_dotenv_stands_between_the_file_and_the_environment(monkeypatch: pytest.
         9.0,
         "environment (TILTYARD_GAP_TIMEOUT_S)",
     )
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_variable_leaves_room_for_dotenvs(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    write("TILTYARD_GAP_TIMEOUT_S=8\nMODEL_NAME=m2\nTILTYARD_API_KEY=secret-of-dotenv\n", ".env")
+    for name in ("TILTYARD_GAP_TIMEOUT_S", "MODEL_NAME", "TILTYARD_API_KEY"):
+        monkeypatch.setenv(name, blank)
+    found = load_settings()
+    assert (found.gap_timeout_s, found.origin("gap_timeout_s")) == (8.0, ".env (TILTYARD_GAP_TIMEOUT_S)")
+    assert variable("MODEL_NAME") == "m2"
+    assert keys_set()["TILTYARD_API_KEY"] == ".env"
+    assert hide_keys("Bearer secret-of-dotenv") == "Bearer ***"
 
 
 def test_a_dotenv_that_cannot_be_meant_is_named() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 Dialect = str  # a name in `servers.DIALECTS` or of a third party's; what is read back may be of any
 
@@ -23,7 +24,7 @@ Ending = Literal[
     "http_error",  # the server answered with an error status
     "connect_error",  # no connection, or none that lived until the first byte
     "timeout_first_byte",
-    "timeout_gap",  # silence between two arrivals
+    "timeout_gap",  # silence between two arrivals, or an answer without an end
     "cancelled",
     "wrong_model",  # another model answered
     "empty",  # a 200 answer without a single choice
@@ -129,6 +130,14 @@ class Request(Record, frozen=True):
     request_id: str | None = None  # sent as X-Request-Id; the simulator logs its true times under it
     timeouts: Timeouts | None = None
 
+    @property
+    def limits(self) -> Timeouts:
+        """How long what may take, the whole answer included."""
+        return (self.timeouts or Timeouts()).of_answer(self.max_tokens)
+
+
+SLOWEST_TOKEN_S = 10.0  # on average over an answer; models that are read from disk need a few seconds
+
 
 class Timeouts(Record, frozen=True):
     """Seconds. The first byte may wait for a model to load, and so may the first words after a role or a ping
@@ -139,6 +148,29 @@ class Timeouts(Record, frozen=True):
     first_byte_s: float = 600.0
     gap_s: float = 60.0
     total_s: float | None = None
+    max_tokens: int | None = None  # the limit of the answer that is waited for
+
+    def of_answer(self, max_tokens: int | None) -> Timeouts:
+        """The same with an end, for an answer of at most so many tokens: a server may ignore that, or send
+        pings for ever. An answer within the other limits is not cut off, slow as it may be.
+        """
+        if max_tokens is None or self.total_s is not None:
+            return self
+        words_s = (max_tokens + 1) * min(self.gap_s, SLOWEST_TOKEN_S)
+        total_s = self.first_byte_s + self.before_words_s + words_s
+        return replace(self, total_s=total_s, max_tokens=max_tokens)
+
+    @property
+    def most_arrivals(self) -> int | None:
+        """Reads with words: an answer of more has no end. A token may come in pieces, and a model may think
+        beyond its limit.
+        """
+        return None if self.max_tokens is None else 16 * self.max_tokens + 1000
+
+    @property
+    def endless(self) -> str:
+        """What to say of an answer of more."""
+        return f"the answer did not end at its limit of {self.max_tokens} tokens"
 
     @property
     def before_words_s(self) -> float:

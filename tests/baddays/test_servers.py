@@ -14,6 +14,7 @@ import pytest
 from tests.baddays.conftest import (
     LISTED,
     QUICK_MODEL,
+    SAID,
     SimulatorProcess,
     Tiltyard,
     fixed,
@@ -22,7 +23,7 @@ from tests.baddays.conftest import (
     simulated,
 )
 from tests.patience import wait_for
-from tests.servers.scripted import Script, ScriptedServer, sized
+from tests.servers.scripted import Script, ScriptedServer, chunk, chunked, head, sized
 from tests.simulator.conftest import call
 from tiltyard.servers.simulator import SimModel
 
@@ -254,6 +255,77 @@ def test_a_server_that_hangs_between_tokens(tiltyard: Tiltyard) -> None:
         )
         done = tiltyard(*fixed(url, "--gap-timeout", "0.3", "--concurrency", "3", "--json"))
         refused(done, 1, "(3 timeout_gap)", "silence for more than 0.3 s")
+
+
+def endlessly(piece: bytes, pause_s: float) -> Script:
+    """So many of these that they last longer than anybody would wait for."""
+    parts: list[bytes | float] = [chunk(piece), pause_s]
+    return [head(more=b"Transfer-Encoding: chunked\r\n"), *(parts * 100_000)]
+
+
+class Endless(ScriptedServer):
+    """A model `m` that never ends its answers, but for the first `free`."""
+
+    def __init__(self, script: Script, free: int = 0) -> None:
+        super().__init__(self.told)
+        self.script, self.free = script, free
+
+    def told(self, number: int) -> Script:
+        if not self.requests[number].startswith(b"POST"):
+            return [sized(LISTED)]
+        self.free -= 1
+        return self.script if self.free < 0 else [chunked(SAID)]
+
+
+WORD = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+PATIENT_FOR_S = ("--first-byte-timeout", "1", "--gap-timeout", "0.2")
+
+
+def test_a_server_whose_answers_have_no_end(tiltyard: Tiltyard) -> None:
+    with Endless(endlessly(WORD, 0.001)) as server:
+        done = tiltyard(*quick(server.url, "--dialect", "openai"))
+        refused(done, 3, "the answer did not end at its limit of 4 tokens", "max_tokens")
+        more = ("--dialect", "openai", "--requests", "1", "--json")
+        done = tiltyard(*fixed(server.url, *more))
+        refused(done, 1, "(1 timeout_gap)", "the answer did not end at its limit of 4 tokens")
+
+
+def test_a_server_that_sends_pings_and_nothing_else(tiltyard: Tiltyard) -> None:
+    with Endless(endlessly(b": ping\n\n", 0.05)) as server:
+        done = tiltyard(*quick(server.url, "--dialect", "openai", *PATIENT_FOR_S))
+        refused(done, 3, "the whole answer took longer than 3 s", "--first-byte-timeout")
+
+
+def test_a_server_whose_answers_have_no_end_after_the_first_ones(tiltyard: Tiltyard) -> None:
+    """A load by time ends all the same, and what failed in it is counted."""
+    with Endless(endlessly(WORD, 0.05), free=12) as server:
+        more = ("--dialect", "openai", "--output-tokens", "4", "--json", *PATIENT_FOR_S)
+        done = tiltyard(*quick(server.url, *more))
+        refused(done, 1, "the whole answer took longer than 3 s")
+        summary = done.summary()
+        assert summary["requests"]["failed"] == summary["endings"]["timeout_gap"] > 0
+
+
+@pytest.mark.slow
+def test_a_server_killed_in_a_long_load_ends_it(
+    tiltyard: Tiltyard,
+    simulate: Callable[..., SimulatorProcess],
+    spawn: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    server = simulate("--model", "m:ttft_ms=5,token_ms=5,slots=8")
+    load = ("--profile", "soak", "--seconds", "600", "--concurrency", "2", "--output-tokens", "8")
+    run = spawn("run", "speed", "--server", server.url, "--model", "m", *load, "--json")
+    wait_for(lambda: begun(server.url) > 20)
+    server.kill()
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 1, err
+    assert err.count(b"error: ") == 1
+    assert b"came since the server had gone" in err
+    summary = json.loads(out.splitlines()[-1])
+    assert (summary["state"], summary["gave_up"]) == ("failed", True)
+    assert summary["requests"]["ok"] > 0
+    assert 8 <= summary["owed"] < 300
+    assert any("stopped after failures in a row" in note for note in summary["notes"])
 
 
 def test_the_timeouts_may_come_from_the_environment(tiltyard: Tiltyard) -> None:

@@ -64,6 +64,36 @@ def test_a_narrow_margin_cannot_tell_and_says_how_many_more(folder):
     assert "more requests each" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("qwen3:8b-q4_K_M", "qwen3:8b-q8_0"),
+        ("qwen3:8b", "qwen3:8b-q8_0"),
+        ("Qwen3-8B-Q4_K_M", "Qwen3-8B-Q8_0"),
+        ("hf.co/unsloth/Qwen3-8B-GGUF:Q4_K_M", "hf.co/unsloth/Qwen3-8B-GGUF:Q8_0"),
+        ("mlx-community/Qwen3-8B-4bit", "mlx-community/Qwen3-8B-8bit"),
+    ],
+)
+@pytest.mark.parametrize("key", ["quant", "quantization"])
+def test_by_quantization_finds_it_in_names_too(tmp_path, names, key):
+    makers = [
+        made.quick(name, speed, n=5, quantization=quant, digest=quant, size_bytes=len(quant))
+        for name, speed, quant in zip(names, (40, 30), ("Q4_K_M", "Q8_0"), strict=True)
+    ]
+    makers += [made.quick("qwen3:4b-q8_0", 90, n=5, quantization="Q8_0")]  # another model
+    stock(tmp_path, [(maker, maker.run()) for maker in makers])
+    done = tiltyard(tmp_path, "compare", "--by", key, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["a"], found["b"]) == (makers[0].id, makers[1].id)
+
+
+def test_by_a_quantization_that_nobody_told(tmp_path):
+    makers = [made.quick("m", 40, n=5, quantization=None, seed=seed) for seed in (1, 2)]
+    stock(tmp_path, [(maker, maker.run()) for maker in makers])
+    assert "no run tells its quantization" in tiltyard(tmp_path, "compare", "--by", "quant").stderr
+
+
 def test_by_takes_the_newest_two_that_differ(folder):
     _, q8, _, _, newest = ids(folder)
     found = json.loads(tiltyard(folder, "compare", "--by", "quant", "--json").stdout)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +102,32 @@ def test_the_doctor_finds_a_damaged_store(tiltyard: Command, home: Path, alone: 
     assert done.code == 1
     assert "not ready: store" in done.err
     assert "broken" in done.out
+
+
+def test_a_folder_whose_name_is_no_utf_8(
+    clean_env: dict[str, str], tmp_path: Path, alone: dict[str, str]
+) -> None:
+    folder = tmp_path / os.fsdecode(b"odd \xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    speed = ("run", "speed", "--model", "m.gguf", "--profile", "fixed", "--requests", "2", "--json")
+    for words in (
+        ("make-model", "m.gguf", "--json"),
+        ("models", "m.gguf"),
+        ("models", "m.gguf", "--json"),
+        speed,
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "tiltyard", *words],
+            capture_output=True,
+            env=clean_env | alone,
+            cwd=folder,
+            check=False,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.decode().splitlines()[-1])
+    assert summary["endings"] == {"ok": 2}
+    assert summary["server"]["url"] == str(tmp_path / "odd \ufffd" / "m.gguf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import time
 from pathlib import Path
@@ -121,6 +122,19 @@ def test_digest_is_remembered_until_the_file_changes(tiny: Path, tmp_path: Path)
     assert digest(tiny, cache=book) != first
     (book / "digests.json").write_text("{broken")
     assert digest(tiny, cache=book) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_folder_whose_name_is_no_utf_8(tiny: Path, tmp_path: Path) -> None:
+    book, folder = tmp_path / "book", tmp_path / os.fsdecode(b"odd \xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    first = digest(tiny, cache=book)
+    saved = (book / "digests.json").read_bytes()
+    assert digest(tiny.rename(folder / tiny.name), cache=book) == first
+    assert (book / "digests.json").read_bytes() == saved
+    assert list(book.iterdir()) == [book / "digests.json"]
 
 
 def test_no_such_file_offers_the_nearest(tiny: Path) -> None:

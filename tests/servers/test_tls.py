@@ -113,6 +113,15 @@ def test_a_ping_ahead_of_the_first_words_ends_no_waiting_for_them(tls_server, ce
     assert ask(tls_server(script), certificate, limits=limits)[0].failure is None
 
 
+def test_words_far_beyond_the_limit_of_the_answer_end_it(tls_server, certificate):
+    script = [CHUNKED, chunk(b": ping\n\n"), *[chunk(b'{"content":"a"}'), 0.0002] * 20_000]
+    capture = ask(tls_server(script), certificate, limits=LIMITS.of_answer(4))[0]
+    assert (capture.failure, capture.error) == (
+        "timeout_gap",
+        "the answer did not end at its limit of 4 tokens",
+    )
+
+
 def test_an_unknown_certificate_is_one_clear_line(tls_server):
     capture = ask(tls_server([sized(b"{}")]), None)[0]
     assert capture.failure == "connect_error"

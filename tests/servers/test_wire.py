@@ -10,7 +10,8 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -232,6 +233,37 @@ def test_pings_keep_a_stream_alive_and_a_total_limit_ends_it(run):
     limits = Timeouts(connect_s=60, first_byte_s=60, gap_s=60, total_s=0.2)
     capture = capture_of(run, *steps, timeouts=limits)
     assert (capture.failure, capture.error) == ("timeout_gap", "the whole answer took longer than 0.2 s")
+
+
+def endlessly(piece: bytes) -> Iterator[bytes | float]:
+    """Until the client goes."""
+    yield CHUNKED
+    while True:
+        yield chunk(piece)
+        yield 0.0002
+
+
+def test_words_far_beyond_the_limit_of_the_answer_end_it(run):
+    limits = PATIENT.of_answer(4)
+    capture = capture_of(run, *islice(endlessly(WORD), 40_000), timeouts=limits)
+    assert (capture.failure, capture.error) == (
+        "timeout_gap",
+        "the answer did not end at its limit of 4 tokens",
+    )
+
+
+def test_pings_ahead_of_the_words_are_none_of_them(run):
+    pings, words = (list(islice(endlessly(piece), 2, 6_000)) for piece in (b": ping\n\n", WORD))
+    script = [CHUNKED, *pings, *words[:1200], b"0\r\n\r\n"]
+    assert capture_of(run, *script, timeouts=PATIENT.of_answer(4)).failure is None
+
+
+def test_an_answer_may_take_as_long_as_a_slow_model_needs():
+    limits = Timeouts(first_byte_s=600, gap_s=60).of_answer(256)
+    assert limits.total_s > 600 + 256 / 0.5
+    assert Timeouts(first_byte_s=3, gap_s=2).of_answer(4).total_s == 3 + 3 + 5 * 2
+    assert Timeouts().of_answer(None).total_s is None
+    assert Timeouts(total_s=1.0).of_answer(4).total_s == 1.0
 
 
 AHEAD = {

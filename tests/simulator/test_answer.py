@@ -203,3 +203,19 @@ def test_same_seed_same_bytes_other_seed_others() -> None:
             bodies.append([say(sim.url(), f"tell me {number}") for number in range(5)])
     assert bodies[0] == bodies[1]
     assert bodies[0] != bodies[2]
+
+
+def test_an_answer_is_no_longer_than_its_context_however_much_is_asked() -> None:
+    """Were it made before it is cut, this would take all memory."""
+    endless = 999_999_999
+    model = SimModel(name="fast", context=512, ttft_ms=0.0, token_ms=0.0)
+    with running(SimConfig(models=(model,))) as sim:
+        body = chat_body(max_tokens=endless, ignore_eos=True, stream=False)
+        done = call(sim.url("openai"), "/v1/chat/completions", body).json()
+        ollama = {"model": "fast", "prompt": "hello", "stream": False, "options": {"num_predict": endless}}
+        shifted = call(sim.url("ollama"), "/api/generate", ollama).json()
+        kept = call(sim.url("ollama"), "/api/generate", {**ollama, "shift": False}).json()
+    assert done["usage"]["total_tokens"] == 512
+    assert done["choices"][0]["finish_reason"] == "length"
+    assert (shifted["eval_count"], shifted["done_reason"]) == (5_120, "length")
+    assert kept["prompt_eval_count"] + kept["eval_count"] == 512

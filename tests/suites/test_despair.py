@@ -133,3 +133,73 @@ def test_a_request_sent_before_the_failures_may_still_be_answered(how: Capture) 
     asked(despair, REFUSED)
     read(despair, "http_error", "http_error" if how == REFUSED else "ok")
     assert despair.decide() is (how == REFUSED)
+
+
+LOAD = Patience(hopeless_after=5, gone_after_s=5.0)
+NOBODY = "connect_error"
+
+
+def shut_out(despair: Despair, *sent_s: float) -> None:
+    """Requests that did not get through, sent at these seconds."""
+    for at in sent_s:
+        line = Timeline(scheduled_ns=0, started_ns=round(at * 1e9))
+        despair.arrived(despair.sent(), Capture(timeline=line, failure=NOBODY))
+
+
+def heard_of() -> Despair:
+    """Of a load whose server has answered."""
+    despair = Despair(LOAD)
+    asked(despair, TAKEN)
+    read(despair, "ok")
+    return despair
+
+
+def test_a_load_ends_when_for_seconds_nobody_was_there_although_there_were_answers() -> None:
+    despair = heard_of()
+    shut_out(despair, *[1.0] * 20, 3.0, 5.9)
+    assert not despair.decide()  # a server that is started anew is back by then
+    shut_out(despair, 6.0)
+    assert despair.decide()
+
+
+def test_a_few_connections_that_took_long_to_fail_end_no_load() -> None:
+    despair = heard_of()
+    shut_out(despair, 1.0, 1.0, 6.0, 6.0, 11.0, 11.0, 16.0)
+    assert not despair.decide()
+    shut_out(despair, 16.0)
+    assert despair.decide()
+
+
+@pytest.mark.parametrize("ending", ["ok", "http_error"])
+def test_any_answer_between_them_begins_the_count_anew(ending: str) -> None:
+    despair = heard_of()
+    shut_out(despair, *[1.0] * 20, 5.9)
+    asked(despair, TAKEN if ending == "ok" else REFUSED)
+    shut_out(despair, *[6.1] * 20, 11.0)
+    read(despair, *[NOBODY] * 21, ending, *[NOBODY] * 21)
+    assert not despair.decide()
+
+
+def test_an_answer_that_is_under_way_is_waited_for() -> None:
+    despair = heard_of()
+    number = despair.sent()
+    shut_out(despair, *range(1, 20))
+    assert not despair.decide()
+    despair.arrived(number, TAKEN)
+    shut_out(despair, 20.0)
+    read(despair, *[NOBODY] * 19, "ok", NOBODY)
+    assert not despair.decide()
+
+
+def test_a_stream_rests_as_long_as_nobody_has_been_there_up_to_a_second() -> None:
+    despair = heard_of()
+    assert despair.rest_s == 0.0
+    for at, rest_s in ((1.0, 0.0), (1.01, 0.01), (1.02, 0.02), (1.5, 0.5), (4.0, 1.0)):
+        shut_out(despair, at)
+        assert despair.rest_s == pytest.approx(rest_s)
+    asked(despair, TAKEN)
+    assert despair.rest_s == 0.0
+    fixed = Despair(Patience())
+    shut_out(fixed, 1.0, 9.0)
+    assert fixed.rest_s == 0.0
+    assert not fixed.decide()

@@ -17,6 +17,7 @@ from tiltyard.cli.data_dir import DATA_DIR, open_store
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tiltyard.errors import UsageError
     from tiltyard.records import Run
     from tiltyard.reports.comparison import Comparison
     from tiltyard.stats.contrast import Ratio
@@ -31,6 +32,7 @@ _ALIKE = (  # and in `part_of` their settings
     *(f"settings.{n}" for n in ("profile", "items", "prompt_tokens", "output_tokens", "prompt", "cached")),
     *(f"settings.{n}" for n in ("think", "temperature", "top_p", "seed", "max_tokens")),
 )
+_TELL_QUANT = frozenset({"quant", "quantization", "bits_per_weight"})
 _OWN = {  # what a setting of the load changes in a stage's, if not the entry of its own name
     "poisson": ("kind",),
     "burst": ("kind", "burst"),
@@ -155,7 +157,6 @@ def choose(store: Store, words: tuple[str | None, ...], by: str | None, model: s
 def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
     """The newest two finished runs that differ in `key`, alike in suite, model, what was asked, and load."""
     from tiltyard.errors import UsageError
-    from tiltyard.reports.traits import traits
     from tiltyard.stats.pairing import LOADS
 
     if (bare := key.removeprefix("settings.")) in LOADS:
@@ -173,16 +174,27 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
         later.append((value, work, run))
     known = sorted({value for value in (value_of(run, key) for run in newest) if value is not None})
     if newest and not known:
-        names = sorted({name.rpartition(".")[2] for run in newest for name in traits(run)})
-        near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
-        raise UsageError(
-            f"no run has anything called {key!r}",
-            f"did you mean {' or '.join(near)}?" if near else "quant, dialect, engine_version ...",
-        )
+        raise nothing_known(newest, key)
     raise UsageError(
         f"no two runs of the same suite, model and load differ in {key!r}"
         + (f" (it is {', '.join(known[:5])})" if known else ""),
         "measure the other one by the same command, or name both: tiltyard compare A B",
+    )
+
+
+def nothing_known(newest: list[Run], key: str) -> UsageError:
+    """The error where no run has a value of `key`: nobody told it, or there is no such thing."""
+    from tiltyard.errors import UsageError
+    from tiltyard.reports.traits import traits
+
+    if key in _TELL_QUANT:
+        what = key if key == "bits_per_weight" else "quantization"
+        return UsageError(f"no run tells its {what}", "name both: tiltyard compare A B")
+    names = sorted({name.rpartition(".")[2] for run in newest for name in traits(run)})
+    near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
+    return UsageError(
+        f"no run has anything called {key!r}",
+        f"did you mean {' or '.join(near)}?" if near else "quant, dialect, engine_version ...",
     )
 
 
@@ -202,12 +214,15 @@ def value_of(run: Run, key: str) -> str | None:
 
 
 def kind_of(run: Run, key: str) -> tuple[str | None, ...]:
-    """In what it is to be alike with another run, `key` aside."""
+    """In what it is to be alike with another run, `key` aside; its quantization is told in its name, too."""
     from tiltyard.reports.traits import traits
+    from tiltyard.servers.names import without_quantization
     from tiltyard.stats.pairing import part_of
 
     aside = (key, "prompt") if key == "cot" else (key,)  # which has a template of its own
     own, part = traits(run), part_of(run.settings)
+    if key in _TELL_QUANT:
+        own["model"] = without_quantization(run.model.name)
     return (
         *(own.get(name) for name in _ALIKE if name.rpartition(".")[2] not in aside),
         *(f"{name}={value}" for name, value in sorted(part.items()) if name not in aside),

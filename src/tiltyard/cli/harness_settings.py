@@ -118,9 +118,10 @@ def value_of(name: str, plain: Plain, text: str) -> Any:
 
 
 def ollama_named() -> str | None:
-    """The address in OLLAMA_BASE_URL, where that is what names Ollama's."""
+    """The address in OLLAMA_BASE_URL, where that names Ollama's, and no source as strong names the server."""
     settings = load_settings()
-    return settings.ollama_url if "OLLAMA_BASE_URL" in settings.origin("ollama_url") else None
+    named = "OLLAMA_BASE_URL" in settings.origin("ollama_url") and settings.outweighs("ollama_url", "server")
+    return settings.ollama_url if named else None
 
 
 def shown() -> list[dict[str, str | None]]:

@@ -9,7 +9,6 @@ import shlex
 from pathlib import Path
 
 import click
-import msgspec
 
 from tiltyard.errors import ServerError, UsageError
 from tiltyard.servers.tiny import PRESETS, SIZES, Answer, TinySpec, read_answers, write_model
@@ -79,7 +78,9 @@ def make_model(
 
     model = write_known(out, spec) if knows and not (dim or size or preset) else write_model(out, spec)
     if as_json:
-        click.echo(msgspec.json.encode(model).decode())
+        from tiltyard.store.rows import to_json
+
+        click.echo(to_json(model))
         return
     size_mb, millions = (model.size_bytes or 0) / 1e6, (model.parameters or 0) / 1e6
     click.echo(

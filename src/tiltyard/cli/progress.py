@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from tiltyard.records import Json
 
@@ -44,7 +43,9 @@ def json_lines(event: Mapping[str, Json]) -> None:
 
 def one_line(value: Json) -> bytes:
     """JSON that stays one line also for readers who take U+0085, U+2028 and U+2029 for line ends."""
-    line = msgspec.json.encode(value)
+    from tiltyard.store.rows import to_json
+
+    line = to_json(value).encode()
     for char in ("\x85", "\u2028", "\u2029"):
         line = line.replace(char.encode(), b"\\u%04x" % ord(char))
     return line + b"\n"

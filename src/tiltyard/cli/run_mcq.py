@@ -94,13 +94,12 @@ OWN = (
 
 
 def with_source(common: Common, own: dict[str, Any]) -> Common:
-    """The server also under its other names."""
+    """The server also under its other names; of two settings that of the stronger source."""
     from tiltyard.cli.choosing import only_files
     from tiltyard.cli.harness_settings import ollama_named
-    from tiltyard.settings import load_settings
 
     server = own["base_url"] if common.server is None else common.server
-    if server is not None or load_settings().server is not None or only_files(common):
+    if server is not None or only_files(common):
         return replace(common, server=server)
     if (server := ollama_named()) is not None:
         return replace(common, server=server, environment=(*common.environment, "--server", server))

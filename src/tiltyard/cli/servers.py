@@ -178,7 +178,9 @@ def server_row(each: Found) -> dict[str, Any]:
 def show_json(rows: list[dict[str, Any]]) -> None:
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+    from tiltyard.store.rows import to_json
+
+    click.echo(msgspec.json.format(to_json(rows), indent=2))
 
 
 def terminal() -> Console:

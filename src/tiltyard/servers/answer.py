@@ -19,6 +19,7 @@ UNTIL_CLOSE: Final = 3
 DONE: Final = 4
 
 MAX_HEAD_BYTES = 65536
+TOO_LARGE = "the answer is too large to be one of a model server"
 # Words, a call, an end or an error, in any dialect's JSON: before these, roles and pings are all that came.
 _SPOKEN = re.compile(
     rb'"(?:content|reasoning|reasoning_content|thinking|text|refusal|arguments|finish_reason)"\s*:\s*"[^"]'
@@ -229,6 +230,22 @@ class Answer:
         except FramingError:
             walk = self._walk
             return walk.unframed(self.raw[: walk.position])
+
+
+class BoundedAnswer(Answer):
+    """One that is broken off where it grows too large."""
+
+    __slots__ = ("largest",)
+
+    def __init__(self, method: str, largest: int) -> None:
+        super().__init__(method)
+        self.largest = largest  # bytes, head and framing included
+
+    def add(self, data: memoryview | bytes, stamp: int | bytes) -> bool:
+        may_be_complete = super().add(data, stamp)
+        if len(self.raw) > self.largest:
+            raise AnswerError(TOO_LARGE)
+        return may_be_complete
 
 
 def has_spoken(body: bytes | bytearray, start: int = 0) -> bool:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import msgspec
 from msgspec.structs import replace
 
-from tiltyard.records import Capture, Ending, Events, Exchange, Request, ServerTimings, Usage
+from tiltyard.records import Capture, Ending, Events, Exchange, Json, Request, ServerTimings, Usage
 from tiltyard.servers.chat_body import chat_body
 from tiltyard.servers.chat_claims import (
     believable,
@@ -20,6 +19,7 @@ from tiltyard.servers.chat_claims import (
     usage_of,
 )
 from tiltyard.servers.chat_events import ChatEvents
+from tiltyard.servers.decoding import json_in
 from tiltyard.servers.error_text import (
     EMPTY_ANSWER,
     error_in,
@@ -240,17 +240,14 @@ def _stop_notes(said: ChatEvents) -> tuple[str, ...]:
     return (f"{STOP_REASON}{reason}",) if reason in BROKEN_OFF else ()
 
 
-def _whole_json(body: bytes) -> object | None:
+def _whole_json(body: bytes) -> Json:
     """The value of an answer that is one JSON document instead of a stream, whatever its content type says;
     None when it is a stream.
     """
     body = body.removeprefix(BOM)
     if not body.lstrip().startswith(b"{"):
         return None
-    try:
-        return msgspec.json.decode(body)  # type: ignore[no-any-return]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+    return json_in(body)
 
 
 def _without_stream(request: Request, capture: Capture) -> Exchange:

@@ -20,8 +20,15 @@ def integer(value: Json) -> int | None:
     return int(value)
 
 
+def count(value: Json) -> int | None:
+    """A whole number of something: none is below nothing."""
+    found = integer(value)
+    return None if found is None or found < 0 else found
+
+
 def number(value: Json) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    """A duration or a rate: none is below nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         return None
     return float(value)
 
@@ -33,8 +40,8 @@ def _section(value: Json) -> Mapping[str, Json]:
 def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | None) -> Usage | None:
     """Token counts: OpenAI's `usage`, completed or replaced by llama.cpp's `timings`."""
     native = timings or {}
-    cache_n, prompt_n = integer(native.get("cache_n")), integer(native.get("prompt_n"))
-    predicted_n = integer(native.get("predicted_n"))
+    cache_n, prompt_n = count(native.get("cache_n")), count(native.get("prompt_n"))
+    predicted_n = count(native.get("predicted_n"))
     source: TokenSource = "server"
     if usage is None:
         if prompt_n is None and predicted_n is None:
@@ -43,15 +50,15 @@ def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | Non
         source = "server-native"
     prompt_details = _section(usage.get("prompt_tokens_details"))
     output_details = _section(usage.get("completion_tokens_details"))
-    cached = integer(prompt_details.get("cached_tokens"))
+    cached = count(prompt_details.get("cached_tokens"))
     if cached is None:
-        cached = integer(usage.get("prompt_cache_hit_tokens"))
-    reasoning = integer(output_details.get("reasoning_tokens"))
+        cached = count(usage.get("prompt_cache_hit_tokens"))
+    reasoning = count(output_details.get("reasoning_tokens"))
     return Usage(
-        prompt_tokens=integer(usage.get("prompt_tokens")) or None,  # there is no prompt of no tokens
-        output_tokens=integer(usage.get("completion_tokens")),
+        prompt_tokens=count(usage.get("prompt_tokens")) or None,  # there is no prompt of no tokens
+        output_tokens=count(usage.get("completion_tokens")),
         cached_tokens=cache_n if cached is None else cached,
-        reasoning_tokens=integer(usage.get("reasoning_tokens")) if reasoning is None else reasoning,
+        reasoning_tokens=count(usage.get("reasoning_tokens")) if reasoning is None else reasoning,
         source=source,
     )
 
@@ -63,8 +70,8 @@ def believable(tokens: int | None, characters: int) -> bool:
 
 def counts_more(usage: Mapping[str, Json], before: Mapping[str, Json] | None) -> bool:
     """May a later usage replace an earlier one? Gateways add one of their own that holds only zeros."""
-    return any(integer(usage.get(key)) for key in COUNTS) or not any(
-        integer((before or {}).get(key)) for key in COUNTS
+    return any(count(usage.get(key)) for key in COUNTS) or not any(
+        count((before or {}).get(key)) for key in COUNTS
     )
 
 
@@ -72,14 +79,14 @@ def llamacpp_timings(timings: Mapping[str, Json]) -> ServerTimings:
     """llama.cpp's `timings`: prompt_n leaves out what came from the cache."""
     return ServerTimings(
         source="llamacpp",
-        prefill_tokens=integer(timings.get("prompt_n")),
+        prefill_tokens=count(timings.get("prompt_n")),
         prefill_ms=number(timings.get("prompt_ms")),
         prefill_tps=number(timings.get("prompt_per_second")),
-        decode_tokens=integer(timings.get("predicted_n")),
+        decode_tokens=count(timings.get("predicted_n")),
         decode_ms=number(timings.get("predicted_ms")),
         decode_tps=number(timings.get("predicted_per_second")),
-        draft_tokens=integer(timings.get("draft_n")),
-        draft_accepted=integer(timings.get("draft_n_accepted")),
+        draft_tokens=count(timings.get("draft_n")),
+        draft_accepted=count(timings.get("draft_n_accepted")),
     )
 
 
@@ -92,8 +99,8 @@ def lmstudio_timings(stats: Mapping[str, Json]) -> ServerTimings:
         decode_ms=None if generation_s is None else generation_s * 1000,
         decode_tps=number(stats.get("tokens_per_second")),
         ttft_ms=None if ttft_s is None else ttft_s * 1000,
-        draft_tokens=integer(stats.get("total_draft_tokens_count")),
-        draft_accepted=integer(stats.get("accepted_draft_tokens_count")),
+        draft_tokens=count(stats.get("total_draft_tokens_count")),
+        draft_accepted=count(stats.get("accepted_draft_tokens_count")),
     )
 
 

@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from tiltyard.records import Json, TokenChoice
-from tiltyard.servers.chat_claims import counts_more
+from tiltyard.servers.chat_claims import count, counts_more
+from tiltyard.servers.decoding import json_in
 from tiltyard.servers.error_text import error_in
 from tiltyard.servers.notes import INVALID_UTF8, SEVERAL_CHOICES, UNREADABLE_EVENT
 from tiltyard.servers.token_choices import Entry, chosen, token_choices
@@ -64,7 +65,6 @@ class _Chunk(msgspec.Struct, gc=False):
 
 
 _PLAIN = msgspec.json.Decoder(_Chunk)
-_ANY = msgspec.json.Decoder()
 
 
 class ChatEvents:
@@ -77,6 +77,8 @@ class ChatEvents:
         self.reasoning_field: str | None = None
         self.tool_calls = ToolCalls()
         self.choices_seen = False
+        self.over = False  # `[DONE]` came
+        self._in_messages = False  # instead of deltas
         self.finish_reason: str | None = None
         self.error: str | None = None
         self.model: str | None = None  # the last one named
@@ -113,7 +115,7 @@ class ChatEvents:
         """
         try:
             chunks = _PLAIN.decode_lines(b"\n".join(payloads))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         if len(chunks) != len(payloads):
             return False
@@ -150,13 +152,14 @@ class ChatEvents:
         self._event(end, "p", "")
 
     def add(self, data: bytes, end: int, name: str = "") -> None:
-        """One event's payload. `[DONE]` is no event: the finish reason said as much."""
+        """One event's payload. `[DONE]` is no event: the finish reason said as much.
+
+        What comes after it may hold claims, but is no part of the answer any more.
+        """
         if data.strip() == b"[DONE]":
+            self.over = True
             return
-        try:
-            value = _ANY.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            value = self._decode_again(data)
+        value = json_in(data, self._bad_utf8)
         error = error_in(value)
         if error is None and name == "error":
             error = error_in({"error": value or data.decode("utf-8", "replace")})
@@ -171,17 +174,8 @@ class ChatEvents:
         self._claims(value)
         self._choices(value, end)
 
-    def _decode_again(self, data: bytes) -> Json:
-        """Invalid UTF-8 is replaced and noted; what is no JSON even then is None."""
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            text = data.decode("utf-8", "replace")
-            self._note(INVALID_UTF8)
-        try:
-            return _ANY.decode(text)
-        except msgspec.DecodeError:
-            return None
+    def _bad_utf8(self) -> None:
+        self._note(INVALID_UTF8)
 
     def _claims(self, value: Mapping[str, Json]) -> None:
         """What may sit on any chunk, even on one without choices."""
@@ -212,7 +206,7 @@ class ChatEvents:
     def _choices(self, value: Mapping[str, Json], end: int) -> None:
         choices = value.get("choices")
         choice = None
-        if isinstance(choices, list):
+        if isinstance(choices, list) and not self.over:
             mine = [c for c in choices if isinstance(c, dict) and c and c.get("index", 0) in (0, None)]
             choice = mine[0] if mine else None
             if len(choices) > 1:
@@ -225,11 +219,19 @@ class ChatEvents:
         self.error = self.error or error_in(choice)
         self._usage(choice)
         self._finish(choice.get("finish_reason"))
-        delta = choice.get("delta") or choice.get("message")
+        delta = choice.get("delta") or self._whole(choice)
         if not isinstance(delta, dict):
             delta = {"content": choice.get("text")}
         self._delta(delta, end)
         self._count(value, choice)
+
+    def _whole(self, choice: Mapping[str, Json]) -> Json:
+        """The message of a choice without a delta; some say all of it again beside the finish reason."""
+        message = choice.get("message")
+        if message and not self._in_messages and not set("crtf").isdisjoint(self.kinds):
+            return {}
+        self._in_messages = self._in_messages or bool(message)
+        return message
 
     def _delta(self, delta: Mapping[str, Json], end: int) -> None:
         content = _text_of(delta.get("content"))
@@ -291,8 +293,8 @@ class ChatEvents:
         for section, key in (("usage", "completion_tokens"), ("timings", "predicted_n")):
             claims = value.get(section)
             total = claims.get(key) if isinstance(claims, dict) else None
-            if isinstance(total, int) and not isinstance(total, bool):
-                self._totals[i] = total
+            if (told := count(total)) is not None:
+                self._totals[i] = told
         logprobs = choice.get("logprobs")
         said = logprobs.get("content") if isinstance(logprobs, dict) else None
         if isinstance(said, list) and self.kinds[i] == "c":

@@ -152,9 +152,11 @@ class EngineProcess:
         return f": {' | '.join(said)}" if said else ""
 
     def _spawn(self) -> None:
-        launch = msgspec.structs.replace(self.launch, parent=os.getpid())
+        folder, name = within_reach(self.launch.model)
+        launch = msgspec.structs.replace(self.launch, model=name, parent=os.getpid())
         command = [
             sys.executable,
+            *(("-P",) if folder else ()),  # what lies beside a model is no module of ours
             "-m",
             "tiltyard.servers.engine_process",
             msgspec.json.encode(launch).decode(),
@@ -167,6 +169,7 @@ class EngineProcess:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
+                    cwd=folder,
                     bufsize=0,
                     env=child_environment(),
                 )
@@ -198,6 +201,15 @@ class EngineProcess:
             return EngineError("the embedded engine (xllamacpp) is not installed", install(EXTRA))
         what = f"the engine could not start {self.launch.alias} ({report.error}){self.tail()}"
         return EngineError(what, f"check the file and the memory left; the engine's log is {self.log}")
+
+
+def within_reach(path: str) -> tuple[str | None, str]:
+    """Where to start the engine, which takes no path but in UTF-8, and the file's path as seen from there."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.path.split(path)
+    return None, path
 
 
 def _read_line(pipe: IO[bytes]) -> bytes:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from tiltyard.records import Json
+from tiltyard.servers.decoding import json_in
 
 MAX_ERROR_CHARS = 300
 WEB_PAGE = "a web page answered, not a model server"
@@ -93,10 +92,7 @@ def unframed_error(body: bytes) -> str | None:
     """The error in a line of a stream that is a JSON object without its frame; None where there is none."""
     for line in body.splitlines():
         if line.startswith(b"{"):
-            try:
-                found = error_in(msgspec.json.decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
+            found = error_in(json_in(line))
             if found is not None:
                 return found
     return None
@@ -105,9 +101,8 @@ def unframed_error(body: bytes) -> str | None:
 def _said(body: bytes) -> str:
     if not body.strip():
         return ""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    value = json_in(body)
+    if value is None:
         text = body[:65536].decode("utf-8", "replace")
         title = _TITLE.search(text)
         return one_line(title.group(1) if title else text)

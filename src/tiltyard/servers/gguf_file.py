@@ -387,7 +387,7 @@ def _save_book(book: Path, known: dict[str, _Remembered]) -> None:
         book.parent.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(msgspec.json.encode(known))
         os.replace(aside, book)  # whole or not at all: several processes may write it
-    except OSError:  # a read-only home: hash again next time
+    except (OSError, UnicodeEncodeError):  # a read-only home, a path that is no UTF-8: hash again next time
         aside.unlink(missing_ok=True)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tiltyard.errors import ServerError
-from tiltyard.records import Capture, Dialect, Exchange, Request, ServerInfo, Timeline
+from tiltyard.errors import NoServer, ServerError
+from tiltyard.records import Capture, Dialect, Ending, Exchange, Request, ServerInfo, Timeline
 from tiltyard.servers import Address
 from tiltyard.servers.clock import now_ns, unix_offset_ns
+from tiltyard.servers.error_text import error_of_body, web_page
 from tiltyard.servers.names import not_found, same_model
 from tiltyard.servers.notes import SCHEMA_NOT_SENT
 from tiltyard.servers.openai import OpenAI
@@ -67,13 +68,18 @@ class Mlx(OpenAI):
                 closed_ns=now,
                 origin_unix_ns=unix_offset_ns(),
             )
-            return Capture(timeline=timeline, failure="connect_error", error=str(error))
+            failure: Ending = "connect_error" if isinstance(error, NoServer) else "http_error"
+            return Capture(timeline=timeline, failure=failure, error=str(error))
         return await super().ask(replace(request, response_format=None), scheduled_ns)
 
     async def find(self, model: str) -> None:
-        """Look into the list, anew where the model is not in the one known; raises ModelNotFound."""
-        if model not in self.listed:
-            await self.listing()
+        """Look into the list, anew where the model is not in the one known; raises ServerError."""
+        if model in self.listed:
+            return
+        if await self.listing() is None:
+            page = await self.wire.call("GET", f"{self.prefix}/models")
+            seen = web_page(page.headers.get("content-type", ""), page.body)
+            raise ServerError(seen or error_of_body(page.status, page.body), "check the address and the port")
         if model not in self.listed:
             raise not_found(model, sorted(self.listed - {DEFAULT_MODEL}), self.where)
 

@@ -178,6 +178,11 @@ def quantization(name: str) -> str | None:
     return word if word[:1].isdigit() else word.upper().replace("INT", "Int").replace("BNB-4BIT", "bnb-4bit")
 
 
+def without_quantization(name: str) -> str:
+    """What a name shares with those of the same model's other quantizations."""
+    return _without_latest(QUANT.sub("", WEIGHTS.sub("", name)))
+
+
 def amount(words: object) -> int | None:
     """A number of parameters from words such as `7.6B`, `270M`, or a plain number.
 

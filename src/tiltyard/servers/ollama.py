@@ -18,6 +18,7 @@ from tiltyard.errors import ServerError, Unsupported
 from tiltyard.records import Capture, Dialect, Exchange, Json, Message, Model, Request, ServerInfo, Usage
 from tiltyard.servers import Address, Loading, moe
 from tiltyard.servers.claims import judged
+from tiltyard.servers.decoding import json_in
 from tiltyard.servers.error_text import error_of_body
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import (
@@ -142,7 +143,7 @@ class Ollama:
             "/api/chat",
             msgspec.json.encode(chat_payload(request, context)),
             scheduled_ns=scheduled_ns,
-            timeouts=request.timeouts,
+            timeouts=request.limits,
             request_id=request.request_id,
         )
         if capture.status == 200:
@@ -306,10 +307,7 @@ def message_of(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
 
 def arguments_object(text: str) -> Json:
     """Arguments as the object that Ollama wants; a text that is none is wrapped rather than lost."""
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        value = None
+    value = json_in(text.encode("utf-8", "replace"))
     return value if isinstance(value, dict) else {"_raw": text}
 
 

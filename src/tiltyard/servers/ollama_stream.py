@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -25,7 +24,9 @@ from tiltyard.records import (
     ToolCall,
     Usage,
 )
+from tiltyard.servers.chat_claims import integer
 from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
+from tiltyard.servers.decoding import json_in, may_be_deep
 from tiltyard.servers.error_text import EMPTY_ANSWER, FULL, error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
@@ -77,6 +78,7 @@ class Line(msgspec.Struct):
     eval_duration: int | None = None
 
 
+NUMBERS = Line.__struct_fields__[-6:]
 DECODER = msgspec.json.Decoder(Line)
 
 
@@ -151,13 +153,12 @@ class Story:
 def decode(data: bytes) -> Line | None:
     """A line, read tolerantly: what has the wrong type counts as absent. None for what is no JSON object."""
     try:
-        return DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # read again, slowly
+        line = DECODER.decode(data)
+        if not may_be_deep(data):
+            return believed(line) if line.done else line
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # read again, slowly
         pass
-    try:
-        value = msgspec.json.decode(data.decode("utf-8", "replace").encode())
-    except msgspec.DecodeError:
-        return None
+    value = json_in(data)
     if not isinstance(value, dict):
         return None
     message = table(value.get("message"))
@@ -167,19 +168,25 @@ def decode(data: bytes) -> Line | None:
         thinking=word(message.get("thinking")),
         tool_calls=calls if isinstance(calls, list) else None,
     )
-    numbers: dict[str, Any] = {}
-    for name in Line.__struct_fields__[-6:]:
-        number = value.get(name)
-        numbers[name] = int(number) if isinstance(number, int | float) else None
-    return Line(
+    line = Line(
         model=word(value.get("model")),
         message=said,
         done=value.get("done") is True,
         done_reason=word(value.get("done_reason")),
         error=value.get("error"),
         logprobs=value.get("logprobs"),
-        **numbers,
+        **{name: integer(value.get(name)) for name in NUMBERS},
     )
+    return believed(line)
+
+
+def believed(line: Line) -> Line:
+    """The line without numbers below nothing; and there is no prompt of no tokens."""
+    for name in NUMBERS:
+        if (getattr(line, name) or 0) < 0:
+            setattr(line, name, None)
+    line.prompt_eval_count = line.prompt_eval_count or None
+    return line
 
 
 def tool_call(value: Json) -> ToolCall | None:

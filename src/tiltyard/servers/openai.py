@@ -145,7 +145,7 @@ class OpenAI:
             self.chat_path(),
             chat_body(request, extra=without(self.extra(request), request, self.refused_by(request.model))),
             scheduled_ns=scheduled_ns,
-            timeouts=request.timeouts,
+            timeouts=request.limits,
             request_id=request.request_id,
         )
         if capture.status == 200:

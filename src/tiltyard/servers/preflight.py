@@ -38,6 +38,14 @@ REMEDIES = (
         "take a smaller model or context",
     ),
     ((WEB_PAGE,), "check the address and the port: `tiltyard servers` lists the model servers that run here"),
+    (
+        ("did not end at its limit",),
+        "look at the server's log: it seems to ignore `max_tokens`, so none of its answers would have an end",
+    ),
+    (
+        ("the whole answer took longer",),
+        "look at the server's log; where it is only slow, --first-byte-timeout SECONDS gives it longer",
+    ),
     (("loading",), "wait for it; where it is only slow, --first-byte-timeout SECONDS gives it longer"),
     (FULL, "wait until the server is less busy"),
     (("does not support chat", "does not support generate"), "take a model that chats: `tiltyard models`"),

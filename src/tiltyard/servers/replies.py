@@ -14,11 +14,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
-import msgspec
-
 from tiltyard import settings
 from tiltyard.errors import NotAModelServer, ServerError, Unauthorized, UsageError
 from tiltyard.records import Json
+from tiltyard.servers.decoding import json_in
 from tiltyard.servers.error_text import error_of_body
 from tiltyard.servers.wire import Reply, Wire
 
@@ -120,10 +119,7 @@ def cloud_refusal(status: int | None, body: bytes) -> tuple[str, str] | None:
     """
     if status not in (401, 403):
         return None
-    try:
-        said = table(msgspec.json.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+    said = table(json_in(body))
     if word(said.get("signin_url")):
         return (
             "the server is not signed in to Ollama's cloud, where this model runs (`ollama signin`)",

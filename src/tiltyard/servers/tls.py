@@ -18,9 +18,9 @@ from weakref import WeakSet
 
 from tiltyard.records import Capture, Ending, Timeline, Timeouts
 from tiltyard.servers import Address
-from tiltyard.servers.answer import has_spoken
+from tiltyard.servers.answer import TOO_LARGE, has_spoken
 from tiltyard.servers.clock import now_ns, unix_offset_ns
-from tiltyard.servers.connection import os_error_words
+from tiltyard.servers.connection import ExchangeError, os_error_words
 from tiltyard.servers.wire import When, Wire
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ _CLOSING_S = 0.01
 class _Progress:
     """What one exchange has reached, filled in as it goes so that a failure loses nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int | None) -> None:
+        self.largest = largest  # bytes of the body
         self.connected_ns: int | None = None
         self.reused = False
         self.sent_ns: int | None = None
@@ -93,9 +94,9 @@ class TlsWire(Wire):
     ) -> Capture:
         import aiohttp
 
-        scheduled_ns, timeouts = when
+        scheduled_ns, timeouts, largest = when
         started_ns = now_ns()
-        seen = _Progress()
+        seen = _Progress(largest)
         failure: Ending | None = None
         error: str | None = None
         try:
@@ -103,6 +104,8 @@ class TlsWire(Wire):
                 await self._exchange((method, path), headers, body, timeouts, seen)
         except TimeoutError as timeout:
             failure, error = _timeout_words(timeout, timeouts, seen)
+        except ExchangeError as problem:
+            failure, error = problem.ending, problem.error
         except aiohttp.ClientError as problem:
             failure, error = self._words(problem, seen)
         except OSError as problem:
@@ -144,6 +147,7 @@ class TlsWire(Wire):
             seen.headers = {name.lower(): value for name, value in response.headers.items()}
             chunks = response.content.iter_any().__aiter__()
             seen.limit_s = timeouts.first_byte_s
+            spoken, silent, most = False, 0, timeouts.most_arrivals
             while True:
                 try:
                     async with asyncio.timeout(seen.limit_s):
@@ -155,9 +159,14 @@ class TlsWire(Wire):
                     seen.body += data
                     seen.times.append(stamp)
                     seen.ends.append(len(seen.body))
-                    if seen.limit_s != timeouts.gap_s:
+                    if seen.largest is not None and len(seen.body) > seen.largest:
+                        raise ExchangeError("error_midstream", TOO_LARGE)
+                    if not spoken:
                         spoken = has_spoken(seen.body)
                         seen.limit_s = timeouts.gap_s if spoken else timeouts.before_words_s
+                        silent = len(seen.ends)
+                    elif most is not None and len(seen.ends) - silent > most:
+                        raise ExchangeError("timeout_gap", timeouts.endless)
             seen.closed_ns = now_ns()
 
     @asynccontextmanager

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tiltyard.records import Json, ToolCall
+from tiltyard.servers.decoding import json_in
 
 
 class _Call:
@@ -112,8 +113,4 @@ def _begins_another(call: _Call, function: Mapping[str, Json]) -> bool:
         return False
     if not call.arguments or not call.arguments[-1].rstrip().endswith("}"):
         return False
-    try:
-        msgspec.json.decode("".join(call.arguments))
-    except msgspec.DecodeError:
-        return False
-    return True
+    return json_in("".join(call.arguments).encode("utf-8", "replace")) is not None

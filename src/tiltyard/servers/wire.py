@@ -17,18 +17,20 @@ import msgspec
 from msgspec.structs import replace
 
 from tiltyard import settings
-from tiltyard.errors import NoServer, UsageError
+from tiltyard.errors import NoServer, NotAModelServer, UsageError
 from tiltyard.records import Capture, Ending, Events, Exchange, Json, Record, Timeline, Timeouts
 from tiltyard.servers import Address
-from tiltyard.servers.answer import Answer, decoded
+from tiltyard.servers.answer import Answer, BoundedAnswer, decoded
 from tiltyard.servers.clock import now_ns
 from tiltyard.servers.connection import Connection, ExchangeError
+from tiltyard.servers.decoding import json_in
 from tiltyard.servers.notes import SENT_AGAIN
 from tiltyard.servers.pool import Pool
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ACCEPT = "text/event-stream, application/x-ndjson, application/json, */*;q=0.5"
 LONG_KEY = 12  # characters
+LARGEST_REPLY = 32 * 1024 * 1024  # bytes; no page of a model server comes near, a radio stream passes it
 _REFUSED = (401, 403)
 _SAFE_IN_PATH = "/?&=%:+,;@!$'()*~-._[]"
 
@@ -42,10 +44,7 @@ class Reply(Record, frozen=True, kw_only=True):
 
     def json(self) -> Json | None:
         """The body as a JSON value; None when it is not JSON."""
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+        return json_in(self.body)
 
 
 class Origin(NamedTuple):
@@ -87,10 +86,11 @@ def parse_origin(url: str) -> Origin:
 
 
 class When(NamedTuple):
-    """When a request was due (None: now), and how long what may take."""
+    """When a request was due (None: now), how long what may take, and how large its answer may be."""
 
     scheduled_ns: int | None
     timeouts: Timeouts
+    largest: int | None = None  # bytes
 
 
 class Wire:
@@ -154,7 +154,11 @@ class Wire:
             connect_s=min(timeout_s, 5.0), first_byte_s=timeout_s, gap_s=timeout_s, total_s=timeout_s
         )
         request = partial(self._request, method.upper(), path, headers, body)
-        capture = (await self._let_in(request, When(None, limits))).opened()
+        sealed = await self._let_in(request, When(None, limits, LARGEST_REPLY))
+        if sealed.size > LARGEST_REPLY:
+            what = f"{self.origin.url} answers, but not as a model server"
+            raise NotAModelServer(f"{what} (its answer to a short question does not end)", "check the port")
+        capture = sealed.opened()
         if capture.failure is not None or capture.status is None:
             remedy = "check that the server is running and the address is right"
             if "certificate" in (capture.error or ""):
@@ -179,7 +183,7 @@ class Wire:
         keyless = "Authorization" not in self._headers
         capture = await request(when)
         if keyless and capture.status in _REFUSED and await self._found_key():
-            return await request(When(None, when.timeouts))
+            return await request(when._replace(scheduled_ns=None))
         return capture
 
     async def _found_key(self) -> bool:
@@ -200,7 +204,7 @@ class Wire:
         body: bytes,
         when: When,
     ) -> Capture:
-        scheduled_ns, timeouts = when
+        scheduled_ns, timeouts, largest = when
         started_ns = now_ns()
         request = self._encode(method, path, headers, body)
         pool = self._open_pool()
@@ -211,7 +215,7 @@ class Wire:
         )
         fresh = False
         while True:
-            answer = Answer(method)
+            answer = Answer(method) if largest is None else BoundedAnswer(method, largest)
             try:
                 connection = await pool.take(timeouts.connect_s, fresh=fresh)
             except ExchangeError as failure:

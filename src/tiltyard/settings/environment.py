@@ -26,8 +26,15 @@ _named: set[str] = set()  # variables that [keys] or --api-key-env named
 
 
 def variables(dotenv: bool = True) -> Mapping[str, str]:
-    """The environment, and below it what `.env` in the current folder adds."""
-    return ChainMap(os.environ, _dotenv_here() if dotenv else {})
+    """The environment, and what `.env` in the current folder adds: a blank variable counts as not set."""
+    added = _dotenv_here() if dotenv else {}
+    if not added:
+        return os.environ
+    return ChainMap({name: text for name, text in added.items() if not _is_set(name)}, os.environ)
+
+
+def _is_set(variable: str) -> bool:
+    return bool(os.environ.get(variable, "").strip())
 
 
 def _dotenv_here() -> dict[str, str]:
@@ -66,7 +73,7 @@ def _dotenv(path: Path, size: int, mtime_ns: int) -> dict[str, str]:
 
 def where_set(variable: str) -> str:
     """Which of the two a variable comes from: "environment" or ".env"."""
-    return "environment" if variable in os.environ else DOTENV
+    return "environment" if _is_set(variable) else DOTENV
 
 
 def variable(name: str) -> str | None:

@@ -18,7 +18,7 @@ import msgspec
 from tiltyard.errors import UsageError
 from tiltyard.records import Record
 from tiltyard.settings.addresses import connectable, place_of
-from tiltyard.settings.environment import KEY_VARIABLES, check_variable, variables, where_set
+from tiltyard.settings.environment import DOTENV, KEY_VARIABLES, check_variable, variables, where_set
 
 FILE = "tiltyard.toml"
 PREFIX = "TILTYARD_"
@@ -51,6 +51,15 @@ class Settings(Record, frozen=True):
     def origin(self, name: str) -> str:
         """Where a value came from: "default", the file, the environment variable or "flag"."""
         return self.origins.get(name, "default")
+
+    def outweighs(self, name: str, other: str) -> bool:
+        """Does the first come from a source above that of the second?"""
+        return self._source(name) > self._source(other)
+
+    def _source(self, name: str) -> int:
+        """The place of its source in their order; what is none of the other words is the file's path."""
+        word = self.origin(name).partition(" (")[0]
+        return {"default": 0, DOTENV: 2, "environment": 3, "flag": 4}.get(word, 1)
 
 
 SETTABLE = tuple(name for name in Settings.__struct_fields__ if name != "origins")
@@ -94,7 +103,7 @@ def config_file(cwd: Path | None = None) -> Path | None:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} is not TOML: it is not UTF-8 ({error.reason})", "save it as UTF-8"
@@ -107,10 +116,16 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}, {_broken_place(str(error), text)}", "correct that line") from error
     values = {}
     for name, value in found.items():
-        place = f"{path}, line {_line_of(name, text)}"
+        line = _line_of(name, text)
+        place = f"{path}, line {line}"
         if name not in SETTABLE:
             raise UsageError(f"{place}: unknown setting {name!r}", _nearest(name, SETTABLE))
-        values[name] = _typed(name, value, place)
+        if name == "keys" and isinstance(value, dict):  # each of them at its own line
+            places = {host: f"{path}, line {_line_of(host, text, line)}" for host in value}
+            hosts = [_typed(name, {host: value[host]}, place) for host, place in places.items()]
+            values[name] = {host: variable for each in hosts for host, variable in each.items()}
+        else:
+            values[name] = _typed(name, value, place)
     return values
 
 
@@ -124,9 +139,11 @@ def _broken_place(message: str, text: str) -> str:
     return f"line {number}: not TOML" + (f", at key {keys[-1]!r}" if keys else "") + f": {what}"
 
 
-def _line_of(name: str, text: str) -> int:
+def _line_of(name: str, text: str, first: int = 1) -> int:
+    """The line from `first` on that begins with a name; `first` where none does."""
     pattern = re.compile(rf"^\s*\[*\s*[\"']?{re.escape(name)}[\"']?\s*[\].=]")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+    lines = enumerate(text.splitlines()[first - 1 :], first)
+    return next((number for number, line in lines if pattern.match(line)), first)
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
@@ -147,7 +164,10 @@ def _typed(name: str, value: Any, place: str) -> Any:
             f"seconds as a number, such as {field.default:g}" if isinstance(field.default, float) else ""
         )
         remedy = f"give {seconds or shape.get(name, 'a text in quotes')}, or take it out"
-        raise UsageError(f"{place}: {name}: {str(error).replace('`', '')}", remedy) from error
+        said = str(error).replace("`", "")
+        if isinstance(value, Mapping):  # of which the message tells no key; here it has one
+            said = said.replace("- at $[...]", f"for {', '.join(map(repr, value))}")
+        raise UsageError(f"{place}: {name}: {said}", remedy) from error
     if isinstance(typed, float) and not 0 < typed < float("inf"):  # every number here is a time to wait
         raise UsageError(f"{place}: {name} must be above 0, not {value!r}", "give it in seconds, such as 60")
     if name == "data_dir":
@@ -179,7 +199,8 @@ def _from_environment() -> list[tuple[str, str, Any]]:
     environ = variables()
     for variable in ("OLLAMA_HOST", "OLLAMA_BASE_URL"):
         if value := environ.get(variable, "").strip():
-            found.append((variable, "ollama_url", connectable(value, 11434)))
+            place = f"{where_set(variable)} ({variable})"
+            found.append((variable, "ollama_url", _typed("ollama_url", value, place)))
     for variable, text in environ.items():
         if not variable.startswith(PREFIX) or variable in KEY_VARIABLES or not text.strip():
             continue
@@ -189,7 +210,7 @@ def _from_environment() -> list[tuple[str, str, Any]]:
             raise UsageError(f"{where_set(variable)}: unknown setting {variable}", _nearest(variable, known))
         place = f"{where_set(variable)} ({variable})"
         found.append((variable, name, _typed(name, _parsed(name, text.strip()), place)))
-    return found
+    return sorted(found, key=lambda each: where_set(each[0]) != DOTENV)
 
 
 def _parsed(name: str, text: str) -> Any:

@@ -50,6 +50,7 @@ class Patience(Record, frozen=True):
     pause_s: float = 0.0  # after every batch of the load's `concurrency`; the next waits for all of them
     give_up_after: int | None = None  # items in a row that nothing could be found out about, times `HOPE`
     hopeless_after: int | None = None  # failures of one kind before any success; 3 where they are timeouts
+    gone_after_s: float | None = None  # of nothing but failures to connect, after successes, too
 
 
 class Stage(Record, frozen=True):

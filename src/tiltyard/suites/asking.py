@@ -156,6 +156,8 @@ class StageAsker:
         self.hand_over(Answer(question, capture, now_ns(), tried + 1))
         self.despair.arrived(number, capture)
         self.batches.leave()
+        if self.stage.load.kind == "closed" and (rest_s := self.despair.rest_s):  # others start on time
+            await asyncio.sleep(rest_s)
         return True
 
     def hand_over(self, answer: Answer) -> None:

@@ -5,12 +5,15 @@ Refusals are counted as they arrive, before anybody reads them: a server may ref
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from tiltyard.records import Attempt, Capture
 from tiltyard.suites import HOPE, HOPELESS_TIMEOUTS, Patience
 
 REFUSED_FROM = 400  # HTTP status
+GONE_AFTER = 8  # failures to connect in a row, at least
+LONGEST_REST_S = 1.0
 
 
 class Despair:
@@ -24,6 +27,8 @@ class Despair:
         self.answered = False  # and in this sitting?
         self.alike: tuple[str, int] = ("", 0)  # the ending of the newest attempts, and how many it has been
         self.refused: tuple[object, int] = (None, 0)  # the same of answers that need not be read to see it
+        self.cut_off = 0  # failures to connect in a row
+        self.cut_off_ns = (0, 0)  # when the first and the newest of them were sent
         self.asked = self.came = self.read = 0  # requests sent, answers that came, answers read
         self.newest = 0  # number of the newest request with an answer
         self.open: dict[int, None] = {}  # numbers of the requests under way, the oldest first
@@ -50,6 +55,13 @@ class Despair:
         how = (capture.failure, capture.status)
         before = self.refused[1] if how == self.refused[0] else 0
         self.refused = (how, 0 if good else before + 1)
+        sent_ns = capture.timeline.started_ns
+        if capture.failure != "connect_error":
+            self.cut_off = 0
+        else:
+            self.cut_off += 1
+            first, newest = self.cut_off_ns if self.cut_off > 1 else (sent_ns, sent_ns)
+            self.cut_off_ns = min(first, sent_ns), max(newest, sent_ns)
 
     def known(self, attempt: Attempt) -> None:
         """Take an attempt of any sitting."""
@@ -91,11 +103,28 @@ class Despair:
         if patience.give_up_after is not None:
             hope = HOPE if self.answered and not late else 1
             return self.lost >= patience.give_up_after * hope
+        if self.cut_off >= GONE_AFTER and self.gone_s >= (patience.gone_after_s or math.inf):
+            return True
         if patience.hopeless_after is None or self.hopeful:
             return False
         times = min(self.alike[1], self.lost)
         enough = HOPELESS_TIMEOUTS if late else patience.hopeless_after
         return times >= enough or self.refused[1] >= patience.hopeless_after
+
+    @property
+    def gone_s(self) -> float:
+        """For how long has nobody been there? 0 where the newest answer was one."""
+        first, newest = self.cut_off_ns
+        return (newest - first) / 1e9 if self.cut_off else 0.0
+
+    @property
+    def rest_s(self) -> float:
+        """How long a stream waits before it asks again: as long as nobody has been there.
+
+        Refusals cost no time: streams that went on at once would ask thousands of times a second, and have
+        given up before a server that is started anew is back.
+        """
+        return 0.0 if self.patience.gone_after_s is None else min(self.gone_s, LONGEST_REST_S)
 
 
 def nothing_known(attempt: Attempt) -> bool:

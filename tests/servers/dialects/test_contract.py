@@ -255,7 +255,7 @@ def test_a_server_that_dies_is_counted_and_raises_nothing(dialect: str) -> None:
 @each
 def test_asking_for_a_model_that_is_not_there_raises_nothing(start: Start, dialect: str) -> None:
     exchange = using(start(), dialect, lambda server: server.send(ask_for("not-there", max_tokens=2)))
-    assert exchange.ending != "ok"
+    assert exchange.ending in ("http_error", "wrong_model")  # it answered: no failure on the way
     assert exchange.error
 
 
@@ -265,6 +265,20 @@ def test_a_web_server_is_no_model_server(start: Start, dialect: str) -> None:
     with pytest.raises(NotAModelServer) as caught:
         using(sim, dialect, lambda server: server.models())
     assert caught.value.remedy
+
+
+@each
+def test_a_web_page_in_place_of_an_answer_is_said(start: Start, dialect: str) -> None:
+    async def main() -> Any:
+        url = url_of(start("not_a_model_server"), dialect)
+        server = open_server("openai" if dialect == "simulator" else dialect, Address(url=url))
+        exchange = await server.send(ask_for("alpha:7b", timeouts=PATIENT))
+        await server.close()
+        return exchange
+
+    exchange = asyncio.run(main())
+    assert exchange.ending == "http_error"
+    assert "a web page answered, not a model server" in exchange.error
 
 
 @each

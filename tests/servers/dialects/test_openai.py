@@ -315,7 +315,7 @@ def test_mlx_is_never_asked_for_what_it_did_not_list(serve: Serve) -> None:
     canned = serve({"GET /v1/models": LIST, "POST /v1/chat/completions": STREAM})
     server = Mlx(Address(url=canned.url))
     (capture,) = run(server, lambda: server.ask(ask_for("somebody/else"), scheduled_ns=7))
-    assert (capture.failure, capture.timeline.scheduled_ns) == ("connect_error", 7)
+    assert (capture.failure, capture.timeline.scheduled_ns) == ("http_error", 7)
     assert "has no model 'somebody/else'" in capture.error
     with pytest.raises(ModelNotFound):
         run(server, lambda: server.describe("somebody/else"))

@@ -83,6 +83,20 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     assert any("CP1252" in note for note in found.notes) == (encoding == "cp1252")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16le", "utf-16be"])
+def test_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    text = '"Où est\r\nle café?",Ä,Ö,Ü,ß,B\r\n最も高い山は?,一,二,三,四,D\r\n'
+    found = QuestionSet([write(tmp_path / "x.csv", text, encoding)])
+    assert [found.row(n).answer for n in range(2)] == [1, 3]
+    assert found.row(1).options == ("一", "二", "三", "四")
+    assert any(f"read as {encoding.upper()}" in note for note in found.notes)
+
+
+def test_a_carriage_return_in_a_line_is_said_plainly(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", "One?,1,2,3,4,A\nTwo?,1\r2,3,4,5,A\nThree?,1,2,3,4,B\n")
+    assert bad(path) == ["2: not CSV: a carriage return within a line"]
+
+
 def test_old_line_ends(tmp_path: Path) -> None:
     path = write(tmp_path / "mac.csv", "One?,1,2,3,4,A\rTwo?,1,2,3,4,B\r")
     assert [row.answer for row in rows(path)] == [0, 1]

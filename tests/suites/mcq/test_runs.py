@@ -195,12 +195,18 @@ def test_it_stops_early_when_told(tiltyard: Tiltyard, sim: Running, tmp_path: Pa
     assert summary["stopping"]["decided"]
 
 
-def test_a_server_without_log_probabilities_is_asked_without(
-    tiltyard: Tiltyard, sim: Running, tmp_path: Path
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("--no-logprobs", "not asked for: --no-logprobs"),
+        ("--cot", "not asked for with --cot: --logprobs asks"),
+    ],
+)
+def test_who_asks_for_no_log_probabilities_is_told_so(
+    tiltyard: Tiltyard, sim: Running, tmp_path: Path, word: str, why: str
 ) -> None:
-    summary = tiltyard(*command(sim, str(questions(tmp_path / "law.csv")), "--no-logprobs")).summary()
-    assert summary["confidence"]["n"] == 0
-    assert "log-probabilities" in summary["confidence"]["why"]
+    summary = tiltyard(*command(sim, str(questions(tmp_path / "law.csv")), word)).summary()
+    assert (summary["confidence"]["n"], summary["confidence"]["why"]) == (0, why)
 
 
 def test_the_sample_set_and_a_prompt_of_ones_own(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Ask(msgspec.Struct, kw_only=True):
     stream: bool = True
     max_tokens: int | None = None
     shifts: bool = False  # a full context makes room for more, as Ollama's does
-    room: int | None = None  # tokens that the context has left; None: no end to them
+    room: int | None = None  # tokens that the context has left, or what a server allows; None: no end to them
     min_tokens: int = 0
     ignore_eos: bool = False
     think: bool = False
@@ -130,7 +130,11 @@ def _composed(ask: Ask, seed: int, occurrence: int) -> Answer:
         spoken = Answer(content=tokens.split(msgspec.json.encode(value).decode()))
     if spoken is None:
         length, finish = _length(ask, limit, rng)
-        return _babbled(ask, length, finish, rng)
+        if ask.room is None or length <= ask.room:
+            return _babbled(ask, length, finish, rng)
+        spoken = _babbled(ask, ask.room, "length", rng)  # never more: a request may ask for billions
+        spoken.full = True
+        return spoken
     if ask.think and not spoken.reasoning:
         variant = rng.randrange(VARIANTS)
         spoken.reasoning, spoken.reasoning_variant = babble(variant, model.thinking_tokens), variant

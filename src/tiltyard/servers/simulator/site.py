@@ -35,6 +35,7 @@ _SERVER_HEADERS = {
     "sglang": "uvicorn",
 }
 _ALWAYS_LOADED = frozenset({"llamacpp", "mlx", "vllm", "sglang", "openai"})
+MOST_CONTEXTS = 10  # in an answer where the context shifts: Ollama gives no more, whatever is asked
 Handler = Callable[["Site", Request], Reply | None]
 
 
@@ -216,8 +217,9 @@ class Site:
             ask.prompt = ask.prompt[-int(faults.number("truncate_context", 64)) :]
         key = (ask.model.name, ask.last)
         occurrence = self.world.occurrence(hash(key))
-        if not ask.shifts and "output_tokens" not in faults:
-            ask.room = max(self.engine(ask.model).context - len(ask.prompt), 0)
+        if "output_tokens" not in faults:
+            context = self.engine(ask.model).context
+            ask.room = MOST_CONTEXTS * context if ask.shifts else max(context - len(ask.prompt), 0)
         answer = compose(ask, self.config.seed, occurrence)
         if answer.full and self.dialect == "lmstudio":
             answer.finish = "stop"  # only its statistics tell

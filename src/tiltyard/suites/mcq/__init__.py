@@ -83,7 +83,7 @@ class Mcq:
         No item is asked: its answer might be known already, and its prompt must not be in the server's cache.
         None: it refuses all of them, or nobody wants any. Whether they come is seen in the answers.
         """
-        if settings.logprobs is False or (settings.logprobs is None and settings.cot):
+        if not_wanted(settings):
             return None
         word = replace(first_word(bench.model, None), think=settings.think, context=settings.context)
         for top in TOPS:
@@ -152,7 +152,11 @@ class Mcq:
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
         settings, _ = self.settings(bench)
         questions = question_set(settings.files.get("questions") or (), settings.answers)
-        found = {**summarise_graded(self.tally, results), **own_figures(self.tally, settings.rotations)}
+        unasked = not_wanted(settings)
+        if self.top is None and unasked is None:
+            unasked = "not asked for: the server took no request for log-probabilities"
+        own = own_figures(self.tally, settings.rotations, unasked)
+        found = {**summarise_graded(self.tally, results), **own}
         if settings.rotations:
             numbers = found["rotations"].pop("numbers")
             found["rotations"]["one_order_ids"] = [questions.row(number).id for number in numbers]
@@ -179,6 +183,15 @@ class Mcq:
         questions = question_set(())
         for item in items_of(questions, range(len(questions)), settings):
             yield Proof(item, f"Answer: {LETTERS[item.spec['right']]}")
+
+
+def not_wanted(settings: Choosing) -> str | None:
+    """Why nobody wants log-probabilities; None where somebody does."""
+    if settings.logprobs is False:
+        return "not asked for: --no-logprobs"
+    if settings.logprobs is None and settings.cot:
+        return "not asked for with --cot: --logprobs asks"
+    return None
 
 
 def without_letter(exchange: Exchange, found: Found, cut: bool, gold: Mapping[str, Json]) -> Grade:

@@ -74,17 +74,21 @@ def bare(word: str) -> str:
 
 
 def calibration_of(
-    confidences: Sequence[float], right: Sequence[int], items: Sequence[int] | None = None
+    confidences: Sequence[float],
+    right: Sequence[int],
+    items: Sequence[int] | None = None,
+    unasked: str | None = None,
 ) -> dict[str, Json]:
     """ECE in bins of equal width and of equal mass, the Brier score, and mean confidence against accuracy.
 
-    `confidences` are of the letters that were given. Null with the reason in `why` where there are too few.
+    `confidences` are of the letters that were given. Null with the reason in `why` where there are too few;
+    `unasked` is the reason why nobody asked for any.
     ECE is above 0 by luck alone, so it has no interval, but what luck stays below in 95 %.
     """
     n = len(confidences)
     found: dict[str, Json] = {"n": n, "ece_equal_width": None, "ece_equal_mass": None, "brier": None}
     if n < ENOUGH_BRIER:
-        none = "no letter was a token of its own with log-probabilities"
+        none = unasked or "no letter was a token of its own with log-probabilities"
         return {**found, "why": f"{n} answers are too few" if n else none}
     squares = array("d", ((p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)))
     interval = wilson_clustered(squares, items)

@@ -28,8 +28,10 @@ TOO_FEW: dict[str, Json] = {
 }
 
 
-def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
-    """Everything that the suite adds to the summary. `turned`: rotations were asked."""
+def own_figures(tally: Tally, turned: bool, unasked: str | None = None) -> dict[str, Json]:
+    """Everything that the suite adds to the summary. `turned`: rotations were asked. `unasked`: why
+    log-probabilities were not.
+    """
     places = array("i", (p for p in range(tally.total) if OUTCOMES[tally.verdicts[p]] not in UNJUDGED))
     passed = tally.outcomes["correct"]
     letters, bias = by_letter(tally, places)
@@ -42,7 +44,7 @@ def own_figures(tally: Tally, turned: bool) -> dict[str, Json]:
         bias = by_letter(tally, several)[1]  # the others' right options stand where the file puts them
         more["rotations"] = orders_of(tally)
     rates["position_bias"] = bias
-    confidence = calibrated(tally)
+    confidence = calibrated(tally, unasked)
     return {
         **more,
         "total": tally.total,
@@ -195,14 +197,15 @@ def over_rotations(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
     }
 
 
-def calibrated(tally: Tally) -> dict[str, Json]:
+def calibrated(tally: Tally, unasked: str | None) -> dict[str, Json]:
     """Calibration of the answers whose letter had log-probabilities."""
     confidence = tally.flags.get("confidence")
     if confidence is None:
-        return calibration_of((), (), ())
+        return calibration_of((), (), (), unasked)
     places = array("i", (p for p in range(tally.total) if not math.isnan(confidence[p])))
     return calibration_of(
         array("d", (confidence[p] for p in places)),
         array("b", (OUTCOMES[tally.verdicts[p]] == "correct" for p in places)),
         tally.clusters(places),
+        unasked,
     )

@@ -20,6 +20,7 @@ from tiltyard.errors import UsageError
 
 CELL_LIMIT = 1 << 20  # characters; more in one cell is a mistake
 CHUNK = 1 << 20
+FEW_NULS = 4  # as many are no sign of an encoding
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -86,8 +87,9 @@ class Source:
     # -------------------------------------------------------------- encoding
 
     def _prepare(self) -> None:
-        head = self.file.read(4)
-        mark, encoding = next(((m, e) for m, e in _BOMS if head.startswith(m)), (b"", ""))
+        head = self.file.read(CHUNK)
+        unmarked = (b"", utf_16_of(head))
+        mark, encoding = next(((m, e) for m, e in _BOMS if head.startswith(m)), unmarked)
         if encoding == "utf-8":
             self.start = len(mark)
         elif encoding:
@@ -194,10 +196,24 @@ class Source:
             except StopIteration:
                 return
             except csv.Error as error:
-                problem = f"not CSV: {error}"
+                said = "a carriage return within a line" if "new-line" in str(error) else str(error)
+                problem = f"not CSV: {said}"
             if problem is None and not any(cells):
                 continue  # a blank line
             yield Record(cells, line, offset, problem or oversized(cells), taken)
+
+
+def utf_16_of(head: bytes) -> str:
+    """Which UTF-16 a text without a mark is in; empty for none.
+
+    There commas, line ends and all that is Latin have a NUL in the same one of two bytes. Elsewhere a NUL is
+    a rare mistake.
+    """
+    even, odd = head[::2], head[1::2]
+    for encoding, high, low in (("utf-16le", odd, even), ("utf-16be", even, odd)):
+        if high.count(0) > max(FEW_NULS, len(high) // 20, 4 * low.count(0)):
+            return encoding
+    return ""
 
 
 @contextmanager

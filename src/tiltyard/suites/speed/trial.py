@@ -23,6 +23,7 @@ ENDED_EARLY = 0.9  # of the tokens asked for, at most
 LONGER = 1.02  # of them, and one more for the end
 STRAYS = 0.05  # prompts of another size than asked for that are worth no word
 HOPELESS_AFTER = 8  # failures of one kind, and no success
+GONE_AFTER_S = 5.0  # a server that is started anew is back sooner
 
 
 class Trial:
@@ -109,9 +110,15 @@ class Trial:
         return Item(id=f"{name}-tg{spec['output_tokens']}{depth}", content_hash=content_hash(spec), spec=spec)
 
     def stage(self, name: str, load: Load, item: Item | None = None, warmup: int = 0) -> Stage:
-        """A stage that asks one item until the load is over, or nothing but failures has come back."""
+        """A stage that asks one item until the load is over, or nothing but failures comes back.
+
+        A number of requests that `fixed` was asked for is kept to whatever comes.
+        """
         items: Iterable[Item] = repeat(item or self.item())
-        patience = Patience(hopeless_after=HOPELESS_AFTER if self.prepared else None)
+        patience = Patience(
+            hopeless_after=HOPELESS_AFTER if self.prepared else None,
+            gone_after_s=GONE_AFTER_S if self.prepared or load.stop.count is None else None,
+        )
         return Stage(
             name=name, load=load, items=items, warmup=warmup, expected=load.stop.count, patience=patience
         )
