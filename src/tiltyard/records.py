@@ -161,11 +161,11 @@ class Timeouts(Record, frozen=True):
         return replace(self, total_s=total_s, max_tokens=max_tokens)
 
     @property
-    def most_arrivals(self) -> int | None:
-        """Reads with words: an answer of more has no end. A token may come in pieces, and a model may think
-        beyond its limit.
+    def most_bytes(self) -> int | None:
+        """An answer of more has no end. A model may think for tens of thousands of tokens beyond a limit that
+        is not for its thoughts, and a token with all that servers put round it takes some hundred bytes.
         """
-        return None if self.max_tokens is None else 16 * self.max_tokens + 1000
+        return None if self.max_tokens is None else (8 << 20) + (4 << 10) * self.max_tokens
 
     @property
     def endless(self) -> str:

@@ -182,7 +182,8 @@ async def run_job(
         finally:
             readings = watch.stop()
             await writer.flush()
-            if not results and claim.run.summary:
+            lost = not results and overtaken(claim, store)
+            if not results and claim.run.summary and not lost:
                 summary = retold(claim.run.summary, state, facts.get("error"))
             else:
                 found = summed_up(suite, results, bench)
@@ -192,7 +193,7 @@ async def run_job(
                 facts |= {**run, "state": state, **found, "notes": notes}
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
                 summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
-            keep(store, claim, state, summary, utc_at(now_ns(), origin_unix_ns))
+            keep(store, claim, state, summary, utc_at(now_ns(), origin_unix_ns), lost)
             store.add_samples(claim.run.id, readings.samples)
             tell(summary)
             store.check_place()
@@ -259,14 +260,19 @@ def retold(earlier: Mapping[str, Json], state: RunState, error: str | None) -> M
     return kept if error is None else {**kept, "error": error}
 
 
-def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json], ended_at: str) -> None:
+def keep(
+    store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json], ended_at: str, lost: bool
+) -> None:
     """End the sitting, which came to `state`, in the store.
 
     A finished run whose failures were asked again stays finished where that was broken off, with what was
     found out until then: the same command asks what still fails once more. One that nobody grades had its
     end without a server: interrupted on the way to another, it is. Where the summary has not come to all
-    that earlier sittings know, it stays as it was.
+    that earlier sittings know, it stays as it was; where there is none that has (`lost`), none is kept.
     """
+    if lost:
+        store.finish(claim.run.id, state, None, tuple(summary["notes"]), ended_at)
+        return
     run_id, earlier = claim.run.id, claim.run.summary or {}
     broken_off = state != "finished" and earlier.get("state") == "finished"
     if broken_off and store.has_failures(run_id):
@@ -281,6 +287,16 @@ def keep(store: Store, claim: Claim, state: RunState, summary: Mapping[str, Json
         if graded:
             summary = {**summary, "state": "finished", "gave_up": earlier["gave_up"]}
     store.finish(run_id, summary["state"], summary, tuple(summary["notes"]), ended_at)
+
+
+def overtaken(claim: Claim, store: Store) -> bool:
+    """Did a sitting that was killed find out more than any summary tells? Then no figures are better than
+    those of the sitting before it.
+    """
+    earlier = claim.run.summary or {}
+    if not claim.resumed or earlier.get("state") == "finished":
+        return False
+    return store.counts([claim.run.id])[claim.run.id] > (asked_in(earlier) if earlier else 0)
 
 
 def asked_in(summary: Mapping[str, Json]) -> int:

@@ -7,14 +7,17 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.baddays.conftest import LISTED, Tiltyard
 from tests.patience import wait_for
@@ -41,12 +44,15 @@ class Exam(ScriptedServer):
         self.holds: set[int] = set()
         self.asked: list[int] = []
         self.gate = threading.Event()
+        self.loads = True  # else nothing but questions is refused
 
     def reply(self, number: int) -> Script:
         request = self.requests[number]
         if request.startswith(b"GET /v1/models"):
             return [sized(LISTED)]
         found = re.search(rb"number (\d+)\?", request)
+        if found is None and not self.loads:
+            return [sized(b'{"error":"out of memory"}', status=b"500 Internal Server Error")]
         if found is None:
             return [ANSWERED if request.startswith(b"POST") else sized(b"{}", status=b"404 Not Found")]
         self.asked.append(int(found[1]))
@@ -144,6 +150,61 @@ def test_a_run_that_was_interrupted_and_then_killed_has_no_figures_of_the_first_
         exam.holds = set()
         whole = tiltyard(*words(exam)).summary()
     assert (whole["n"], whole["outcomes"]["correct"]) == (COUNT, COUNT)
+
+
+@posix_only
+@pytest.mark.parametrize("interrupted_first", [True, False])
+def test_a_sitting_in_which_nothing_can_be_asked_brings_no_old_figures_back(
+    tiltyard: Tiltyard, spawn: Spawn, home: Path, words: Callable[[Exam], list[str]], interrupted_first: bool
+) -> None:
+    """After one that was killed, whether there was a summary before it or none."""
+    with Exam() as exam:
+        if interrupted_first:
+            exam.holds = {4}
+            first = spawn(*words(exam))
+            wait_for(lambda: in_store(home, "correct") == 4)
+            first.send_signal(signal.SIGINT)
+            assert last_line(first)["state"] == "interrupted"
+            exam.gate.set()
+            exam.gate.clear()
+        exam.holds = {8}
+        killed = spawn(*words(exam))
+        wait_for(lambda: in_store(home, "correct") == 8)
+        killed.kill()
+        killed.communicate()
+        exam.gate.set()
+        exam.loads = False
+        failed = tiltyard(*words(exam))
+        assert failed.code != 0
+        found = stored(tiltyard, "show", "latest", "--json")["run"]
+        (listed,) = stored(tiltyard, "runs", "--json")["runs"]
+        assert (found["state"], found["summary"], listed["attempts"]) == ("failed", None, 8)
+        exam.loads, exam.holds = True, set()
+        whole = tiltyard(*words(exam)).summary()
+    assert (whole["n"], whole["outcomes"]["correct"]) == (COUNT, COUNT)
+
+
+@posix_only
+def test_what_a_killed_asking_found_out_is_counted_once_all_is_answered(
+    tiltyard: Tiltyard, home: Path, words: Callable[[Exam], list[str]]
+) -> None:
+    """It was killed between the last answer and its summary."""
+    with Exam() as exam:
+        exam.fails = {3}
+        first = tiltyard(*words(exam)).summary()
+        assert (first["state"], first["outcomes"]["error"]) == ("finished", 1)
+        with Store.open(home / FILE) as store:
+            run_id = store.claim(store.run(first["run_id"])).run.id
+            attempts = {each.grade.outcome: each for each in store.attempts(run_id, True) if each.grade}
+            right = attempts["correct"]
+            answered = replace(attempts["error"], exchanges=right.exchanges, grade=right.grade)
+            store.add([replace(answered, try_no=2, session=2)])
+        with closing(sqlite3.connect(home / FILE)) as db, db:
+            db.execute("UPDATE runs SET owner_pid = 999999999")
+        exam.fails = set()
+        whole = tiltyard(*words(exam)).summary()
+    assert (whole["n"], whole["outcomes"]["correct"], whole["outcomes"]["error"]) == (COUNT, COUNT, 0)
+    assert KILLED not in whole["notes"]
 
 
 @posix_only

@@ -282,7 +282,7 @@ PATIENT_FOR_S = ("--first-byte-timeout", "1", "--gap-timeout", "0.2")
 
 
 def test_a_server_whose_answers_have_no_end(tiltyard: Tiltyard) -> None:
-    with Endless(endlessly(WORD, 0.001)) as server:
+    with Endless(endlessly(WORD * 2_000, 0.001)) as server:
         done = tiltyard(*quick(server.url, "--dialect", "openai"))
         refused(done, 3, "the answer did not end at its limit of 4 tokens", "max_tokens")
         more = ("--dialect", "openai", "--requests", "1", "--json")

@@ -193,6 +193,21 @@ def test_tokens_per_event_by_running_usage_timings_ids_or_logprobs():
     assert read(gap).events.tokens == (2, -1, -1, 0)
 
 
+def test_a_message_beside_deltas_adds_what_they_left_out() -> None:
+    """The thoughts came in deltas, the answer and a call in one message; nothing is said twice."""
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    whole = {"reasoning_content": "hm", "content": "Answer: B", "tool_calls": [call]}
+    last = {"index": 0, "message": whole, "finish_reason": "tool_calls"}
+    found = read([piece({"reasoning_content": "hm"}), {"model": "m", "choices": [last]}])
+    assert (found.reasoning, found.text, [each.name for each in found.tool_calls]) == (
+        "hm",
+        "Answer: B",
+        ["f"],
+    )
+    found = read([*words("Answer", ": B"), {"model": "m", "choices": [last]}])
+    assert (found.text, [each.name for each in found.tool_calls]) == ("Answer: B", ["f"])
+
+
 def entry(token: Any, logprob: Any = -0.5, others: Any = ()) -> dict[str, Any]:
     top = [{"token": t, "logprob": p, "bytes": None} for t, p in others] if others is not None else None
     return {"token": token, "logprob": logprob, "bytes": [1], "top_logprobs": top}

@@ -114,7 +114,7 @@ def test_a_ping_ahead_of_the_first_words_ends_no_waiting_for_them(tls_server, ce
 
 
 def test_words_far_beyond_the_limit_of_the_answer_end_it(tls_server, certificate):
-    script = [CHUNKED, chunk(b": ping\n\n"), *[chunk(b'{"content":"a"}'), 0.0002] * 20_000]
+    script = [CHUNKED, chunk(b": ping\n\n"), *[chunk(b'{"content":"a"}' * 20_000), 0.0002] * 200]
     capture = ask(tls_server(script), certificate, limits=LIMITS.of_answer(4))[0]
     assert (capture.failure, capture.error) == (
         "timeout_gap",

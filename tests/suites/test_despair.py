@@ -203,3 +203,19 @@ def test_a_stream_rests_as_long_as_nobody_has_been_there_up_to_a_second() -> Non
     shut_out(fixed, 1.0, 9.0)
     assert fixed.rest_s == 0.0
     assert not fixed.decide()
+
+
+@pytest.mark.parametrize(
+    ("status", "rests"), [(502, True), (503, True), (504, True), (500, False), (429, False)]
+)
+def test_a_stream_rests_too_where_a_gateway_says_that_nobody_is_there(status: int, rests: bool) -> None:
+    """Or the server that it loads. It ends no load: these are answers."""
+    despair = heard_of()
+    for at in (1.0, 1.5, 9.0):
+        at_ns = round(at * 1e9)
+        line = Timeline(scheduled_ns=at_ns, started_ns=at_ns)
+        despair.arrived(despair.sent(), Capture(timeline=line, status=status))
+    assert despair.rest_s == (1.0 if rests else 0.0)
+    assert not despair.decide()
+    asked(despair, TAKEN)
+    assert despair.rest_s == 0.0

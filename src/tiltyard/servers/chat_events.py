@@ -20,6 +20,12 @@ from tiltyard.servers.token_choices import Entry, chosen, token_choices
 from tiltyard.servers.tool_calls import ToolCalls
 
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+_FIELDS = {  # of a message or a delta, by the kind of event that they become
+    "c": ("content",),
+    "r": _REASONING_FIELDS,
+    "t": ("tool_calls", "function_call"),
+    "f": ("refusal",),
+}
 _PLAIN_HEAD = 1  # events before the middle: role, names
 _PLAIN_TAIL = 3  # events after it: finish, usage, timings, stats
 
@@ -226,12 +232,15 @@ class ChatEvents:
         self._count(value, choice)
 
     def _whole(self, choice: Mapping[str, Json]) -> Json:
-        """The message of a choice without a delta; some say all of it again beside the finish reason."""
+        """The message of a choice without a delta, without what has come in deltas: some say all of it again
+        beside the finish reason.
+        """
         message = choice.get("message")
-        if message and not self._in_messages and not set("crtf").isdisjoint(self.kinds):
-            return {}
-        self._in_messages = self._in_messages or bool(message)
-        return message
+        if not isinstance(message, dict) or self._in_messages:
+            return message
+        came = {name for kind, names in _FIELDS.items() if kind in self.kinds for name in names}
+        self._in_messages = not came
+        return {name: value for name, value in message.items() if name not in came}
 
     def _delta(self, delta: Mapping[str, Json], end: int) -> None:
         content = _text_of(delta.get("content"))

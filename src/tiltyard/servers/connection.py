@@ -50,7 +50,6 @@ class Connection:
         "connected_ns",
         "done",
         "fd",
-        "first_words",
         "pool",
         "quiet_since",
         "reused",
@@ -69,7 +68,6 @@ class Connection:
         self.done: asyncio.Future[ExchangeError | None] | None = None
         self.timeouts = Timeouts()
         self.seen = 0  # reads counted at the last sweep
-        self.first_words: int | None = None  # reads by the sweep that found words in the answer
         self.quiet_since = 0
         self._buffers = _SMALL
         self._outgoing: memoryview | None = None
@@ -88,7 +86,6 @@ class Connection:
         self.answer = answer
         self.timeouts = timeouts
         self.seen = 0
-        self.first_words = None
         self._buffers = _SMALL
         done: asyncio.Future[ExchangeError | None] = self.pool.loop.create_future()
         self.done = done
@@ -269,13 +266,9 @@ class Connection:
                 self._finish(ExchangeError("timeout_gap", silence))
 
     def _expire_endless(self, answer: Answer) -> None:
-        """Give up when far more words have come than were asked for; pings before them do not count."""
-        most = self.timeouts.most_arrivals
-        if most is None:
-            return
-        if self.first_words is None:
-            self.first_words = self.seen if answer.has_spoken else None
-        elif self.seen - self.first_words > most:
+        """Give up when far more has come than was asked for."""
+        most = self.timeouts.most_bytes
+        if most is not None and len(answer.raw) > most:
             self._finish(ExchangeError("timeout_gap", self.timeouts.endless))
 
     def expire_total(self, now: int) -> None:

@@ -147,7 +147,7 @@ class TlsWire(Wire):
             seen.headers = {name.lower(): value for name, value in response.headers.items()}
             chunks = response.content.iter_any().__aiter__()
             seen.limit_s = timeouts.first_byte_s
-            spoken, silent, most = False, 0, timeouts.most_arrivals
+            spoken, most = False, timeouts.most_bytes
             while True:
                 try:
                     async with asyncio.timeout(seen.limit_s):
@@ -164,8 +164,7 @@ class TlsWire(Wire):
                     if not spoken:
                         spoken = has_spoken(seen.body)
                         seen.limit_s = timeouts.gap_s if spoken else timeouts.before_words_s
-                        silent = len(seen.ends)
-                    elif most is not None and len(seen.ends) - silent > most:
+                    if most is not None and len(seen.body) > most:
                         raise ExchangeError("timeout_gap", timeouts.endless)
             seen.closed_ns = now_ns()
 

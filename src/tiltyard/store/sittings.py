@@ -69,10 +69,10 @@ def claimed(db: sqlite3.Connection, run: Run, fresh: bool) -> Claim:
 
 
 def owes(db: sqlite3.Connection, key: int, summary: Mapping[str, Json] | None) -> bool:
-    """Are there failures to be asked again? Of what nobody grades the run itself has counted them: most
-    are results of its load.
+    """Are there failures to be asked again, or answers that no summary counts? Of what nobody grades the
+    run itself has counted its failures: most are results of its load.
     """
-    if summary and summary.get("owed"):
+    if summary and (summary.get("owed") or KILLED in summary.get("notes", ())):
         return True
     graded = "failed_outside AND outcome IS NOT NULL"
     sql = f"SELECT 1 FROM attempts WHERE run_key = ? AND {graded} AND {NEWEST_TRY} LIMIT 1"

@@ -61,10 +61,11 @@ FILE = "tiltyard.sqlite3"
 Key = tuple[str, str, int]  # stage, item id, repetition
 INDEX_S, ROOM_S = 0.5, 0.15  # how long the search keeps others from writing, and gives them then
 
-# An imported run, which nobody has been at here, with fewer attempts than the file has of it.
+# An imported run, which nobody has been at here, with fewer attempts than the file has of it, or as many
+# where the file alone has a summary.
 _OLDER = (
     "SELECT key FROM runs WHERE id = ? AND fingerprint = ? AND active_at IS NULL "
-    "AND (SELECT count(*) FROM attempts WHERE run_key = runs.key) < ?"
+    "AND (SELECT count(*) FROM attempts WHERE run_key = runs.key) < ? + (? AND summary IS NULL)"
 )
 
 # What no run needs any more once some are deleted.
@@ -181,6 +182,7 @@ class Store:
 
     def newest(self, fingerprint: str) -> Run | None:
         """The run that `claim` would carry on with or hand back; None where it would start one."""
+        self._put_back_killed()
         with self.reading() as db:
             found = newest_row(db, fingerprint)
             return None if found is None else run_now(found)
@@ -457,6 +459,7 @@ class Store:
 
     def opponent(self, run: Run) -> str | None:
         """The id of the best finished run by another model over the items of a run, which may be new."""
+        self._put_back_killed()
         with self.reading() as db:
             return opponent(db, run)
 
@@ -492,7 +495,8 @@ class Store:
             for bundle in bundles:
                 run, older = bundle.run, None
                 if db.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
-                    older = db.execute(_OLDER, (run.id, run.fingerprint, len(bundle.attempts))).fetchone()
+                    known = run.id, run.fingerprint, len(bundle.attempts), run.summary is not None
+                    older = db.execute(_OLDER, known).fetchone()
                     if older is None:
                         continue
                     db.execute("DELETE FROM runs WHERE key = ?", older)

@@ -14,6 +14,8 @@ from tiltyard.suites import HOPE, HOPELESS_TIMEOUTS, Patience
 REFUSED_FROM = 400  # HTTP status
 GONE_AFTER = 8  # failures to connect in a row, at least
 LONGEST_REST_S = 1.0
+AWAY = (502, 503, 504)  # says a gateway, or a server that loads
+Span = tuple[int, int]
 
 
 class Despair:
@@ -28,7 +30,8 @@ class Despair:
         self.alike: tuple[str, int] = ("", 0)  # the ending of the newest attempts, and how many it has been
         self.refused: tuple[object, int] = (None, 0)  # the same of answers that need not be read to see it
         self.cut_off = 0  # failures to connect in a row
-        self.cut_off_ns = (0, 0)  # when the first and the newest of them were sent
+        self.gone_ns: Span | None = None  # when the first and the newest of them were sent
+        self.away_ns: Span | None = None  # the same of these and all that a server in front of ours answered
         self.asked = self.came = self.read = 0  # requests sent, answers that came, answers read
         self.newest = 0  # number of the newest request with an answer
         self.open: dict[int, None] = {}  # numbers of the requests under way, the oldest first
@@ -56,12 +59,10 @@ class Despair:
         before = self.refused[1] if how == self.refused[0] else 0
         self.refused = (how, 0 if good else before + 1)
         sent_ns = capture.timeline.started_ns
-        if capture.failure != "connect_error":
-            self.cut_off = 0
-        else:
-            self.cut_off += 1
-            first, newest = self.cut_off_ns if self.cut_off > 1 else (sent_ns, sent_ns)
-            self.cut_off_ns = min(first, sent_ns), max(newest, sent_ns)
+        gone = capture.failure == "connect_error"
+        self.cut_off = self.cut_off + 1 if gone else 0
+        self.gone_ns = widened(self.gone_ns, sent_ns) if gone else None
+        self.away_ns = widened(self.away_ns, sent_ns) if gone or capture.status in AWAY else None
 
     def known(self, attempt: Attempt) -> None:
         """Take an attempt of any sitting."""
@@ -103,7 +104,7 @@ class Despair:
         if patience.give_up_after is not None:
             hope = HOPE if self.answered and not late else 1
             return self.lost >= patience.give_up_after * hope
-        if self.cut_off >= GONE_AFTER and self.gone_s >= (patience.gone_after_s or math.inf):
+        if self.cut_off >= GONE_AFTER and seconds(self.gone_ns) >= (patience.gone_after_s or math.inf):
             return True
         if patience.hopeless_after is None or self.hopeful:
             return False
@@ -112,19 +113,22 @@ class Despair:
         return times >= enough or self.refused[1] >= patience.hopeless_after
 
     @property
-    def gone_s(self) -> float:
-        """For how long has nobody been there? 0 where the newest answer was one."""
-        first, newest = self.cut_off_ns
-        return (newest - first) / 1e9 if self.cut_off else 0.0
-
-    @property
     def rest_s(self) -> float:
         """How long a stream waits before it asks again: as long as nobody has been there.
 
         Refusals cost no time: streams that went on at once would ask thousands of times a second, and have
         given up before a server that is started anew is back.
         """
-        return 0.0 if self.patience.gone_after_s is None else min(self.gone_s, LONGEST_REST_S)
+        return 0.0 if self.patience.gone_after_s is None else min(seconds(self.away_ns), LONGEST_REST_S)
+
+
+def widened(span: Span | None, at_ns: int) -> Span:
+    """The span of time with another moment in it."""
+    return (at_ns, at_ns) if span is None else (min(span[0], at_ns), max(span[1], at_ns))
+
+
+def seconds(span: Span | None) -> float:
+    return 0.0 if span is None else (span[1] - span[0]) / 1e9
 
 
 def nothing_known(attempt: Attempt) -> bool:

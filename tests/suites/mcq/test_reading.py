@@ -92,6 +92,17 @@ def test_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
     assert any(f"read as {encoding.upper()}" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16le", "utf-16be"])
+def test_chinese_in_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    """Two of its commonest letters have a NUL where Latin ones have theirs in the other order of bytes."""
+    question = (
+        "中国古代四大发明之一的造纸术最早由哪一位改进并推广到全国各地一直沿用至今的是最有名的哪一个人第{}题"
+    )
+    text = "".join(question.format(n) + ",蔡伦一,毕昇最,张衡,祖冲之,A\n" for n in range(6))
+    found = QuestionSet([write(tmp_path / "x.csv", text, encoding)])
+    assert [found.row(n).answer for n in range(6)] == [0] * 6
+
+
 def test_a_carriage_return_in_a_line_is_said_plainly(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", "One?,1,2,3,4,A\nTwo?,1\r2,3,4,5,A\nThree?,1,2,3,4,B\n")
     assert bad(path) == ["2: not CSV: a carriage return within a line"]
