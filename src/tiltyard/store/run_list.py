@@ -101,11 +101,12 @@ def beside(db: sqlite3.Connection, run: Run, before: Mapping[str, str]) -> dict[
     running = db.execute("SELECT id FROM runs WHERE state = 'running' AND id != ?", (run.id,))
     found = {}
     for name in since.union(name for (name,) in running):
-        other = run_now(next(dicts(db, _RUN + "WHERE runs.id = ?", (name,))))
-        shared = "server" if other.server.url == run.server.url else "machine"
-        near = shared == "server" or (other.server.local and run.server.local)
-        if near and (other.state == "running" or name in since):
-            found[name] = shared
+        there = dicts(db, _RUN + "WHERE runs.id = ?", (name,))  # none where it was just deleted
+        for other in map(run_now, there):
+            shared = "server" if other.server.url == run.server.url else "machine"
+            near = shared == "server" or (other.server.local and run.server.local)
+            if near and (other.state == "running" or name in since):
+                found[name] = shared
     return found
 
 

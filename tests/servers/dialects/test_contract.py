@@ -215,6 +215,14 @@ def test_a_wrong_key(start: Start, dialect: str) -> None:
     assert using(sim, dialect, lambda server: server.models(), "right-key")
 
 
+async def sent_unlooked(url: str, dialect: str) -> Any:
+    """What becomes of a request to a server of which nothing is known but where it should be."""
+    server = open_server("openai" if dialect == "simulator" else dialect, Address(url=url))
+    exchange = await server.send(ask_for("alpha:7b", timeouts=PATIENT))
+    await server.close()
+    return exchange
+
+
 @each
 def test_a_dead_port(dialect: str) -> None:
     with socket.socket() as free:
@@ -227,10 +235,7 @@ def test_a_dead_port(dialect: str) -> None:
             await connect(url, dialect)
         with pytest.raises(NoServer):
             await connect(url)
-        server = open_server("openai" if dialect == "simulator" else dialect, Address(url=url))
-        exchange = await server.send(ask_for("alpha:7b", timeouts=PATIENT))
-        await server.close()
-        return exchange
+        return await sent_unlooked(url, dialect)
 
     exchange = asyncio.run(main())
     assert exchange.ending == "connect_error"
@@ -269,14 +274,7 @@ def test_a_web_server_is_no_model_server(start: Start, dialect: str) -> None:
 
 @each
 def test_a_web_page_in_place_of_an_answer_is_said(start: Start, dialect: str) -> None:
-    async def main() -> Any:
-        url = url_of(start("not_a_model_server"), dialect)
-        server = open_server("openai" if dialect == "simulator" else dialect, Address(url=url))
-        exchange = await server.send(ask_for("alpha:7b", timeouts=PATIENT))
-        await server.close()
-        return exchange
-
-    exchange = asyncio.run(main())
+    exchange = asyncio.run(sent_unlooked(url_of(start("not_a_model_server"), dialect), dialect))
     assert exchange.ending == "http_error"
     assert "a web page answered, not a model server" in exchange.error
 
