@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,23 +130,66 @@ async def sitting(
     return dict(summary), events
 
 
+class Watched(OpenAI):
+    """A client that tells of every request before it is sent, and again when its answer is there."""
+
+    def __init__(self, url: str, begun: Callable[[], None], ended: Callable[[], None]) -> None:
+        super().__init__(Address(url=url))
+        self.begun, self.ended = begun, ended
+
+    async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
+        self.begun()
+        capture = await super().ask(request, scheduled_ns)
+        self.ended()
+        return capture
+
+
 async def asked_before_recorded(url: str, settings: dict[str, Any], record_s: float) -> int:
     """How far a stage ever gets ahead of a store that takes `record_s` for each attempt."""
-    begun: list[str] = []
-    recorded = most = 0
+    begun = recorded = most = 0
+
+    def asked() -> None:
+        nonlocal begun
+        begun += 1
 
     async def record(attempt: Attempt) -> None:
         nonlocal recorded, most
-        most = max(most, len(begun) - recorded)
+        most = max(most, begun - recorded)
         await asyncio.sleep(record_s)
         recorded += 1
 
-    class Counting(OpenAI):
-        async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
-            begun.append(request.request_id or "")
-            return await super().ask(request, scheduled_ns)
+    await recorded_by(record, Watched(url, asked, lambda: None), Doubles(), settings)
+    assert recorded == begun
+    return most
 
-    server, suite = Counting(Address(url=url)), Doubles()
+
+async def made_when_answered(url: str, settings: dict[str, Any]) -> list[int]:
+    """How many requests were ready, when each answer came, beyond those that had been sent."""
+    sent, ahead = 0, list[int]()
+
+    class Counting(Doubles):
+        made = 0
+
+        def request(self, item: Item, bench: Bench) -> Request:
+            self.made += 1
+            return super().request(item, bench)
+
+    def asked() -> None:
+        nonlocal sent
+        sent += 1
+
+    async def record(attempt: Attempt) -> None:
+        pass
+
+    suite = Counting()
+    await recorded_by(record, Watched(url, asked, lambda: ahead.append(suite.made - sent)), suite, settings)
+    return ahead
+
+
+async def recorded_by(
+    record: Callable[[Attempt], Awaitable[None]], server: OpenAI, suite: Doubles, settings: dict[str, Any]
+) -> None:
+    """Put the suite through, outside of any run."""
     try:
         bench = Bench(server=server, model=await server.describe("m"), settings=settings)
         async with ClientMeter() as meter:
@@ -162,5 +205,3 @@ async def asked_before_recorded(url: str, settings: dict[str, Any], record_s: fl
             await put_through(suite, bench, sitting, [])
     finally:
         await server.close()
-    assert recorded == len(begun)
-    return most

@@ -10,12 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.suites.graded_runs import QUESTIONS, asked_before_recorded, clever, run_doubles, sitting
+from tests.suites.graded_runs import (
+    QUESTIONS,
+    asked_before_recorded,
+    clever,
+    made_when_answered,
+    run_doubles,
+    sitting,
+)
 from tiltyard.errors import UsageError
 from tiltyard.servers.clock import now_ns
 from tiltyard.servers.simulator import SimConfig, running
 from tiltyard.store.store import Store
-from tiltyard.suites.asking import UNREAD_GRADED
+from tiltyard.suites.asking import AHEAD, UNREAD_GRADED
 from tiltyard.suites.graded import Asking, read_asking, seed_of
 from tiltyard.suites.patience import Batches
 
@@ -170,6 +177,15 @@ def test_a_store_that_is_behind_slows_the_asking() -> None:
         settings = {"concurrency": 2, "max_tokens": 8, "count": 300}
         most = asyncio.run(asked_before_recorded(sim.url("openai"), settings, 0.005))
     assert most <= (UNREAD_GRADED + 1) * 2 + 1
+
+
+def test_while_answers_are_waited_for_the_next_requests_are_made() -> None:
+    slow = clever(prefill_tps=1e6, decode_tps=20.0)
+    with running(SimConfig(models=(slow,), dialects=("openai",))) as sim:
+        settings = {"concurrency": 2, "max_tokens": 8, "count": 3 * AHEAD}
+        ahead = asyncio.run(made_when_answered(sim.url("openai"), settings))
+    assert ahead[0] == AHEAD
+    assert ahead[-1] == 0
 
 
 MEMORY = """

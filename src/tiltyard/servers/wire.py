@@ -109,6 +109,7 @@ class Wire:
             self._headers["Authorization"] = f"Bearer {key}"
         self._named = address.named
         self._patience_s = address.loading_s
+        self._heads: dict[tuple[str, str], str] = {}  # what all requests for a path begin with
         self._heard = False  # has anybody answered a call?
         self._pool: Pool | None = None
 
@@ -194,6 +195,7 @@ class Wire:
         if key and "Authorization" not in self._headers:
             self._secrets += (key,)
             self._headers["Authorization"] = f"Bearer {key}"
+            self._heads.clear()
         return bool(key)
 
     async def _request(
@@ -249,13 +251,16 @@ class Wire:
         return quote(self.origin.base_path + path, safe=_SAFE_IN_PATH) or "/"
 
     def _encode(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        lines = [
-            f"{method} {self._target(path)} HTTP/1.1",
-            f"Host: {self.origin.authority}",
-            "Accept-Encoding: identity",
-        ]
-        for name, value in {**self._headers, **headers}.items():
-            lines.append(f"{name}: {_one_line(value)}")
+        head = self._heads.get((method, path))
+        if head is None:
+            lines = [
+                f"{method} {self._target(path)} HTTP/1.1",
+                f"Host: {self.origin.authority}",
+                "Accept-Encoding: identity",
+                *_lines(self._headers),
+            ]
+            head = self._heads[method, path] = "\r\n".join(lines)
+        lines = [head, *_lines(headers)]
         if body or method not in ("GET", "HEAD"):
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -370,6 +375,10 @@ def _with_bytes(times: list[int], ends: list[int]) -> tuple[tuple[int, ...], tup
             arrived.append(end)
             before = end
     return tuple(arrivals), tuple(arrived)
+
+
+def _lines(headers: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {_one_line(value)}" for name, value in headers.items()]
 
 
 def _one_line(value: str) -> str:

@@ -94,7 +94,7 @@ class StageAsker:
         self.stage, self.suite, self.bench, self.sitting = stage, suite, bench, sitting
         self.unread: deque[Answer] = deque()
         self.unread_bytes = 0
-        self.arrived = asyncio.Event()
+        self.work = asyncio.Event()  # an answer to read, or room for a request made ahead
         self.over = False
         self.busy_until_ns = 0
         self.attempts: list[Attempt] = []
@@ -130,6 +130,7 @@ class StageAsker:
         """The next request; of a stage that is decided only those that failed in an earlier sitting."""
         while self.ready or self.prepare():
             question = self.ready.popleft()
+            self.work.set()
             if not self.decided or self.left.failed_before(question.item, question.repetition):
                 return question
         return None
@@ -164,7 +165,7 @@ class StageAsker:
         """To be read when there is time."""
         self.unread.append(answer)
         self.unread_bytes += answer.capture.size
-        self.arrived.set()
+        self.work.set()
 
     def take(self, item: Item | None, attempt: Attempt) -> None:
         """Count an attempt of this sitting, and what it says of the chance of the next ones."""
@@ -224,10 +225,10 @@ class StageAsker:
         """Work off the answers, one per turn of the loop while the stage runs, the rest when it is over."""
         while self.unread or not self.over:
             if not self.unread:
-                self.arrived.clear()
-                while not self.arrived.is_set() and self.prepare():
+                self.work.clear()
+                while not self.work.is_set() and self.prepare():
                     await asyncio.sleep(0)  # requests are made while nothing else is to do
-                await self.arrived.wait()
+                await self.work.wait()
                 continue
             before = now_ns()
             await asyncio.sleep(0)
@@ -294,7 +295,7 @@ class StageAsker:
     def end(self) -> None:
         """Nothing more will be asked."""
         self.over = True
-        self.arrived.set()
+        self.work.set()
 
     async def warm_up(self) -> None:
         """Ask the first items without recording them, so that measurement starts on a warm server."""
