@@ -13,8 +13,9 @@ import pytest
 
 from tests.store.conftest import make_attempt, make_exchange
 from tiltyard.records import Grade, Item
+from tiltyard.suites.columns import Column
 from tiltyard.suites.scoring import repeated
-from tiltyard.suites.tally import Column, Tally
+from tiltyard.suites.tally import Tally
 
 log = logging.getLogger(__name__)
 CASES, TRIES, RUNS = 40, 3, 300
@@ -42,7 +43,7 @@ def test_intervals_over_cases_in_three_modes_hold() -> None:
     truth = {"pass_at": 1.0 - never, "pass_every": every, "flips": 1.0 - every - never}
     held = dict.fromkeys(truth, 0)
     for _ in range(RUNS):
-        tally.scores = Column()
+        tally.scores = Column(tally.spill)
         for right in rng.random((CASES, 3 * TRIES)) < rng.beta(2, 1, size=CASES)[:, None]:
             for each in right:
                 tally.scores.append(float(each))

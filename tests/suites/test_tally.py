@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
 
 from tests.store.conftest import make_attempt, make_exchange
 from tiltyard.records import Attempt, Grade, Item, Measures
-from tiltyard.suites.tally import Column, Tally
+from tiltyard.suites.columns import BLOCK, Column, Spill
+from tiltyard.suites.tally import Tally
 
 SPEEDS = Measures(ttft_ms=100.5, ttfo_ms=100.5, e2e_ms=220.25, decode_tps=40.5, prefill_tps=900.5)
-ATTEMPTS = 5_000
+ATTEMPTS = 20 * BLOCK
 
 
 def attempt(given: int) -> Attempt:
@@ -21,18 +24,37 @@ def attempt(given: int) -> Attempt:
     return make_attempt(exchanges=(make_exchange(2, ending="ok"),), grade=grade, measures=SPEEDS)
 
 
-def test_an_attempt_costs_some_forty_bytes() -> None:
-    pair = [attempt(0), attempt(1)]
+def test_an_attempt_costs_next_to_nothing() -> None:
+    pair, kept = [attempt(0), attempt(1)], []
     tracemalloc.start()
     try:
         tally = Tally()
-        for number in range(ATTEMPTS):
+        for number in range(2 * ATTEMPTS):
             tally.add(Item(id="q", content_hash="h", spec={"number": number}), pair[number % 2])
-        kept, _ = tracemalloc.get_traced_memory()
+            if (number + 1) % ATTEMPTS == 0:
+                kept.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert tally.total == ATTEMPTS
-    assert kept / ATTEMPTS < 50
+    assert tally.total == 2 * ATTEMPTS
+    assert (kept[1] - kept[0]) / ATTEMPTS < 5  # bytes
+    assert list(tally.items) == list(range(2 * ATTEMPTS))
+
+
+NO_ROOM = """
+import resource
+from tiltyard.suites.columns import BLOCK, Column, Spill
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+column = Column(Spill())
+for number in range(3 * BLOCK):
+    column.append(number / 2)
+print(list(column) == [number / 2 for number in range(3 * BLOCK)])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size there")
+def test_where_the_disk_has_no_room_the_numbers_are_kept_in_memory() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_ROOM], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
 
 
 def test_scores_keep_all_their_digits() -> None:
@@ -55,10 +77,11 @@ def test_scores_keep_all_their_digits() -> None:
         [],
     ],
 )
-def test_a_column_gives_back_what_went_in(values: list[float | None]) -> None:
-    column = Column(missing=1)
+@pytest.mark.parametrize("missing", [1, BLOCK - 1, BLOCK, 3 * BLOCK - 2])
+def test_a_column_gives_back_what_went_in(values: list[float | None], missing: int) -> None:
+    column = Column(Spill(), missing=missing)
     for value in values:
         column.append(value)
-    expected = [math.nan, *(math.nan if value is None else float(value) for value in values)]
+    expected = [math.nan] * missing + [math.nan if value is None else float(value) for value in values]
     assert list(column) == pytest.approx(expected, nan_ok=True, abs=0)
     assert [column[place] for place in range(len(column))] == pytest.approx(expected, nan_ok=True, abs=0)

@@ -94,7 +94,6 @@ def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migr
     if version > 0 and not had_number:
         with transaction(db):
             index_prompts_anew(db)
-    db.execute("PRAGMA cache_size = -4000")
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -1,81 +1,46 @@
-"""What is kept of the attempts of a graded run: some forty bytes each, so that a run may have any length.
+"""What a summary is made of: counts and columns of the attempts of a graded run, which may have any length.
 
-The store has everything; this is what a summary is made of. Leaves out what the figures mean (`scoring.py`).
+The store has everything else. Leaves out what the figures mean (`scoring.py`).
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 from tiltyard.load.metrics import why_no_rate
 from tiltyard.load.summary import all_of, plus, too_fast
 from tiltyard.records import OUTCOMES, Attempt, Exchange, Grade, Item, Outcome
 from tiltyard.settings import hide_keys
+from tiltyard.suites.columns import Column, Spill, Whole
 from tiltyard.suites.stopping import Stopping
 from tiltyard.suites.verdict import answer_cut
 
 UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never score, in either direction
 SPEEDS = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps")
 ERRORS_KEPT = 50
-NAN = float("nan")
-NONE = -128  # a byte that stands for no value
-
-
-class Column:
-    """Numbers by place, NaN where there is none: a byte each while all are small and whole, then eight.
-
-    Four, with seven digits, where `kind` is "f".
-    """
-
-    def __init__(self, missing: int = 0, kind: Literal["d", "f"] = "d") -> None:
-        self.kind = kind
-        self.small = array("b", [NONE]) * missing
-        self.wide: array[float] | None = None
-
-    def __len__(self) -> int:
-        return len(self.small if self.wide is None else self.wide)
-
-    def __getitem__(self, place: int) -> float:
-        if self.wide is not None:
-            return self.wide[place]
-        value = self.small[place]
-        return NAN if value == NONE else float(value)
-
-    def __iter__(self) -> Iterator[float]:
-        return map(self.__getitem__, range(len(self)))
-
-    def append(self, value: float | None) -> None:
-        """Add a value at the end; None: there is none."""
-        fits = value is None or (NONE < value <= -NONE - 1 and value == int(value))
-        if self.wide is None and not fits:
-            self.wide, self.small = array(self.kind, self), array("b")
-        if self.wide is None:
-            self.small.append(NONE if value is None else int(value))
-        else:
-            self.wide.append(NAN if value is None else value)
 
 
 class Tally:
     """Counts attempts one by one. Columns have one entry per attempt, in order of completion."""
 
     def __init__(self) -> None:
+        self.spill = Spill()
         self.outcomes: Counter[Outcome] = Counter()
         self.endings: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
         self.token_sources: Counter[str] = Counter()
-        self.verdicts = array("b")  # index into OUTCOMES
-        self.scores = Column()
-        self.items = array("i")  # number of the item
+        self.verdicts = Whole(self.spill, "b")  # index into OUTCOMES
+        self.scores = Column(self.spill)
+        self.items = Whole(self.spill)  # number of the item
         self.once = True  # no number came twice
         self._seen = bytearray()  # by number: has it come?
-        self.groups = array("h")  # index into `group_names`
+        self.groups = Whole(self.spill)  # index into `group_names`
         self.group_names: dict[str, int] = {}
         self.flags: dict[str, Column] = {}  # what the judge saw, NaN where it said nothing
-        self.speeds = {name: Column(kind="f") for name in SPEEDS}
+        self.speeds = {name: Column(self.spill, kind="f") for name in SPEEDS}
         self.rated = 0  # answers that have a rate
         self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
         self.unrated: Counter[str] = Counter()  # why answers that ended well have none
@@ -84,7 +49,10 @@ class Tally:
         self.reasoning_tokens: int | None = None
         self.repeats = 1  # how often the settings ask each item
         self.stopping: Stopping | None = None  # takes every grade too, where the run may end early
-        self.cut, self.thought = array("b"), array("b")  # hit the limit? held reasoning? -1: did not end well
+        self.cut, self.thought = (
+            Whole(self.spill, "b"),
+            Whole(self.spill, "b"),
+        )  # hit the limit? held reasoning? -1: did not end well
         self.retries = 0  # tries before those that count, of this sitting and earlier ones
 
     @property
@@ -157,7 +125,7 @@ class Tally:
         """Numbers and flags of a grade's details become columns; words stay in the store."""
         for name, value in details.items():
             if isinstance(value, bool | int | float) and name not in self.flags:
-                self.flags[name] = Column(missing=self.total - 1)
+                self.flags[name] = Column(self.spill, missing=self.total - 1)
         for name, values in self.flags.items():
             value = details.get(name)
             values.append(value if isinstance(value, bool | int | float) else None)

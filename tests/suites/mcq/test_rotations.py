@@ -9,9 +9,10 @@ import pytest
 from tests.store.conftest import make_attempt, make_exchange
 from tiltyard.records import Grade, Item, Outcome
 from tiltyard.stats.proportions import wilson_clustered
+from tiltyard.suites.columns import Column
 from tiltyard.suites.mcq.figures import own_figures
 from tiltyard.suites.scoring import repeated
-from tiltyard.suites.tally import Column, Tally
+from tiltyard.suites.tally import Tally
 
 
 def tally_of(
@@ -100,7 +101,7 @@ def test_over_rotations_luck_deals_each_questions_own_answers() -> None:
     """Half of the questions are right in every order, half in none: that is no bias, and no luck either."""
     answers = [(n, turn, n % 2 == 0) for n in range(40) for turn in (0, 1)]
     tally = tally_of(answers)
-    tally.flags["gold"] = Column()
+    tally.flags["gold"] = Column(tally.spill)
     for _, turn, _ in answers:
         tally.flags["gold"].append(turn)
     found = own_figures(tally, turned=True)["rates"]["position_bias"]

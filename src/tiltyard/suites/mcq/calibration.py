@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tiltyard.records import Json, TokenChoice
 from tiltyard.stats.proportions import wilson_clustered
@@ -19,6 +19,7 @@ BINS = 10
 ENOUGH = 100  # answers for ECE: ten in each bin
 ENOUGH_BRIER = 10
 DRAWS = 200  # of what luck alone would show
+AT_ONCE = 10_000  # answers, of each of which a drawing takes some thirty bytes
 LEAST_MASS = 0.5  # of the probability, on letters: below that the model was not about to give one
 
 
@@ -90,10 +91,7 @@ def calibration_of(
     if n < ENOUGH_BRIER:
         none = unasked or "no letter was a token of its own with log-probabilities"
         return {**found, "why": f"{n} answers are too few" if n else none}
-    squares = array("d", ((p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)))
-    interval = wilson_clustered(squares, items)
-    found["brier"] = math.fsum(squares) / n
-    found["brier_ci95"] = None if interval is None else [interval.low, interval.high]
+    found |= brier(confidences, right, items)
     found["confidence"] = math.fsum(confidences) / n
     found["accuracy"] = sum(right) / n
     if n < ENOUGH:
@@ -104,6 +102,14 @@ def calibration_of(
         found[f"ece_equal_{name}_by_chance_95"] = luck = ece_by_luck(confidences, bins, items)
         worst = max(worst, luck)
     return {**found, "bins": BINS, "why": f"ECE has no interval: luck alone gives up to {worst:.3f}"}
+
+
+def brier(confidences: Sequence[float], right: Sequence[int], items: Sequence[int] | None) -> dict[str, Json]:
+    """The mean squared distance of confidence and outcome, with its interval."""
+    squares = array("d", ((p - hit) ** 2 for p, hit in zip(confidences, right, strict=True)))
+    interval = wilson_clustered(squares, items)
+    ci95 = None if interval is None else [interval.low, interval.high]
+    return {"brier": math.fsum(squares) / len(squares), "brier_ci95": ci95}
 
 
 def bins_by_rank(confidences: Sequence[float]) -> Sequence[int]:
@@ -142,13 +148,17 @@ def ece_by_luck(
     import numpy as np
 
     chances, places = np.asarray(confidences), np.asarray(bins)
-    owner: Any = slice(None)  # each answer by itself
-    units = len(chances)
+    units, owner = 0, None  # each answer by itself
     if items is not None:
         names, owner = np.unique(np.asarray(items), return_inverse=True)
         units = len(names)
     rng, found = np.random.default_rng(0), []
     for _ in range(DRAWS):
-        hits = rng.random(units)[owner] < chances
-        found.append(np.abs(np.bincount(places, weights=chances - hits, minlength=BINS)).sum() / len(chances))
+        drawn, gaps = rng.random(units), np.zeros(BINS)
+        for start in range(0, len(chances), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            draw = rng.random(len(chances[part])) if owner is None else drawn[owner[part]]
+            off = chances[part] - (draw < chances[part])
+            gaps += np.bincount(places[part], weights=off, minlength=BINS)
+        found.append(np.abs(gaps).sum() / len(chances))
     return float(np.quantile(found, 0.95, method="higher"))

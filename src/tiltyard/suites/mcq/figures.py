@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from tiltyard.load.summary import rate
 from tiltyard.records import OUTCOMES, Json
 from tiltyard.stats.dealing import Shape, spreads_by_luck
+from tiltyard.suites.columns import Column
 from tiltyard.suites.mcq.calibration import calibration_of
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.scoring import scored, share
-from tiltyard.suites.tally import UNJUDGED, Column, Tally
+from tiltyard.suites.tally import UNJUDGED, Tally
 
 NAMED = 20  # questions with one order that are named
 ENOUGH = 10  # questions whose answer is at a letter
@@ -176,7 +177,7 @@ def over_rotations(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
     """Always the same option, of the questions with a letter in each of their orders; always right, of all
     that were asked in each and did not fail.
     """
-    nothing = Column(missing=tally.total)
+    nothing = Column(tally.spill, missing=tally.total)
     turns, turn, choice = (tally.flags.get(name, nothing) for name in ("turns", "turn", "choice"))
     orders: dict[int, set[float]] = {}
     seen: dict[int, set[float | None]] = {}

@@ -7,7 +7,6 @@ by number, in any order. What a record means is in `layouts.py`.
 from __future__ import annotations
 
 import hashlib
-from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 from tiltyard.errors import UsageError
 from tiltyard.records import content_hash
+from tiltyard.suites.columns import Spill, Whole
 from tiltyard.suites.mcq.layouts import (
     ALL_READINGS,
     HEADERLESS,
@@ -89,8 +89,9 @@ class Places:
     """Where the records of a file lie that could be questions, and how their answers can be read."""
 
     def __init__(self) -> None:
-        self.offsets, self.lines, self.readings = array("q"), array("I"), array("B")
-        self.sizes = array("B")  # options of each
+        spill = Spill()
+        self.offsets, self.lines = Whole(spill, "q"), Whole(spill, "q")
+        self.readings, self.sizes = Whole(spill, "b"), Whole(spill, "b")  # options of each
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -108,7 +109,8 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self.rows, self.hashes = array("I"), array("q")
+        spill = Spill()
+        self.rows, self.hashes = Whole(spill), Whole(spill, "q")
 
     def add(self, row: int, value: int) -> None:
         self.rows.append(row)
@@ -136,7 +138,8 @@ class QuestionSet:
     def __init__(self, paths: Sequence[Path], answers: str | None = None) -> None:
         self.files: list[File] = []
         self.firsts: list[int] = []  # of each file: the number of its first row
-        self.offsets, self.lines = array("q"), array("I")
+        spill = Spill()
+        self.offsets, self.lines = Whole(spill, "q"), Whole(spill, "q")
         self.renamed: set[int] = set()  # rows whose id another row had before
         self.repeated = 0  # rows whose question, options and answer another row had before
         self.unlabelled = 0  # rows whose options had labels of their own
