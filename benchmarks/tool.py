@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -66,22 +65,14 @@ def options(server: Yardstick, ask: Ask) -> list[str]:
 
 def stored(folder: Path, run_id: str) -> list[Any]:
     """The exchanges of a run, read back from the store: what a user could see, not what was in memory."""
-    from tiltyard.store.store import Store
+    from tiltyard.store.store import FILE, Store
 
-    before = os.environ.get("TILTYARD_DATA_DIR")
-    os.environ["TILTYARD_DATA_DIR"] = str(folder)
+    store = Store.open(folder / FILE)
     try:
-        store = Store.open()
-        try:
-            attempts = store.attempts(run_id, with_exchanges=True)
-            return [exchange for attempt in attempts for exchange in attempt.exchanges]
-        finally:
-            store.close()
+        attempts = store.attempts(run_id, with_exchanges=True)
+        return [exchange for attempt in attempts for exchange in attempt.exchanges]
     finally:
-        if before is None:
-            del os.environ["TILTYARD_DATA_DIR"]
-        else:
-            os.environ["TILTYARD_DATA_DIR"] = before
+        store.close()
 
 
 def errors_row(errors: Errors) -> dict[str, Any]:

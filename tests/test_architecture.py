@@ -35,8 +35,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 EVERYTHING_BELOW = set(MAY_IMPORT) - {"web"}
 MAY_IMPORT = {
     **MAY_IMPORT,
-    "run": EVERYTHING_BELOW,
-    "cli": EVERYTHING_BELOW | {"run", "web"},
+    "jobs": EVERYTHING_BELOW,
+    "run": EVERYTHING_BELOW | {"jobs"},
+    "cli": EVERYTHING_BELOW | {"jobs", "run", "web"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -32,6 +32,8 @@ Ending = Literal[
 
 Outcome = Literal["correct", "partial", "wrong", "unparsed", "truncated", "refused", "unsupported", "error"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never score, in either direction
+PAYLOAD = "crtf"  # the letters of events that carry a part of the answer
 
 RunState = Literal["running", "finished", "interrupted", "failed"]
 

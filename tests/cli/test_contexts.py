@@ -12,8 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from tiltyard.errors import ServerError, StoreLocked, UsageError
+from tiltyard.jobs.plan import Job, Plan
 from tiltyard.records import Json
-from tiltyard.run import Job, Plan, execute
+from tiltyard.run import execute
 from tiltyard.servers.connect import connect
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.store.fingerprint import fingerprint

@@ -114,6 +114,23 @@ def test_what_failed_is_no_part_of_the_sizes_in_a_files_name() -> None:
     assert "_100_20_" in llmperf.json_stem(make_run(), found)
 
 
+@pytest.mark.parametrize(
+    ("summary", "per_minute"),
+    [
+        ({"wall_s": 1.0, "stages": [{"name": "1", "wall_s": 1.0}, {"name": "2", "wall_s": 3.0}]}, 30.0),
+        ({"wall_s": 4.0}, 30.0),  # of a graded run, which has no stages
+        ({}, None),
+    ],
+)
+def test_totals_are_over_the_time_of_all_stages(summary, per_minute) -> None:
+    run = make_run(summary=summary)
+    rows = list(llmperf.rows(run, [make_attempt(stage=name) for name in ("1", "2")], lambda *_: {}))
+    found = llmperf.summary(run, rows)
+    assert found["results_num_completed_requests_per_min"] == per_minute
+    tokens = None if per_minute is None else 256 * per_minute / 120
+    assert found["results_mean_output_throughput_token_per_s"] == tokens
+
+
 @pytest.mark.parametrize("graded", [False, True])
 def test_a_rate_that_a_summary_withholds_is_in_no_other_summary(graded: bool) -> None:
     timed = replace(make_attempt(), measures=Measures(itl_ms=0.2, ttft_ms=30.0))
@@ -122,8 +139,8 @@ def test_a_rate_that_a_summary_withholds_is_in_no_other_summary(graded: bool) ->
     summary = {**({"speed": figures} if graded else figures), "unmeasured": why}
     run = make_run(summary=summary)
     rows = list(llmperf.rows(run, [timed], lambda *_: {}))
-    found = llmperf.summary(run, rows, 1.0)
+    found = llmperf.summary(run, rows)
     assert found["results_inter_token_latency_s_mean"] is None
     assert found["results_ttft_s_mean"] == 0.03
     known = make_run(summary={**summary, "unmeasured": {}})
-    assert llmperf.summary(known, rows, 1.0)["results_inter_token_latency_s_mean"] == 0.0002
+    assert llmperf.summary(known, rows)["results_inter_token_latency_s_mean"] == 0.0002

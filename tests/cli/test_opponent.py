@@ -2,18 +2,11 @@
 
 import pytest
 
+from tests.cli.conftest import FAST
 from tests.cli.stocked import stock, tiltyard
 from tests.reports.graded import graded
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.store.store import FILE, Store
-
-FAST = {"loaded": True, "slots": 8, "stops_at": 6, "prefill_tps": 1e7, "decode_tps": 1e6}
-
-
-@pytest.fixture(scope="module")
-def url():
-    with running(SimConfig(models=(SimModel(name="m", **FAST),), dialects=("openai",))) as sim:
-        yield sim.url("openai")
 
 
 def runs_in(folder):

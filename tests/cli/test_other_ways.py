@@ -2,19 +2,8 @@
 
 import json
 
-import pytest
-
 from tests.cli.stocked import tiltyard
-from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.store.store import FILE, Store
-
-FAST = {"loaded": True, "slots": 8, "stops_at": 6, "prefill_tps": 1e7, "decode_tps": 1e6}
-
-
-@pytest.fixture(scope="module")
-def url():
-    with running(SimConfig(models=(SimModel(name="m", **FAST),), dialects=("openai",))) as sim:
-        yield sim.url("openai")
 
 
 def test_a_way_of_asking_has_a_table_and_a_warning(tmp_path, url):

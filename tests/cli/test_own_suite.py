@@ -122,6 +122,9 @@ def test_the_page_s_suite_goes_through_every_command(
         ("haiku", "a", 3, 0.0),
         ("haiku", "b", 3, 0.0),
     ]
+    told = [line for line in done.lines() if "expected" in line]
+    assert {line["event"] for line in told} == {"stage", "progress", "summary"}
+    assert {line["expected"] for line in told} == {3}
     a, b = (summary["run_id"] for summary in summaries)
     said = every_command(ours, a, b)
     for name in ("runs", "show", "rows", "json", "md"):
@@ -145,6 +148,27 @@ def test_a_suite_without_proofs_is_said_to_have_none(ours: Call, site: Path) -> 
     done = ours("make-model", "known.gguf", "--knows", "haiku=1")
     assert done.code == 2
     assert "haiku offers no `proofs()`" in done.err
+
+
+def test_every_suite_is_verified_those_of_packages_too(ours: Call, site: Path) -> None:
+    install(site, example(), SUITE)
+    done = ours("verify")
+    assert done.code == 0, done.err
+    assert "✓ mcq: " in done.out
+    assert "✓ haiku: 3 items: reference answers get full marks" in done.out
+
+
+@pytest.mark.parametrize("module", ["import nothing_of_that_name", "def :"])
+def test_a_suite_that_cannot_be_loaded_does_not_hold(ours: Call, site: Path, module: str) -> None:
+    install(site, module, SUITE)
+    done = ours("verify")
+    assert done.code == 1
+    assert "✓ tools: " in done.out
+    assert "✗ haiku: 0 items, faults: 1" in done.out
+    assert "the suite 'haiku' of the package haiku cannot be loaded: " in done.out
+    assert "error: the content of haiku does not hold" in done.err
+    assert len(ours("verify", "haiku", "--json").lines()[0]["faults"]) == 1
+    assert ours("verify", "haikus").code == 2
 
 
 def test_help_lists_it_without_importing_it(ours: Call, site: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished
-from tiltyard.run import Job, Plan, execute
+from tiltyard.jobs.plan import Job, Plan
+from tiltyard.run import execute
 from tiltyard.servers.connect import connect
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 from tiltyard.store.store import Store

@@ -197,6 +197,9 @@ def test_settings_are_shown_with_their_origin(tiltyard: Tiltyard, tmp_path: Path
     assert shown["settings"]["gap_timeout_s"]["origin"].endswith("tiltyard.toml")
     assert shown["settings"]["data_dir"]["origin"] == "environment (TILTYARD_DATA_DIR)"
     assert shown["api_keys"]["H_KEY"] is None
+    heard_by = {row["name"]: row["help"] for row in shown["run_mcq"]}
+    assert heard_by["BATCH_SIZE"].startswith("Heard by `run mcq` alone.")
+    assert heard_by["METRICS_PORT"].startswith("Heard by `run mcq` and `serve`.")
     assert "gap_timeout_s" in tiltyard("config", "show", columns=80).stdout
     assert str(tmp_path / FILE) in tiltyard("config", "path").stdout
     (tmp_path / "tiltyard.toml").write_text("gap_timout_s = 5\n")

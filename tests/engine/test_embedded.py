@@ -23,6 +23,7 @@ from tiltyard.servers.tiny import TinySpec, write_model
 
 pytestmark = pytest.mark.engine
 
+ENGINE = "tiltyard.servers.engine_process"
 PARENT = """
 import asyncio, sys, time
 from tiltyard.servers import Address
@@ -106,6 +107,26 @@ def test_load_is_a_cold_start_and_unload_its_end(known: Path, monkeypatch: pytes
             await server.load("known", context=99_999)
 
     with_engine(known, work, slots=1)
+
+
+def test_who_waits_for_a_load_hears_of_it(known: Path) -> None:
+    said: list[str] = []
+
+    async def work() -> None:
+        server = Embedded(Address(url=str(known), slots=1, say=said.append))
+        loading = asyncio.create_task(server.load("known"))
+        async with asyncio.timeout(60):
+            while not (engines := [c for c in psutil.Process().children() if ENGINE in c.cmdline()]):
+                await asyncio.sleep(0)
+            engines[0].suspend()
+            while not said:
+                await asyncio.sleep(0.02)
+            engines[0].resume()
+        await loading
+        await server.close()
+
+    asyncio.run(work())
+    assert said[0].startswith("loading known, ")
 
 
 def test_two_engines_at_once(known: Path, other: Path) -> None:

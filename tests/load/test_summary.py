@@ -15,6 +15,7 @@ from tiltyard.load.slo import Slo, goodput, parse_slo
 from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
 from tiltyard.load.summary import Window, summarise
 from tiltyard.records import Exchange, Request, ServerTimings, Timeline, Usage
+from tiltyard.stats.queues import QUEUED
 
 LOAD = Load(stop=Stop(count=1))
 USAGE = Usage(prompt_tokens=100, output_tokens=20, cached_tokens=0)
@@ -262,6 +263,18 @@ def test_rates_of_the_late_ones_alone_are_withheld() -> None:
     assert summarise([window(*[late] * 9, fast)])["decode_tps"]["n"] == 9
 
 
+def test_what_a_guess_can_be_wrong_by_is_part_of_the_interval() -> None:
+    """Chunks of four, the first of one: 25 tokens/s by a guess that is off by 8 %, and every answer alike."""
+    events = [(300.0, "c", "a"), *steady(10, first=460.0, gap=160.0)]
+    alike = make_exchange(events, usage=Usage(output_tokens=41))
+    found = summarise([window(*[alike] * 5)])
+    for rate in (found["decode_tps"], found["stages"][0]["decode_tps"]):
+        assert rate["mean"] * found["rate_bias"] == pytest.approx((rate["ci95"][1] - rate["ci95"][0]) / 2)
+        assert rate["ci95"][0] <= 25.0 <= rate["ci95"][1]
+    told = summarise([window(*[make_exchange(steady(20), usage=USAGE)] * 5)])
+    assert told["decode_tps"]["ci95"] == pytest.approx([25.0, 25.0])
+
+
 def test_counts_that_nobody_gave_are_null() -> None:
     silent = make_exchange(steady(20), usage=Usage(output_tokens=20, source="estimate"))
     found = summarise([window(silent)])
@@ -303,3 +316,15 @@ def test_a_cut_prompt_and_an_untold_load_are_named() -> None:
     first = replace(cut, notes=("load_untold",))
     why = summarise([window(first)])["unmeasured"]["prefill_tps"]["why"]
     assert why == "the first answer may have waited for the model to load: the server does not say"
+
+
+def test_waits_under_arrivals_have_no_interval_and_say_why() -> None:
+    made = [make_exchange(steady(20, first=200 + n), usage=USAGE) for n in range(5)]
+    open_loop = Load(kind="poisson", rate=2.0, stop=Stop(count=5))
+    found = summarise([Window("2/s", open_loop, attempts(made), 2.0)])
+    for figures in (found, found["stages"][0]):
+        for name in ("ttft_ms", "e2e_ms", "ttft_scheduled_ms", "close_ms"):
+            assert figures[name]["mean"] > 0
+            assert (figures[name]["ci95"], figures[name]["why"]) == (None, QUEUED), name
+        assert figures["decode_tps"]["ci95"] is not None
+    assert summarise([window(*made)])["ttft_ms"]["ci95"] is not None

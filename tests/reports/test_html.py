@@ -5,6 +5,7 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+import pytest
 from msgspec.structs import replace
 
 from tests.reports import made
@@ -305,6 +306,21 @@ def test_the_headline_claims_nothing_of_figures_that_were_measured_in_different_
     assert "cannot be compared: b's is timed by the client, a's is of tokens estimated" in text
     assert "fastest" not in text
     assert ">tokens estimated<" in text
+
+
+@pytest.mark.parametrize(
+    ("interval", "why", "caption"),
+    [
+        ([71.0, 92.0], None, "The band is the 95 % interval of the mean: 71.0 to 92.0."),
+        (None, "waits hang together", "No band: waits hang together."),
+    ],
+)
+def test_a_distribution_has_the_interval_that_the_run_gives(interval, why, caption):
+    maker = made.quick("a", 80)
+    run = maker.run(decode_tps={**maker.run().summary["decode_tps"], "ci95": interval, "why": why})
+    for stage in maker.stages:
+        stage["decode_tps"] = {**stage["decode_tps"], "ci95": interval, "why": why}
+    assert caption in page_of([(maker, run)]).replace("\u00a0", " ")
 
 
 def test_a_run_in_which_requests_failed_says_so_on_the_board_and_in_the_headline():

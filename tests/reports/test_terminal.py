@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from tests.reports import made
-from tiltyard.reports.terminal import render_summary
+from tiltyard.reports.terminal import cautions, render_summary
 
 
 def shown(render, value, width=110):
@@ -41,6 +41,22 @@ def test_cautions_are_words():
     text = " ".join(shown(render_summary, summary).split())
     assert "the client was the bottleneck" in text
     assert "token counts are estimates" in text
+
+
+@pytest.mark.parametrize(
+    ("bias", "source", "said"),
+    [
+        (0.11, "client-chunked", True),
+        (0.11, None, True),
+        (0.001, "client-chunked", False),
+        (None, "server", False),
+    ],
+)
+def test_a_guess_that_makes_up_most_of_an_interval_is_said(bias, source, said):
+    decode = {"n": 5, "mean": 186.0, "ci95": [166.0, 206.0]}
+    words = "the decode rate may be off by 11 %: nobody tells how many tokens the first chunk held"
+    for figures in ({"decode_tps": decode}, {"speed": {"decode_tps": decode}}):
+        assert (words in cautions({**figures, "rate_bias": bias, "rate_source": source})) is said
 
 
 def test_who_counted_and_who_stamped_is_said():

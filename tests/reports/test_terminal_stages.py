@@ -232,3 +232,24 @@ def test_any_table_can_be_made_to_fit() -> None:
         assert max(map(len, lines)) <= width
         assert any("1,234.5" in line for line in lines)
         assert "".join(lines).partition("too narrow for: ")[2].strip() == left_out, (width, lines)
+
+
+@pytest.mark.parametrize(
+    ("rates", "resolved", "said"),
+    [
+        ({20: 0.97, 40: 0.99, 80: 0.1}, True, "Up to 40 requests per second, 95 % are within ttft=2s."),
+        ({20: 0.97, 40: 0.93, 80: 0.1}, False,
+         "Up to 40 requests per second, 95 % are within ttft=2s (more requests could change that)."),
+        ({20: 0.97, 40: 0.99}, False,
+         "Up to at least 40 requests per second (no higher rate was tried), 95 % are within ttft=2s."),
+        ({40: 0.93}, False,
+         "Up to at least 40 requests per second (no higher rate was tried), 95 % are within ttft=2s"
+         " (more requests could change that)."),
+    ],
+)  # fmt: skip
+def test_the_highest_rate_says_whether_a_higher_one_was_tried(rates, resolved, said):
+    """`rates`: the lower ends of the intervals of the shares that kept the limits."""
+    rows = [{"rate": float(rate), "share_ci95": [low, 1.0]} for rate, low in rates.items()]
+    best = {"rate": 40.0, "resolved": resolved}
+    found = {"slo": "ttft=2s", "required_share": 0.95, "rates": rows, "highest_rate": best}
+    assert in_words({"findings": found}) == [said]

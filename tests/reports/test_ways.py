@@ -125,3 +125,75 @@ def test_the_only_stages_of_other_profiles_are_no_counterparts():
     a, b = side("a"), side("b", stage="1 stream")
     b = replace(b, run=replace(b.run, settings={**b.run.settings, "profile": "fixed"}))
     assert verdicts(a, b, "decode_tps")[2][0].ratio is None
+
+
+def depth_side(name, rates, methods, waits=(70.0, 80.0), cached=(0, 8192), seed=1):
+    """A depth run: prefill rates and waits at 0 and 8k, 128 tokens behind 8 new words, and its findings."""
+    maker = made.Maker(name, seed=seed)
+    stages = {"pp512": 0, "tg128": 0, "pp512 @ d8192": 1, "tg128 @ d8192": 1}
+    for stage in stages:
+        maker.stage(stage, n=6)
+    attempts = []
+    for x in maker.attempts:
+        at, fills = stages[x.stage], x.stage.startswith("pp")
+        measures = replace(
+            x.measures,
+            prefill_tps=(rates[at] if fills else 300.0 * (1 + seed)) * (1 + 0.001 * x.repetition),
+            ttft_ms=(waits[at] if fills else 8.0 * seed) * (1 + 0.001 * x.repetition),
+            prefill_kind="warm" if cached[at] else "cold",
+            cached_tokens=cached[at],
+            prompt_tokens=(512 if fills else 8) + 8192 * at,
+        )
+        attempts.append(replace(x, measures=measures))
+    rows = [
+        {"depth": depth, "prompt_tokens": 512, "output_tokens": 128, "prefill_method": method}
+        for depth, method in zip((0, 8192), methods, strict=True)
+    ]
+    run = maker.run("depth", findings={"depths": rows})
+    return Side(run=run, attempts=attempts)
+
+
+CACHED = ("direct", "cached")
+
+
+def test_the_prefill_of_a_depth_run_is_of_the_new_words_behind_each_depth():
+    flat = depth_side("flat", (7400.0, 7370.0), CACHED)
+    steep = depth_side("steep", (7400.0, 2414.0), CACHED, (70.0, 212.0), seed=2)
+    rows = {
+        (row.metric, row.stage): row
+        for row in compare_runs(flat, steep, ["prefill_tps", "ttft_ms"], by_stage=True).rows
+    }
+    assert rows["prefill_tps", "pp512"].verdict == "same"
+    assert rows["prefill_tps", "pp512 @ d8192"].ratio.ratio == pytest.approx(2414 / 7370)
+    assert rows["prefill_tps", "pp512 @ d8192"].verdict == "lower"
+    assert rows["ttft_ms", "pp512 @ d8192"].verdict == "higher"
+    assert {stage for _, stage in rows} == {None, "pp512", "pp512 @ d8192"}
+
+
+def test_stages_for_decoding_say_nothing_about_prefill_and_waits():
+    """Of eight new words the wait is next to nothing: twice that is no difference of the servers."""
+    one, other = (depth_side(n, (7400.0, 7370.0), CACHED, seed=n) for n in (1, 2))
+    found, _, rows = verdicts(one, other, "prefill_tps", "ttft_ms")
+    assert found == {"prefill_tps": "same", "ttft_ms": "same"}
+    assert [row.ratio.stages for row in rows] == [2, 2]
+
+
+def test_a_difference_of_waits_is_no_prefill_rate_of_single_requests():
+    cached = depth_side("a", (7400.0, 7370.0), CACHED)
+    whole = depth_side("b", (7400.0, 7900.0), ("difference", "difference"), (70.0, 1100.0), (0, 0), seed=2)
+    found, warnings, rows = verdicts(cached, whole, "prefill_tps", "ttft_ms")
+    assert found == {"prefill_tps": "none", "ttft_ms": "same"}
+    assert (rows[0].ratio, rows[1].ratio.stages) == (None, 1)
+    assert "prefill speed leaves out `pp512`, `pp512 @ d8192`" in warnings
+    assert "waits leave out `pp512 @ d8192`, `tg128 @ d8192`: one of the two had" in warnings
+
+
+@pytest.mark.parametrize("metric", ["ttft_ms", "e2e_ms"])
+def test_no_verdict_on_waits_in_a_queue(metric):
+    a, b = (side(n, CLIENT, "server", decode, kind="poisson") for n, decode in (("a", 40.0), ("b", 9.0)))
+    found, warnings, [row] = verdicts(a, b, metric)
+    assert (found, row.words) == ({metric: "none"}, "not comparable")
+    assert row.ratio.low is None
+    assert row.not_comparable in warnings
+    assert "not independent" in warnings
+    assert verdicts(a, b, "decode_tps")[0] == {"decode_tps": "lower"}

@@ -75,7 +75,7 @@ def test_old_http_keeps_a_connection_only_when_it_says_so():
 
 def test_a_whole_answer_is_whole_though_its_server_closed_before_it_was_looked_at() -> None:
     """Answers that end together are looked at one by one, and HTTP/1.0 closes at once."""
-    answer = Answer("GET")
+    answer = Answer()
     assert answer.add(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{", 1) is False
     assert not answer.close()
     assert answer.add(b"}", 2)

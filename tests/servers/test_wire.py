@@ -358,20 +358,17 @@ def test_request_carries_key_id_and_length_and_never_chunks():
     with ScriptedServer(lambda _: [sized(b"{}")]) as server:
 
         async def main() -> None:
-            wire = Wire(
-                Address(url=f"{server.url}/base", api_key="sk-secret\n"), headers={"X-A": "b\r\nEvil: 1"}
-            )
-            await wire.stream("/v1/chat/completions", b"{}", request_id="r1")
+            wire = Wire(Address(url=f"{server.url}/base", api_key="sk-secret\n"))
+            await wire.stream("/v1/chat/completions", b"{}", request_id="r1\r\nEvil: 1")
             await wire.call("GET", "/api/show?model=a b/ü")
             await wire.close()
 
         asyncio.run(main())
     post, get = (r.decode() for r in server.requests)
     assert post.startswith("POST /base/v1/chat/completions HTTP/1.1\r\n")
-    for line in ("Authorization: Bearer sk-secret", "X-Request-Id: r1", "Content-Length: 2"):
+    for line in ("Authorization: Bearer sk-secret", "X-Request-Id: r1  Evil: 1", "Content-Length: 2"):
         assert f"\r\n{line}\r\n" in post
     assert "Accept-Encoding: identity" in post
-    assert "\r\nEvil" not in post
     assert "chunked" not in post
     assert get.startswith("GET /base/api/show?model=a%20b/%C3%BC HTTP/1.1\r\n")
     assert "Content-Length" not in get
@@ -513,18 +510,6 @@ def test_calls_reply_with_any_status():
 
         asyncio.run(main())
     assert server.requests[0].endswith(b'{"k":null}')
-
-
-def test_head_requests_have_no_body():
-    with ScriptedServer(lambda _: [head(more=b"Content-Length: 17\r\n")]) as server:
-
-        async def main() -> int:
-            wire = Wire(Address(url=server.url))
-            status = (await wire.call("HEAD", "/", timeout_s=60)).status
-            await wire.close()
-            return status
-
-        assert asyncio.run(main()) == 200
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

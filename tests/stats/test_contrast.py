@@ -43,6 +43,30 @@ def test_the_ratio_of_two_means_is_inside_its_interval_as_often_as_promised(size
     assert 0.93 <= hits / tries <= 0.97
 
 
+@pytest.mark.parametrize("stages", [1, 3])
+@pytest.mark.parametrize("sizes", [(30, 2), (30, 3), (4, 150), (2, 2), (3, 3)])
+def test_a_few_answers_on_one_side_make_no_difference_of_equal_servers(sizes, stages):
+    rng, wrong, tries = random.Random(f"{sizes}{stages}"), 0, 2_000
+    for _ in range(tries):
+        a, b = (run(rng, 40, 0.03, n, stages) for n in sizes)
+        wrong += mean_ratio(a, b).p_value < 0.05
+        wrong += log_ratio(a, unmatched(b)).p_value < 0.05
+    assert wrong / 2 / tries <= 0.055  # 0.05 plus one standard error of the simulation
+
+
+def test_more_needed_of_few_answers_is_no_more_than_decides():
+    rng, decided, tries = random.Random(12), 0, 200
+    for _ in range(tries):
+        first = mean_ratio(run(rng, 40, 0.03, 3), run(rng, 42, 0.03, 3))
+        if verdict(first, first.p_value) != "unclear":
+            continue
+        assert more_needed(first) < 2_000
+        tries_more = 3 + more_needed(first)
+        found = mean_ratio(run(rng, 40, 0.03, tries_more), run(rng, 42, 0.03, tries_more))
+        decided += verdict(found, found.p_value) != "unclear"
+    assert decided / tries > 0.5
+
+
 @pytest.mark.parametrize("spread", [0.02, 0.5])
 def test_a_verdict_never_has_the_opposite_direction_of_the_means(spread):
     """B has few answers of another spread, and all of A's count, not those that B has a partner for."""

@@ -132,3 +132,9 @@ def failed(ending: str = "connect_error", **changes: Any) -> Exchange:
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "s.sqlite3") as opened:
         yield opened
+
+
+def overwrite(path: Path, start: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(data)

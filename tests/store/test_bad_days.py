@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.store.conftest import make_attempt, make_run
+from tests.store.conftest import make_attempt, make_run, overwrite
 from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
 from tiltyard.store.connection import connect
 from tiltyard.store.migrations import MIGRATIONS
@@ -359,12 +359,6 @@ def filled(path: Path, attempts: int = 300) -> int:
 def read_all(path: Path) -> int:
     with Store.open(path) as store:
         return sum(len(store.attempts(run_id, with_exchanges=True)) for run_id in ("r1", "r2"))
-
-
-def overwrite(path: Path, start: int, data: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(start)
-        file.write(data)
 
 
 @pytest.mark.slow

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store.conftest import make_run
 from tiltyard.records import Model
-from tiltyard.store.board import Wanted, as_mapping
+from tiltyard.store.board import Wanted, as_mapping, models_of
 from tiltyard.store.figures import summary_figures
-from tiltyard.store.store import Store
+from tiltyard.store.store import Bundle, Store
 
 
 def figure(mean: float, n: int = 5) -> dict[str, Any]:
@@ -102,6 +103,28 @@ def test_different_fingerprints_are_never_pooled(store: Store) -> None:
     finish(store, "r3", "m", 20.0, fingerprint="a")
     assert [row.run_id for row in store.board()] == ["r2", "r3"]
     assert [row.run_id for row in store.board(Wanted(newest_only=True))] == ["r3"]
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_older_run_that_is_taken_in_later_displaces_nothing(store: Store, same: bool) -> None:
+    """With the fingerprint of the newer one, and with another."""
+    finish(store, "here", "m", 10.0, fingerprint="a", started_at="2026-05-01T00:00:00+00:00")
+    here = store.run("here")
+    fingerprint = "a" if same else "b"
+    for name, month in (("old", "03"), ("older", "02")):
+        summary = {**(here.summary or {}), "decode_tps": figure(99.0)}
+        begun = f"2026-{month}-01T00:00:00+00:00"
+        taken = replace(here, id=name, fingerprint=fingerprint, started_at=begun, summary=summary)
+        store.take_in([Bundle(run=taken)])
+    assert [run.id for run in store.runs()] == ["here", "old", "older"]
+    assert [row.run_id for row in store.board()] == (["here"] if same else ["old", "here"])
+    assert [row.run_id for row in store.board(Wanted(newest_only=True))] == ["here"]
+    assert store.board(Wanted(min_tps=50)) == []  # goes by the newest speed run
+    assert [m.speed and m.speed.run_id for m in models_of(store.board(), None)] == ["here"]
+    newest = store.newest(fingerprint)
+    assert newest is not None
+    assert newest.id == ("here" if same else "old")
+    assert "since" not in as_mapping(store.board()[0])
 
 
 def test_figures_are_found_by_their_shape() -> None:

@@ -12,7 +12,7 @@ from tiltyard.errors import UsageError
 from tiltyard.records import Model, Run, RunState
 from tiltyard.store.opponents import with_opponent
 from tiltyard.store.sittings import Claim
-from tiltyard.store.store import Store
+from tiltyard.store.store import Bundle, Store
 
 DECIDED = {"stop_when": "decided", "items": "i"}
 RUN = make_run("first", suite="doubles", model=Model(name="m"), settings=DECIDED)
@@ -51,6 +51,16 @@ def test_the_best_other_model_or_the_one_that_is_named(store: Store) -> None:
         held_against(RUN, store, against="speedy")
     plain = replace(RUN, settings={"stop_when": "width=0.1"})
     assert with_opponent(plain, store, movable=False) == plain
+
+
+def test_of_equals_it_is_the_newest_however_late_another_was_taken_in(store: Store) -> None:
+    rival(store, "here", 0.5)
+    here, begun = store.run("here"), "2025-01-02T03:04:05.678+00:00"
+    older = replace(here, id="older", model=Model(name="older"), started_at=begun)
+    attempts = tuple(replace(a, run_id="older") for a in store.attempts("here", with_exchanges=True))
+    store.take_in([Bundle(run=older, attempts=attempts)])
+    assert store.scores("older") is not None
+    assert held_against(RUN, store) == "here"
 
 
 def test_another_opponent_is_another_fingerprint(store: Store) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.conftest import make_attempt, make_exchange, make_run
+from tests.store.conftest import make_attempt, make_exchange, make_run, overwrite
 from tiltyard.errors import StoreCorrupt, StoreLocked, UsageError
 from tiltyard.records import Model
 from tiltyard.store.connection import connect
@@ -45,12 +45,6 @@ def path(tmp_path: Path) -> Path:
 
 def page_size(path: Path) -> int:
     return int.from_bytes(path.read_bytes()[16:18], "big")
-
-
-def overwrite(path: Path, start: int, data: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(start)
-        file.write(data)
 
 
 def page_of(path: Path, words: bytes) -> int:

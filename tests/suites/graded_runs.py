@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tiltyard.jobs.identity import new_run
+from tiltyard.jobs.plan import Job, Plan
 from tiltyard.load.lag import ClientMeter
 from tiltyard.records import (
     Attempt,
@@ -22,7 +24,7 @@ from tiltyard.records import (
     Timeouts,
     content_hash,
 )
-from tiltyard.run import Job, Plan, new_run, run_job
+from tiltyard.run import run_job
 from tiltyard.servers import Address, Server
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.simulator import SimConfig, SimModel, running
@@ -184,6 +186,22 @@ async def made_when_answered(url: str, settings: dict[str, Any]) -> list[int]:
     suite = Counting()
     await recorded_by(record, Watched(url, asked, lambda: ahead.append(suite.made - sent)), suite, settings)
     return ahead
+
+
+async def read_in_waits(url: str, settings: dict[str, Any]) -> list[bool]:
+    """Of each answer: was it read while another one's first words were waited for?"""
+    waits: list[bool] = []
+
+    class Reading(OpenAI):
+        def read(self, request: Request, capture: Capture) -> Exchange:
+            waits.append(self.unspoken())
+            return super().read(request, capture)
+
+    async def record(attempt: Attempt) -> None:
+        pass
+
+    await recorded_by(record, Reading(Address(url=url)), Doubles(), settings)
+    return waits
 
 
 async def recorded_by(

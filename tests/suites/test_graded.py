@@ -15,12 +15,14 @@ from tests.suites.graded_runs import (
     asked_before_recorded,
     clever,
     made_when_answered,
+    read_in_waits,
     run_doubles,
     sitting,
 )
 from tiltyard.errors import UsageError
 from tiltyard.servers.clock import now_ns
 from tiltyard.servers.simulator import SimConfig, running
+from tiltyard.servers.simulator.config import Say
 from tiltyard.store.store import Store
 from tiltyard.suites.asking import AHEAD, UNREAD_GRADED
 from tiltyard.suites.graded import Asking, read_asking, seed_of
@@ -186,6 +188,14 @@ def test_while_answers_are_waited_for_the_next_requests_are_made() -> None:
         ahead = asyncio.run(made_when_answered(sim.url("openai"), settings))
     assert ahead[0] == AHEAD
     assert ahead[-1] == 0
+
+
+def test_long_answers_are_read_while_no_first_words_are_waited_for() -> None:
+    """To read one takes as long as a few tokens, and those that come meanwhile merge into one arrival."""
+    model = clever(script=(Say(when="", say="word " * 1000),), prefill_tps=200.0, decode_tps=5_000.0)
+    with running(SimConfig(models=(model,), dialects=("openai",))) as sim:
+        settings = {"concurrency": 1, "max_tokens": 2000, "count": 4}
+        assert asyncio.run(read_in_waits(sim.url("openai"), settings)) == [False] * 4
 
 
 MEMORY = """

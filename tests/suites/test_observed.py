@@ -43,6 +43,18 @@ def test_what_was_seen_is_said(
     assert words in done.summary()["notes"], done.summary()["notes"]
 
 
+def test_what_differs_between_stages_is_said_with_the_stage(tiltyard: Callable[..., Finished]) -> None:
+    model = SimModel(name="m", ttft_ms=5.0, token_ms=0.5, loaded=True)
+    with running(SimConfig(models=(model,), dialects=("ollama",))) as simulator:
+        done = tiltyard(
+            *("run", "speed", "--profile", "depth", "--depths", "0,1k", "--requests", "2", "--model", "m"),
+            *("--server", simulator.url("ollama"), "--output-tokens", "8", "--json"),
+        )
+    cached = [note for note in done.summary()["notes"] if "cached head" in note]
+    places = [note.rpartition(", in ")[2] for note in cached]
+    assert sorted(places) == ["pp128)", "pp512)"], cached
+
+
 NAMES = {value: name for name, value in vars(notes).items() if name.isupper()}
 
 

@@ -7,8 +7,13 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from tests.reports.made import Maker
+from tests.suites.speed_runs import run_speed
 from tiltyard.records import Attempt, Exchange, Measures, Message, Request, ServerTimings, Timeline
+from tiltyard.reports.comparison import compare_runs
 from tiltyard.reports.terminal_stages import prefill_cell
+from tiltyard.reports.ways import Side
+from tiltyard.servers.simulator import SimModel
 from tiltyard.suites.speed.depth import prefill_at
 
 
@@ -100,3 +105,26 @@ def timed(prompt: int, constant_ms: float) -> list[Attempt]:
         )
         for a in made
     ]
+
+
+def test_two_depth_runs_are_compared_by_the_rates_that_they_show() -> None:
+    """One server keeps its speed behind 4,096 tokens, the other has half of it."""
+    settings = {"profile": "depth", "depths": "0,4k", "output_tokens": 16}
+    sides, shown = [], []
+    for half_depth in (None, 4096.0):
+        model = SimModel(
+            name="m", loaded=True, prefill_tps=16_000, decode_tps=1_000, half_depth=half_depth, context=8_192
+        )
+        ran = run_speed(settings, model, "vllm")
+        rows = ran.summary["findings"]["depths"]
+        assert [row["prefill_method"] for row in rows] == ["direct", "cached"]
+        shown.append(rows[1]["prefill_tps"]["mean"])
+        run = replace(Maker("m", seed=len(sides)).stage("s").run(), settings=settings, summary=ran.summary)
+        sides.append(Side(run=run, attempts=[a for result in ran.results for a in result.attempts]))
+    rows = compare_runs(sides[0], sides[1], ["prefill_tps", "ttft_ms"], by_stage=True).rows
+    found = {(row.metric, row.stage): row for row in rows}
+    assert {stage for _, stage in found} == {None, "pp512", "pp512 @ d4096"}
+    behind = found["prefill_tps", "pp512 @ d4096"]
+    assert behind.ratio is not None
+    assert behind.ratio.ratio == pytest.approx(shown[1] / shown[0])
+    assert behind.ratio.low is not None

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from tests.store.conftest import make_attempt, make_run
 from tests.suites.graded_runs import QUESTIONS, Doubles, clever, run_doubles
 from tiltyard.errors import UsageError
+from tiltyard.jobs.identity import new_run
+from tiltyard.jobs.plan import Job, Plan
 from tiltyard.records import Attempt, Grade, Item, Model, Outcome, content_hash
 from tiltyard.reports.terminal_graded import repeats_line, stopping_line
-from tiltyard.run import Job, Plan, new_run, run_job
+from tiltyard.run import run_job
 from tiltyard.servers import Address, Server
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.simulator import SimConfig, running

@@ -24,7 +24,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from tests.store.conftest import failed, make_attempt, make_run
-from tiltyard.cli.serve import StoreFigures
+from tiltyard.cli.serve import StoreFigures, announce
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.servers.simulator import SimConfig, SimModel, running
@@ -269,6 +269,15 @@ def test_an_address_that_is_not_this_machines(host: str) -> None:
         MetricsServer(list, host=host, port=0)
     assert "--metrics-host" in caught.value.remedy
     assert "--metrics-port" not in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("host", "open_to_others"),
+    [("127.0.0.1", False), ("127.0.0.2", False), ("::1", False), ("localhost", False), ("0.0.0.0", True)],
+)
+def test_who_can_see_it_is_said(host: str, open_to_others: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    announce("http://here/metrics", host)
+    assert ("everybody who reaches this machine" in capsys.readouterr().err) is open_to_others
 
 
 def test_clients_that_trickle_make_room_for_those_that_ask() -> None:

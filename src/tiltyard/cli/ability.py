@@ -46,7 +46,8 @@ def provable() -> list[str]:
 
 async def ability_of(name: str, folder: Path, tell: Tell) -> dict[str, Json]:
     """Make the model, run the suite, compare."""
-    from tiltyard.run import Job, Plan, execute
+    from tiltyard.jobs.plan import Job, Plan
+    from tiltyard.run import execute
     from tiltyard.servers import Address
     from tiltyard.servers.choose import choose
     from tiltyard.store.store import Store

@@ -23,12 +23,13 @@ from tiltyard.errors import (
     Unauthorized,
     UsageError,
 )
+from tiltyard.jobs.plan import Job
 from tiltyard.records import Json, Model
-from tiltyard.run import Job
 from tiltyard.servers import Address, Server
-from tiltyard.servers.choose import choose, connect, no_server
-from tiltyard.servers.connect import open_server
+from tiltyard.servers.choose import choose, is_file, no_server
+from tiltyard.servers.connect import connect, open_server
 from tiltyard.servers.discover import Found, survey
+from tiltyard.servers.gguf_file import is_model_path, read_header
 from tiltyard.servers.names import match, mistyped, nearest, shown
 from tiltyard.servers.openai import OpenAI
 
@@ -153,17 +154,13 @@ def only_files(common: Common) -> bool:
 
 def is_file_of_ours(name: str, common: Common) -> bool:
     """Is the name that of a file that is there, and no server's address typed beside it?"""
-    from tiltyard.servers.gguf_file import is_model_path
-
     if common.server is not None or common.dialect is not None:
         return common.server is None and common.dialect == "embedded"
-    return is_model_path(name) and Path(name).expanduser().is_file()
+    return is_file(name)
 
 
 def refuse_folder(name: str, models: Sequence[Model]) -> None:
     """Raises ModelNotFound for a folder that no server's model is called like, naming a file in it."""
-    from tiltyard.servers.gguf_file import read_header
-
     path = Path(name).expanduser()
     like_a_path = name.startswith((".", "~")) or "/" in name or "\\" in name
     if like_a_path and path.is_dir() and match(name, [model.name for model in models]) is None:
@@ -178,8 +175,6 @@ def wanted(common: Common) -> list[str]:
 
 def needs_no_search(common: Common) -> bool:
     """Do all names stand for files?"""
-    from tiltyard.servers.gguf_file import is_model_path
-
     names = wanted(common)
     return bool(names) and all(is_model_path(name) for name in names)
 

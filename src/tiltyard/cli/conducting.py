@@ -105,7 +105,8 @@ async def conduct(
 ) -> None:
     """Choose the models, run the plan, close the servers whatever happens."""
     from tiltyard.cli.choosing import chosen_jobs
-    from tiltyard.run import Plan, execute
+    from tiltyard.jobs.plan import Plan
+    from tiltyard.run import execute
     from tiltyard.servers import Address
     from tiltyard.settings import load_settings
 

@@ -57,7 +57,7 @@ def show(*, as_json: bool) -> None:
         cells = (_shown(entry["value"]), entry["origin"], entry["help"])
         table.add_row(name, *(escape(cell) for cell in cells[: 3 if wide else 2]))
     for row in shown():
-        cells = (row["value"] or "none", row["origin"] or "not set", f"Of `run mcq` alone: {row['help']}")
+        cells = (row["value"] or "none", row["origin"] or "not set", row["help"] or "")
         table.add_row(row["name"], *(escape(cell) for cell in cells[: 3 if wide else 2]))
     for name, origin in keys.items():
         cells = (f"set ({origin})" if origin else "not set", "", "An API key; never shown or stored.")

@@ -14,9 +14,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import click
+from msgspec.structs import replace
 
 from tiltyard.errors import TiltyardError, install
 from tiltyard.records import Record
@@ -91,12 +92,8 @@ def examine() -> list[Check]:
     found = list(servers())
     usable = any(each.state == "ok" for each in [engine_there, *found])
     if not usable:  # either would do: with neither there is nothing to measure
-        engine_there = Check(**{**_fields(engine_there), "essential": True})
+        engine_there = replace(engine_there, essential=True)
     return [*checks, engine_there, *found, *gpus(), disk(), store(), clock(), loop(), *toolchains()]
-
-
-def _fields(check: Check) -> dict[str, Any]:
-    return {name: getattr(check, name) for name in check.__struct_fields__}
 
 
 # ------------------------------------------------------------------ one function per topic

@@ -1,7 +1,8 @@
 """Settings under the names of a multiple-choice harness that people come from: MODEL_NAME and so on.
 
-Only `tiltyard run mcq` listens to them, since such plain names may mean anything to other programs. A flag
-outweighs the environment, which outweighs `.env`. OLLAMA_BASE_URL is a setting like any other.
+Such plain names may mean anything to other programs, so only `tiltyard run mcq` listens to them, and what
+serves /metrics to those of its address. A flag outweighs the environment, which outweighs `.env`.
+OLLAMA_BASE_URL is a setting like any other.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Plain(NamedTuple):
     help: str
     decides: bool = True  # what is asked, and how: it belongs into the command that asks it again
     other: str = ""  # the option's usual name, where it has two
+    heard_by: str = "`run mcq` alone"
 
 
 def integer(text: str, least: int, most: float, words: str) -> int:
@@ -66,10 +68,18 @@ VARIABLES: Mapping[str, Plain] = {
     "RATE_LIMIT_DELAY": Plain("rate_limit_delay", seconds, "Seconds of rest after each batch."),
     "BATCH_SIZE": Plain("batch_size", whole(1), "Questions at once.", other="concurrency"),
     "METRICS_PORT": Plain(
-        "metrics_port", port, "Serve /metrics there, during the run and after it.", decides=False
+        "metrics_port",
+        port,
+        "Serve /metrics there, during the run and after it.",
+        decides=False,
+        heard_by="`run mcq` and `serve`",
     ),
     "METRICS_HOST": Plain(
-        "metrics_host", str, "Address that /metrics listens on; 127.0.0.1 unless set.", decides=False
+        "metrics_host",
+        str,
+        "Address that /metrics listens on; 127.0.0.1 unless set.",
+        decides=False,
+        heard_by="`serve` and every run with --metrics-port",
     ),
     "CSV_PATTERN": Plain("csv_pattern", str, "Which files of a folder are read."),
 }
@@ -120,8 +130,8 @@ def value_of(name: str, plain: Plain, text: str) -> Any:
 def ollama_named() -> str | None:
     """The address in OLLAMA_BASE_URL, where that names Ollama's, and no source as strong names the server."""
     settings = load_settings()
-    named = "OLLAMA_BASE_URL" in settings.origin("ollama_url") and settings.outweighs("ollama_url", "server")
-    return settings.ollama_url if named else None
+    named = "OLLAMA_BASE_URL" in settings.origin("ollama_url")
+    return settings.ollama_url if named and settings.rank("ollama_url") > settings.rank("server") else None
 
 
 def shown() -> list[dict[str, str | None]]:
@@ -129,7 +139,6 @@ def shown() -> list[dict[str, str | None]]:
     rows: list[dict[str, str | None]] = []
     for name, plain in VARIABLES.items():
         text = variable(name)
-        rows.append(
-            {"name": name, "value": text, "origin": where_set(name) if text else None, "help": plain.help}
-        )
+        origin, help_ = where_set(name) if text else None, f"Heard by {plain.heard_by}. {plain.help}"
+        rows.append({"name": name, "value": text, "origin": origin, "help": help_})
     return rows

@@ -107,7 +107,7 @@ def span(seconds: float) -> str:
 
 
 def clean(text: str) -> str:
-    """Names come from servers: no control characters on our terminal."""
+    """Somebody else's text, such as a name from a server, without control characters."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

@@ -56,11 +56,11 @@ def chosen_modes(text: str) -> list[str]:
 
 def content(folder: Path | None, level: str | None) -> dict[str, Json]:
     """What is asked, by place and by content. Raises UsageError for a set that does not hold."""
-    from tiltyard.suites.structured.cases import case_set, from_folder, set_hash
+    from tiltyard.suites.structured.cases import read_cases, set_hash
 
     place = None if folder is None else str(folder.resolve())
-    cases = case_set(place, level)
-    for broken in () if place is None else from_folder(Path(place))[1]:
+    cases, left_out = read_cases(place, level)
+    for broken in left_out:
         click.echo(f"left out: {clean(str(broken), 400)}", err=True)
         click.echo(f"  try: {clean(broken.remedy, 200)}", err=True)
     files = {} if place is None else {"schemas": place}

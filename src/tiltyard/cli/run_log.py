@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tiltyard.cli.progress import clean
 from tiltyard.errors import TiltyardError, UsageError
 from tiltyard.records import Json
 from tiltyard.settings import data_dir, hide_keys
@@ -97,9 +98,7 @@ class AnswerLines(logging.Handler):
         fields = getattr(record, "fields", {})
         said = " ".join(f"{k}={v}" for k, v in fields.items() if k in SHORT and v is not None)
         text = f"{record.levelname.lower()} {record.getMessage()} {said}"
-        click.echo(
-            hide_keys("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)), err=True
-        )
+        click.echo(hide_keys(clean(text)), err=True)
 
 
 SHORT = ("item", "outcome", "letter", "expected", "duration_s", "rule", "reason", "error")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 HOST, PORT = "127.0.0.1", 8000
 FRESH_S = 1.0  # the store is read at most that often
-LOCAL = ("127.0.0.1", "::1", "localhost")
 
 EPILOG = """\b
 Examples:
@@ -65,7 +64,9 @@ def serving_run(host: str | None, port: int) -> Iterator[Listener]:
 
 def announce(url: str, host: str) -> None:
     """Say where it listens, and who can see it."""
-    whom = "" if host in LOCAL else ", for everybody who reaches this machine"
+    from tiltyard.settings.addresses import is_local
+
+    whom = "" if is_local(host) else ", for everybody who reaches this machine"
     click.echo(f"metrics: {url}{whom}", err=True)
 
 

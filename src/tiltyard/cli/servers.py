@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tiltyard.cli.progress import clean
 from tiltyard.errors import NoServer, ServerError, UsageError
 
 if TYPE_CHECKING:
@@ -347,8 +348,3 @@ def address(url: str) -> str:
 
 def text_of(value: object) -> str:
     return EMPTY if value is None else clean(str(value))
-
-
-def clean(text: str) -> str:
-    """Somebody else's text without control characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from tiltyard.reports.narrow import narrowed
 from tiltyard.reports.words import NOTHING, clean, milliseconds, not_well, number, size, with_interval
 
@@ -230,7 +232,7 @@ def show_attempt(run: Run, place: int, attempt: Attempt, there: str) -> None:
     show_facts(screen, facts)
     for exchange in attempt.exchanges:
         show_exchange(screen, exchange)
-    measures = {name: getattr(attempt.measures, name) for name in attempt.measures.__struct_fields__}
+    measures = asdict(attempt.measures)
     screen.print("\nmeasured", style="dim")
     show_facts(screen, [(name, figure_text(value)) for name, value in measures.items() if value is not None])
     for exchange in attempt.exchanges:

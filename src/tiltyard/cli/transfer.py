@@ -46,7 +46,10 @@ Example:
     "llmperf: a folder of files under that tool's names.",
 )
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="The file to write.  [default: standard output]"
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="The file to write; of llmperf the folder.  [default: standard output; llmperf: this folder]",
 )
 @DATA_DIR
 def export(*, runs: tuple[str, ...], kind: str, output: Path | None, data_dir: Path | None) -> None:
@@ -86,7 +89,7 @@ def write_llmperf(store: Store, runs: list[Run], folder: Path) -> None:
     for run in runs:
         rows = list(llmperf.rows(run, store.attempts(run.id, with_exchanges=True), beside))
         stem = llmperf.json_stem(run, rows)
-        summary = llmperf.summary(run, rows, float((run.summary or {}).get("wall_s") or 0.0))
+        summary = llmperf.summary(run, rows)
         write_file(folder / llmperf.csv_name(run), llmperf.as_csv(rows))
         write_file(folder / f"{stem}_summary.json", [json.dumps(summary, indent=1, ensure_ascii=False)])
         write_file(folder / f"{stem}_individual_responses.json", [json.dumps(rows, ensure_ascii=False)])

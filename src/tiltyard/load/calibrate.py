@@ -26,13 +26,12 @@ from tiltyard.errors import ServerError
 from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.metrics import measure
 from tiltyard.load.schedule import Load, Stop
-from tiltyard.records import Capture, Exchange, Json, Message, Record, Request
+from tiltyard.records import PAYLOAD, Capture, Exchange, Json, Message, Record, Request
 from tiltyard.servers import Address, Server
 from tiltyard.stats.figures import percentile
 
 SCHEMA = "tiltyard.calibration/1"
 MODEL = "calibration"
-PAYLOAD = "crtf"  # letters of events that carry a part of the answer
 STREAMS, TOKENS, TTFT_MS, TOKEN_MS = 64, 50, 100.0, 20.0
 CEILING_STREAMS, CEILING_TOKENS, CEILING_REQUESTS = 64, 256, 2_000
 CLIENT_BUSY = 0.9  # of a core: above this the client was what limited the rate

@@ -17,7 +17,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from tiltyard.load.held_up import HELD_MS, HeldUp
-from tiltyard.records import Attempt, Exchange, Json
+from tiltyard.records import PAYLOAD, Attempt, Exchange, Json
 from tiltyard.servers.clock import now_ns
 from tiltyard.stats.figures import percentile
 
@@ -139,7 +139,7 @@ class ClientMeter:
         self.output_tokens += attempt.measures.output_tokens or 0
         for exchange in attempt.exchanges:
             timeline = exchange.timeline
-            self.chunks += sum(exchange.events.kinds.count(kind) for kind in "crtf")
+            self.chunks += sum(exchange.events.kinds.count(kind) for kind in PAYLOAD)
             self.dispatch_ms.append((timeline.started_ns - timeline.scheduled_ns) / 1e6)
             if timeline.arrivals_ns:
                 self.clocks.add(timeline.clock)

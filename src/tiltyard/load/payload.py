@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tiltyard.records import Events
+from tiltyard.records import PAYLOAD, Events
 
-PAYLOAD = "crtf"
 VISIBLE = "ctf"  # all but reasoning
 NEARLY_ONE = 1.02  # tokens per chunk up to which chunks count as tokens
 MORE_PIECES = 1.1  # pieces of text per token from which one of both counts is not believed
@@ -89,14 +88,14 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
     counted = _counted_first(events, payload, end)
     if counted is not None and counted.tokens + counted.after <= max(n * NEARLY_ONE, n + 1):
         return counted  # more than were generated are no counts of this answer
+    first = sum(k in PAYLOAD for k in events.kinds[payload.first : end])
     if more_pieces(payload.events, n):
-        return _in_pieces(payload, sum(k in PAYLOAD for k in events.kinds[payload.first : end]), n)
+        return _in_pieces(payload, first, n)
     if n <= payload.events * NEARLY_ONE:
-        first = sum(k in PAYLOAD for k in events.kinds[payload.first : end])
         uncertain = max(n - payload.events, 0)
         return FirstChunk(first, n - first, False, uncertain / (n - 1) if uncertain and n > 1 else None)
     if events.kinds[payload.first] == "t":
-        return _after_an_opening(payload, sum(k in PAYLOAD for k in events.kinds[payload.first : end]), n)
+        return _after_an_opening(payload, first, n)
     guess = n / payload.chunks
     total = sum(map(len, events.texts[payload.first : payload.last + 1]))
     if total:

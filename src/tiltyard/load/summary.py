@@ -28,6 +28,7 @@ from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import figure, pooled
 from tiltyard.stats.proportions import wilson
+from tiltyard.stats.queues import why_no_interval
 
 NAN = float("nan")
 # what a prompt decides
@@ -75,6 +76,7 @@ class Tally:
     """What is kept of the attempts: a few numbers of each, and every chunk gap."""
 
     def __init__(self) -> None:
+        self.loads: set[str] = set()  # their kinds
         self.endings: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.values = {name: array("d") for name in (*MAIN, *MORE)}
@@ -88,6 +90,7 @@ class Tally:
         self.rate_sources: Counter[str] = Counter()
         self.prefill_sources: Counter[str] = Counter()
         self.rate_bias: float | None = None
+        self.rate_biases = 0.0  # their sum
         self.total = self.client_bound = 0
         self.rated = 0  # answers that have a rate
         self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
@@ -118,6 +121,7 @@ class Tally:
         self.rate_sources[measures.rate_source or "none"] += 1
         if measures.rate_bias is not None:
             self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
+            self.rate_biases += measures.rate_bias
         self.too_fast += too_fast(attempt)
         self.rated += measures.decode_tps is not None
         for name, why in missing(attempt, alone):
@@ -152,6 +156,10 @@ class Tally:
 
     def figure_of(self, name: str) -> Figure:
         found = figure(self.values[name])
+        if name in RATES and self.rated:
+            found = widened(found, self.rate_biases / self.rated)
+        if found.ci95 is not None and (why := why_no_interval(name, self.loads)):
+            found = replace(found, ci95=None, why=why)
         estimated = self.rate_sources["client-estimated"] if name in RATES else self.token_sources["estimate"]
         return guessed(found) if estimated and name in (*RATES, *COUNTED) else found
 
@@ -222,6 +230,16 @@ def guessed(found: Figure) -> Figure:
     which is more than the requests differ.
     """
     return replace(found, ci95=None, why="token counts are estimates")
+
+
+def widened(found: Figure, error: float) -> Figure:
+    """A figure whose values rest on guesses: with the relative error that these make on average added to its
+    interval. It is the same way in every request, so that more requests do not take it away.
+    """
+    if found.ci95 is None or found.mean is None:
+        return found
+    (low, high), reach = found.ci95, error * found.mean
+    return replace(found, ci95=(max(low - reach, min(low, 0.0)), high + reach))
 
 
 def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:
@@ -299,6 +317,7 @@ def rate(part: int, whole: int) -> dict[str, Json]:
 def tally(windows: Iterable[Window]) -> Tally:
     counted = Tally()
     for window in windows:
+        counted.loads.add(window.load.kind)
         for attempt in window.attempts:
             counted.add(attempt, window.load.one_at_a_time)
     return counted

@@ -62,7 +62,8 @@ def distribution(values: Sequence[float], fig: Figure, title: str, label: str) -
         plot.rule(fig.p50, f"median {number(fig.p50)}", anchor="end" if left else "start")
     caption = (
         f"{n} requests; half at or below {number(fig.p50)}, nine in ten at or below {number(fig.p90)}. "
-        f"The band is the 95 % interval of the mean, {span(_as_mapping(fig))}."
+        f"{'No band' if fig.ci95 is None else 'The band is the 95 % interval of the mean'}: "
+        f"{span(_as_mapping(fig))}."
     )
     return Chart(title, plot.render(title, caption), caption)
 

@@ -29,9 +29,12 @@ from tiltyard.reports.ways import (
     Side,
     by_item,
     counterpart,
+    depths_in_words,
     guessed,
     left_out,
+    loads_of,
     main_way,
+    other_contexts,
     repeats_one,
     samples,
     stages_in_words,
@@ -41,6 +44,7 @@ from tiltyard.reports.words import between, broken_calls, not_well
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, mean_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 from tiltyard.stats.pairing import Scores
+from tiltyard.stats.queues import why_no_interval
 
 METRICS: Mapping[str, str] = {
     "decode_tps": "decode speed",
@@ -171,7 +175,7 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
     of_a, of_b = (samples(side, metric, main_way(side, metric)) for side in (a, b))
     if metric != "output_tps":  # one value a stage
         of_a, of_b = by_item(a, b, of_a, of_b)
-    others = left_out(a, b)
+    others = {*left_out(a, b), *other_contexts(a, b, metric)}
     shared = [stage for stage in of_a if stage in of_b and stage not in others]
     compared = mean_ratio if metric == "output_tps" or repeats_one(a, b) else log_ratio
     why, guess = unlike(a, b, metric), (guessed(a, metric), guessed(b, metric))
@@ -179,10 +183,13 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
     for stage in (None, *(shared if by_stage and len(shared) > 1 else ())):
         stages = shared if stage is None else [stage]
         ratio = compared({s: of_a[s] for s in stages}, {s: of_b[s] for s in stages})
-        if ratio is not None and why is not None:
+        no_claim = why or why_no_interval(metric, (*loads_of(a, stages), *loads_of(b, stages)))
+        if ratio is not None and no_claim is not None:
             ratio = replace(ratio, low=None, high=None, p_value=None)
         rows.append(
-            _Contrast(metric=metric, stage=stage, ratio=ratio, guess=guess, unlike=why if ratio else None)
+            _Contrast(
+                metric=metric, stage=stage, ratio=ratio, guess=guess, unlike=no_claim if ratio else None
+            )
         )
     return rows
 
@@ -298,7 +305,7 @@ def _warnings(a: Side, b: Side) -> list[str]:
         f"the stage `{stage}` is left out: A asked {of_a} there and B {of_b}"
         for stage, (of_a, of_b) in left_out(a, b).items()
     ]
-    out += stages_in_words(a, b)
+    out += stages_in_words(a, b) + depths_in_words(a, b)
     out += _failed(a.run, b.run)
     for name, side in (("A", a), ("B", b)):
         bound = sum(attempt.client_bound for attempt in side.attempts)

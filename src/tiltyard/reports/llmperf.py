@@ -129,8 +129,9 @@ def as_csv(found: Iterable[Mapping[str, Json]]) -> Iterator[str]:
         yield buffer.getvalue()
 
 
-def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dict[str, Json]:
+def summary(run: Run, found: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """The flat summary object: what was asked, then counts, error codes and the spread of six metrics."""
+    wall_s = measured_s(run)
     good = ended_well(found)
     codes = Counter(str(row["error_code"]) for row in found if row["error_msg"] is not None)
     output = sum(row["number_output_tokens"] or 0 for row in good)
@@ -159,6 +160,12 @@ def summary(run: Run, found: Sequence[Mapping[str, Json]], wall_s: float) -> dic
         "timestamp": int(datetime.fromisoformat(run.started_at).timestamp()),
         **{f"results_{name}": value for name, value in results.items()},
     }
+
+
+def measured_s(run: Run) -> float:
+    """How long requests were under way: in all stages, as the rows are; 0 where it is not known."""
+    known = run.summary or {}
+    return math.fsum(part.get("wall_s") or 0.0 for part in known.get("stages") or [known])
 
 
 def ended_well(found: Iterable[Mapping[str, Json]]) -> list[Mapping[str, Json]]:

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tiltyard.records import Attempt, Record, Run
+from tiltyard.records import UNJUDGED, Attempt, Record, Run
 from tiltyard.stats.contrast import Verdict
 from tiltyard.stats.paired import Difference, compare_apart, compare_scores, more_items, verdict_of
 from tiltyard.stats.pairing import Scores, item_key, shared, unit_of
 from tiltyard.stats.ranks import ENOUGH_SHARED
 
-NOT_SCORED = frozenset(("unsupported", "error"))
 _OUT_OF_REACH = 20_000  # "about n more" beyond this says only that it is out of reach
 
 
@@ -38,7 +37,7 @@ def scores_in(run: Run, attempts: Sequence[Attempt], stage: str | None = None) -
         (item_key(attempt.stage, attempt.item_id, attempt.item_hash), attempt.grade.score)
         for attempt in attempts
         if attempt.grade is not None
-        and attempt.grade.outcome not in NOT_SCORED
+        and attempt.grade.outcome not in UNJUDGED
         and (counted is None or attempt.stage in counted)
     )
 

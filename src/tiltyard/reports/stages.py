@@ -88,11 +88,7 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
     """A profile's conclusions, one sentence each."""
     findings, out = findings_of(summary), by_streams_in_words(summary)
     if findings.get("slo") and (highest := findings.get("highest_rate")):
-        share = percent(findings.get("required_share"))
-        sure = "" if highest.get("resolved") else " (more requests could change that)"
-        out.append(
-            f"Up to {highest['rate']:g} requests per second, {share} are within {findings['slo']}{sure}."
-        )
+        out.append(_served_in_words(findings, highest))
     if (line := drift_of(summary, "decode_tps")) is not None:
         low, high = (f"{100 * c:+.1f}".replace("-", "−") for c in line.change_ci95)
         small = max(map(abs, line.change_ci95)) < NEGLIGIBLE
@@ -102,6 +98,18 @@ def in_words(summary: Mapping[str, Json]) -> list[str]:
         over = "the run" if sittings == 1 else f"the run's {sittings} sittings, without the time between"
         out.append(f"{words}: {low} to {high} % over {over}{trifle}.")
     return out
+
+
+def _served_in_words(findings: Mapping[str, Json], highest: Mapping[str, Json]) -> str:
+    """The highest rate that holds. With none above it that was tried, a higher one may hold as well."""
+    rate, required, rows = highest["rate"], findings.get("required_share"), findings.get("rates") or ()
+    sure, upto = highest.get("resolved"), f"Up to {rate:g} requests per second"
+    if rows and rate >= max(row["rate"] for row in rows):
+        upto = f"Up to at least {rate:g} requests per second (no higher rate was tried)"
+        shares = [row.get("share_ci95") for row in rows if row["rate"] == rate]
+        sure = all(share and share[0] >= (required or 0.0) for share in shares)
+    doubt = "" if sure else " (more requests could change that)"
+    return f"{upto}, {percent(required)} are within {findings['slo']}{doubt}."
 
 
 def by_streams_in_words(summary: Mapping[str, Json]) -> list[str]:

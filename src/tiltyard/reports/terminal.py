@@ -23,6 +23,7 @@ from tiltyard.reports.words import (
     milliseconds,
     number,
     percent,
+    rate_doubt,
     size,
     with_interval,
 )
@@ -185,6 +186,8 @@ def cautions(summary: Mapping[str, Json]) -> list[str]:
     source = (summary.get("tokens") or {}).get("source")
     if source == "estimate":
         out.append("token counts are estimates: the server reports none")
+    if doubt := rate_doubt(summary):
+        out.append(doubt)
     remarks = (summary.get("machine") or {}).get("remarks") or ()
     left_out = findings_of(summary).get("notes") or ()
     return [*out, *(str(note) for note in (*(summary.get("notes") or ()), *left_out, *remarks))]

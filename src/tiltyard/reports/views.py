@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tiltyard.records import Attempt, Json, Run
 from tiltyard.reports import charts
 from tiltyard.reports.charts import Chart
@@ -26,6 +28,7 @@ from tiltyard.reports.words import (
     not_well,
     number,
     percent,
+    rate_doubt,
     size,
     span,
     with_interval,
@@ -258,6 +261,8 @@ def notes_of(run: Run) -> list[str]:
         if client.get("bottleneck")
         else []
     )
+    if doubt := rate_doubt(summary):
+        bound.append(doubt[0].upper() + doubt[1:] + ".")
     remarks = machine.get("remarks") or []
     left_out = findings_of(summary).get("notes") or []
     found = (*bound, *(summary.get("notes") or ()), *run.notes, *run.model.notes, *left_out, *remarks)
@@ -287,6 +292,13 @@ def stage_of(summary: Mapping[str, Json], key: str) -> str:
     """The stage that a figure at the top is of; waits and prefill may be of another one than the rest."""
     waits = summary.get("waits_from") if key in _WAITS else None
     return str(waits or summary.get("figures_from"))
+
+
+def stage_figure(run: Run, stage: str, key: str) -> Mapping[str, Json]:
+    """A figure of that stage, of the whole run where it has no such stage."""
+    named = [s for s in summary_of(run).get("stages") or () if s.get("name") == stage]
+    found = named[0].get(key) if named else fig(run, key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def of_stage(summary: Mapping[str, Json], key: str) -> str:
@@ -359,7 +371,10 @@ def _distributions(side: Side) -> list[Chart | None]:
         values = [*by_stage[stage].values()]
         name, unit = FIGURES[key]
         title = name if len(by_stage) == 1 else f"{name}, stage {stage}"
-        found.append(charts.distribution(values, figure(values), title, unit))
+        shown, stated = figure(values), stage_figure(side.run, stage, key)
+        if stated:
+            shown = replace(shown, ci95=stated.get("ci95"), why=stated.get("why"))
+        found.append(charts.distribution(values, shown, title, unit))
     stages = summary_of(side.run).get("stages") or []
     rows = [
         (str(s.get("name")), s["chunk_gap_ms"]) for s in stages if isinstance(s.get("chunk_gap_ms"), Mapping)

@@ -14,6 +14,7 @@ from statistics import fmean, median
 from msgspec.structs import replace
 
 from tiltyard.records import Attempt, Json, Record, Run
+from tiltyard.reports.stages import findings_of
 from tiltyard.stats.contrast import Values
 from tiltyard.stats.pairing import item_key, unit_of
 
@@ -28,7 +29,8 @@ _DECODE = {
 _OF_TOKENS = frozenset(("e2e_tps", "output_tps", "output_tokens", "tokens_per_chunk"))
 _BY_DEFINITION = frozenset(("load_ms", "transport_ms"))  # and all that begins with `server_`
 _WHOLE = frozenset(("e2e_ms", "e2e_scheduled_ms", "e2e_tps", "close_ms"))  # hold the prompt and the answer
-_OF_PROMPT = _WHOLE | {"ttft_ms", "ttfo_ms", "ttft_scheduled_ms", "ttfb_ms", "first_event_ms"}
+_FIRST = frozenset(("ttft_ms", "ttfo_ms", "ttft_scheduled_ms", "ttfb_ms", "first_event_ms"))
+_OF_PROMPT = _WHOLE | _FIRST
 _MOST = 2 / 3  # of a side's values have to be measured in one way; the others are left out
 _NEAR, _NEAR_TOKENS = 0.02, 4  # sizes that count as the same
 
@@ -43,19 +45,90 @@ class Side(Record, frozen=True):
 def samples(side: Side, metric: str, measured: str | None = None) -> dict[str, Values]:
     """The metric's values by stage, then by (item, repetition); with `measured` only those of that way.
 
-    A stage's total rate is one value a stage. Prefill of cached prompts is left out.
+    A stage's total rate is one value a stage.
     """
     if metric == "output_tps":
         stages = (side.run.summary or {}).get("stages") or [{"name": "run", **(side.run.summary or {})}]
         return {str(s.get("name")): {0: s[metric]} for s in stages if isinstance(s.get(metric), (int, float))}
     found: dict[str, dict[Hashable, float]] = {}
-    for attempt in side.attempts:
-        value = getattr(attempt.measures, metric)
-        if metric == "prefill_tps" and attempt.measures.prefill_kind == "warm":
-            continue  # what a cache skipped was not prefilled
-        if isinstance(value, (int, float)) and measured in (None, way(side.run, attempt, metric)):
+    for attempt, value in valued(side, metric):
+        if measured in (None, way(side.run, attempt, metric)):
             found.setdefault(attempt.stage, {})[attempt.item_id, attempt.repetition] = value
     return dict(found)
+
+
+def valued(side: Side, metric: str) -> list[tuple[Attempt, float]]:
+    """The attempts whose value of the metric is one of what it measures, each with that.
+
+    In a depth run, waits and prefill are those of the stages for prefill: others send next to no new words.
+    """
+    rows = of_depths(side)
+    fills = metric == "prefill_tps" or metric in _FIRST
+    found = []
+    for attempt in side.attempts:
+        value = getattr(attempt.measures, metric)
+        if not isinstance(value, (int, float)) or (fills and rows and not attempt.stage.startswith("pp")):
+            continue
+        if metric != "prefill_tps" or _prefilled(attempt, rows):
+            found.append((attempt, value))
+    return found
+
+
+def of_depths(side: Side) -> dict[str, Mapping[str, Json]]:
+    """What a depth run found, by the names of the stages; empty of others, and where it does not tell how."""
+    found = dict[str, Mapping[str, Json]]()
+    for row in findings_of(side.run.summary or {}).get("depths") or ():
+        if "prefill_method" in row:
+            depth = f" @ d{row['depth']}" if row["depth"] else ""
+            found |= {
+                f"{test}{depth}": row
+                for test in (f"pp{row.get('prompt_tokens')}", f"tg{row.get('output_tokens')}")
+            }
+    return found
+
+
+def _prefilled(attempt: Attempt, rows: Mapping[str, Mapping[str, Json]]) -> bool:
+    """Is the rate that of the prompt? What a cache skipped was not prefilled, but behind a depth the new
+    words alone are meant. Where a depth run took the difference of two waits, no request has a rate.
+    """
+    if not rows:
+        return attempt.measures.prefill_kind != "warm"
+    row = rows.get(attempt.stage) or {}
+    if row.get("prefill_method") == "cached":
+        return (attempt.measures.cached_tokens or 0) * 2 >= float(row["depth"])
+    return row.get("prefill_method") == "direct"
+
+
+def other_contexts(a: Side, b: Side, metric: str = "ttft_ms") -> list[str]:
+    """Shared stages of two depth runs of which one had the context in its server's cache: other waits."""
+    if metric not in _OF_PROMPT:
+        return []
+    of_a, of_b = of_depths(a), of_depths(b)
+    return [
+        stage
+        for stage, row in of_a.items()
+        if stage in of_b and len({each.get("prefill_method") == "cached" for each in (row, of_b[stage])}) == 2
+    ]
+
+
+def depths_in_words(a: Side, b: Side) -> list[str]:
+    """What to say of depths at which prefill, or waits, are not compared."""
+    of_a, of_b, out = of_depths(a), of_depths(b), []
+    told = ("direct", "cached", None)
+    by_difference = [
+        f"`{stage}`"
+        for stage, row in of_a.items()
+        if stage.startswith("pp") and stage in of_b
+        if not all(each.get("prefill_method") in told for each in (row, of_b[stage]))
+    ]
+    if by_difference:
+        out.append(
+            f"prefill speed leaves out {', '.join(by_difference)}: there it is a difference of means, or not"
+            " known, and no figure of single requests; `tiltyard show` has it"
+        )
+    if others := [f"`{stage}`" for stage in other_contexts(a, b)]:
+        out.append(f"waits leave out {', '.join(others)}: one of the two had the context in its cache")
+    return out
 
 
 def by_item(a: Side, b: Side, of_a: dict[str, Values], of_b: dict[str, Values]) -> list[dict[str, Values]]:
@@ -79,6 +152,12 @@ def by_item(a: Side, b: Side, of_a: dict[str, Values], of_b: dict[str, Values]) 
             chosen = {key: value for key, value in values.items() if key in both or not matched}
             found[number][stage] = _means(chosen, units, None if matched else number)
     return found
+
+
+def loads_of(side: Side, stages: Sequence[str]) -> set[str]:
+    """The kinds of load of these stages; requests of graded runs wait for each other."""
+    known = {str(s.get("name")): s.get("load") or {} for s in (side.run.summary or {}).get("stages") or ()}
+    return {str(known.get(stage, {}).get("kind", "closed")) for stage in stages}
 
 
 def repeats_one(a: Side, b: Side) -> bool:
@@ -117,11 +196,7 @@ def way(run: Run, attempt: Attempt, metric: str) -> str:
 def main_way(side: Side, metric: str) -> str | None:
     """The way of at least two thirds of the values; None where there is no such way."""
     name = "output_tokens" if metric == "output_tps" else metric
-    counts = Counter(
-        way(side.run, attempt, metric)
-        for attempt in side.attempts
-        if getattr(attempt.measures, name) is not None
-    )
+    counts = Counter(way(side.run, attempt, metric) for attempt, _ in valued(side, name))
     if not counts:
         return ""
     [(found, n)] = counts.most_common(1)

@@ -141,6 +141,18 @@ def broken_calls(summary: Mapping[str, Json]) -> int:
     return int((summary.get("rules") or {}).get("broken_call") or 0)
 
 
+def rate_doubt(summary: Mapping[str, Json]) -> str | None:
+    """The caution where a guess makes up most of the decode rate's interval, or there is none."""
+    bias, speed = summary.get("rate_bias"), summary.get("speed") or summary
+    fig = speed.get("decode_tps")
+    if not bias or not fig or summary.get("rate_source") == "client":
+        return None
+    low, high = fig.get("ci95") or (0.0, 0.0)
+    if bias * fig["mean"] < (high - low) / 4:  # half of half the interval, which holds it
+        return None
+    return f"the decode rate may be off by {percent(bias)}: nobody tells how many tokens the first chunk held"
+
+
 def answered_in_words(total: int, ok: int, broken: int) -> str:
     """How requests ended, `broken` of them with such an answer."""
     failed = total - ok - broken

@@ -11,6 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from tiltyard.records import Capture, Dialect, Exchange, Model, Record, Request, ServerInfo, Usage
 
+SAY_EVERY_S = 5.0  # between two words to whoever waits for a model to load
+
 # dialect -> "module:Class"; the class takes one `Address`. Imported only when it is needed.
 DIALECTS: Mapping[Dialect, str] = {
     "ollama": "tiltyard.servers.ollama:Ollama",
@@ -76,6 +78,9 @@ class Server(Protocol):
 
         The capture may be sealed; `read` gets it opened.
         """
+
+    def unspoken(self) -> bool:
+        """Does a request under way, of a few, wait for the first words of its answer?"""
 
     def read(self, request: Request, capture: Capture) -> Exchange:
         """Interpret a capture."""

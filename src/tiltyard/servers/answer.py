@@ -16,7 +16,6 @@ HEAD: Final = 0
 LENGTH: Final = 1
 CHUNKED: Final = 2
 UNTIL_CLOSE: Final = 3
-DONE: Final = 4
 
 MAX_HEAD_BYTES = 65536
 TOO_LARGE = "the answer is too large to be one of a model server"
@@ -45,7 +44,6 @@ class Answer:
         "head_read",
         "headers",
         "http10",
-        "method",
         "phase",
         "raw",
         "sent_ns",
@@ -53,8 +51,7 @@ class Answer:
         "status",
     )
 
-    def __init__(self, method: str = "POST") -> None:
-        self.method = method
+    def __init__(self) -> None:
         self.sent_ns = 0  # the request's first byte was handed to the kernel
         self.eof_ns: int | None = None  # the other side closed
         self.raw = bytearray()
@@ -166,7 +163,7 @@ class Answer:
 
     def _begin_body(self) -> bool:
         headers, status = self.headers, self.status
-        if self.method == "HEAD" or status in (204, 304):
+        if status in (204, 304):
             self._limit = self._start
             self.phase = LENGTH
         elif "chunked" in headers.get("transfer-encoding", "").lower():
@@ -237,8 +234,8 @@ class BoundedAnswer(Answer):
 
     __slots__ = ("largest",)
 
-    def __init__(self, method: str, largest: int) -> None:
-        super().__init__(method)
+    def __init__(self, largest: int) -> None:
+        super().__init__()
         self.largest = largest  # bytes, head and framing included
 
     def add(self, data: memoryview | bytes, stamp: int | bytes) -> bool:

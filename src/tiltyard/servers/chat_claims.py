@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 
 from tiltyard.records import Json, ServerTimings, TokenSource, Usage
+from tiltyard.servers.replies import table
 
 COUNTS = ("prompt_tokens", "completion_tokens")
 LONGEST_TOKEN = 40  # characters, on average over an answer: runs of spaces are long, words never
@@ -33,10 +34,6 @@ def number(value: Json) -> float | None:
     return float(value)
 
 
-def _section(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
 def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | None) -> Usage | None:
     """Token counts: OpenAI's `usage`, completed or replaced by llama.cpp's `timings`."""
     native = timings or {}
@@ -48,8 +45,8 @@ def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | Non
             return None
         usage = {"prompt_tokens": (prompt_n or 0) + (cache_n or 0), "completion_tokens": predicted_n}
         source = "server-native"
-    prompt_details = _section(usage.get("prompt_tokens_details"))
-    output_details = _section(usage.get("completion_tokens_details"))
+    prompt_details = table(usage.get("prompt_tokens_details"))
+    output_details = table(usage.get("completion_tokens_details"))
     cached = count(prompt_details.get("cached_tokens"))
     if cached is None:
         cached = count(usage.get("prompt_cache_hit_tokens"))
@@ -106,7 +103,7 @@ def lmstudio_timings(stats: Mapping[str, Json]) -> ServerTimings:
 
 def runtime_version(runtime: Json) -> str | None:
     """LM Studio's `runtime{name, version}` as one string."""
-    section = _section(runtime)
+    section = table(runtime)
     words = [section.get(key) for key in ("name", "version")]
     return " ".join(word for word in words if isinstance(word, str) and word) or None
 

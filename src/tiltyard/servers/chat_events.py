@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from tiltyard.records import Json, TokenChoice
+from tiltyard.records import PAYLOAD, Json, TokenChoice
 from tiltyard.servers.chat_claims import count, counts_more
 from tiltyard.servers.decoding import json_in
 from tiltyard.servers.error_text import error_in
@@ -321,7 +321,7 @@ class ChatEvents:
             return None
         if len(self._totals) == 1 and not self._counts and self.kinds[next(iter(self._totals))] == "o":
             return None  # one total at the end, as usual
-        payload = [kind in "crtf" for kind in self.kinds]
+        payload = [kind in PAYLOAD for kind in self.kinds]
         if self._counts:
             return tuple(self._counts.get(i, -1 if p else 0) for i, p in enumerate(payload))
         out: list[int] = []

@@ -13,11 +13,9 @@ from tiltyard.errors import NoServer, UsageError
 from tiltyard.records import Model
 from tiltyard.servers import Address, Server
 from tiltyard.servers.connect import connect
-from tiltyard.servers.discover import Found, discover, survey
+from tiltyard.servers.discover import Found, survey
 from tiltyard.servers.gguf_file import is_model_path
 from tiltyard.servers.names import match, not_found, shown
-
-__all__ = ["Found", "choose", "choose_among", "connect", "discover"]
 
 
 async def choose(
@@ -35,13 +33,15 @@ async def choose(
     that an engine or a model is started with. Raises ModelNotFound with the nearest names, NoServer,
     UsageError.
     """
-    if url is None and (dialect == "embedded" or (dialect is None and await is_file(model, found))):
-        url, dialect = str(Path(model).expanduser()), "embedded"
-        model = Path(model).stem
-    elif url is None:
-        servers = await survey() if found is None else found
-        chosen = choose_among(model, servers, dialect)
-        url, dialect = chosen.url, dialect or (chosen.info.dialect if chosen.info else None)
+    if url is None:
+        ours = dialect == "embedded" or (dialect is None and is_file(model))
+        servers: Sequence[Found] = () if ours else await survey() if found is None else found
+        if ours or (dialect is None and is_missing_file(model, servers)):
+            url, dialect = str(Path(model).expanduser()), "embedded"
+            model = Path(model).stem
+        else:
+            chosen = choose_among(model, servers, dialect)
+            url, dialect = chosen.url, dialect or (chosen.info.dialect if chosen.info else None)
     server = await connect(url, dialect, api_key, like=like)
     try:
         return server, await server.describe(model)
@@ -50,14 +50,14 @@ async def choose(
         raise
 
 
-async def is_file(model: str, found: Sequence[Found] | None) -> bool:
-    """Is the name a model file's? One in .gguf that is no file may be what a server calls its model."""
-    if not is_model_path(model):
-        return False
-    if Path(model).expanduser().is_file():
-        return True
-    servers = await discover() if found is None else found
-    return not any(match(model, names_of(each)) for each in servers)
+def is_file(model: str) -> bool:
+    """Is the name that of a model file that is there?"""
+    return is_model_path(model) and Path(model).expanduser().is_file()
+
+
+def is_missing_file(model: str, found: Sequence[Found]) -> bool:
+    """Can the name only be a file's that is not there? No server's model is called like it."""
+    return is_model_path(model) and not any(match(model, names_of(each)) for each in found)
 
 
 def names_of(found: Found) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Request
+from tiltyard.records import PAYLOAD, Exchange, Request
 from tiltyard.servers.notes import (
     COLD,
     CUT,
@@ -65,7 +65,7 @@ def was_held_back(exchange: Exchange) -> bool:
     if made_ms is None or made_ms < HELD_MS:
         return False
     t_ns, kinds, texts = exchange.events.t_ns, exchange.events.kinds, exchange.events.texts
-    spoken = [i for i, kind in enumerate(kinds) if kind in "crtf"]
+    spoken = [i for i, kind in enumerate(kinds) if kind in PAYLOAD]
     if not spoken or all(kinds[i] == "t" for i in spoken):
         return False
     several = len(spoken) >= HELD_PIECES or sum(len(texts[i]) for i in spoken) > HELD_CHARACTERS

@@ -72,11 +72,6 @@ async def survey(
     return [each for each in looked if each is not None]
 
 
-async def discover(urls: Sequence[str] | None = None, timeout_s: float = DEADLINE_S) -> list[Found]:
-    """The usable servers at these addresses, with what they serve."""
-    return [each for each in await survey(urls, timeout_s) if each.info is not None]
-
-
 async def look(url: str, timeout_s: float, api_key: str | None, named: bool) -> Found | None:
     """Who is at one address; None for nobody."""
     shown = base_url(url)

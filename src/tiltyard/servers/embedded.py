@@ -12,7 +12,6 @@ import contextlib
 import importlib.metadata
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -43,7 +42,6 @@ class Embedded:
         self.path = Path(address.url).expanduser()
         self.info = ServerInfo(dialect="embedded", url=str(self.path), slots=address.slots or SLOTS)
         self.context = address.context
-        self.say: Callable[[str], None] | None = None  # hears how loading goes, once a second
         self._model: Model | None = None
         self._process: EngineProcess | None = None
         self._client: LlamaCpp | None = None
@@ -128,6 +126,9 @@ class Embedded:
             return replace(capture, error=f"the engine's process ended{self._process.tail()}")
         return capture
 
+    def unspoken(self) -> bool:
+        return self._client is not None and self._client.unspoken()
+
     def read(self, request: Request, capture: Capture) -> Exchange:
         exchange = self._reader().read(self._named(request), capture)
         return replace(exchange, request=request, engine_version=self.info.version)
@@ -168,9 +169,8 @@ class Embedded:
             )
         async with self._starting:
             wanted = context or self._context(identity)
-            began = time.perf_counter()
             if self.running and self._process and self._process.launch.context == wanted:
-                return Loading(load_ms=(time.perf_counter() - began) * 1e3, source="client", was_loaded=True)
+                return Loading(load_ms=0.0, source="client", was_loaded=True)
             await self._stop()
             self.context = wanted
             started = await self._start(identity)
@@ -202,7 +202,7 @@ class Embedded:
             threads=threads(),
         )
         process = EngineProcess(launch, await asyncio.to_thread(new_log, identity.name))
-        started = await process.start(self.say)
+        started = await process.start(self.address.say)
         self._process = process
         self._client = LlamaCpp(Address(url=started.url))
         self.info = replace(self.info, loaded=(identity.name,))

@@ -27,6 +27,7 @@ import msgspec
 
 from tiltyard.errors import EngineError, install
 from tiltyard.records import Record
+from tiltyard.servers import SAY_EVERY_S
 from tiltyard.settings import child_environment
 
 EXTRA = "tiltyard[embedded]"
@@ -83,10 +84,8 @@ class EngineProcess:
     def pid(self) -> int | None:
         return self._child.pid if self._child else None
 
-    async def start(
-        self, say: Callable[[str], None] | None = None, limit_s: float = READY_LIMIT_S
-    ) -> Started:
-        """Start and wait for health, telling `say` once a second; raises EngineError.
+    async def start(self, say: Callable[[str], None] | None = None) -> Started:
+        """Start and wait for health, telling `say` every few seconds; raises EngineError.
 
         On Linux the child dies with the thread that starts it, so this belongs on the main one, or on one
         that lives as long as the engine is wanted.
@@ -96,11 +95,11 @@ class EngineProcess:
         ready = asyncio.ensure_future(asyncio.to_thread(self._wait_ready))
         try:
             while not ready.done():
-                await asyncio.wait({ready}, timeout=1.0)
+                await asyncio.wait({ready}, timeout=SAY_EVERY_S)
                 seconds = time.perf_counter() - started
-                if not ready.done() and seconds > limit_s:
+                if not ready.done() and seconds > READY_LIMIT_S:
                     raise EngineError(
-                        f"the engine did not load {self.launch.alias} in {limit_s:.0f} s{self.tail()}",
+                        f"the engine did not load {self.launch.alias} in {READY_LIMIT_S:.0f} s{self.tail()}",
                         f"use a smaller model or context; its log is {self.log}",
                     )
                 if say and not ready.done():

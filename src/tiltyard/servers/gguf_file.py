@@ -21,7 +21,7 @@ import msgspec
 
 from tiltyard.errors import EngineError, ModelNotFound
 from tiltyard.records import Json, Model, Record
-from tiltyard.servers import names
+from tiltyard.servers import moe, names
 from tiltyard.servers.ggml_types import FILE_TYPES, GGML_TYPES
 
 GUESSED = 1024  # flag in the file type: the name was guessed from the tensors
@@ -33,7 +33,6 @@ STRING, ARRAY = 8, 9
 KEPT_ARRAY = 256  # longer arrays of numbers, and all arrays of strings, are kept as their length only
 
 SPLIT_NAME = re.compile(r"-(\d{5})-of-(\d{5})$")
-EXPERT_TENSOR = re.compile(r"_exps\.|\bffn_(?:gate|up|down)\.\d+\.")
 GIVE_A_FILE = "give the path of a *.gguf file"
 EMBEDDERS = ("bert", "nomic-bert", "jina-bert-v2", "gemma-embedding", "t5encoder")
 
@@ -248,7 +247,7 @@ def _looks_like(start: bytes) -> str:
 # ------------------------------------------------------------------ the identity
 
 
-def read_gguf(path: Path | str, *, hashed: bool = True, cache: Path | None = None) -> Model:
+def read_gguf(path: Path | str, *, hashed: bool = True) -> Model:
     """The identity of a model file, named by its file's stem.
 
     `hashed=False` leaves the digest out (a listing need not read gigabytes). Raises as `read_header`
@@ -258,18 +257,19 @@ def read_gguf(path: Path | str, *, hashed: bool = True, cache: Path | None = Non
     header = read_header(path)
     _refuse_parts(path, header)
     size = path.stat().st_size
-    parameters = sum(tensor.elements for tensor in header.tensors)
-    experts = header.number("expert_count") or 0
+    experts = moe.from_metadata(header.metadata)
+    sizes = ((tensor.name, tensor.elements) for tensor in header.tensors)
+    parameters, active = moe.counted(sizes, experts) or (None, None)
     quantization, notes = _quantization(path, header)
     if header.chat_template is None:
         notes = (*notes, "no chat template in the file: the engine falls back to its own (ChatML)")
     return Model(
         name=path.stem,
-        digest=digest(path, cache=cache) if hashed else None,
+        digest=digest(path) if hashed else None,
         architecture=header.architecture,
-        moe=experts > 1,
-        parameters=parameters or None,
-        active_parameters=_active_parameters(header, experts) if experts > 1 else parameters or None,
+        moe=experts.moe,
+        parameters=parameters,
+        active_parameters=active,
         quantization=quantization,
         bits_per_weight=size * 8 / parameters if parameters else None,
         context_max=header.number("context_length"),
@@ -297,16 +297,6 @@ def _refuse_parts(path: Path, header: Header) -> None:
         )
     if not header.tensors:
         raise EngineError(f"{path.name} holds no weights, only a vocabulary", "give a whole model file")
-
-
-def _active_parameters(header: Header, experts: int) -> int | None:
-    """Weights that work on each token: expert tensors count by their used share, all others whole."""
-    used = header.number("expert_used_count")
-    if not used:
-        return None
-    routed = sum(tensor.elements for tensor in header.tensors if EXPERT_TENSOR.search(tensor.name))
-    total = sum(tensor.elements for tensor in header.tensors)
-    return total - routed + routed * used // experts
 
 
 def _quantization(path: Path, header: Header) -> tuple[str | None, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tiltyard import settings
 from tiltyard.records import Model
-from tiltyard.servers.moe import whole
+from tiltyard.servers.moe import Experts, counted, whole
 from tiltyard.servers.names import told
 from tiltyard.servers.replies import table, word
 
@@ -65,16 +65,16 @@ def _filled(model: Model, place: Place) -> Model:
     quantized = _quantization(config)
     files = _weights(place.folder)
     size = sum(file.stat().st_size for file in files) or None
-    share = used / experts if used and experts and experts > 1 else None
-    total, active = (None, None) if quantized else _parameters(files, share)
-    total = total or model.parameters
-    if total and (experts or 0) <= 1:
+    made_up = Experts(moe=(experts or 0) > 1, total=experts, used=used)
+    sizes = ((name, math.prod(shape)) for file in files for name, shape in _shapes(file))
+    total, active = (None if quantized else counted(sizes, made_up)) or (model.parameters, None)
+    if total and not made_up.moe:
         active = total
     notes = told(model.notes) if active else model.notes
     found = {
         "digest": place.revision,
         "architecture": word(config.get("model_type")),
-        "moe": (experts or 0) > 1,
+        "moe": made_up.moe,
         "quantization": quantized or PLAIN.get(str(text.get("torch_dtype") or text.get("dtype"))),
         "context_max": model.context_max or whole(text.get("max_position_embeddings")),
         "size_bytes": size,
@@ -109,20 +109,6 @@ def _quantization(config: Mapping[str, Any]) -> str | None:
     bits, method = whole(found.get("bits")), word(found.get("quant_method"))
     words = [method.upper() if method else "", f"{bits}bit" if bits else ""]
     return " ".join(each for each in words if each) or None
-
-
-def _parameters(files: list[Path], share: float | None) -> tuple[int | None, int | None]:
-    """(all, active) parameters by the shapes in the files' headers; of experts' tensors `share` is active."""
-    plain = routed = 0
-    for file in files:
-        for name, shape in _shapes(file):
-            if ".experts." in name:
-                routed += math.prod(shape)
-            else:
-                plain += math.prod(shape)
-    if not plain + routed:
-        return None, None
-    return plain + routed, plain + round(routed * share) if share and routed else None
 
 
 def _shapes(file: Path) -> Iterator[tuple[str, list[int]]]:

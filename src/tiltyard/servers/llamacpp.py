@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tiltyard.errors import ServerError, Unsupported
 from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
-from tiltyard.servers import Address, Loading, llamacpp_router
+from tiltyard.servers import SAY_EVERY_S, Address, Loading, llamacpp_router
 from tiltyard.servers.chat_body import message_fields, thinking_switch
 from tiltyard.servers.gguf_file import read_gguf
 from tiltyard.servers.moe import whole
@@ -26,7 +26,6 @@ from tiltyard.servers.replies import not_a_model_server, table, word
 from tiltyard.servers.wire import Reply
 
 POLL_S = 0.1
-SAY_EVERY_S = 5.0
 
 
 class LlamaCpp(OpenAI):

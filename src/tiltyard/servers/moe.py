@@ -1,7 +1,8 @@
 """Dense or mixture of experts, and how many parameters really work on a token.
 
-Formula: a tensor of experts (`*_exps`, or `ffn_gate.3.weight` in old files) counts used / count of its
-elements, every other tensor counts whole. Shared experts (`*_shexp`) always work, so they count whole.
+Formula: a tensor of experts (`*_exps`; `ffn_gate.3.weight` in old GGUF files; `*.experts.*` in safetensors)
+counts used / count of its elements, every other tensor counts whole. Shared experts (`*_shexp`) always work,
+so they count whole.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from tiltyard.records import Json
 
-EXPERT_TENSOR = re.compile(r"_exps\b|\bffn_(?:gate|up|down)\.\d+\.")
+EXPERT_TENSOR = re.compile(r"_exps\b|\bffn_(?:gate|up|down)\.\d+\.|\.experts\.")
 
 
 class Experts(NamedTuple):
@@ -37,25 +38,31 @@ def from_metadata(info: Mapping[str, Json], *, complete: bool = True) -> Experts
 
 def totals(tensors: Iterable[Json], experts: Experts) -> tuple[int, int | None] | None:
     """(parameters, active parameters) from a list of `{name, type, shape}`; None for an empty or odd list."""
-    plain = in_experts = 0
+    sizes: list[tuple[str, int]] = []
     for tensor in tensors:
         if not isinstance(tensor, Mapping):
             return None
         name, shape = tensor.get("name"), tensor.get("shape")
         if not isinstance(name, str) or not isinstance(shape, list) or not all(whole(n) for n in shape):
             return None
-        elements = math.prod(int(n) for n in shape)
+        sizes.append((name, math.prod(int(n) for n in shape)))
+    return counted(sizes, experts)
+
+
+def counted(sizes: Iterable[tuple[str, int]], experts: Experts) -> tuple[int, int | None] | None:
+    """(parameters, active parameters) from tensors' names and elements; None where there are none."""
+    total = routed = 0
+    for name, elements in sizes:
+        total += elements
         if EXPERT_TENSOR.search(name):
-            in_experts += elements
-        else:
-            plain += elements
-    if not plain + in_experts:
+            routed += elements
+    if not total:
         return None
     if not experts.moe:
-        return plain + in_experts, plain + in_experts
-    if not experts.total or not experts.used:
-        return plain + in_experts, None
-    return plain + in_experts, plain + round(in_experts * experts.used / experts.total)
+        return total, total
+    if not (experts.total and experts.used and routed):
+        return total, None
+    return total, total - routed + round(routed * experts.used / experts.total)
 
 
 def whole(value: Json) -> int | None:

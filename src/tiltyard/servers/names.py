@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tiltyard.errors import ModelNotFound
 
 SLIP_IN = 5  # letters that a word has at least in which a slip is told from another word
+OFFERED = 3  # names that a message offers
 LONGEST_SHOWN = 80  # characters of a name in a message
 DATE = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")  # of a cloud's snapshot
 A_PATH = re.compile(r"^(?:[/~.]|[A-Za-z]:\\)")
@@ -39,7 +40,7 @@ def shown(name: str) -> str:
     return f"{safe[:half]} … {safe[-half:]}"
 
 
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+def nearest(name: str, known: Iterable[str]) -> list[str]:
     """The known names that look most like this one, best first."""
     names = list(dict.fromkeys(known))
     if not names:
@@ -48,8 +49,10 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     folded = {each: each.casefold() for each in names}
     inside = [each for each in names if wanted and wanted in folded[each]]
     by_fold = {folded[each]: each for each in names}
-    close = [by_fold[each] for each in difflib.get_close_matches(wanted, list(by_fold), n=count, cutoff=0.4)]
-    return list(dict.fromkeys([*inside, *close]))[:count]
+    close = [
+        by_fold[each] for each in difflib.get_close_matches(wanted, list(by_fold), n=OFFERED, cutoff=0.4)
+    ]
+    return list(dict.fromkeys([*inside, *close]))[:OFFERED]
 
 
 def mistyped(name: str, known: Iterable[str]) -> bool:

@@ -150,6 +150,9 @@ class Ollama:
             self.resident[request.model] = time.monotonic()
         return replace(capture, notes=(*capture.notes, *notes)) if notes else capture
 
+    def unspoken(self) -> bool:
+        return self.wire.unspoken()
+
     async def look(self, request: Request) -> list[str]:
         """What only this side can know: is the model in memory, was such a prompt sent before?"""
         notes: list[str] = []
@@ -313,8 +316,7 @@ def arguments_object(text: str) -> Json:
 
 def format_of(wanted: Mapping[str, Json]) -> Json:
     """`json`, or the schema itself, out of an OpenAI response format."""
-    inner = table(wanted.get("json_schema"))
-    return inner.get("schema") or wanted.get("schema") or "json"
+    return table(wanted.get("json_schema")).get("schema") or "json"
 
 
 def empty_chat(model: str, keep_alive: str | int) -> dict[str, Any]:

@@ -154,6 +154,9 @@ class OpenAI:
             return capture
         return replace(capture, notes=(*capture.notes, COLD if away else LOAD_UNTOLD))
 
+    def unspoken(self) -> bool:
+        return self.wire.unspoken()
+
     async def is_away(self, model: str) -> bool | None:
         """Does the server say that this model is not in memory, so that the next request loads it first?
         None: it says nothing.

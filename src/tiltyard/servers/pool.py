@@ -56,6 +56,10 @@ class Pool:
                 "connect_error", f"cannot connect to {self._where}: {os_error_words(error)}"
             ) from None
 
+    def unspoken(self) -> bool:
+        """Is there an answer under way of which no word has come?"""
+        return any(each.answer is not None and not each.answer.has_spoken for each in self.active)
+
     async def open_ahead(self, count: int, connect_s: float) -> None:
         """Have that many idle connections; those that cannot be opened are left to `take` to report."""
         missing = count - len(self._idle)

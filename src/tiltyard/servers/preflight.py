@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
 from tiltyard.records import Ending, Exchange, Json, Message, Model, Record, Request, Timeouts
-from tiltyard.servers import Loading, Server
+from tiltyard.servers import SAY_EVERY_S, Loading, Server
 from tiltyard.servers.error_text import FULL, WEB_PAGE
 from tiltyard.servers.replies import KEY_REMEDY, cloud_refusal
 
@@ -20,7 +20,6 @@ PAUSES_S = (0.2, 0.6)  # before a first word is asked for again
 LOADING_POLL_S = 1.0
 UNAVAILABLE = 503
 TOO_MANY = 429
-SAY_EVERY_S = 5.0
 
 # What servers say, in lower case, and what to do about it.
 REMEDIES = (

@@ -106,9 +106,9 @@ def word(value: Json) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-async def fetch(wire: Wire, path: str, timeout_s: float = 10.0) -> Json:
+async def fetch(wire: Wire, path: str) -> Json:
     """JSON of a GET that was answered 200, else None; raises NoServer and, for 401 and 403, Unauthorized."""
-    reply = await wire.call("GET", path, timeout_s=timeout_s)
+    reply = await wire.call("GET", path)
     let_in(reply)
     return reply.json() if reply.status == 200 else None
 

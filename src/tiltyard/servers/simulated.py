@@ -58,6 +58,9 @@ class Simulated:
     async def ask(self, request: Request, scheduled_ns: int | None = None) -> Capture:
         return await self.inner.ask(request, scheduled_ns)
 
+    def unspoken(self) -> bool:
+        return self.inner.unspoken()
+
     def read(self, request: Request, capture: Capture) -> Exchange:
         return self.inner.read(request, capture)
 

@@ -21,7 +21,7 @@ from tiltyard.servers import Address
 from tiltyard.servers.answer import TOO_LARGE, has_spoken
 from tiltyard.servers.clock import now_ns, unix_offset_ns
 from tiltyard.servers.connection import ExchangeError, os_error_words
-from tiltyard.servers.wire import When, Wire
+from tiltyard.servers.wire import FEW, When, Wire
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,24 +46,24 @@ class _Progress:
         self.ends: list[int] = []
         self.body = bytearray()
         self.limit_s = 0.0  # of the silence that is under way in the answer
+        self.has_spoken = False
 
 
 class TlsWire(Wire):
     """`Wire` for https, and for http through a proxy (`proxy`: its URL)."""
 
     def __init__(
-        self,
-        address: Address,
-        *,
-        headers: Mapping[str, str] = {},
-        context: ssl.SSLContext | None = None,
-        proxy: str | None = None,
+        self, address: Address, *, context: ssl.SSLContext | None = None, proxy: str | None = None
     ) -> None:
-        super().__init__(address, headers=headers)
+        super().__init__(address)
         self._context = context
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._under_way: list[_Progress] = []
+
+    def unspoken(self) -> bool:
+        return len(self._under_way) <= FEW and not all(seen.has_spoken for seen in self._under_way)
 
     async def open_ahead(self, count: int) -> None:
         """Does nothing: aiohttp opens a connection only for a request, so the first of each pays for it."""
@@ -99,6 +99,7 @@ class TlsWire(Wire):
         seen = _Progress(largest)
         failure: Ending | None = None
         error: str | None = None
+        self._under_way.append(seen)
         try:
             async with asyncio.timeout(timeouts.total_s):
                 await self._exchange((method, path), headers, body, timeouts, seen)
@@ -111,6 +112,8 @@ class TlsWire(Wire):
         except OSError as problem:
             failure = "error_midstream" if seen.status is not None else "connect_error"
             error = f"the connection broke ({os_error_words(problem)})"
+        finally:
+            self._under_way.remove(seen)
         timeline = Timeline(
             scheduled_ns=started_ns if scheduled_ns is None else scheduled_ns,
             started_ns=started_ns,
@@ -147,7 +150,7 @@ class TlsWire(Wire):
             seen.headers = {name.lower(): value for name, value in response.headers.items()}
             chunks = response.content.iter_any().__aiter__()
             seen.limit_s = timeouts.first_byte_s
-            spoken, most = False, timeouts.most_bytes
+            most = timeouts.most_bytes
             while True:
                 try:
                     async with asyncio.timeout(seen.limit_s):
@@ -161,9 +164,9 @@ class TlsWire(Wire):
                     seen.ends.append(len(seen.body))
                     if seen.largest is not None and len(seen.body) > seen.largest:
                         raise ExchangeError("error_midstream", TOO_LARGE)
-                    if not spoken:
-                        spoken = has_spoken(seen.body)
-                        seen.limit_s = timeouts.gap_s if spoken else timeouts.before_words_s
+                    if not seen.has_spoken:
+                        seen.has_spoken = has_spoken(seen.body)
+                        seen.limit_s = timeouts.gap_s if seen.has_spoken else timeouts.before_words_s
                     if most is not None and len(seen.body) > most:
                         raise ExchangeError("timeout_gap", timeouts.endless)
             seen.closed_ns = now_ns()

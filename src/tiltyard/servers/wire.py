@@ -30,6 +30,7 @@ from tiltyard.servers.pool import Pool
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ACCEPT = "text/event-stream, application/x-ndjson, application/json, */*;q=0.5"
 LONG_KEY = 12  # characters
+FEW = 32  # streams
 LARGEST_REPLY = 32 * 1024 * 1024  # bytes; no page of a model server comes near, a radio stream passes it
 _REFUSED = (401, 403)
 _SAFE_IN_PATH = "/?&=%:+,;@!$'()*~-._[]"
@@ -96,9 +97,9 @@ class When(NamedTuple):
 class Wire:
     """Requests to one origin. It belongs to the event loop that first uses it."""
 
-    def __init__(self, address: Address, *, headers: Mapping[str, str] = {}) -> None:
+    def __init__(self, address: Address) -> None:
         self.origin = parse_origin(address.url)
-        self._headers = {"User-Agent": "tiltyard", **headers}
+        self._headers = {"User-Agent": "tiltyard"}
         key = (address.api_key or "").strip()
         self._secrets: tuple[str, ...] = (key,) if key else ()
         if self.origin.basic:  # written into the address: nearer than a key that lies about
@@ -132,6 +133,12 @@ class Wire:
             headers["X-Request-Id"] = request_id
         when = When(scheduled_ns, timeouts or Timeouts())
         return await self._let_in(partial(self._request, "POST", path, headers, body), when)
+
+    def unspoken(self) -> bool:
+        """Is there a request of whose answer no word has come? Of many streams nobody asks: some always wait,
+        and to look through all of them takes longer than reading an answer.
+        """
+        return self._pool is not None and len(self._pool.active) <= FEW and self._pool.unspoken()
 
     async def open_ahead(self, count: int) -> None:
         """Open connections now that requests would otherwise wait for; failures show up in the requests."""
@@ -217,7 +224,7 @@ class Wire:
         )
         fresh = False
         while True:
-            answer = Answer(method) if largest is None else BoundedAnswer(method, largest)
+            answer = Answer() if largest is None else BoundedAnswer(largest)
             try:
                 connection = await pool.take(timeouts.connect_s, fresh=fresh)
             except ExchangeError as failure:
@@ -261,7 +268,7 @@ class Wire:
             ]
             head = self._heads[method, path] = "\r\n".join(lines)
         lines = [head, *_lines(headers)]
-        if body or method not in ("GET", "HEAD"):
+        if body or method != "GET":
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 

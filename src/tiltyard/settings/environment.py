@@ -91,13 +91,13 @@ def check_variable(variable: str, place: str) -> None:
     _named.add(variable)
 
 
-def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for a child process: ours without any API key, and what it needs besides.
+def child_environment() -> dict[str, str]:
+    """The environment for a child process: ours without any API key.
 
     Keys are what stands in the known variables and in those that [keys] or --api-key-env named so far.
     """
     hidden = _named.union(KEY_VARIABLES)
-    return {**{name: value for name, value in os.environ.items() if name not in hidden}, **(extra or {})}
+    return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
 def hub_folder() -> Path:

@@ -52,11 +52,7 @@ class Settings(Record, frozen=True):
         """Where a value came from: "default", the file, the environment variable or "flag"."""
         return self.origins.get(name, "default")
 
-    def outweighs(self, name: str, other: str) -> bool:
-        """Does the first come from a source above that of the second?"""
-        return self._source(name) > self._source(other)
-
-    def _source(self, name: str) -> int:
+    def rank(self, name: str) -> int:
         """The place of its source in their order; what is none of the other words is the file's path."""
         word = self.origin(name).partition(" (")[0]
         return {"default": 0, DOTENV: 2, "environment": 3, "flag": 4}.get(word, 1)

@@ -20,6 +20,7 @@ Values = Mapping[Hashable, float]  # the values of one stage by what tells them 
 
 _POWER = 0.80  # "about n more" is meant to succeed four times out of five
 _NEVER = 1_000_000  # more requests than anybody sends
+_FEW = 5  # values of a side below which Welch's degrees of freedom promise too much
 
 
 class Ratio(Record, frozen=True):
@@ -36,6 +37,7 @@ class Ratio(Record, frozen=True):
     stages: int = 1
     medians: float | None = None  # ratio of the medians: far from `ratio` where outliers rule
     share_a: float | None = None  # unpaired: how much of the variance is A's
+    df: float | None = None  # degrees of freedom of the interval
 
 
 class _Part(NamedTuple):
@@ -95,7 +97,7 @@ def _ratio_of(
 ) -> Ratio:
     """The stages' parts as one ratio; without `pairs` they are unpaired. `shared`: the values behind them."""
     estimate = math.fsum(p.mean for p in parts) / len(parts)
-    interval, p_value = _combined(parts, estimate)
+    interval, p_value, df = _combined(parts, estimate)
     return Ratio(
         ratio=math.exp(estimate),
         low=None if interval is None else math.exp(interval.low),
@@ -108,6 +110,7 @@ def _ratio_of(
         stages=len(shared),
         share_a=None if pairs else _share(parts),
         medians=medians,
+        df=df,
     )
 
 
@@ -159,13 +162,18 @@ def _welch_of_means(a: Sequence[float], b: Sequence[float]) -> _Part:
 
 
 def _unpaired(estimate: float, a: tuple[float, int], b: tuple[float, int]) -> _Part:
-    """From each side's variance of the mean and number of values, by Welch and Satterthwaite."""
+    """From each side's variance of the mean and number of values, by Welch and Satterthwaite.
+
+    Their degrees of freedom rest on the variances seen, which of a few values are often far too small: then
+    there are no more than the smaller side has.
+    """
     (error_a, n_a), (error_b, n_b) = a, b
     total = error_a + error_b
     if math.isinf(total):
         return _Part(estimate, total, 0)
     bottom = error_a**2 / (n_a - 1) + error_b**2 / (n_b - 1)
-    return _Part(estimate, total, total**2 / bottom if bottom > 0 else n_a + n_b - 2, error_a)
+    df, fewer = total**2 / bottom if bottom > 0 else n_a + n_b - 2, min(n_a, n_b)
+    return _Part(estimate, total, min(df, fewer - 1) if fewer < _FEW else df, error_a)
 
 
 def _share(parts: Sequence[_Part]) -> float | None:
@@ -174,17 +182,18 @@ def _share(parts: Sequence[_Part]) -> float | None:
     return math.fsum(p.of_a for p in parts) / total if 0 < total < math.inf else None
 
 
-def _combined(parts: Sequence[_Part], estimate: float) -> tuple[Interval | None, float | None]:
+def _combined(parts: Sequence[_Part], estimate: float) -> tuple[Interval | None, float | None, float | None]:
+    """The interval, the p value of "there is no difference", and the degrees of freedom of both."""
     total = math.fsum(p.variance for p in parts)
     if math.isinf(total):
-        return None, None
+        return None, None, None
     bottom = math.fsum(p.variance**2 / p.df for p in parts)
     df = total**2 / bottom if bottom > 0 else sum(p.df for p in parts)
     error = math.sqrt(total) / len(parts)
     if error == 0:
-        return Interval(estimate, estimate), 1.0 if estimate == 0 else 0.0
+        return Interval(estimate, estimate), 1.0 if estimate == 0 else 0.0, df
     reach = t_quantile(0.975, df) * error
-    return Interval(estimate - reach, estimate + reach), 2.0 * t_cdf(-abs(estimate) / error, df)
+    return Interval(estimate - reach, estimate + reach), 2.0 * t_cdf(-abs(estimate) / error, df), df
 
 
 def verdict(ratio: Ratio, p_adjusted: float | None, margin: float = 0.02) -> Verdict:
@@ -226,7 +235,7 @@ def more_needed(ratio: Ratio, margin: float = 0.02) -> int | None:
     n = ratio.pairs if ratio.paired else ratio.n_a + ratio.n_b - 1
     each = 1 if ratio.paired else 2
     reach = (math.log(ratio.high) - math.log(ratio.low)) / 2
-    error = reach / t_quantile(0.975, max(n - 1, 1))
+    error = reach / t_quantile(0.975, ratio.df or max(n - 1, 1))
     effect = abs(math.log(ratio.ratio))
     wanted = max(effect, margin - effect)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from statistics import NormalDist
 
+_NORMAL = NormalDist()
 _TINY = 1e-300
 _NEAR_NORMAL_FROM = 1000.0  # degrees of freedom from which an expansion beats differences of lgamma
 
@@ -18,28 +20,9 @@ def normal_cdf(x: float) -> float:
     return 0.5 * math.erfc(-x / math.sqrt(2.0))
 
 
-@lru_cache(maxsize=256)
 def normal_quantile(p: float) -> float:
-    """The x with P(Z <= x) = p. Newton's method on erfc, from the tail, so that small p stay exact."""
-    if not 0.0 < p < 1.0:
-        raise ValueError(f"a probability between 0 and 1 is needed, not {p}")
-    if p == 0.5:
-        return 0.0
-    if p > 0.5:
-        return -normal_quantile(1.0 - p)
-    # Start: Abramowitz and Stegun 26.2.23, absolute error below 4.5e-4.
-    t = math.sqrt(-2.0 * math.log(p))
-    x = -(
-        t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))
-    )
-    for _ in range(8):
-        density = math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
-        error = (normal_cdf(x) - p) / density
-        step = error / (1.0 + 0.5 * x * error)  # Halley: the second derivative is free
-        x -= step
-        if abs(step) < 1e-15 * abs(x):
-            break
-    return x
+    """The x with P(Z <= x) = p. Raises ValueError for a p that is not between 0 and 1."""
+    return _NORMAL.inv_cdf(p)
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:

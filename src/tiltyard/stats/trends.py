@@ -32,7 +32,8 @@ class Drift(Record, frozen=True):
 
 
 def drift(times_s: Sequence[float], values: Sequence[float]) -> Drift | None:
-    """Least squares through the means of up to 20 time bins, with Student's t interval of the slope.
+    """Least squares with Student's t interval of the slope: through the means of 20 time bins, through the
+    values themselves below 40.
 
     Bins of equal count take most of the likeness of neighbours out of the residuals, which would make the
     interval too narrow. `change` is slope * span / start. None below 6 values, for a span of 0, or where the
@@ -42,7 +43,7 @@ def drift(times_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     n = len(points)
     if n < 6 or points[-1][0] <= points[0][0]:
         return None
-    xs, ys = _binned(points, min(_BINS, n // 2) if n >= 2 * _BINS else n)
+    xs, ys = _binned(points, _BINS if n >= 2 * _BINS else n)
     centre = math.fsum(xs) / len(xs)
     level = math.fsum(ys) / len(ys)
     square = math.fsum((x - centre) ** 2 for x in xs)

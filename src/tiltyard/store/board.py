@@ -19,6 +19,7 @@ from tiltyard.records import Json, Record
 from tiltyard.stats.machines import served_on
 from tiltyard.stats.ranks import Rank
 from tiltyard.store.ranking import Contender, rank_runs
+from tiltyard.store.run_list import AGES
 
 Asked = tuple[str, str, str]  # suite, its version, items or load
 SortBy = Literal["decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when"]
@@ -89,10 +90,16 @@ class BoardRow(Record, frozen=True):
     prefill_tps: Value | None
     ttft_ms: Value | None
     e2e_ms: Value | None
+    since: str = ""  # when it counts as begun: `run_list.AGES`
     served_on: str = ""  # the machine
     item_set: str | None = None
     suite_version: str = ""
     quality: Quality | None = None
+
+    @property
+    def age(self) -> tuple[str, int]:
+        """The newest run has the highest."""
+        return self.since, self.run_key
 
     @property
     def not_well(self) -> int:
@@ -118,7 +125,7 @@ class ModelRow(Record, frozen=True):
 def as_mapping(row: BoardRow) -> dict[str, Json]:
     """A row as plain values, in the words of the summary object: what `board --json` prints."""
     values: dict[str, Json] = to_builtins(row)
-    del values["run_key"]
+    del values["run_key"], values["since"]
     quality = values.pop("quality")
     if quality is not None:
         low, high = quality["low"], quality["high"]
@@ -163,7 +170,7 @@ _COLUMNS = (
     "coalesce(servers.version, models.engine_version) AS engine_version, fingerprint, started_at, "
     "state, remote, client_bound, requests_ok, requests_failed, requests_truncated, score, load_ms, "
     "output_tps, item_set, machine, local, score_n, score_low, score_high, score_completed, ci_method, "
-    "cap_hit, outcomes"
+    "cap_hit, outcomes, since"
 )
 _FIGURES = ", ".join(
     f"{m}.{column} AS {m}_{column}"
@@ -179,9 +186,9 @@ _JOINS = " ".join(
 _MEASURED = "requests_ok > 0 AND requests_ok >= requests_failed + coalesce(requests_truncated, 0)"
 _SQL = (
     f"SELECT {_COLUMNS}, {_FIGURES} FROM runs JOIN models ON models.id = model_id "
-    f"JOIN servers ON servers.id = server_id {_JOINS} "
-    f"WHERE runs.key IN (SELECT coalesce(max(CASE WHEN {_MEASURED} THEN key END), max(key)) FROM runs "
-    "WHERE state = 'finished' GROUP BY model_id, fingerprint)"
+    f"JOIN servers ON servers.id = server_id {_JOINS} JOIN (SELECT aged, since, row_number() OVER "
+    f"(PARTITION BY model_id, fingerprint ORDER BY {_MEASURED} IS TRUE DESC, since DESC, aged DESC) AS place "
+    f"FROM runs JOIN {AGES} ON aged = key WHERE state = 'finished') ON aged = runs.key WHERE place = 1"
 )
 
 
@@ -191,7 +198,7 @@ def board_rows(db: sqlite3.Connection, wanted: Wanted) -> list[BoardRow]:
     Sorted by score where every row has one, else by decode rate, unless `wanted` says otherwise.
     """
     where, values = _conditions(wanted)
-    cursor = db.execute(_SQL + where + " ORDER BY runs.key DESC", values)
+    cursor = db.execute(_SQL + where + " ORDER BY since DESC, runs.key DESC", values)
     names = [column[0] for column in cursor.description]
     rows = _newest([_row(dict(zip(names, row, strict=True))) for row in cursor], wanted.newest_only)
     if wanted.min_tps is not None:
@@ -243,7 +250,7 @@ def models_of(rows: Sequence[BoardRow], sort: SortBy | None) -> list[ModelRow]:
     clock = _clock(rows, common)
     models = []
     for own in found.values():
-        newest = sorted(own, key=lambda row: row.run_key)
+        newest = sorted(own, key=lambda row: row.age)
         alike = [row for row in newest if _asked(row) == common[row.suite]]
         scores = {row.suite: row for row in alike if row.quality is not None}
         timed = [row for row in alike if row.suite == clock]
@@ -274,12 +281,12 @@ def _common_items(rows: Sequence[BoardRow]) -> dict[str, Asked]:
     The same goes for the loads of speed runs.
     """
     models: dict[Asked, set[tuple[Any, ...]]] = {}
-    most: dict[Asked, tuple[int, int]] = {}
+    most: dict[Asked, tuple[int, tuple[str, int]]] = {}
     for row in rows:
         key = _asked(row)
         models.setdefault(key, set()).add(_identity(row))
-        n, newest = most.get(key, (0, 0))
-        most[key] = max(n, row.quality.n if row.quality else 0), max(newest, row.run_key)
+        n, newest = most.get(key, (0, row.age))
+        most[key] = max(n, row.quality.n if row.quality else 0), max(newest, row.age)
     return {key[0]: key for key in sorted(models, key=lambda key: (len(models[key]), most[key]))}
 
 
@@ -331,7 +338,7 @@ def _rates(rows: Sequence[BoardRow]) -> dict[tuple[Any, ...], float | None]:
     A speed run that measured something and has no rate says that there is none to go by.
     """
     rates: dict[tuple[Any, ...], float | None] = {}
-    for row in sorted(rows, key=lambda row: (row.quality is None, row.run_key)):
+    for row in sorted(rows, key=lambda row: (row.quality is None, row.age)):
         rate = None if row.decode_tps is None else row.decode_tps.mean
         if rate is not None or (row.suite == "speed" and _mostly_well(row)):
             rates[_identity(row)] = rate

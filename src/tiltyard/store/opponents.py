@@ -13,15 +13,16 @@ from msgspec.structs import replace
 from tiltyard.errors import UsageError
 from tiltyard.records import Run, RunState
 from tiltyard.store.fingerprint import fingerprint
+from tiltyard.store.run_list import AGES
 from tiltyard.store.store import Store
 
 # Newest first; without those whose opponent is gone.
 _BEGUN = (
-    "SELECT fingerprint, state, against FROM (SELECT key, fingerprint, state, "
+    f"SELECT fingerprint, state, against FROM {AGES} JOIN (SELECT key, fingerprint, state, "
     "json_extract(settings, '$.against') AS against FROM runs WHERE suite = ? AND NOT forgotten "
-    "AND json_extract(settings, '$.against_best')) WHERE against IS NULL OR EXISTS "
+    "AND json_extract(settings, '$.against_best')) ON key = aged WHERE against IS NULL OR EXISTS "
     "(SELECT 1 FROM runs AS other JOIN verdicts ON run_key = other.key WHERE other.id = against) "
-    "ORDER BY key DESC"
+    "ORDER BY since DESC, key DESC"
 )
 
 

@@ -26,12 +26,12 @@ _RUN = (
     + ", ".join(f"servers.{name} AS s_{name}" for name in rows.SERVER_FIELDS)
     + " FROM runs JOIN models ON models.id = model_id JOIN servers ON servers.id = server_id "
 )
-# A run of this store (it was active here) is no older than any that it took before.
-_NEWEST_FIRST = (
-    "JOIN (SELECT key AS aged, CASE WHEN active_at IS NULL THEN started_at ELSE "
-    "max(CASE WHEN active_at IS NOT NULL THEN started_at END) OVER (ORDER BY key) END AS since FROM runs) "
-    "ON aged = runs.key {where} ORDER BY since DESC, runs.key DESC "
+# How old each run is: one of this store (it was active here) is no older than any that it took before.
+AGES = (
+    "(SELECT key AS aged, CASE WHEN active_at IS NULL THEN started_at ELSE "
+    "max(CASE WHEN active_at IS NOT NULL THEN started_at END) OVER (ORDER BY key) END AS since FROM runs)"
 )
+_NEWEST_FIRST = f"JOIN {AGES} ON aged = runs.key {{where}} ORDER BY since DESC, runs.key DESC "
 _LIST = ("runs", "models", "servers")
 
 
@@ -112,8 +112,8 @@ def beside(db: sqlite3.Connection, run: Run, before: Mapping[str, str]) -> dict[
 
 def newest_row(db: sqlite3.Connection, fingerprint: str) -> dict[str, Any] | None:
     """The newest run of a fingerprint that may stand in for asking again, with its owner."""
-    where = "WHERE fingerprint = ? AND NOT forgotten ORDER BY key DESC LIMIT 1"
-    return next(dicts(db, _RUN + where, (fingerprint,)), None)
+    newest = _NEWEST_FIRST.format(where="WHERE fingerprint = ? AND NOT forgotten")
+    return next(dicts(db, _RUN + newest + "LIMIT 1", (fingerprint,)), None)
 
 
 def owner_of(row: Mapping[str, Any]) -> Owner:

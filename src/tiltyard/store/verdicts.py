@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from tiltyard.records import Json, Run
 from tiltyard.stats.pairing import Scores, item_key, item_set
+from tiltyard.store.run_list import AGES
 
 NO_LONGER_NEEDED = "DELETE FROM item_sets WHERE hash NOT IN (SELECT items FROM verdicts)"
 
@@ -92,8 +93,9 @@ def opponent(db: sqlite3.Connection, run: Run) -> str | None:
         "JOIN models ON models.id = model_id JOIN verdicts ON run_key = runs.key "
         "WHERE suite = :suite AND suite_version = :version AND item_set IN (:own, :whole) "
         "AND state = 'finished' AND models.name <> :but AND score IS NOT NULL) "
-        "SELECT id FROM others WHERE shared >= :most * (SELECT max(shared) FROM others) "
-        "ORDER BY score_low DESC, key DESC LIMIT 1",
+        f"SELECT id FROM others JOIN {AGES} ON aged = key "
+        "WHERE shared >= :most * (SELECT max(shared) FROM others) "
+        "ORDER BY score_low DESC, since DESC, key DESC LIMIT 1",
         {
             "suite": run.suite,
             "version": run.suite_version,

@@ -159,7 +159,7 @@ def load_offered(entry: EntryPoint, what: str) -> Any:
     """What an entry point names. Raises UsageError where it is not there."""
     try:
         return named(entry.value)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError) as error:
         package = package_of(entry)
         raise UsageError(
             f"the {what} {entry.name!r} of the package {package} cannot be loaded: {error}",

@@ -51,6 +51,7 @@ BACKLOG_NS = 5_000_000_000  # the longest that an unread answer waits for a busy
 QUIET_NS = 3_000_000  # waited after an answer, in case the next one ends right behind it
 THICK_NS = 250_000_000  # the longest that answers coming in thick keep one waiting
 CLOCK_SET_NS = 10_000_000_000  # a clock that is off by more was set: none runs so wrong by itself
+LONG_BYTES = 16_384  # of an answer: reading it takes so long that others' first words may come meanwhile
 UNREAD_GRADED = 4  # unread answers per stream, in stages with a tally
 
 
@@ -259,7 +260,10 @@ class StageAsker:
         thick, the requests that follow them go first.
         """
         now = now_ns()
-        age = now - self.unread[0].ended_ns
+        oldest = self.unread[0]
+        age = now - oldest.ended_ns
+        if oldest.capture.size > LONG_BYTES and age < BACKLOG_NS and self.bench.server.unspoken():
+            return True  # the first words would merge with the next ones, and the wait for them seem longer
         if turn_ns > BUSY_NS:
             self.busy_until_ns = now + BUSY_FOR_NS
         if now < self.busy_until_ns:

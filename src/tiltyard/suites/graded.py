@@ -6,7 +6,7 @@ in the suites.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
 import msgspec
@@ -86,7 +86,8 @@ def seed_of(item: Item, seed: int) -> int:
 def graded_stage(
     name: str, items: Iterable[Item], bench: Bench, asking: Asking, tally: Tally, asks: int | None = None
 ) -> Stage:
-    """A stage that asks every item once and keeps the tally only; `replace` adds `expected`.
+    """A stage that asks every item once and keeps the tally only; `replace` adds `expected` where `items`,
+    repetitions among them, have no length.
 
     `asks`: how often each item is asked under one `number`; as often as `repeats` says unless given. With
     `stop_when` the items must come in random order (`order_of`), all repetitions of one item together.
@@ -102,6 +103,7 @@ def graded_stage(
         name=name,
         load=Load(concurrency=streams, stop=Stop(count=MOST)),
         items=items,
+        expected=len(items) if isinstance(items, Sized) else None,
         tally=tally.add,
         decided=None if tally.stopping is None else tally.stopping.decided,
         patience=Patience(

@@ -47,7 +47,7 @@ SILENT = frozenset(
 
 def observed(results: Sequence[StageResult]) -> list[str]:
     """One sentence for each thing seen, with how often; the most frequent first. Before them, what was given
-    up.
+    up. What was seen with several values, as a percentage may be, is said with the stages of each.
     """
     seen: Counter[str] = Counter()
     total = 0
@@ -55,8 +55,19 @@ def observed(results: Sequence[StageResult]) -> list[str]:
         total += result.total
         seen.update(result.notes)
     stopped = [gave_up(result) for result in results if result.gave_up]
-    said = [(words_for(note), count) for note, count in seen.most_common()]
-    return stopped + [f"{words} ({count} of {total})" for words, count in said if words]
+    kinds = Counter(kind(note) for note in seen)
+    said = []
+    for note, count in seen.most_common():
+        stages = [result.stage.name for result in results if note in result.notes]
+        where = f", in {', '.join(stages)}" if kinds[kind(note)] > 1 and len(results) > 1 else ""
+        if words := words_for(note):
+            said.append(f"{words} ({count} of {total}{where})")
+    return stopped + said
+
+
+def kind(note: str) -> str:
+    """A note without its value."""
+    return note.partition(":")[0]
 
 
 def words_for(note: str) -> str | None:

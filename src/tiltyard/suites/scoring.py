@@ -8,39 +8,33 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings, why_withheld
-from tiltyard.records import OUTCOMES, Json, Outcome
+from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings, why_withheld, widened
+from tiltyard.records import OUTCOMES, UNJUDGED, Json, Outcome
 from tiltyard.stats.figures import Figure, figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.stats.repeats import repeats_of
 from tiltyard.stats.sequential import always_valid
 from tiltyard.suites import StageResult
-from tiltyard.suites.tally import SPEEDS, UNJUDGED, Tally
+from tiltyard.suites.tally import SPEEDS, Tally
 
 ERRORS_SHOWN = 5
 JUDGED: tuple[Outcome, ...] = ("correct", "partial", "wrong")  # outcomes with a verdict on content
 
 
-def summarise_graded(
-    tally: Tally, results: Sequence[StageResult], keep: Callable[[int], bool] = lambda _: True
-) -> dict[str, Json]:
-    """The part of the summary that every graded suite has.
-
-    `keep` chooses the attempts that the score is over, by their place in the tally's columns; counts of
-    requests, endings and tokens are of all.
-    """
-    chosen = array("i", filter(keep, range(tally.total)))
-    whole, everything = array("i", (p for p, cut in enumerate(tally.cut) if cut >= 0)), range(tally.total)
+def summarise_graded(tally: Tally, results: Sequence[StageResult]) -> dict[str, Json]:
+    """The part of the summary that every graded suite has."""
+    everything = range(tally.total)
+    whole = array("i", (p for p, cut in enumerate(tally.cut) if cut >= 0))
     items = tally.clusters(everything)
     failed = array("b", (OUTCOMES[verdict] == "error" for verdict in tally.verdicts))
     endings, wall_s = tally.endings, sum(result.wall_s for result in results)
     requests = of_endings(endings)
     return {
-        **scored(tally, chosen),
-        "ci_method": ci_method(tally, chosen),
-        "groups": by_group(tally, chosen),
+        **scored(tally, everything),
+        "ci_method": ci_method(tally, everything),
+        "groups": by_group(tally, everything),
         "rules": dict(tally.rules.most_common()),
         "cap_hit": share(tally, array("b", (tally.cut[p] for p in whole)), whole),
         "thought": share(tally, array("b", (tally.thought[p] for p in whole)), whole),
@@ -60,9 +54,10 @@ def summarise_graded(
         "wall_s": wall_s,
         "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
         "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
+        "rate_bias": tally.rate_bias,
         "speed": {name: as_json(speed_of(tally, name, items)) for name in SPEEDS},
         "unmeasured": unrated(tally),
-        "repeats": repeated(tally, chosen),
+        "repeats": repeated(tally, everything),
         "stopping": None if tally.stopping is None else tally.stopping.summary(),
     }
 
@@ -75,7 +70,11 @@ def speed_of(tally: Tally, name: str, items: Sequence[int] | None) -> Figure:
     if name in RATES and why_withheld(tally.too_fast, tally.rated):
         return figure(())
     found = figure(array("f", tally.speeds[name]), clusters=items)
-    return guessed(found) if name in RATES and tally.token_sources["estimate"] else found
+    if name not in RATES or not tally.rated:
+        return found
+    if tally.token_sources["estimate"]:
+        return guessed(found)
+    return widened(found, tally.rate_biases / tally.rated)
 
 
 def unrated(tally: Tally) -> dict[str, Json]:

@@ -12,13 +12,11 @@ from array import array
 from collections.abc import Hashable, Mapping, Sequence
 
 from tiltyard.errors import UsageError
-from tiltyard.records import Attempt, Item, Json
+from tiltyard.records import UNJUDGED, Attempt, Item, Json
 from tiltyard.stats.pairing import Scores, item_key
 from tiltyard.stats.sequential import Rule, Sequential, rule_of
 
 Pair = tuple[float | None, float | None]  # an attempt's score, and the opponent's of the same question
-
-NO_VERDICT = frozenset(("unsupported", "error"))
 
 
 def checked_rule(text: str | None) -> Rule | None:
@@ -68,7 +66,7 @@ class Stopping:
     def take(self, item: Item, attempt: Attempt) -> None:
         """Count one graded attempt."""
         grade = attempt.grade
-        score = None if grade is None or grade.outcome in NO_VERDICT else grade.score
+        score = None if grade is None or grade.outcome in UNJUDGED else grade.score
         pairs = [(score, self.opponents_score(attempt))]
         asks = item.spec.get("asks", self.asks)
         if asks > 1:

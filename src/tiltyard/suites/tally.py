@@ -17,7 +17,6 @@ from tiltyard.suites.columns import Column, Spill, Whole
 from tiltyard.suites.stopping import Stopping
 from tiltyard.suites.verdict import answer_cut
 
-UNJUDGED: frozenset[Outcome] = frozenset(("unsupported", "error"))  # never score, in either direction
 SPEEDS = ("ttft_ms", "ttfo_ms", "itl_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps")
 ERRORS_KEPT = 50
 
@@ -42,6 +41,8 @@ class Tally:
         self.flags: dict[str, Column] = {}  # what the judge saw, NaN where it said nothing
         self.speeds = {name: Column(self.spill, kind="f") for name in SPEEDS}
         self.rated = 0  # answers that have a rate
+        self.rate_biases = 0.0  # the sum of what guesses can make each rate wrong by, and the largest
+        self.rate_bias: float | None = None
         self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
         self.unrated: Counter[str] = Counter()  # why answers that ended well have none
         self.prompt_tokens: int | None = 0  # None once an answer is in whose prompt nobody counted
@@ -96,6 +97,9 @@ class Tally:
         self.token_sources[measures.tokens_source or "none"] += 1
         if measures.decode_tps is not None:
             self.rated += 1
+            if measures.rate_bias is not None:
+                self.rate_bias = max(self.rate_bias or 0.0, measures.rate_bias)
+                self.rate_biases += measures.rate_bias
             return
         self.too_fast += too_fast(attempt)
         self.unrated[why_no_rate(answer)] += 1

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
-from tiltyard.records import Json, Record
+from tiltyard.records import UNJUDGED, Json, Record
 
 NOTHING_YET: Mapping[str, Json] = {"status": "no metrics available yet"}
-UNJUDGED = ("error", "unsupported")
 SPEEDS = ("ttft_ms", "e2e_ms", "decode_tps", "prefill_tps")
 
 
@@ -139,11 +138,6 @@ def flat(runs: Iterable[RunFigures]) -> Mapping[str, Json]:
         "average_duration": newest.mean_duration_s,
         "total_retries": newest.retries,
         "error_rate": 100.0 * failed / total if total else None,
-        **as_json(newest),
-        "runs": [as_json(run) for run in known],
+        **asdict(newest),
+        "runs": [asdict(run) for run in known],
     }
-
-
-def as_json(run: RunFigures) -> dict[str, Json]:
-    """A run's figures by their names."""
-    return {name: getattr(run, name) for name in run.__struct_fields__}

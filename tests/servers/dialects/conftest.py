@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -152,3 +153,15 @@ def chunk(model: str = "m", finish: str | None = None, **delta: Any) -> dict[str
         "model": model,
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
     }
+
+
+def run(server: Any, *calls: Callable[[], Any]) -> list[Any]:
+    """What these calls of a server give, one after the other; it is closed after them."""
+
+    async def main() -> list[Any]:
+        try:
+            return [await call() for call in calls]
+        finally:
+            await server.close()
+
+    return asyncio.run(main())

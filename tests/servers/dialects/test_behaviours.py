@@ -11,9 +11,10 @@ import pytest
 
 from tests.servers.dialects.conftest import Canned, Page, ask_for
 from tiltyard.errors import NotAModelServer, ServerError, Unauthorized, UsageError
+from tiltyard.jobs.plan import Job, Plan
 from tiltyard.load.metrics import measure
 from tiltyard.records import Exchange, Model, Timeouts
-from tiltyard.run import Job, Plan, execute
+from tiltyard.run import execute
 from tiltyard.servers import Address
 from tiltyard.servers.connect import connect
 from tiltyard.servers.ollama import Ollama

@@ -9,7 +9,7 @@ import pytest
 
 from tiltyard.errors import ModelNotFound, NoServer, UsageError
 from tiltyard.records import Dialect, Model, ServerInfo
-from tiltyard.servers.choose import choose, choose_among, is_file
+from tiltyard.servers.choose import choose, choose_among, is_file, is_missing_file
 from tiltyard.servers.discover import Found
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 
@@ -76,12 +76,12 @@ def test_a_file_is_a_file_and_a_name_in_gguf_may_be_a_servers(tmp_path: Path) ->
     bare = tmp_path / "no ending"
     bare.write_bytes(b"GGUF....")
     serving = [found("llamacpp", "served.gguf")]
-    assert asyncio.run(is_file(str(real), serving))
-    assert asyncio.run(is_file(str(bare), serving))
-    assert asyncio.run(is_file("missing.gguf", serving))
-    assert not asyncio.run(is_file("served.gguf", serving))
-    assert not asyncio.run(is_file("qwen3:8b", serving))
-    assert not asyncio.run(is_file("x" * 5000, serving))
+    assert is_file(str(real))
+    assert is_file(str(bare))
+    assert is_missing_file("missing.gguf", serving)
+    for name in ("served.gguf", "qwen3:8b", "x" * 5000):
+        assert not is_file(name)
+        assert not is_missing_file(name, serving)
 
 
 @pytest.mark.parametrize("name", ["a/b:c", "with space", "🦙 llama", "y" * 300, "..", "a%2Fb?c#d"])

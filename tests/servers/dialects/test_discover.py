@@ -17,7 +17,7 @@ from tests.servers.dialects.conftest import NOT_FOUND, Canned, Page
 from tiltyard.errors import NoServer, NotAModelServer, Unauthorized, UsageError
 from tiltyard.servers import Address
 from tiltyard.servers.connect import AT_ONCE, connect, open_server
-from tiltyard.servers.discover import PORTS, Found, addresses, discover, look, survey
+from tiltyard.servers.discover import PORTS, Found, addresses, look, survey
 from tiltyard.servers.recognise import recognise
 from tiltyard.servers.simulator import DIALECT_NAMES, SimConfig, running
 from tiltyard.servers.simulator.config import SimDialect
@@ -99,7 +99,7 @@ def test_a_200_is_no_mark() -> None:
 
 def test_every_dialect_is_found_and_its_models_with_it() -> None:
     with running(SimConfig(delay=False)) as sim:
-        found = asyncio.run(discover([sim.url(dialect) for dialect in DIALECT_NAMES], timeout_s=60))
+        found = asyncio.run(survey([sim.url(dialect) for dialect in DIALECT_NAMES], timeout_s=60))
     assert [each.info.dialect for each in found if each.info] == list(DIALECT_NAMES)
     assert all(each.models for each in found)
 
@@ -127,7 +127,7 @@ def test_the_address_of_a_page_is_the_servers(dialect: SimDialect, page: str) ->
     async def both(url: str) -> tuple[str, list[Found]]:
         server = await connect(url + page)
         await server.close()
-        return server.info.url, await discover([url + page], timeout_s=10)
+        return server.info.url, await survey([url + page], timeout_s=10)
 
     with running(SimConfig(dialects=(dialect,))) as simulator:
         url = simulator.url(dialect)
@@ -151,7 +151,6 @@ def test_a_silent_port_delays_nobody_and_is_reported(silent: str, serve: Serve) 
         (canned.url, "ollama"),
     ]
     assert "does not answer" in (found[0].problem or "")
-    assert asyncio.run(discover([silent, dead], timeout_s=0.1)) == []
 
 
 @pytest.fixture
@@ -261,7 +260,3 @@ def test_other_packages_bring_dialects_through_the_same_door(
     address = Address(url="http://127.0.0.1:1")
     assert type(open_server("mine", address)).__name__ == "Mine"
     assert type(open_server("ollama", address)).__name__ == "Ollama"  # ours cannot be replaced
-
-
-def test_found_is_a_value() -> None:
-    assert Found(url="http://h") == Found(url="http://h")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events
+from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events, run
 from tiltyard.errors import ModelNotFound, ServerError, Unsupported
 from tiltyard.load.metrics import measure
 from tiltyard.servers import Address
@@ -50,16 +49,6 @@ def llama(serve: Serve, **pages: Any) -> tuple[Canned, LlamaCpp]:
     base = {"GET /health": {"status": "ok"}, "GET /props": PROPS, "GET /v1/models": LIST, "GET /models": LIST}
     canned = serve(base | pages)
     return canned, LlamaCpp(Address(url=canned.url))
-
-
-def run(server: LlamaCpp, *calls: Callable[[], Any]) -> list[Any]:
-    async def main() -> list[Any]:
-        try:
-            return [await call() for call in calls]
-        finally:
-            await server.close()
-
-    return asyncio.run(main())
 
 
 def test_who_it_is_and_what_it_serves(serve: Serve) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events
+from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events, run
 from tiltyard.errors import NotAModelServer, ServerError, Unsupported
 from tiltyard.servers import Address
 from tiltyard.servers.lmstudio import LMStudio, v0_models
@@ -49,16 +49,6 @@ def studio(serve: Serve, **pages: Any) -> tuple[Canned, LMStudio]:
     base = {"GET /api/v1/models": V1, "GET /api/v0/models": V0, "POST /api/v0/chat/completions": stream}
     canned = serve({name: page for name, page in (base | pages).items() if page is not None}, missing=UNKNOWN)
     return canned, LMStudio(Address(url=canned.url))
-
-
-def run(server: LMStudio, *calls: Callable[[], Any]) -> list[Any]:
-    async def main() -> list[Any]:
-        try:
-            return [await call() for call in calls]
-        finally:
-            await server.close()
-
-    return asyncio.run(main())
 
 
 def test_a_page_that_answers_200_to_everything_is_not_believed(serve: Serve) -> None:

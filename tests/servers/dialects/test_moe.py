@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from tiltyard.servers.gguf_file import read_gguf
 from tiltyard.servers.moe import Experts, from_metadata, totals, whole
 from tiltyard.servers.ollama import detailed, listed_model
 
@@ -44,6 +50,27 @@ def test_active_parameters_are_exact() -> None:
 def test_old_files_number_the_experts_in_the_tensor_name() -> None:
     tensors = [{"name": f"blk.0.ffn_gate.{i}.weight", "shape": [8]} for i in range(8)]
     assert totals(tensors, Experts(True, 8, 2)) == (64, 16)
+
+
+def test_a_file_and_its_server_count_alike(tmp_path: Path) -> None:
+    sizes = {"blk.0.ffn_up_exps.weight": 10, "blk.0.attn_q.weight": 5}
+    path = tmp_path / "m.gguf"
+    writer = gguf.GGUFWriter(str(path), "qwen3moe")
+    writer.add_expert_count(3)
+    writer.add_expert_used_count(2)
+    for name, size in sizes.items():
+        writer.add_tensor(name, np.zeros(size, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    told = [{"name": name, "shape": [size]} for name, size in sizes.items()]
+    model = read_gguf(path, hashed=False)
+    assert (model.parameters, model.active_parameters) == totals(told, Experts(True, 3, 2)) == (15, 12)
+
+
+def test_experts_that_cannot_be_told_apart_leave_the_active_share_unknown() -> None:
+    assert totals([{"name": "odd.weight", "shape": [8]}], Experts(True, 8, 2)) == (8, None)
 
 
 def test_odd_lists_give_nothing() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events
+from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events, run
 from tests.servers.scripted import ScriptedServer, head
 from tests.servers.scripted import chunk as a_chunk
 from tiltyard.errors import ModelNotFound, NotAModelServer, Unauthorized
@@ -25,16 +25,6 @@ Serve = Callable[..., Canned]
 STREAM = Page(events(chunk("m", content="x"), chunk("m", finish="stop")), kind="text/event-stream")
 LIST = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1}]}
 NOWHERE = "http://127.0.0.1:1"
-
-
-def run(server: Any, *calls: Callable[[], Any]) -> list[Any]:
-    async def main() -> list[Any]:
-        try:
-            return [await call() for call in calls]
-        finally:
-            await server.close()
-
-    return asyncio.run(main())
 
 
 # ------------------------------------------------------------------ openai

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tiltyard.suites.mcq.extract import extract
-from tiltyard.suites.mcq.layouts import LETTERS
+from tests.suites.mcq.letters import letter_of
 
 CITIES = ["Berlin", "Paris", "Rome", "Madrid"]
 CIUDADES = ["Berlín", "París", "Roma", "Madrid"]
 LAND = ["Berlin", "Paris", "Rome", "Kein Land"]
-
-
-def letter_of(reply: str, options: list[str]) -> str | None:
-    found = extract(reply, options)
-    return None if found.option is None else LETTERS[found.option]
 
 
 @pytest.mark.parametrize("options", [CITIES, CIUDADES])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.suites.mcq.letters import letter_of
 from tiltyard.suites.mcq.extract import extract
-from tiltyard.suites.mcq.layouts import LETTERS
 
 REPLIES = Path(__file__).parent / "replies.jsonl"
 
@@ -26,11 +26,6 @@ def replies() -> list[tuple[str, list[str], str, str | None]]:
         else:
             found.append((entry["kind"], sets[entry["set"]], entry["reply"], entry["letter"]))
     return found
-
-
-def letter_of(reply: str, options: list[str]) -> str | None:
-    found = extract(reply, options)
-    return None if found.option is None else LETTERS[found.option]
 
 
 def test_realistic_replies() -> None:

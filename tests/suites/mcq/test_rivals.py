@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tiltyard.suites.mcq.extract import extract
-from tiltyard.suites.mcq.layouts import LETTERS
+from tests.suites.mcq.letters import letter_of
 
 CITIES = ["Berlin", "Paris", "Rome", "Madrid"]
 DEFICIENCIES = ["Scurvy", "Rickets", "Beriberi", "Pellagra"]
 CONTRACTS = ["The contract is void", "The contract is voidable", "The contract is enforceable", "No contract"]
 NINE = ["Kant", "Hume", "Locke", "Mill", "Rawls", "Hegel", "Plato", "Descartes", "Spinoza"]
-
-
-def letter_of(reply: str, options: list[str]) -> str | None:
-    found = extract(reply, options)
-    return None if found.option is None else LETTERS[found.option]
 
 
 @pytest.mark.parametrize(

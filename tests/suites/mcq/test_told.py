@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiltyard.suites.mcq.extract import extract
-from tiltyard.suites.mcq.layouts import LETTERS
+from tests.suites.mcq.letters import letter_of
 
 CITIES = ["Berlin", "Paris", "Rome", "Madrid"]
 DRUGS = ["Aspirin", "Heparin", "Warfarin", "Ibuprofen"]
@@ -13,11 +12,6 @@ SUMS = ["12", "15", "18", "24"]
 CHANGES = ["Increases", "Decreases", "Stays the same"]
 YES_NO = ["Yes", "No"]
 CONTRACTS = ["It is void", "It is voidable", "It is enforceable", "No contract"]
-
-
-def letter_of(reply: str, options: list[str]) -> str | None:
-    found = extract(reply, options)
-    return None if found.option is None else LETTERS[found.option]
 
 
 @pytest.mark.parametrize(

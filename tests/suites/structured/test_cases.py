@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from tests.suites.openings import openings
+from tiltyard.cli.run_json import content
 from tiltyard.errors import UsageError
+from tiltyard.records import Model
+from tiltyard.suites import Bench
+from tiltyard.suites.structured import Structured
 from tiltyard.suites.structured.cases import Case, case_set, from_folder, set_hash
 from tiltyard.suites.structured.judge import judge_of
 from tiltyard.suites.structured.values import compare
@@ -202,6 +208,20 @@ def test_what_holds_is_asked_beside_what_does_not(tmp_path: Path) -> None:
     assert len(broken) == 2
     assert "broken.json" in str(broken[0])
     assert "cut.json" in str(broken[1])
+
+
+def test_a_folder_is_read_once(tmp_path: Path) -> None:
+    write(tmp_path, "good.json", {"type": "object"})
+    write(tmp_path, "broken.json", {"type": "objekt"})
+    with openings() as names:
+        content(tmp_path, None)
+    assert sorted(name for name in names if name.endswith(".json")) == ["broken.json", "good.json"]
+    settings: dict[str, Any] = {"files": {"schemas": str(tmp_path)}, "modes": ["prompt"], "concurrency": 1}
+    bench, suite = Bench(server=cast(Any, None), model=Model(name="m"), settings=settings), Structured()
+    with openings() as names:
+        asyncio.run(anext(suite.stages(bench)))
+    assert sorted(name for name in names if name.endswith(".json")) == ["broken.json", "good.json"]
+    assert "broken.json" in suite.left_out[0]
 
 
 def test_an_empty_folder_and_a_file_that_is_no_text(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from rich.console import Console
 
 from tests.store.conftest import make_attempt
 from tiltyard.cli.run_json import defaults
+from tiltyard.jobs.identity import new_run
+from tiltyard.jobs.plan import Job, Plan
 from tiltyard.records import Exchange, Request, Timeline
 from tiltyard.reports.terminal_json import render_shapes
-from tiltyard.run import Job, Plan, new_run, run_job
+from tiltyard.run import run_job
 from tiltyard.servers.connect import connect
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import DIALECT_NAMES, Say

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -70,6 +71,56 @@ def test_freedoms() -> None:
     books = [{"title": "Emma", "year": 1815}]
     assert compare(books, [{"title": "EMMA", "year": 1815}], {"/*/title": "text"}).exact
     assert not compare(books, [{"title": "Emma", "year": 1816}], {"/*/title": "text"}).exact
+
+
+COLOURS = ["red", "green", "blue"]
+GRAPH = {"nodes": 3, "edges": [["a", "b"], ["b", "c"]]}
+FREE = {"": "set", "/*": "set"}
+CLOSE = {"": "set", "/*": "within:0.1"}
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "rules", "right", "total"),
+    [
+        (COLOURS, ["green", "blue"], {"": "set"}, 2, 3),  # whichever is missing
+        (COLOURS, ["red", "blue"], {"": "set"}, 2, 3),
+        (COLOURS, ["red", "green"], {"": "set"}, 2, 3),
+        (COLOURS, ["blue"], {"": "set"}, 1, 3),
+        (COLOURS, [], {"": "set"}, 0, 4),
+        (COLOURS, ["blue", "pink", "grey", "red", "black"], {"": "set"}, 2, 5),
+        (GRAPH, {"nodes": 3, "edges": [["b", "c"]]}, {"/edges": "set"}, 3, 5),
+        ([["a", "b"], ["c", "d"]], [["d", "c"], ["b", "a"]], FREE, 4, 4),  # at every level
+        ([["a", "b"], ["c", "d"]], [["d", "c"]], FREE, 2, 4),
+        ([[["a", "b"], ["c"]], []], [[], [["c"], ["b", "a"]]], {**FREE, "/*/*": "set"}, 4, 4),
+        (
+            [{"of": ["a", "b"]}, {"of": ["a"]}],
+            [{"of": ["a"]}, {"of": ["b", "a"]}],
+            {"": "set", "/*/of": "set"},
+            3,
+            3,
+        ),
+        ([1.0, 1.1], [1.1, 1.15], CLOSE, 2, 2),  # the first that fits is another's
+        ([1.0, 1.1], [1.05, 0.95], CLOSE, 2, 2),
+        ([1.0, 1.15, 1.1], [1.08, 0.95, 1.22], CLOSE, 3, 3),
+        ([{"k": 1, "v": 1}, {"k": 2, "v": 2}], [{"k": 2, "v": 9}, {"k": 1, "v": 9}], {"": "set"}, 2, 4),
+        ([{"a": 1}, {"a": 1, "b": 2}], [{"a": 1, "b": 9}, {"a": 1}], {"": "set"}, 2, 3),
+        ([[n, -n] for n in range(100)], [[-n, n] for n in reversed(range(100))], FREE, 200, 200),  # long ones
+        (list(range(100)), list(range(1, 100)), {"": "set"}, 99, 100),
+    ],
+)
+def test_lists_whose_order_is_free(expected: Any, said: Any, rules: Any, right: int, total: int) -> None:
+    found = compare(expected, said, rules)
+    assert (found.right, found.accuracy) == (right, pytest.approx(right / total))
+    assert found.exact is (right == total)
+
+
+def test_lists_of_lists_whose_order_is_free_are_compared_in_good_time() -> None:
+    for size in (14, 64, 100):
+        expected = [[f"{row} {column}" for column in range(size)] for row in range(size)]
+        said = [row[::-1] for row in reversed(expected)]
+        started = time.process_time()
+        assert compare(expected, said, FREE).exact
+        assert time.process_time() - started < 20  # every order tried would take for ever
 
 
 def test_what_is_wrong_is_named_in_order() -> None:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.suites.openings import openings
 from tests.suites.tools.bfcl_files import asked, truth, write_bfcl, write_lines
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Grade, Item, Measures, Outcome, ToolCall
 from tiltyard.stats.proportions import mean_of_groups, wilson
+from tiltyard.suites.graded import read_asking
 from tiltyard.suites.tally import Tally
-from tiltyard.suites.tools import Tools
+from tiltyard.suites.tools import Tools, ToolsAsking, folder_of
 from tiltyard.suites.tools.bfcl import CATEGORIES, open_folder
 from tiltyard.suites.tools.bfcl_check import check
 from tiltyard.suites.tools.bfcl_items import bfcl_items, known_bad
@@ -150,6 +152,17 @@ def test_what_holds_is_asked_beside_what_does_not(tmp_path: Path) -> None:
         open_folder(tmp_path, ("simple",))  # the third version's name
     with pytest.raises(UsageError, match="only single questions in Python"):
         open_folder(tmp_path, ("java",))
+
+
+def test_what_is_asked_whole_is_read_once(tmp_path: Path) -> None:
+    write_bfcl(tmp_path, count=2)
+    everything = [category.name for category in open_folder(tmp_path).categories]
+    for categories in ((), everything, ["simple", *everything[1:]]):
+        asking = read_asking({"files": {"bfcl": str(tmp_path)}, "categories": categories}, ToolsAsking)
+        with openings() as names:
+            folder = folder_of(asking)
+        assert folder == open_folder(tmp_path)
+        assert names.count("BFCL_v4_irrelevance.json") == 1
 
 
 def test_a_question_that_is_answered_twice_is_left_out(tmp_path: Path) -> None:
@@ -397,6 +410,8 @@ def test_names_in_words_keep_their_dots(tmp_path: Path) -> None:
         ("", (ToolCall(name="geo_area", arguments="{}"),), "wrong"),
         ("", (ToolCall(name="geo_area", arguments="not json"),), "wrong"),
         ('geo_area("x', (), "unparsed"),
+        ('[search_web("capital of France")]', (), "unparsed"),
+        ('[geo_area("a"), other("b")]', (), "unparsed"),
     ],
 )
 def test_irrelevance_needs_an_answer(

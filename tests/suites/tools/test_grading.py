@@ -278,6 +278,22 @@ def test_a_call_where_none_is_due_is_needless() -> None:
     assert not judged("none-capital", text="Canberra.").details["needless_call"]
 
 
+@pytest.mark.parametrize(
+    ("name", "flag"), [("missing-tip-percentage", "asked_back"), ("result-weather", "told_result")]
+)
+def test_who_calls_in_place_of_words_has_not_said_them(name: str, flag: str) -> None:
+    called = judged(name, ("get_weather", {}), text="It is -3 °C with snow. Which percentage?")
+    assert called.details[flag] is False
+    tools = replace(answered("", ()).request, tools=tools_of(cases()[0]))
+    broken = judged(name, request=tools, error=OLLAMA, ending="http_error", status=500)
+    assert (broken.outcome, broken.details[flag]) == ("wrong", False)
+    other = "told_result" if flag == "asked_back" else "asked_back"
+    for grade in (called, broken, judged("none-capital", ("get_weather", {}))):
+        assert other not in grade.details
+    for grade in (judged(name), judged(name, text='get_weather(location="Rome")')):  # unparsed: nobody knows
+        assert flag not in grade.details
+
+
 @pytest.mark.parametrize("ending", ["connect_error", "timeout_gap", "error_midstream", "truncated", "empty"])
 @pytest.mark.parametrize("name", ["none-capital", TIP])
 def test_a_dead_server_scores_nothing(ending: Any, name: str) -> None:
@@ -356,6 +372,35 @@ def cut(text: str = "", *calls: tuple[str, Any], **more: Any) -> Exchange:
 )
 def test_answers_that_were_cut(name: str, exchange: Exchange, outcome: Outcome) -> None:
     assert SUITE.grade(item(name), exchange).outcome == outcome
+
+
+@pytest.mark.parametrize("name", [TIP, "none-capital", "missing-tip-percentage", "result-weather"])
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<tool_call>\n{"name": "get_weather", "arguments": {"loc',
+        '<function=get_weather>{"location": "Ro',
+        "<tool_call>\n<function=get_weather>\n<parameter=location>\nRo",
+        '<invoke name="get_weather"><parameter name="loc',
+        '```json\n[{"name": "get_weather", "arguments": {"loc',
+        '[{"name": "get_weather", "arguments": {"location": "Ro',
+        '{"name": "get_weather", "arguments": {"location": "Ro',
+        '[get_weather(location="Ro',
+        'get_weather(location="Ro',
+        '[TOOL_CALLS]get_weather{"loc',
+        "Action: get_weather\nAction Input: {",
+    ],
+)
+def test_what_was_cut_inside_its_first_call_is_truncated(name: str, words: bool, text: str) -> None:
+    grade = SUITE.grade(item(name, words), cut(text))
+    assert (grade.outcome, grade.rule, grade.reasons) == ("truncated", "cut", ())
+    assert SUITE.grade(item(name, words), answered(text, ())).outcome in ("unparsed", "wrong")
+
+
+def test_a_whole_call_in_words_before_the_cut_is_one_that_was_not_made() -> None:
+    grade = SUITE.grade(item("none-capital"), cut('get_weather(location="Rome")\nget_wea'))
+    assert (grade.outcome, grade.rule) == ("unparsed", "call_in_text")
 
 
 def test_the_servers_own_refusal_field() -> None:

@@ -212,6 +212,20 @@ def named_below(site: Site, request: Request, page: str) -> SimModel | Reply:
     return site.model(name) or site.error("not_found", name)
 
 
+def model_list(site: Site, owner: Mapping[str, str]) -> Reply:
+    """OpenAI's list of the models; `owner` is what each entry says besides."""
+    return json_reply({"object": "list", "data": [_row(model, owner) for model in site.models]})
+
+
+def one_model(site: Site, request: Request, owner: Mapping[str, str]) -> Reply:
+    found = named_below(site, request, "/v1/models/")
+    return found if isinstance(found, Reply) else json_reply(_row(found, owner))
+
+
+def _row(model: SimModel, owner: Mapping[str, str]) -> dict[str, Any]:
+    return {"id": model.name, "object": "model", "created": 1_760_000_000, **owner}
+
+
 def openai_error(kind: str, detail: str) -> Reply:
     """OpenAI's error object."""
     if kind == "too_long":

@@ -81,9 +81,6 @@ class OpenAIShape(Shape):
             return {"finish_reason": finish, "index": 0, "delta": delta}
         return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
 
-    def sse(self, value: Any) -> bytes:
-        return b"data: " + encode(value) + b"\n\n"
-
     def event(self, kind: str, text: str) -> bytes:
         return self.sse(self.chunk([self.choice({self.field if kind == "r" else "content": text})]))
 

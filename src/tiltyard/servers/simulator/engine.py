@@ -35,7 +35,6 @@ class Engine:
         self.model = model
         self.resident = resident
         self.context = model.context
-        self.instances = 1  # LM Studio numbers what it loads
         self.expires: float | None = None  # Unix time at which Ollama would drop it
         self.busy = 0
         self.decoded = 0

@@ -61,9 +61,9 @@ def entry(token: str, probability: float) -> dict[str, Any]:
     return {"token": token, "logprob": math.log(max(probability, 1e-12)), "bytes": list(token.encode())}
 
 
-def asked_for(payload: Any, key: str = "logprobs") -> int | None:
+def asked_for(payload: Any) -> int | None:
     """How many alternatives a request asks for; None: none of this."""
-    if payload.get(key) is not True:
+    if payload.get("logprobs") is not True:
         return None
     top = payload.get("top_logprobs")
     return min(top, 20) if isinstance(top, int) and not isinstance(top, bool) and top > 0 else 0

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tiltyard.servers.simulator.asking import named_below, openai_error, read_openai
+from tiltyard.servers.simulator.asking import model_list, one_model, openai_error, read_openai
 from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
-from tiltyard.servers.simulator.config import SimConfig, SimModel
+from tiltyard.servers.simulator.config import SimConfig
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 from tiltyard.servers.simulator.shapes import Spent
 
@@ -49,25 +49,12 @@ FLAVOUR = Flavour(
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
     return {
         ("GET", "/health"): lambda site, request: json_reply({"status": "ok"}),
-        ("GET", "/v1/models"): models,
-        ("GET", "/v1/models/"): one_model,
+        ("GET", "/v1/models"): lambda site, request: model_list(site, {}),
+        ("GET", "/v1/models/"): partial(one_model, owner={}),
         ("POST", "/v1/chat/completions"): chat,
         ("POST", "/chat/completions"): chat,
         ("POST", "/v1/completions"): chat,
     }
-
-
-def models(site: Site, request: Request) -> Reply:
-    return json_reply({"object": "list", "data": [_row(model) for model in site.models]})
-
-
-def one_model(site: Site, request: Request) -> Reply:
-    found = named_below(site, request, "/v1/models/")
-    return found if isinstance(found, Reply) else json_reply(_row(found))
-
-
-def _row(model: SimModel) -> dict[str, Any]:
-    return {"id": model.name, "object": "model", "created": 1_760_000_000}
 
 
 def chat(site: Site, request: Request) -> Reply | None:

@@ -13,10 +13,6 @@ from tiltyard.servers.simulator.answer import Answer, Ask, Piece
 from tiltyard.servers.simulator.shapes import Shape, Spent, encode
 
 
-def _event(value: Any) -> bytes:
-    return b"data: " + encode(value) + b"\n\n"
-
-
 class CompletionShape(Shape):
     """POST /completion of llama-server."""
 
@@ -28,15 +24,15 @@ class CompletionShape(Shape):
         self.variable = True  # each event counts its tokens
 
     def event(self, kind: str, text: str) -> bytes:
-        return _event({"index": 0, "content": text, "stop": False, "id_slot": 0})
+        return self.sse({"index": 0, "content": text, "stop": False, "id_slot": 0})
 
     def piece(self, piece: Piece, spent: Spent) -> bytes:
         counts = {"tokens_predicted": spent.output, "tokens_evaluated": spent.prompt}
         said = {"index": 0, "content": piece.text, "tokens": tokens.ids(piece.text), "stop": False}
-        return _event({**said, "id_slot": 0, **counts})
+        return self.sse({**said, "id_slot": 0, **counts})
 
     def closing(self, spent: Spent) -> list[bytes]:
-        return [_event(self._last("", spent))]
+        return [self.sse(self._last("", spent))]
 
     def whole(self, spent: Spent) -> bytes:
         return encode(self._last(self.answer.text, spent))
@@ -70,15 +66,15 @@ class GenerateShape(Shape):
         self._said = ""
 
     def event(self, kind: str, text: str) -> bytes:
-        return _event({"text": self._said + text, "meta_info": {"id": self.stamp, "finish_reason": None}})
+        return self.sse({"text": self._said + text, "meta_info": {"id": self.stamp, "finish_reason": None}})
 
     def piece(self, piece: Piece, spent: Spent) -> bytes:
         self._said += piece.text
-        return _event({"text": self._said, "meta_info": self._meta(spent, None)})
+        return self.sse({"text": self._said, "meta_info": self._meta(spent, None)})
 
     def closing(self, spent: Spent) -> list[bytes]:
         last = {"text": self._said, "meta_info": self._meta(spent, self._finish(spent))}
-        return [_event(last), b"data: [DONE]\n\n"]
+        return [self.sse(last), b"data: [DONE]\n\n"]
 
     def whole(self, spent: Spent) -> bytes:
         return encode({"text": self.answer.text, "meta_info": self._meta(spent, self._finish(spent))})

@@ -8,14 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tiltyard.servers.simulator import tokens
-from tiltyard.servers.simulator.asking import named_below, read_body, read_openai
+from tiltyard.servers.simulator.asking import model_list, one_model, read_body, read_openai
 from tiltyard.servers.simulator.chunks import OpenAIShape
-from tiltyard.servers.simulator.config import SimModel
 from tiltyard.servers.simulator.connection import Reply, Request, json_reply
 from tiltyard.servers.simulator.ollama_library import texts_of, vector
 from tiltyard.servers.simulator.ollama_shapes import FLAVOUR
@@ -23,6 +22,7 @@ from tiltyard.servers.simulator.ollama_shapes import FLAVOUR
 if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
 
+OWNER = {"owned_by": "library"}
 TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 
 
@@ -35,16 +35,11 @@ def chat(site: Site, request: Request) -> Reply | None:
 
 
 def models(site: Site, request: Request) -> Reply:
-    return json_reply({"object": "list", "data": [_row(model) for model in site.models]})
+    return model_list(site, OWNER)
 
 
-def one_model(site: Site, request: Request) -> Reply | None:
-    found = named_below(site, request, "/v1/models/")
-    return enveloped(found) if isinstance(found, Reply) else json_reply(_row(found))
-
-
-def _row(model: SimModel) -> dict[str, Any]:
-    return {"id": model.name, "object": "model", "created": 1_760_000_000, "owned_by": "library"}
+def model(site: Site, request: Request) -> Reply | None:
+    return enveloped(one_model(site, request, OWNER))
 
 
 def embeddings(site: Site, request: Request) -> Reply | None:
@@ -77,6 +72,6 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("POST", "/v1/chat/completions"): chat,
     ("POST", "/v1/completions"): chat,
     ("GET", "/v1/models"): models,
-    ("GET", "/v1/models/"): one_model,
+    ("GET", "/v1/models/"): model,
     ("POST", "/v1/embeddings"): embeddings,
 }

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tiltyard.servers.simulator.asking import named_below, openai_error, read_openai, refuse_key
+from tiltyard.servers.simulator.asking import model_list, one_model, openai_error, read_openai, refuse_key
 from tiltyard.servers.simulator.chunks import Flavour, OpenAIShape
-from tiltyard.servers.simulator.config import SimConfig, SimModel
-from tiltyard.servers.simulator.connection import Reply, Request, json_reply
+from tiltyard.servers.simulator.config import SimConfig
+from tiltyard.servers.simulator.connection import Reply, Request
 
 if TYPE_CHECKING:
     from tiltyard.servers.simulator.site import Handler, Site
 
+OWNER = {"owned_by": "simulator"}
 FLAVOUR = Flavour("openai", fingerprint="fp_simulator")
 
 
 def routes(dialect: str, config: SimConfig) -> Mapping[tuple[str, str], Handler]:
     return {
         ("GET", "/v1/models"): models,
-        ("GET", "/v1/models/"): one_model,
+        ("GET", "/v1/models/"): partial(one_model, owner=OWNER),
         ("POST", "/v1/chat/completions"): chat,
         ("POST", "/v1/completions"): chat,
     }
@@ -36,18 +37,7 @@ def chat(site: Site, request: Request) -> Reply | None:
 
 def models(site: Site, request: Request) -> Reply:
     refusal = refuse_key(site, request)
-    if refusal is not None:
-        return refusal
-    return json_reply({"object": "list", "data": [_row(model) for model in site.models]})
-
-
-def one_model(site: Site, request: Request) -> Reply:
-    found = named_below(site, request, "/v1/models/")
-    return found if isinstance(found, Reply) else json_reply(_row(found))
-
-
-def _row(model: SimModel) -> dict[str, Any]:
-    return {"id": model.name, "object": "model", "created": 1_760_000_000, "owned_by": "simulator"}
+    return model_list(site, OWNER) if refusal is None else refusal
 
 
 def unknown(site: Site, request: Request) -> Reply:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -96,6 +96,9 @@ class Shape(ABC):
     def odd(self) -> bytes | None:
         return None
 
+    def sse(self, value: Any) -> bytes:
+        return b"data: " + encode(value) + b"\n\n"
+
     def ping(self) -> bytes:
         return b": ping\n\n"
 
@@ -114,7 +117,7 @@ class Shape(ABC):
     def error(self, form: str) -> list[bytes]:
         """An error inside the stream; an empty list: the connection just closes."""
         message = "simulated failure"
-        sse = {
+        errors = {
             "llamacpp": {"error": {"code": 500, "message": message, "type": "server_error"}},
             "vllm": {
                 "error": {"message": message, "type": "InternalServerError", "param": None, "code": 500}
@@ -125,7 +128,7 @@ class Shape(ABC):
             return []
         if form == "ollama":
             return [encode({"error": message}) + b"\n"]
-        events = [b"data: " + encode(sse.get(form, sse["openai"])) + b"\n\n"]
+        events = [self.sse(errors.get(form, errors["openai"]))]
         return [*events, b"data: [DONE]\n\n"] if form == "vllm" else events
 
     @abstractmethod

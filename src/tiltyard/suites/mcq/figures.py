@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tiltyard.load.summary import rate
-from tiltyard.records import OUTCOMES, Json
+from tiltyard.records import OUTCOMES, UNJUDGED, Json
 from tiltyard.stats.dealing import Shape, spreads_by_luck
 from tiltyard.suites.columns import Column
 from tiltyard.suites.mcq.calibration import calibration_of
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.scoring import scored, share
-from tiltyard.suites.tally import UNJUDGED, Tally
+from tiltyard.suites.tally import Tally
 
 NAMED = 20  # questions with one order that are named
 ENOUGH = 10  # questions whose answer is at a letter

@@ -77,7 +77,6 @@ class File:
         self.source = Source(path)
         self.columns: Columns | None = None
         self.reading = "letter"
-        self.given_ids = False
 
     def draft(self, cells: list[str]) -> Draft:
         """Raises BadRowError."""

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tiltyard.errors import UsageError
-from tiltyard.load.slo import Slo
 from tiltyard.load.summary import Window, summarise
 from tiltyard.records import Exchange, Grade, Item, Json, Request
 from tiltyard.suites import Bench, Stage, StageResult
@@ -38,9 +37,6 @@ class Profile(Protocol):
         """Its part of the summary; `headline` names the stage that the figures at the top are of, and
         `waits_from` the one for waits and prefill where it is another.
         """
-
-    def limits(self, trial: Trial) -> Slo | None:
-        """What counts as served."""
 
 
 def load_profile(name: str) -> Profile:
@@ -99,7 +95,7 @@ class Speed:
         windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]
         return {
             "profile": trial.settings.profile,
-            **summarise(windows, headline=headline, waits_from=waits_from, slo=profile.limits(trial)),
+            **summarise(windows, headline=headline, waits_from=waits_from, slo=trial.limits),
             "expected": expected(trial, results),
             "prompt": trial.prompt_report(results),  # before the notes: it may add one
             "gave_up": any(result.gave_up for result in results),

@@ -14,7 +14,6 @@ import msgspec
 from msgspec.structs import replace
 
 from tiltyard.load.schedule import Load, Stop, doubling
-from tiltyard.load.slo import Slo
 from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
 from tiltyard.load.summary import as_json, guessed
 from tiltyard.records import Figure, Json
@@ -109,10 +108,6 @@ def grew(before: Figure, now: Figure) -> bool:
     if before.mean is None or now.mean is None:
         return now.mean is not None
     return now.mean >= before.mean * GROWS
-
-
-def limits(trial: Trial) -> Slo | None:
-    return trial.limits()
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:

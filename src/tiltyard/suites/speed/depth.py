@@ -14,8 +14,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from tiltyard.load.prefill import prompt_cut
 from tiltyard.load.schedule import Load, Stop
-from tiltyard.load.slo import Slo
-from tiltyard.load.summary import as_json, guessed
+from tiltyard.load.summary import as_json, guessed, widened
 from tiltyard.records import Attempt, Figure, Json
 from tiltyard.servers.preflight import can_be_told
 from tiltyard.stats.figures import figure, t_quantile
@@ -111,10 +110,6 @@ def why_no_more(trial: Trial, size: int) -> str:
     return f"{size} are assumed, since the server does not tell: {remedy}"
 
 
-def limits(trial: Trial) -> Slo | None:
-    return trial.limits()
-
-
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
     """One row per depth: both rates, how prefill was measured, and the depth as the server counted it."""
     named = {result.stage.name: [a for a in result.attempts if a.ended_well] for result in results}
@@ -152,8 +147,9 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
 
 def decode_figure(attempts: Sequence[Attempt]) -> Figure:
     found = figure([a.measures.decode_tps for a in attempts])
-    estimated = any(a.measures.rate_source == "client-estimated" for a in attempts)
-    return guessed(found) if estimated else found
+    if any(a.measures.rate_source == "client-estimated" for a in attempts):
+        return guessed(found)
+    return widened(found, math.fsum(a.measures.rate_bias or 0.0 for a in attempts) / max(found.n, 1))
 
 
 def prefill_at(

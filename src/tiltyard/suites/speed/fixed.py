@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from tiltyard.load.schedule import Load, Stop
-from tiltyard.load.slo import Slo
 from tiltyard.records import Json
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
@@ -39,10 +38,6 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
 
 def plural(streams: int) -> str:
     return "1 stream" if streams == 1 else f"{streams} streams"
-
-
-def limits(trial: Trial) -> Slo | None:
-    return trial.limits()
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:

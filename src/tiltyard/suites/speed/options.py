@@ -1,6 +1,6 @@
 """What the speed suite can be told, read from plain settings. Unknown keys and impossible values are errors.
 
-Defaults that differ between profiles are in the profiles.
+Defaults that differ between profiles are in the profiles, but for the limits of `serve`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ READS: Mapping[str, frozenset[str]] = {
         {"concurrency", "rate", "poisson", "burst", "ramp_to", "requests", "seconds", "width", "slo"}
     ),
 }
+LIMITS = "ttft=2s,itl=100ms"  # of `serve` where none are given: reading speed, and patience
 TOKENS_IN_K = 1024  # of context, as everybody counts it; of anything else a thousand
 
 
@@ -79,8 +80,9 @@ class SpeedSettings(Record, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise UsageError("a rate must be above zero", "such as --rates 1,2,4")
         return found
 
-    def limits(self, default: str | None = None) -> Slo | None:
-        text = self.slo or default
+    def limits(self) -> Slo | None:
+        """What counts as served; `serve` cannot do without."""
+        text = self.slo or (LIMITS if self.profile == "serve" else None)
         return parse_slo(text) if text else None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from tiltyard.load.schedule import Load, Stop
-from tiltyard.load.slo import Slo
 from tiltyard.records import Json
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
@@ -36,10 +35,6 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
 def stage_name(trial: Trial) -> str:
     prompt = "text" if trial.settings.prompt is not None else f"pp{trial.prompt_tokens}"
     return f"{prompt} + tg{trial.output_tokens}"
-
-
-def limits(trial: Trial) -> Slo | None:
-    return trial.limits()
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:

@@ -18,7 +18,6 @@ from tiltyard.stats.proportions import wilson
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
 
-LIMITS = "ttft=2s,itl=100ms"  # where none are given: reading speed, and patience
 SHARE = 0.95  # of the requests must keep every limit
 SECONDS = 30.0
 LEAST = 10  # requests at the slowest rate
@@ -62,7 +61,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     tried: list[Tried] = []
     rate = 500.0 / e2e
     for _ in range(DOUBLINGS):
-        tried.append(tried_with(trial, (yield at_rate(trial, rounded(rate)))))
+        tried.append(tried_with(trial, (yield at_rate(trial, rounded(rate))))[0])
         if tried[-1].missed:
             break
         rate *= 2
@@ -73,7 +72,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
         if not above:
             break
         between = rounded((held + min(above)) / 2)
-        tried.append(tried_with(trial, (yield at_rate(trial, between))))
+        tried.append(tried_with(trial, (yield at_rate(trial, between)))[0])
 
 
 def rounded(rate: float) -> float:
@@ -91,14 +90,16 @@ def at_rate(trial: Trial, rate: float) -> Stage:
     return trial.stage(f"{short if float(short) == rate else rate}/s", load)
 
 
-def limits(trial: Trial) -> Slo | None:
-    return trial.settings.limits(LIMITS)
+def limits(trial: Trial) -> Slo:
+    found = trial.limits
+    assert found is not None  # the profile has its own
+    return found
 
 
-def tried_with(trial: Trial, result: StageResult) -> Tried:
-    slo, stage = limits(trial), result.stage
-    found = goodput(slo, result.attempts, result.wall_s) if slo is not None else {"good": 0, "judged": 0}
-    return Tried(stage.load.rate or 0.0, stage.name, found["good"], found["judged"], keeps_up(result))
+def tried_with(trial: Trial, result: StageResult) -> tuple[Tried, dict[str, Json]]:
+    """What came of a rate, and its goodput."""
+    stage, found = result.stage, goodput(limits(trial), result.attempts, result.wall_s)
+    return Tried(stage.load.rate or 0.0, stage.name, found["good"], found["judged"], keeps_up(result)), found
 
 
 def highest(tried: Sequence[Tried]) -> Tried | None:
@@ -119,7 +120,7 @@ def highest(tried: Sequence[Tried]) -> Tried | None:
 
 def resolved(best: Tried, tried: Sequence[Tried]) -> bool:
     """Do the intervals allow no other answer? It surely holds, no rate below it is missed, and the next one
-    above it is.
+    above it is; without one above nobody knows what that would do.
     """
     interval = wilson(best.good, best.judged)
     above = [each for each in tried if each.rate > best.rate]
@@ -127,7 +128,8 @@ def resolved(best: Tried, tried: Sequence[Tried]) -> bool:
         interval is not None
         and interval.low >= SHARE
         and not any(each.missed for each in tried if each.rate < best.rate)
-        and (not above or min(above).missed)
+        and bool(above)
+        and min(above).missed
     )
 
 
@@ -152,25 +154,21 @@ def keeps_up(result: StageResult) -> bool:
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:
     """Every rate with its goodput, and the highest that held."""
-    slo = limits(trial)
-    if slo is None:
-        return {}
     rows: list[Json] = []
     tried: list[Tried] = []
     for result in results:
         if result.stage.load.rate is None:
             continue
-        found = goodput(slo, result.attempts, result.wall_s)
+        one, found = tried_with(trial, result)
         if left_out := found["total"] - found["judged"]:
             lacking = " or ".join(found["unjudged"])
-            name = result.stage.name
-            trial.notes.append(f"{name}: {left_out} requests are in no share: no {lacking} measured")
-        tried.append(tried_with(trial, result))
-        rows.append({"rate": tried[-1].rate, "keeps_up": tried[-1].keeps_up, **found})
+            trial.notes.append(f"{one.stage}: {left_out} requests are in no share: no {lacking} measured")
+        tried.append(one)
+        rows.append({"rate": one.rate, "keeps_up": one.keeps_up, **found})
     best = highest(tried)
     named = best or next(iter(tried), None)
     return {
-        "slo": slo.as_text(),
+        "slo": limits(trial).as_text(),
         "required_share": SHARE,
         "rates": sorted(rows, key=lambda row: row["rate"]),
         "highest_rate": None if best is None else {"rate": best.rate, "resolved": resolved(best, tried)},

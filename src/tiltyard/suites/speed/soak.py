@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 import msgspec
 
 from tiltyard.load.schedule import Load, Stop
-from tiltyard.load.slo import Slo
 from tiltyard.records import Json
 from tiltyard.stats.trends import drift, under_load
 from tiltyard.suites import Stage, StageResult
@@ -32,10 +31,6 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
         return
     streams = settings.one_stream_count(trial.bench.server.info.slots or 1)
     yield trial.stage(f"soak with {plural(streams)}", Load(concurrency=streams, stop=stop), warmup=1)
-
-
-def limits(trial: Trial) -> Slo | None:
-    return trial.limits()
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:

@@ -71,7 +71,9 @@ class Trial:
     def output_tokens(self) -> int:
         return self.settings.output_tokens or OUTPUT_TOKENS
 
+    @property
     def limits(self) -> Slo | None:
+        """What counts as served, where somebody asks for that."""
         return self.settings.limits()
 
     def arrivals(self, rate: float, stop: Stop, *, poisson: bool) -> Load:

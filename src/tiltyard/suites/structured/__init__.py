@@ -8,7 +8,6 @@ that the modes can be compared item by item. Cases are data (`cases.py`); what c
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,7 +18,7 @@ from tiltyard.suites.graded import Asking, graded_stage, read_asking, request_of
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.stopping import order_of
-from tiltyard.suites.structured.cases import Case, CaseSet, case_set, from_folder
+from tiltyard.suites.structured.cases import Case, CaseSet, case_set, read_cases
 from tiltyard.suites.structured.columns import columns_of
 from tiltyard.suites.structured.extract import Reading, read_value
 from tiltyard.suites.structured.figures import as_groups, by_level, by_mode, differences, rates, with_missing
@@ -46,7 +45,7 @@ class Shaping(Asking, frozen=True):
 class Structured:
     """Asks for JSON and looks at shape and content."""
 
-    name, version = "json", "3"
+    name, version = "json", "4"
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -64,9 +63,8 @@ class Structured:
 
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         settings = self.settings(bench)
-        folder = settings.files.get("schemas")
-        cases = case_set(folder, settings.level)
-        self.left_out = [str(broken) for broken in from_folder(Path(folder))[1]] if folder else []
+        cases, broken = read_cases(settings.files.get("schemas"), settings.level)
+        self.left_out = list(map(str, broken))
         self.levels = [case.level for case in cases]
         modes = expressible(settings.modes, bench)
         asks = settings.repeats * len(modes)

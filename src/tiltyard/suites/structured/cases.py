@@ -83,13 +83,18 @@ CaseSet = Sequence[Case]
 
 def case_set(folder: str | None, level: str | None) -> CaseSet:
     """The cases of a folder, or the shipped ones; of some levels only. Raises UsageError."""
-    cases = shipped() if folder is None else from_folder(Path(folder))[0]
+    return read_cases(folder, level)[0]
+
+
+def read_cases(folder: str | None, level: str | None) -> tuple[CaseSet, tuple[UsageError, ...]]:
+    """The cases that `case_set` has, and what is wrong with the folder's other files. Raises UsageError."""
+    cases, broken = (shipped(), ()) if folder is None else from_folder(Path(folder))
     if level is not None:
         low, high = levels(level)
         cases = tuple(case for case in cases if low <= case.level <= high)
         if not cases:
             raise UsageError(f"no case is of level {level}", "levels are 1 (easy) to 5")
-    return cases
+    return cases, broken
 
 
 def set_hash(cases: CaseSet) -> str:

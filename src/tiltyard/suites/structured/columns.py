@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from tiltyard.records import Attempt, Grade, Json, content_hash
+from tiltyard.records import UNJUDGED, Attempt, Grade, Json, content_hash
 from tiltyard.suites.structured.cases import Case, shipped
 from tiltyard.suites.structured.extract import read_value
-from tiltyard.suites.tally import UNJUDGED
 
 
 def columns_of(attempt: Attempt) -> Mapping[str, Json]:

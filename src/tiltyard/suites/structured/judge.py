@@ -6,6 +6,8 @@ compiled once and used for every answer.
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from tiltyard.suites.structured.values import is_beyond
 ERRORS = 3  # named for each answer
 MANY, DEEP = 1_000, 8  # leaves of a long value; levels of a deep one
 DRAFTS = {"draft-03": "draft 3", "draft-02": "draft 2", "draft-01": "draft 1"}  # nobody judges by these
+COUNT = re.compile(r"\{\d+,?\d*\}")  # of repetitions in a pattern
 
 
 class Verdict(NamedTuple):
@@ -76,7 +79,9 @@ def judge_of(schema: Json) -> Judge:
     except jsonschema_rs.ValidationError as error:
         raise BadSchemaError(why_bad(schema, error)) from None
     except (jsonschema_rs.ReferencingError, ValueError, RecursionError) as error:
-        raise BadSchemaError(str(error).splitlines()[0][:300]) from None
+        words = str(error).splitlines()[0][:300]
+        too_deep = "recursion" in words.lower()  # both Python's word and the compiler's
+        raise BadSchemaError("nested too deeply to be judged" if too_deep else words) from None
 
 
 def why_bad(schema: Json, error: Any) -> str:
@@ -84,7 +89,9 @@ def why_bad(schema: Json, error: Any) -> str:
     if "meta-schema" in error.message and isinstance(schema, Mapping) and "$schema" in schema:
         return f"/$schema: {str(schema['$schema'])[:200]!r} is no draft that can be judged by (4 to 2020-12)"
     if error.instance_path:
-        return f"/{'/'.join(map(str, error.instance_path))}: {error.message}"[:300]
+        large = getattr(error.kind, "format", None) == "regex" and is_large(error.instance)
+        said = f"{error.instance[:80]!r} is a pattern too large to be judged by" if large else error.message
+        return f"/{'/'.join(map(str, error.instance_path))}: {said}"[:300]
     for place, reference in references(schema):
         if reference in error.message or reference.lstrip("#") in error.message:
             return f"{place}: a reference to {reference[:80]!r}, which is not in the schema itself"
@@ -93,6 +100,20 @@ def why_bad(schema: Json, error: Any) -> str:
         place, reference = away[0]
         return f"{place}: a reference to {reference[:80]!r}, which is not in the schema itself"
     return f"/: {error.message}"[:300]
+
+
+def is_large(pattern: str) -> bool:
+    """Is it a regex, and one that could be judged by if its parts were repeated less often?"""
+    import jsonschema_rs
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what other versions of Python will read otherwise
+            re.compile(pattern)
+        jsonschema_rs.validator_for({"pattern": COUNT.sub("{1,2}", pattern)}, offline=True)
+    except (jsonschema_rs.ValidationError, re.error, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def references(schema: Json) -> Iterator[tuple[str, str]]:

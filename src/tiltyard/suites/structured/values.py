@@ -7,18 +7,22 @@ or array. Fields too many count as wrong ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tiltyard.records import Json
+from tiltyard.suites.matching import MOST as MOST_ENTRIES
+from tiltyard.suites.matching import assign
 from tiltyard.suites.nearness import slack
 
 SHOWN = 3
 MOST = 10_000  # fields of an answer that are counted, beside twice the expected ones
 Rules = Mapping[str, str]  # path pattern, such as /items/*/name -> any | text | set | within:0.01
 NO_RULES: Rules = {}
+MOST_PAIRS = 40_000  # of an expected and a said leaf of two lists that are matched in the best way
+HOLE: Json = object()  # where a list whose order is free has nothing for an expected entry
 
 
 class Compared(NamedTuple):
@@ -37,16 +41,34 @@ def compare(expected: Json, said: Json, rules: Rules) -> Compared:
     """Compare two values leaf by leaf. Paths are like /pets/0/name."""
     if "set" in rules.values():
         said = arranged(expected, said, rules, "")
-    wanted = dict(leaves(expected, "", rules))
-    found = dict(islice(leaves(said, "", rules), MOST + 2 * len(wanted)))
-    free = {path for path in found if rules and rule_at(rules, path) == "any"}
+    both = side_by_side(expected, said, rules, "")
+    missed = [path for path in both.wanted if path not in both.right]
+    words = [
+        f"{path or '/'}: expected {short(both.wanted[path])}, got {got(both.found, path)}" for path in missed
+    ]
+    words += [f"{path}: was not asked for" for path in both.extra[:SHOWN]]
+    total = len(both.wanted) + len(both.extra)
+    return Compared(len(both.right) / total, not words, tuple(words[:SHOWN]), len(both.right))
+
+
+class Sides(NamedTuple):
+    """The leaves of an expected and a said value by path; which of them are right, and which too many."""
+
+    wanted: Mapping[str, Json]
+    found: Mapping[str, Json]
+    right: Collection[str]
+    extra: Sequence[str]
+
+
+def side_by_side(expected: Json, said: Json, rules: Rules, path: str) -> Sides:
+    """Two values at a path, lists in the order they have."""
+    wanted = dict(leaves(expected, path, rules))
+    found = dict(islice(leaves(said, path, rules), MOST + 2 * len(wanted)))
+    free = {place for place in found if rules and rule_at(rules, place) == "any"}
     right = {p for p, leaf in wanted.items() if p in free or (p in found and same(leaf, found[p], rules, p))}
-    extra = [path for path in found if path not in wanted and path not in free]
-    total = len(wanted) + len(extra)
-    missed = [path for path in wanted if path not in right]
-    words = [f"{path or '/'}: expected {short(wanted[path])}, got {got(found, path)}" for path in missed]
-    words += [f"{path}: was not asked for" for path in extra[:SHOWN]]
-    return Compared(len(right) / total, not words, tuple(words[:SHOWN]), len(right))
+    return Sides(
+        wanted, found, right, [place for place in found if place not in wanted and place not in free]
+    )
 
 
 def leaves(value: Json, path: str, rules: Rules = NO_RULES) -> Iterator[tuple[str, Json]]:
@@ -88,7 +110,7 @@ def parts(place: str, value: dict[str, Json] | list[Json]) -> Iterator[tuple[str
     """What an object or array holds, with paths."""
     if isinstance(value, dict):
         return ((f"{place}/{escaped(key)}", part) for key, part in value.items())
-    return ((f"{place}/{number}", part) for number, part in enumerate(value))
+    return ((f"{place}/{number}", part) for number, part in enumerate(value) if part is not HOLE)
 
 
 def rule_at(rules: Rules, path: str) -> str | None:
@@ -125,7 +147,7 @@ def folded(text: str) -> str:
 
 
 def arranged(expected: Json, said: Json, rules: Rules, path: str) -> Json:
-    """The same value with lists whose order is free (`set`) put into the expected order, where they match."""
+    """The same value with lists whose order is free (`set`) put into the expected order, at every level."""
     if isinstance(expected, Mapping) and isinstance(said, Mapping):
         return {
             key: arranged(expected[key], part, rules, f"{path}/{escaped(key)}") if key in expected else part
@@ -133,39 +155,76 @@ def arranged(expected: Json, said: Json, rules: Rules, path: str) -> Json:
         }
     if not (isinstance(expected, list) and isinstance(said, list)):
         return said
-    if rule_at(rules, path) == "set":
-        said = in_order(expected, said, rules, path)
+    if said and rule_at(rules, path) == "set":
+        return in_order(expected, said, rules, path)
     pairs = zip(expected, said, strict=False)
     head = [arranged(e, s, rules, f"{path}/{number}") for number, (e, s) in enumerate(pairs)]
     return [*head, *said[len(head) :]]
 
 
 def in_order(expected: list[Json], said: list[Json], rules: Rules, path: str) -> list[Json]:
-    """Each expected entry takes the first unused one that is like it; the rest fill the gaps in order."""
-    rest = list(said[:1000])
-    placed: list[Any] = [None] * len(expected)
-    filled = [False] * len(expected)
+    """What was said, each entry at the place of the expected one that it is for, with a hole for each that
+    has none; what is too many comes last.
+    """
+    if len(expected) <= MOST_ENTRIES and len(said) <= MOST_ENTRIES:
+        wanted = sum(1 for _ in leaves(expected, path))
+        most = MOST_PAIRS // wanted
+        count = sum(1 for _ in islice(leaves(said, path), most + 1))
+        if count <= most:
+            return best_order(expected, said, rules, path)
+    return first_fit(expected, said, rules, path)
+
+
+def best_order(expected: list[Json], said: list[Json], rules: Rules, path: str) -> list[Json]:
+    """The order with the most right leaves; of several such the one with the fewest that are too many."""
+    weights: list[list[float]] = []
+    turned: list[list[Json]] = []  # each entry as it would be in each place
+    least = 1 / (1 + sum(1 for _ in leaves(said, path)))
     for number, wanted in enumerate(expected):
-        for place, entry in enumerate(rest):
-            if alike(wanted, entry, rules, f"{path}/0"):
-                placed[number], filled[number] = rest.pop(place), True
-                break
-    for number in range(len(expected)):
-        if not filled[number] and rest:
-            placed[number], filled[number] = rest.pop(0), True
-    return [entry for entry, there in zip(placed, filled, strict=True) if there] + rest + list(said[1000:])
+        place = f"{path}/{number}"
+        turned.append([arranged(wanted, entry, rules, place) for entry in said])
+        sides = [side_by_side(wanted, entry, rules, place) for entry in turned[-1]]
+        weights.append([len(each.right) + least * (len(each.found) - len(each.extra)) for each in sides])
+    pairs = dict(assign(weights))
+    placed = [turned[row][pairs[row]] if row in pairs else HOLE for row in range(len(expected))]
+    used = set(pairs.values())
+    return placed + [entry for column, entry in enumerate(said) if column not in used]
+
+
+def first_fit(expected: list[Json], said: list[Json], rules: Rules, path: str) -> list[Json]:
+    """For long lists: each expected entry takes the first unused one that is like it; the rest fill gaps."""
+    rest = list(said[:1000])
+    placed = list(fits(expected, rest, rules, path))
+    for number, wanted in enumerate(expected):
+        if placed[number] is HOLE and rest:
+            placed[number] = rest.pop(0)
+        placed[number] = arranged(wanted, placed[number], rules, f"{path}/{number}")
+    return placed + rest + list(said[1000:])
+
+
+def fits(expected: list[Json], rest: list[Json], rules: Rules, path: str) -> Iterator[Json]:
+    """For each expected entry the first that is like it, which `rest` then has no more, or a hole."""
+    for number, wanted in enumerate(expected):
+        here = f"{path}/{number}"
+        fit = next((at for at, entry in enumerate(rest) if alike(wanted, entry, rules, here)), None)
+        yield HOLE if fit is None else rest.pop(fit)
 
 
 def alike(wanted: Json, said: Json, rules: Rules, path: str) -> bool:
     """Is an entry the same in all its fields? Goes no deeper than what is expected."""
-    if rule_at(rules, path) == "any":
+    rule = rule_at(rules, path)
+    if rule == "any":
         return True
     if isinstance(wanted, dict) and isinstance(said, dict):
         return wanted.keys() == said.keys() and all(
             alike(part, said[key], rules, f"{path}/{escaped(key)}") for key, part in wanted.items()
         )
     if isinstance(wanted, list) and isinstance(said, list):
-        return len(wanted) == len(said) and all(
+        if len(wanted) != len(said):
+            return False
+        if rule == "set":
+            return all(entry is not HOLE for entry in fits(wanted, list(said), rules, path))
+        return all(
             alike(w, s, rules, f"{path}/{n}") for n, (w, s) in enumerate(zip(wanted, said, strict=True))
         )
     return same(wanted, said, rules, path)

@@ -20,7 +20,7 @@ from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import flag_rate, summarise_graded
 from tiltyard.suites.stopping import order_of
 from tiltyard.suites.tally import Tally
-from tiltyard.suites.tools.bfcl import Folder, Question, open_folder
+from tiltyard.suites.tools.bfcl import Folder, Question, now_called, open_folder
 from tiltyard.suites.tools.bfcl_items import bfcl_items, calls_due, flagged, judge_bfcl, messages_for
 from tiltyard.suites.tools.bfcl_scores import bfcl_rates, bfcl_scores
 from tiltyard.suites.tools.bfcl_tools import tools_for
@@ -44,6 +44,7 @@ RATES = (
     "right_tool", "right_arguments", "exact_call", "exact_call_lenient", "needless_call", "missing_call",
     "malformed_call", "asked_back", "told_result",
 )  # fmt: skip
+CUT = Grade(outcome="truncated", score=0.0, rule="cut")
 
 
 class ToolsAsking(Asking, frozen=True):
@@ -56,7 +57,7 @@ class ToolsAsking(Asking, frozen=True):
 
 
 class Tools:
-    name, version = "tools", "5"
+    name, version = "tools", "6"
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -86,17 +87,15 @@ class Tools:
         exchange = replace(exchange, text=without_thoughts(exchange.text))
         decided = broken_call(exchange) or settled(exchange)
         if decided is not None:
-            return unanswered(decided, due)
+            return unanswered(decided, due, case)
         schemas = schemas_of(conversation(item)[1])
-        calls, garbled = calls_in(exchange, schemas, item.spec["text"], due)
-        if garbled:
-            why = "cannot be read" if item.spec["text"] else "the server did not turn into a call"
-            reasons = (f"a call in words that {why}",)
-            return unanswered(Grade(outcome="unparsed", score=0.0, rule="call_in_text", reasons=reasons), due)
+        calls, not_made = calls_in(exchange, schemas, item.spec["text"], due)
+        if not_made is not None:
+            return unanswered(not_made, due)
         read = [read_call(call, schemas) for call in calls]
         grade = judge_bfcl(item, read, exchange) if case is None else judge_case(case, read, exchange)
         if answer_cut(exchange) and is_unfinished(item, read, grade):
-            return unanswered(Grade(outcome="truncated", score=0.0, rule="cut"), due)
+            return unanswered(CUT, due)
         if calls and not exchange.tool_calls:  # they stand nowhere else
             made = [{"name": call.name, "arguments": call.arguments} for call in calls]
             return replace(grade, details={**grade.details, "calls_read": made})
@@ -142,9 +141,10 @@ def folder_of(asking: ToolsAsking) -> Folder | None:
     path = asking.files.get("bfcl")
     if path is None:
         return None
-    folder, whole = open_folder(Path(path), asking.categories), open_folder(Path(path))
+    whole, wanted = open_folder(Path(path)), asking.categories
     # where all that holds is asked, what does not was left out; of fewer categories the rest was not wanted
-    return whole if len(whole.categories) == len(folder.categories) else folder
+    everything = not wanted or {each.name for each in whole.categories} == {*map(now_called, wanted)}
+    return whole if everything else open_folder(Path(path), wanted)
 
 
 def asked_items(asking: ToolsAsking, folder: Folder | None) -> tuple[str, Iterator[Item], int]:
@@ -180,20 +180,24 @@ def conversation(item: Item) -> tuple[list[Message], tuple[Mapping[str, Json], .
 
 def calls_in(
     exchange: Exchange, schemas: Schemas, text: bool, due: bool
-) -> tuple[tuple[ToolCall, ...], bool]:
-    """The calls of an answer, and whether something in its words only looks like one.
+) -> tuple[tuple[ToolCall, ...], Grade | None]:
+    """The calls of an answer, and the grade of one whose words only look like one: cut inside, or not made.
 
     Where the server has an interface for tools, a call that is only in the words was not made; and where none
     is due, prose may speak of a tool.
     """
     if exchange.tool_calls:
-        return exchange.tool_calls, False
+        return exchange.tool_calls, None
     found = find_calls(exchange.text, schemas)
     if found.prose and not due and not text:
-        return (), False
-    if text:
-        return found.calls, found.garbled
-    return (), found.garbled or bool(found.calls)
+        return (), None
+    if not found.garbled and (text or not found.calls):
+        return found.calls, None
+    if answer_cut(exchange) and not found.calls:
+        return (), CUT
+    why = "cannot be read" if text else "the server did not turn into a call"
+    reasons = (f"a call in words that {why}",)
+    return (), Grade(outcome="unparsed", score=0.0, rule="call_in_text", reasons=reasons)
 
 
 def judge_case(case: Case, read: Sequence[ReadCall], exchange: Exchange) -> Grade:

@@ -17,8 +17,8 @@ import msgspec
 
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
+from tiltyard.suites.matching import assign
 from tiltyard.suites.nearness import slack
-from tiltyard.suites.tools.matching import assign
 
 KINDS = ("text", "place", "is", "number", "words", "list", "object", "any")
 MORE = frozenset(("optional", "within", "area", "ordered"))

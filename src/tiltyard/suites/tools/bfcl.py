@@ -116,7 +116,7 @@ def open_folder(path: Path, wanted: Sequence[str] = ()) -> Folder:
 
     Raises UsageError with file and line for one that was, and where nothing is left.
     """
-    names = [OLD_NAMES.get(name, name) for name in wanted]
+    names = list(map(now_called, wanted))
     unknown = [name for name in names if name not in CATEGORIES]
     if unknown:
         raise UsageError(
@@ -149,10 +149,15 @@ def open_folder(path: Path, wanted: Sequence[str] = ()) -> Folder:
     return Folder(tuple(categories), skipped, digest, (*odd, *map(str, broken), *told))
 
 
+def now_called(category: str) -> str:
+    """The name of a category in the newest version."""
+    return OLD_NAMES.get(category, category)
+
+
 def no_file(path: Path, name: str, files: Collection[str], others: Sequence[Path]) -> UsageError:
     """What is said of a category without a file; one of a version that is not known is named."""
     for other in others:
-        if (match := NAME.fullmatch(other.name)) and OLD_NAMES.get(match[2], match[2]) == name:
+        if (match := NAME.fullmatch(other.name)) and now_called(match[2]) == name:
             return UsageError(f"no file for {name}: {of_odd_version(other)}", "known are versions 3 and 4")
     return UsageError(f"{path} has no file for {name}", "it has: " + ", ".join(sorted(files)))
 
@@ -175,7 +180,7 @@ def question_files(path: Path) -> tuple[Mapping[str, Path], Sequence[Path]]:
             if match is None or int(match[1]) not in VERSIONS:
                 others.append(file)
                 continue
-            version, name = int(match[1]), OLD_NAMES.get(match[2], match[2])
+            version, name = int(match[1]), now_called(match[2])
             if version >= found.get(name, (0, file))[0]:
                 found[name] = version, file
         if found:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tiltyard.records import Json
-from tiltyard.suites.tools.matching import perfect
+from tiltyard.suites.matching import perfect
 
 OMITTED = ""  # among the acceptable values: the parameter may be left out
 

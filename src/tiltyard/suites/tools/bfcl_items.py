@@ -14,8 +14,7 @@ from importlib import resources
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Grade, Item, Json, Message, Outcome, content_hash
-from tiltyard.suites.tally import UNJUDGED
+from tiltyard.records import UNJUDGED, Exchange, Grade, Item, Json, Message, Outcome, content_hash
 from tiltyard.suites.tools.bfcl import Answer, Folder, Question
 from tiltyard.suites.tools.bfcl_check import check
 from tiltyard.suites.tools.bfcl_tools import names_of

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from tiltyard.records import OUTCOMES, Json
+from tiltyard.records import OUTCOMES, UNJUDGED, Json
 from tiltyard.stats.proportions import mean_of_groups
 from tiltyard.suites.scoring import interval_of
-from tiltyard.suites.tally import UNJUDGED, Tally
+from tiltyard.suites.tally import Tally
 
 NON_LIVE = ("simple_python", "multiple", "parallel", "parallel_multiple")
 LIVE = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")

@@ -51,9 +51,9 @@ def names_a_tool(text: str, schemas: Schemas) -> bool:
 
 
 def is_python_call(text: str) -> bool:
-    """Is all of it calls with named arguments, or lists of calls, as Python writes them, of any names?"""
+    """Is all of it calls with named arguments, or lists of any calls, as Python writes them, of any names?"""
     code = text.strip()
-    if len(code) > LONGEST_CODE or not code.endswith((")", ")]")):
+    if len(code) > LONGEST_CODE or not code.endswith((")", "]")):
         return False
     try:
         with warnings.catch_warnings():
@@ -66,11 +66,10 @@ def is_python_call(text: str) -> bool:
 
 def is_call(node: ast.expr) -> bool:
     listed = isinstance(node, ast.List)
-    calls = node.elts if isinstance(node, ast.List) else [node]
-    return all(
+    calls = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+    return bool(calls) and all(
         isinstance(call, ast.Call)
-        and not call.args
-        and bool(call.keywords or listed)
+        and (listed or bool(call.keywords and not call.args))
         and not (isinstance(call.func, ast.Name) and hasattr(builtins, call.func.id))
         for call in calls
     )

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from tiltyard.records import Attempt, Grade, Json
-from tiltyard.suites.tally import UNJUDGED
+from tiltyard.records import UNJUDGED, Attempt, Grade, Json
 from tiltyard.suites.tools.cases import Case, case_hashes, cases
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from tiltyard.records import Grade, Json, Outcome
+from tiltyard.suites.matching import MOST, assign
 from tiltyard.suites.tools.arguments import fits, told
 from tiltyard.suites.tools.ask_back import Answer, read_answer
 from tiltyard.suites.tools.calls import ReadCall
 from tiltyard.suites.tools.cases import Case, ExpectedCall
-from tiltyard.suites.tools.matching import MOST, assign
 
 Expected = Sequence[ExpectedCall]
 
@@ -117,7 +117,7 @@ def judge_words(text: str, calls: Sequence[ReadCall], case: Case | None = None) 
     says, never = (case.says, case.never) if case is not None else ((), ())
     details: dict[str, Json] = {"calls": len(calls), "needless_call": bool(calls), "lenient": 0.0}
     if calls:
-        details["malformed_call"] = any(call.fault for call in calls)
+        details |= unsaid(case) | {"malformed_call": any(call.fault for call in calls)}
         names = ", ".join(call.name[:80] for call in calls[:3])
         reasons = (f"called {names} where no call was due",)
         return Grade(outcome="wrong", score=0.0, rule="needless_call", reasons=reasons, details=details)
@@ -131,6 +131,12 @@ def judge_words(text: str, calls: Sequence[ReadCall], case: Case | None = None) 
     outcome: Outcome = "correct" if share == 1.0 else "partial" if share else "wrong"
     rule = "facts" if says else "no_call_due"
     return Grade(outcome=outcome, score=share, rule=rule, details=details)
+
+
+def unsaid(case: Case | None) -> dict[str, Json]:
+    """The flags of an answer that calls where words were due."""
+    due = {"asked_back": case.asks, "told_result": case.says} if case is not None else {}
+    return {flag: False for flag, words in due.items() if words}
 
 
 def judge_question(text: str, case: Case, details: dict[str, Json]) -> Grade:
@@ -147,7 +153,7 @@ def judge_question(text: str, case: Case, details: dict[str, Json]) -> Grade:
     return Grade(outcome="wrong", score=0.0, rule="asked_back", reasons=(why,), details=details)
 
 
-def unanswered(grade: Grade, calls_due: bool) -> Grade:
+def unanswered(grade: Grade, calls_due: bool, case: Case | None = None) -> Grade:
     """A grade that the ending decided, with the flags that its rates need: nothing right, nothing exact."""
     if grade.outcome in ("error", "unsupported"):
         return grade
@@ -156,6 +162,7 @@ def unanswered(grade: Grade, calls_due: bool) -> Grade:
         details |= {"right_tool": False, "exact_call": False, "exact_call_lenient": False}
     elif grade.rule in CALLED or grade.outcome == "refused":
         details["needless_call"] = grade.rule in CALLED
+        details |= unsaid(case) if grade.outcome == "wrong" else {}
     return Grade(
         outcome=grade.outcome,
         score=0.0,

@@ -251,7 +251,7 @@ def in_python(text: str, schemas: Schemas) -> Found | None:
         return Found(tuple(whole))
     if not schemas:
         return None
-    names = re.compile(r"(?:" + "|".join(re.escape(name) for name in schemas) + r")\s*\(")
+    names = re.compile(r"(?:\[\s*)?(?:" + "|".join(re.escape(name) for name in schemas) + r")\s*\(")
     found = scan(text, schemas)
     if not found.calls and not found.garbled:
         return None

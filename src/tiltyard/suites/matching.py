@@ -1,7 +1,7 @@
-"""Which call answers which expectation, where several are in play: the assignment with the largest sum.
+"""Which part of an answer is for which expected one, where several are in play and their order is free.
 
-Taking the first fit in order (greedy) fails answers that are right; this never does. Leaves out what a pair
-is worth.
+The assignment with the largest sum: taking the first fit in order (greedy) fails answers that are right; this
+never does. Leaves out what a pair is worth.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ MOST = 64  # rows or columns that are looked at; a model that makes a thousand c
 
 
 def assign(weights: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """Pairs (row, column), each at most once, whose weights sum to the maximum; weights from 0 to 1.
+    """Pairs (row, column), each at most once, whose weights sum to the maximum.
 
     The Hungarian method with potentials, O(rows² · columns). Rows are padded, so none may be left without.
     """
