@@ -10,7 +10,7 @@ import weakref
 from array import array
 from collections.abc import Iterator
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 BLOCK = 1024  # entries
 NAN = float("nan")
@@ -28,7 +28,7 @@ class Spill:
     """The file that the columns of one tally share."""
 
     def __init__(self) -> None:
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         self._end = 0
 
     def put(self, block: array[Any]) -> Place | array[Any]:
