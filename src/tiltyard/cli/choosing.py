@@ -187,7 +187,7 @@ async def connected(url: str, common: Common, key: str | None, like: Address) ->
         if common.dialect is None or not wanted(common):
             raise
         key = key or configuration.api_key(url, common.dialect, named=True)
-        return open_server(common.dialect, Address(url=url, api_key=key, named=True))
+        return open_server(common.dialect, replace(like, url=url, api_key=key, named=True))
 
 
 async def described(server: Server, name: str, common: Common) -> tuple[Server, Model]:
