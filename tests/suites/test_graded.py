@@ -196,6 +196,7 @@ def test_long_answers_are_read_while_no_first_words_are_waited_for() -> None:
     with running(SimConfig(models=(model,), dialects=("openai",))) as sim:
         settings = {"concurrency": 1, "max_tokens": 2000, "count": 4}
         assert asyncio.run(read_in_waits(sim.url("openai"), settings)) == [False] * 4
+        assert asyncio.run(asked_before_recorded(sim.url("openai"), settings, 0.0)) == 1
 
 
 MEMORY = """

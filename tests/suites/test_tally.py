@@ -43,18 +43,20 @@ def test_an_attempt_costs_next_to_nothing() -> None:
 NO_ROOM = """
 import resource
 from tiltyard.suites.columns import BLOCK, Column, Spill
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
 column = Column(Spill())
-for number in range(3 * BLOCK):
+for number in range(9 * BLOCK):
     column.append(number / 2)
-print(list(column) == [number / 2 for number in range(3 * BLOCK)])
+print(list(column) == [column[at] for at in range(9 * BLOCK)] == [number / 2 for number in range(9 * BLOCK)])
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size there")
-def test_where_the_disk_has_no_room_the_numbers_are_kept_in_memory() -> None:
-    done = subprocess.run([sys.executable, "-c", NO_ROOM], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+@pytest.mark.parametrize("room", [0, 20_000])
+def test_where_the_disk_has_no_room_the_numbers_are_kept_in_memory(room: int) -> None:
+    code = NO_ROOM.replace("ROOM", str(room))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("True", "")
 
 
 def test_scores_keep_all_their_digits() -> None:

@@ -51,7 +51,7 @@ BACKLOG_NS = 5_000_000_000  # the longest that an unread answer waits for a busy
 QUIET_NS = 3_000_000  # waited after an answer, in case the next one ends right behind it
 THICK_NS = 250_000_000  # the longest that answers coming in thick keep one waiting
 CLOCK_SET_NS = 10_000_000_000  # a clock that is off by more was set: none runs so wrong by itself
-LONG_BYTES = 16_384  # of an answer: reading it takes so long that others' first words may come meanwhile
+LONG_BYTES = 16_384  # of an answer: reading it takes so long that another's first words may come meanwhile
 UNREAD_GRADED = 4  # unread answers per stream, in stages with a tally
 
 
@@ -158,6 +158,9 @@ class StageAsker:
         self.hand_over(Answer(question, capture, now_ns(), tried + 1))
         self.despair.arrived(number, capture)
         self.batches.leave()
+        if self.stage.load.one_at_a_time and capture.size > LONG_BYTES:  # nothing arrives meanwhile
+            while self.unread:
+                await self.finish_oldest()
         if self.stage.load.kind == "closed" and (rest_s := self.despair.rest_s):  # others start on time
             await asyncio.sleep(rest_s)
         return True
@@ -262,7 +265,7 @@ class StageAsker:
         now = now_ns()
         oldest = self.unread[0]
         age = now - oldest.ended_ns
-        if oldest.capture.size > LONG_BYTES and age < BACKLOG_NS and self.bench.server.unspoken():
+        if oldest.capture.size > LONG_BYTES and age < THICK_NS and self.bench.server.unspoken():
             return True  # the first words would merge with the next ones, and the wait for them seem longer
         if turn_ns > BUSY_NS:
             self.busy_until_ns = now + BUSY_FOR_NS

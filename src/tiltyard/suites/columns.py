@@ -35,22 +35,23 @@ class Spill:
         """Write a block down; one that the disk has no room for is given back, to be kept."""
         try:
             if self._file is None:
-                self._file = TemporaryFile()  # noqa: SIM115 - closed with its last column
+                self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - closed with its last column
                 weakref.finalize(self, self._file.close)
             self._file.seek(self._end)
-            self._file.write(block)
-            self._file.flush()
+            written = self._file.write(block)
         except OSError:
             return block
+        if written != len(block) * block.itemsize:  # what fitted is overwritten by the next one
+            return block
         place = Place(block.typecode, self._end)
-        self._end += len(block) * block.itemsize
+        self._end += written
         return place
 
     def get(self, place: Place) -> array[Any]:
         assert self._file is not None
         block: array[Any] = array(place.typecode)
         self._file.seek(place.at)
-        block.fromfile(self._file, BLOCK)
+        block.frombytes(self._file.read(BLOCK * block.itemsize))
         return block
 
 
