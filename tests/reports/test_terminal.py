@@ -54,9 +54,10 @@ def test_cautions_are_words():
 )
 def test_a_guess_that_makes_up_most_of_an_interval_is_said(bias, source, said):
     decode = {"n": 5, "mean": 186.0, "ci95": [166.0, 206.0]}
-    words = "the decode rate may be off by 11 %: nobody tells how many tokens the first chunk held"
+    words = "decode rates of single answers may be off by up to 11 %"
     for figures in ({"decode_tps": decode}, {"speed": {"decode_tps": decode}}):
-        assert (words in cautions({**figures, "rate_bias": bias, "rate_source": source})) is said
+        found = cautions({**figures, "rate_bias": bias, "rate_source": source})
+        assert any(line.startswith(words) for line in found) is said
 
 
 def test_who_counted_and_who_stamped_is_said():

@@ -253,3 +253,11 @@ def test_the_highest_rate_says_whether_a_higher_one_was_tried(rates, resolved, s
     best = {"rate": 40.0, "resolved": resolved}
     found = {"slo": "ttft=2s", "required_share": 0.95, "rates": rows, "highest_rate": best}
     assert in_words({"findings": found}) == [said]
+
+
+def test_a_highest_rate_below_which_one_was_missed_is_in_doubt():
+    for row in ({"share_ci95": [0.58, 0.92]}, {"share_ci95": [0.97, 1.0], "keeps_up": False}):
+        rows = [{"rate": 4.0, **row}, {"rate": 30.0, "share_ci95": [0.98, 1.0], "keeps_up": True}]
+        highest = {"rate": 30.0, "resolved": False}
+        found = {"slo": "ttft=200ms", "required_share": 0.95, "rates": rows, "highest_rate": highest}
+        assert in_words({"findings": found})[0].endswith("(more requests could change that).")

@@ -106,10 +106,15 @@ def _served_in_words(findings: Mapping[str, Json], highest: Mapping[str, Json]) 
     sure, upto = highest.get("resolved"), f"Up to {rate:g} requests per second"
     if rows and rate >= max(row["rate"] for row in rows):
         upto = f"Up to at least {rate:g} requests per second (no higher rate was tried)"
-        shares = [row.get("share_ci95") for row in rows if row["rate"] == rate]
-        sure = all(share and share[0] >= (required or 0.0) for share in shares)
+        sure = all(_surely(row, required or 0.0, row["rate"] == rate) for row in rows)
     doubt = "" if sure else " (more requests could change that)"
     return f"{upto}, {percent(required)} are within {findings['slo']}{doubt}."
+
+
+def _surely(row: Mapping[str, Json], required: float, holds: bool) -> bool:
+    """Does a rate surely hold? Of one below the highest: is it at least not surely missed?"""
+    low, high = row.get("share_ci95") or (0.0, 1.0)
+    return low >= required if holds else high >= required and row.get("keeps_up") is not False
 
 
 def by_streams_in_words(summary: Mapping[str, Json]) -> list[str]:

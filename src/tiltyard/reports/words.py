@@ -150,7 +150,8 @@ def rate_doubt(summary: Mapping[str, Json]) -> str | None:
     low, high = fig.get("ci95") or (0.0, 0.0)
     if bias * fig["mean"] < (high - low) / 4:  # half of half the interval, which holds it
         return None
-    return f"the decode rate may be off by {percent(bias)}: nobody tells how many tokens the first chunk held"
+    off = f"decode rates of single answers may be off by up to {percent(bias)}"
+    return f"{off}: nobody tells how many tokens the first chunk held"
 
 
 def answered_in_words(total: int, ok: int, broken: int) -> str:

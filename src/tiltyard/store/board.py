@@ -217,11 +217,11 @@ def tables(rows: Sequence[BoardRow], resort: bool) -> list[list[BoardRow]]:
     score with `resort`.
     """
     found: dict[Asked, list[BoardRow]] = {}
-    used: dict[tuple[str, str], str] = {}  # when a version was last used
+    used: dict[tuple[str, str], tuple[str, int]] = {}  # the newest run of each version
     for row in rows:
         found.setdefault(_asked(row), []).append(row)
         version = row.suite, row.suite_version
-        used[version] = max(used.get(version, ""), row.started_at)
+        used[version] = max(used.get(version, row.age), row.age)
     ordered = sorted(found.values(), key=lambda table: _table_place(table, used))
     if resort:
         for table in ordered:
@@ -235,7 +235,9 @@ def _asked(row: BoardRow) -> Asked:
     return row.suite, row.suite_version, row.item_set or ""
 
 
-def _table_place(table: Sequence[BoardRow], used: Mapping[tuple[str, str], str]) -> tuple[Any, ...]:
+def _table_place(
+    table: Sequence[BoardRow], used: Mapping[tuple[str, str], tuple[str, int]]
+) -> tuple[Any, ...]:
     suite, version, items = _asked(table[0])
     most = max(row.quality.n if row.quality else len(table) for row in table)
     return table[0].quality is not None, suite, _descending(used[suite, version]), -most, items
@@ -416,7 +418,7 @@ def _rank(row: BoardRow, sort: SortBy) -> tuple[bool, Any, str]:
     if sort == "model":
         value = row.model.lower()
     elif sort == "when":
-        value = _descending(row.started_at)
+        value = _descending(row.age)
     elif sort in ("size", "load"):
         value = row.size_bytes if sort == "size" else row.load_ms
     elif sort == "ttft":
@@ -428,5 +430,6 @@ def _rank(row: BoardRow, sort: SortBy) -> tuple[bool, Any, str]:
     return value is None, value if value is not None else 0, row.model
 
 
-def _descending(text: str) -> tuple[int, ...]:
-    return tuple(-ord(letter) for letter in text)
+def _descending(age: tuple[str, int]) -> tuple[tuple[int, ...], int]:
+    since, key = age
+    return tuple(-ord(letter) for letter in since), -key

@@ -150,3 +150,14 @@ def test_a_deep_value_is_no_danger() -> None:
 )
 def test_the_edge_of_within_is_in_it(wanted: float, said: float, within: str, right: bool) -> None:
     assert compare({"n": wanted}, {"n": said}, {"/n": f"within:{within}"}).exact is right
+
+
+def objects(count: int, fields: int) -> list[dict[str, str]]:
+    return [{f"f{n}": f"{number}-{n}" for n in range(fields)} for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "fields"), [(14, 14), (20, 14), (64, 3), (65, 3), (90, 4)])
+def test_a_long_list_of_free_order_with_one_field_of_each_wrong_loses_those_fields(count, fields):
+    said = [{**each, "f0": "other"} for each in reversed(objects(count, fields))]
+    found = compare({"a": objects(count, fields)}, {"a": said}, {"/a": "set"})
+    assert found.accuracy == pytest.approx((fields - 1) / fields)

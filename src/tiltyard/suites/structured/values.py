@@ -21,7 +21,7 @@ SHOWN = 3
 MOST = 10_000  # fields of an answer that are counted, beside twice the expected ones
 Rules = Mapping[str, str]  # path pattern, such as /items/*/name -> any | text | set | within:0.01
 NO_RULES: Rules = {}
-MOST_PAIRS = 40_000  # of an expected and a said leaf of two lists that are matched in the best way
+MOST_PAIRS = 400_000  # of an expected and a said leaf, of all lists that are matched in the best way
 HOLE: Json = object()  # where a list whose order is free has nothing for an expected entry
 
 
@@ -40,7 +40,7 @@ class Compared(NamedTuple):
 def compare(expected: Json, said: Json, rules: Rules) -> Compared:
     """Compare two values leaf by leaf. Paths are like /pets/0/name."""
     if "set" in rules.values():
-        said = arranged(expected, said, rules, "")
+        said = arranged(expected, said, rules, "", Budget())
     both = side_by_side(expected, said, rules, "")
     missed = [path for path in both.wanted if path not in both.right]
     words = [
@@ -49,6 +49,23 @@ def compare(expected: Json, said: Json, rules: Rules) -> Compared:
     words += [f"{path}: was not asked for" for path in both.extra[:SHOWN]]
     total = len(both.wanted) + len(both.extra)
     return Compared(len(both.right) / total, not words, tuple(words[:SHOWN]), len(both.right))
+
+
+class Budget:
+    """How many pairs of an expected and a said leaf may still be compared to find the best order."""
+
+    def __init__(self) -> None:
+        self.left = MOST_PAIRS
+
+    def allows(self, expected: Json, said: Json) -> bool:
+        """Take the pairs of two values, if there are so many left."""
+        wanted = sum(1 for _ in leaves(expected, ""))
+        most = self.left // wanted
+        found = sum(1 for _ in islice(leaves(said, ""), most + 1))
+        if found > most:
+            return False
+        self.left -= wanted * found
+        return True
 
 
 class Sides(NamedTuple):
@@ -146,43 +163,41 @@ def folded(text: str) -> str:
     return "".join(text.casefold().split()).rstrip(".")
 
 
-def arranged(expected: Json, said: Json, rules: Rules, path: str) -> Json:
+def arranged(expected: Json, said: Json, rules: Rules, path: str, budget: Budget) -> Json:
     """The same value with lists whose order is free (`set`) put into the expected order, at every level."""
     if isinstance(expected, Mapping) and isinstance(said, Mapping):
         return {
-            key: arranged(expected[key], part, rules, f"{path}/{escaped(key)}") if key in expected else part
+            key: arranged(expected[key], part, rules, f"{path}/{escaped(key)}", budget)
+            if key in expected
+            else part
             for key, part in said.items()
         }
     if not (isinstance(expected, list) and isinstance(said, list)):
         return said
     if said and rule_at(rules, path) == "set":
-        return in_order(expected, said, rules, path)
+        return in_order(expected, said, rules, path, budget)
     pairs = zip(expected, said, strict=False)
-    head = [arranged(e, s, rules, f"{path}/{number}") for number, (e, s) in enumerate(pairs)]
+    head = [arranged(e, s, rules, f"{path}/{number}", budget) for number, (e, s) in enumerate(pairs)]
     return [*head, *said[len(head) :]]
 
 
-def in_order(expected: list[Json], said: list[Json], rules: Rules, path: str) -> list[Json]:
+def in_order(expected: list[Json], said: list[Json], rules: Rules, path: str, budget: Budget) -> list[Json]:
     """What was said, each entry at the place of the expected one that it is for, with a hole for each that
     has none; what is too many comes last.
     """
-    if len(expected) <= MOST_ENTRIES and len(said) <= MOST_ENTRIES:
-        wanted = sum(1 for _ in leaves(expected, path))
-        most = MOST_PAIRS // wanted
-        count = sum(1 for _ in islice(leaves(said, path), most + 1))
-        if count <= most:
-            return best_order(expected, said, rules, path)
-    return first_fit(expected, said, rules, path)
+    short = len(expected) <= MOST_ENTRIES and len(said) <= MOST_ENTRIES
+    order = best_order if short and budget.allows(expected, said) else first_fit
+    return order(expected, said, rules, path, budget)
 
 
-def best_order(expected: list[Json], said: list[Json], rules: Rules, path: str) -> list[Json]:
+def best_order(expected: list[Json], said: list[Json], rules: Rules, path: str, budget: Budget) -> list[Json]:
     """The order with the most right leaves; of several such the one with the fewest that are too many."""
     weights: list[list[float]] = []
     turned: list[list[Json]] = []  # each entry as it would be in each place
     least = 1 / (1 + sum(1 for _ in leaves(said, path)))
     for number, wanted in enumerate(expected):
         place = f"{path}/{number}"
-        turned.append([arranged(wanted, entry, rules, place) for entry in said])
+        turned.append([arranged(wanted, entry, rules, place, budget) for entry in said])
         sides = [side_by_side(wanted, entry, rules, place) for entry in turned[-1]]
         weights.append([len(each.right) + least * (len(each.found) - len(each.extra)) for each in sides])
     pairs = dict(assign(weights))
@@ -191,15 +206,26 @@ def best_order(expected: list[Json], said: list[Json], rules: Rules, path: str) 
     return placed + [entry for column, entry in enumerate(said) if column not in used]
 
 
-def first_fit(expected: list[Json], said: list[Json], rules: Rules, path: str) -> list[Json]:
-    """For long lists: each expected entry takes the first unused one that is like it; the rest fill gaps."""
+def first_fit(expected: list[Json], said: list[Json], rules: Rules, path: str, budget: Budget) -> list[Json]:
+    """For long lists: each expected entry takes the first unused one that is like it, then those that have
+    none the nearest of the rest.
+    """
     rest = list(said[:1000])
     placed = list(fits(expected, rest, rules, path))
     for number, wanted in enumerate(expected):
+        here = f"{path}/{number}"
         if placed[number] is HOLE and rest:
-            placed[number] = rest.pop(0)
-        placed[number] = arranged(wanted, placed[number], rules, f"{path}/{number}")
+            placed[number] = rest.pop(
+                nearest(wanted, rest, rules, here) if budget.allows(wanted, rest) else 0
+            )
+        placed[number] = arranged(wanted, placed[number], rules, here, budget)
     return placed + rest + list(said[1000:])
+
+
+def nearest(wanted: Json, rest: list[Json], rules: Rules, path: str) -> int:
+    """Which of them has the most right leaves; the first of several."""
+    right = [len(side_by_side(wanted, entry, rules, path).right) for entry in rest]
+    return right.index(max(right))
 
 
 def fits(expected: list[Json], rest: list[Json], rules: Rules, path: str) -> Iterator[Json]:
