@@ -349,7 +349,8 @@ def test_answers_whose_tokens_nobody_counted_are_not_called_short(dialect: str) 
 def test_a_silent_first_load_is_in_no_prefill_rate() -> None:
     """Who was never asked before may load first, and this server does not say."""
     settings = {"profile": "fixed", "requests": 4, "output_tokens": 4, "prompt_tokens": 400}
-    ran = run_speed(settings, replace(FAST, prefill_tps=5_000), "openai", faults=("jit_load=700@1",))
+    slow = replace(FAST, prefill_tps=5_000, decode_tps=40)  # so that no two tokens merge
+    ran = run_speed(settings, slow, "openai", faults=("jit_load=700@1",))
     found = ran.summary["prefill_tps"]
     assert (found["n"], ran.summary["unmeasured"]["prefill_tps"]["requests"]) == (3, 1)
     assert "may have waited for the model to load" in ran.summary["unmeasured"]["prefill_tps"]["why"]
