@@ -236,6 +236,8 @@ class StageAsker:
                 continue
             before = now_ns()
             await asyncio.sleep(0)
+            if not self.unread:  # `fire` has read it
+                continue
             if not self.over and not self.crowded and self.must_wait(now_ns() - before):
                 await asyncio.sleep(PAUSE_S)
                 continue
