@@ -204,6 +204,27 @@ async def read_in_waits(url: str, settings: dict[str, Any]) -> list[bool]:
     return waits
 
 
+async def kept_when_cancelled(url: str, settings: dict[str, Any]) -> tuple[int, int]:
+    """How many answers came, and how many are kept, of a stage that is cancelled while it keeps the first."""
+    entered, came, kept = asyncio.Event(), 0, 0
+
+    def ended() -> None:
+        nonlocal came
+        came += 1
+
+    async def record(attempt: Attempt) -> None:
+        nonlocal kept
+        entered.set()
+        await asyncio.sleep(0.05)
+        kept += 1
+
+    job = asyncio.create_task(recorded_by(record, Watched(url, lambda: None, ended), Doubles(), settings))
+    await entered.wait()
+    job.cancel()
+    await asyncio.wait((job,))
+    return came, kept
+
+
 async def recorded_by(
     record: Callable[[Attempt], Awaitable[None]], server: OpenAI, suite: Doubles, settings: dict[str, Any]
 ) -> None:

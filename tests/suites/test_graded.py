@@ -14,6 +14,7 @@ from tests.suites.graded_runs import (
     QUESTIONS,
     asked_before_recorded,
     clever,
+    kept_when_cancelled,
     made_when_answered,
     read_in_waits,
     run_doubles,
@@ -190,13 +191,20 @@ def test_while_answers_are_waited_for_the_next_requests_are_made() -> None:
     assert ahead[-1] == 0
 
 
+LONG = clever(script=(Say(when="", say="word " * 1000),), prefill_tps=200.0, decode_tps=5_000.0)
+ONE_STREAM = {"concurrency": 1, "max_tokens": 2000, "count": 4}
+
+
 def test_long_answers_are_read_while_no_first_words_are_waited_for() -> None:
     """To read one takes as long as a few tokens, and those that come meanwhile merge into one arrival."""
-    model = clever(script=(Say(when="", say="word " * 1000),), prefill_tps=200.0, decode_tps=5_000.0)
-    with running(SimConfig(models=(model,), dialects=("openai",))) as sim:
-        settings = {"concurrency": 1, "max_tokens": 2000, "count": 4}
-        assert asyncio.run(read_in_waits(sim.url("openai"), settings)) == [False] * 4
-        assert asyncio.run(asked_before_recorded(sim.url("openai"), settings, 0.0)) == 1
+    with running(SimConfig(models=(LONG,), dialects=("openai",))) as sim:
+        assert asyncio.run(read_in_waits(sim.url("openai"), ONE_STREAM)) == [False] * 4
+        assert asyncio.run(asked_before_recorded(sim.url("openai"), ONE_STREAM, 0.0)) == 1
+
+
+def test_a_long_answer_that_is_being_kept_outlives_the_end_of_its_stage() -> None:
+    with running(SimConfig(models=(LONG,), dialects=("openai",))) as sim:
+        assert asyncio.run(kept_when_cancelled(sim.url("openai"), ONE_STREAM)) == (1, 1)
 
 
 MEMORY = """

@@ -96,6 +96,7 @@ class StageAsker:
         self.unread: deque[Answer] = deque()
         self.unread_bytes = 0
         self.work = asyncio.Event()  # an answer to read, or room for a request made ahead
+        self.all_read = asyncio.Event()
         self.over = False
         self.busy_until_ns = 0
         self.attempts: list[Attempt] = []
@@ -159,8 +160,7 @@ class StageAsker:
         self.despair.arrived(number, capture)
         self.batches.leave()
         if self.stage.load.one_at_a_time and capture.size > LONG_BYTES:  # nothing arrives meanwhile
-            while self.unread:
-                await self.finish_oldest()
+            await self.all_read.wait()
         if self.stage.load.kind == "closed" and (rest_s := self.despair.rest_s):  # others start on time
             await asyncio.sleep(rest_s)
         return True
@@ -169,6 +169,7 @@ class StageAsker:
         """To be read when there is time."""
         self.unread.append(answer)
         self.unread_bytes += answer.capture.size
+        self.all_read.clear()
         self.work.set()
 
     def take(self, item: Item | None, attempt: Attempt) -> None:
@@ -236,8 +237,6 @@ class StageAsker:
                 continue
             before = now_ns()
             await asyncio.sleep(0)
-            if not self.unread:  # `fire` has read it
-                continue
             if not self.over and not self.crowded and self.must_wait(now_ns() - before):
                 await asyncio.sleep(PAUSE_S)
                 continue
@@ -249,6 +248,8 @@ class StageAsker:
         oldest = self.unread.popleft()
         self.unread_bytes -= oldest.capture.size
         await self.finish(oldest)
+        if not self.unread:
+            self.all_read.set()
 
     @property
     def crowded(self) -> bool:
@@ -267,8 +268,11 @@ class StageAsker:
         now = now_ns()
         oldest = self.unread[0]
         age = now - oldest.ended_ns
-        if oldest.capture.size > LONG_BYTES and age < THICK_NS and self.bench.server.unspoken():
-            return True  # the first words would merge with the next ones, and the wait for them seem longer
+        if oldest.capture.size > LONG_BYTES:
+            if self.stage.load.one_at_a_time:
+                return False  # the next request waits for it
+            if age < THICK_NS and self.bench.server.unspoken():
+                return True  # first words would merge with the next ones, and the wait for them seem longer
         if turn_ns > BUSY_NS:
             self.busy_until_ns = now + BUSY_FOR_NS
         if now < self.busy_until_ns:
