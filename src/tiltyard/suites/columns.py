@@ -59,7 +59,7 @@ class Blocks:
     """Values by place, of which the full blocks lie in the file."""
 
     def __init__(self, spill: Spill, typecode: str) -> None:
-        self._spill = spill
+        self._spill, self._typecode = spill, typecode
         self._full: list[Place | array[Any]] = []
         self._last: array[Any] = array(typecode)
         self._seen: tuple[int, array[Any]] = -1, self._last  # the full block that was read last
@@ -75,12 +75,11 @@ class Blocks:
             self._seen = number, self._spill.get(block) if isinstance(block, Place) else block
         return self._seen[1]
 
-    def _put(self, value: float, typecode: str) -> None:
-        """Add a value; the next block begins with this typecode."""
+    def _put(self, value: float) -> None:
         self._last.append(value)
         if len(self._last) == BLOCK:
             self._full.append(self._spill.put(self._last))
-            self._last = array(typecode)
+            self._last = array(self._typecode)
 
 
 class Whole(Blocks):
@@ -88,7 +87,6 @@ class Whole(Blocks):
 
     def __init__(self, spill: Spill, typecode: Literal["b", "i", "q"] = "i") -> None:
         super().__init__(spill, typecode)
-        self._typecode = typecode
 
     def __getitem__(self, place: int) -> int:
         number, at = divmod(place, BLOCK)
@@ -99,7 +97,7 @@ class Whole(Blocks):
             yield from self._block(number)
 
     def append(self, value: int) -> None:
-        self._put(value, self._typecode)
+        self._put(value)
 
 
 class Column(Blocks):
@@ -130,9 +128,9 @@ class Column(Blocks):
         if self._last.typecode == "b" and not fits:
             self._last = array(self._kind, map(_float, self._last))
         if self._last.typecode == "b":
-            self._put(NONE if value is None else int(value), "b")
+            self._put(NONE if value is None else int(value))
         else:
-            self._put(NAN if value is None else value, "b")
+            self._put(NAN if value is None else value)
 
 
 def _float(byte: int) -> float:

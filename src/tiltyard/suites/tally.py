@@ -50,10 +50,8 @@ class Tally:
         self.reasoning_tokens: int | None = None
         self.repeats = 1  # how often the settings ask each item
         self.stopping: Stopping | None = None  # takes every grade too, where the run may end early
-        self.cut, self.thought = (
-            Whole(self.spill, "b"),
-            Whole(self.spill, "b"),
-        )  # hit the limit? held reasoning? -1: did not end well
+        self.cut = Whole(self.spill, "b")  # did it hit the limit? -1: it did not end well
+        self.thought = Whole(self.spill, "b")  # did it hold reasoning? likewise
         self.retries = 0  # tries before those that count, of this sitting and earlier ones
 
     @property

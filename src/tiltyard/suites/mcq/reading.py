@@ -103,8 +103,8 @@ class Places:
 
 
 class Repeats:
-    """Which rows say what an earlier one said? Their hashes lie in an array: a set would take eight times as
-    much.
+    """Which rows say what an earlier one said? Their hashes lie in a column: a set would hold all of them in
+    memory.
     """
 
     def __init__(self) -> None:
