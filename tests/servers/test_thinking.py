@@ -3,7 +3,7 @@
 import pytest
 
 from tests.servers.test_chat import END, piece, read, words
-from tiltyard.servers.thinking import split_tags, without_thoughts
+from tiltyard.servers.thinking import Split, split_tags, without_thoughts
 
 FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
 FAMILIES = {
@@ -35,6 +35,10 @@ ENDS = {
 THOUGHT, ANSWER = "We need one name. Is it `B`?", '{"name": "B <i>"}'
 
 
+def split_up(*texts: str) -> Split | None:
+    return split_tags("".join(texts), "c" * len(texts), texts)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_thoughts_of_each_family_are_kept_apart(family):
     opening, closing = FAMILIES[family]
@@ -55,7 +59,7 @@ def test_thoughts_without_an_end_are_no_answer(family):
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != "harmony, bare"])
 def test_thoughts_whose_beginning_stood_in_the_prompt(family):
     closing = FAMILIES[family][1].rstrip("\n") + "\n"
-    split = split_tags("ccc", [THOUGHT, closing, ANSWER])
+    split = split_up(THOUGHT, closing, ANSWER)
     assert split == (ANSWER, THOUGHT, "rrc")
 
 
@@ -82,7 +86,7 @@ def test_thoughts_whose_beginning_stood_in_the_prompt(family):
     ],
 )
 def test_markers_that_an_answer_speaks_of_are_its_words(text):
-    assert split_tags("c", [text]) is None
+    assert split_up(text) is None
 
 
 @pytest.mark.parametrize(
@@ -94,14 +98,14 @@ def test_markers_that_an_answer_speaks_of_are_its_words(text):
     ],
 )
 def test_an_answer_in_its_wrapper_without_thoughts(text, answer):
-    assert split_tags("c", [text]) == (answer, "", "c")
+    assert split_up(text) == (answer, "", "c")
 
 
 def test_a_call_among_channels_stays_in_the_text():
     call = (
         '<|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"x": 1}<|call|>'
     )
-    split = split_tags("ccc", ["<|channel|>analysis<|message|>", "hm<|end|>", call])
+    split = split_up("<|channel|>analysis<|message|>", "hm<|end|>", call)
     assert split == (call, "hm", "rrc")
 
 
@@ -135,7 +139,7 @@ def test_many_markers_take_no_longer_than_many_words():
         "◁think▷ ",
     ):
         without_thoughts(unit * 20_000)
-        split_tags("c", [unit * 20_000])
+        split_up(unit * 20_000)
 
 
 def test_mistrals_content_parts_are_told_apart():

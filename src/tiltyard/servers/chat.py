@@ -9,7 +9,17 @@ from collections.abc import Callable, Collection
 
 from msgspec.structs import replace
 
-from tiltyard.records import Capture, Ending, Events, Exchange, Json, Request, ServerTimings, Usage
+from tiltyard.records import (
+    PAYLOAD,
+    Capture,
+    Ending,
+    Events,
+    Exchange,
+    Json,
+    Request,
+    ServerTimings,
+    Usage,
+)
 from tiltyard.servers.chat_body import chat_body
 from tiltyard.servers.chat_claims import (
     believable,
@@ -107,7 +117,7 @@ def _exchange(
     text = _of_kind(kinds, texts, "c")
     reasoning = _of_kind(kinds, texts, "r") if "r" in kinds else ""
     if text and not reasoning:
-        split = split_tags(kinds, texts)
+        split = split_tags(text, kinds, texts)
         if split is not None:
             text, reasoning, kinds = split
             source = "tags"
@@ -152,7 +162,7 @@ def _exchange(
 
 
 def _of_kind(kinds: str, texts: list[str], kind: str) -> str:
-    if kinds.count(kind) == len(kinds):
+    if not any(other in kinds for other in PAYLOAD.replace(kind, "")):  # nothing else has text
         return "".join(texts)
     return "".join([t for k, t in zip(kinds, texts, strict=True) if k == kind])
 

@@ -125,8 +125,7 @@ class ChatEvents:
             return False
         if len(chunks) != len(payloads):
             return False
-        choices = [chunk.choices[0] for chunk in chunks]
-        deltas = [choice.delta for choice in choices]
+        deltas = [chunk.choices[0].delta for chunk in chunks]
         texts = [delta.content or "" for delta in deltas]
         kinds = ["c"] * len(texts) if all(texts) else ["c" if text else "o" for text in texts]
         field = self.reasoning_field
@@ -139,8 +138,9 @@ class ChatEvents:
                 field = found
                 kinds[i] = "r"
                 texts[i] = thought
-        for i, choice in enumerate(choices) if any(choice.logprobs for choice in choices) else ():
-            entries = choice.logprobs.content if choice.logprobs else None
+        logprobs = [chunk.choices[0].logprobs for chunk in chunks]
+        for i, said in enumerate(logprobs) if any(logprobs) else ():
+            entries = said.content if said else None
             if entries:
                 self._counts[len(self.ends) + i] = len(entries)
                 self.logprobs += chosen(entries) if kinds[i] == "c" else ()

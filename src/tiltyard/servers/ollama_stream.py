@@ -214,7 +214,7 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
     ending, error = ending_of(request, capture, story)
     last, kinds, text = story.last, "".join(story.kinds), "".join(story.content)
     reasoning, source = "".join(story.thinking), "thinking" if story.thinking else None
-    tagged = None if reasoning else split_tags(kinds, story.texts)
+    tagged = None if reasoning else split_tags(text, kinds, story.texts)
     if tagged is not None:
         text, reasoning, kinds, source = *tagged, "tags"
     half = story.tells_half(request)

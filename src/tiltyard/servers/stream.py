@@ -40,9 +40,7 @@ def plain_payloads(body: bytes) -> list[bytes] | None:
     if not body.startswith(b"data: ") or not body.endswith(b"\n\n") or b"\r" in body:
         return None
     payloads = body[6:-2].split(b"\n\ndata: ")
-    if body.count(b"\n") != 2 * len(payloads):
-        return None
-    return payloads
+    return None if b"\n" in b"".join(payloads) else payloads
 
 
 def plain_ends(payloads: Sequence[bytes]) -> list[int]:

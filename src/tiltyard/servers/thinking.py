@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 _THINK = ("think", "thinking", "seed:think")
@@ -44,10 +45,6 @@ _FAMILIES = (  # what opens thoughts, and what closes them, up to the answer
         "(?<! )assistantfinal(?! )",
     ),
 )
-_CLOSINGS = [re.compile(closing) for _, closing in _FAMILIES]
-_CLOSING = re.compile("|".join(closing for _, closing in _FAMILIES))
-_OPENING = re.compile("|".join(f"({opening})" for opening, _ in _FAMILIES))
-_MARK = re.compile(f"{_OPENING.pattern}|{_CLOSING.pattern}")
 _ANSWER_END = re.compile(r"(?:<\|END_RESPONSE\|>|<\|end_of_solution\|>|<\|end\|>|<\|return\|>)\s*\Z")
 _LINE_END = re.compile(r"[ \t\r]*\n")
 _HINTS = (
@@ -58,6 +55,26 @@ _FENCE = re.compile("```")
 _LOOKED_AT = 2_000  # characters of a line, before a mark and after it, in which quotes are counted
 
 
+class _Marks(NamedTuple):
+    opening: re.Pattern[str]  # a group for each family
+    closing: re.Pattern[str]
+    any: re.Pattern[str]
+    closings: list[re.Pattern[str]]  # family by family
+
+
+@cache
+def _marks() -> _Marks:
+    """Compiled for the first text that may hold one: most runs see none."""
+    opening = "|".join(f"({opening})" for opening, _ in _FAMILIES)
+    closing = "|".join(closing for _, closing in _FAMILIES)
+    return _Marks(
+        opening=re.compile(opening),
+        closing=re.compile(closing),
+        any=re.compile(f"{opening}|{closing}"),
+        closings=[re.compile(closing) for _, closing in _FAMILIES],
+    )
+
+
 class Split(NamedTuple):
     """`kinds` and `texts` of the events stay as long as they were; content inside the marks became "r"."""
 
@@ -66,18 +83,17 @@ class Split(NamedTuple):
     kinds: str
 
 
-def split_tags(kinds: str, texts: Sequence[str]) -> Split | None:
-    """Tell reasoning from answer by marks; None when there are none.
+def split_tags(content: str, kinds: str, texts: Sequence[str]) -> Split | None:
+    """Tell reasoning from answer by marks in the content that the events hold; None when there are none.
 
     An opening mark counts only at the very start (a model may write about marks later). A closing mark alone
     counts too where it is no word of an answer: some templates put the opening one into the prompt.
     """
-    content = "".join([t for k, t in zip(kinds, texts, strict=True) if k == "c"])
     lead = len(content) - len(content.lstrip())
     content = content[lead:]
     if not _may_hold(content):
         return None
-    opened = _OPENING.match(content)
+    opened = _marks().opening.match(content)
     begin = opened.end() if opened else 0
     closed = _closing_of(opened).search(content, begin) if opened else _lone_closing(content)
     if closed is None and opened is None:
@@ -111,7 +127,7 @@ def thoughts_in(text: str) -> list[tuple[int, int]]:
     is_quoted = quotes_of(text)
     found: list[tuple[int, int]] = []
     lone = place = 0
-    while mark := _MARK.search(text, place):
+    while mark := _marks().any.search(text, place):
         place = mark.end()
         if is_quoted(mark.start(), place):
             continue
@@ -166,7 +182,7 @@ def _is_soft(opened: re.Match[str]) -> bool:
 
 def _closing_of(opened: re.Match[str]) -> re.Pattern[str]:
     assert opened.lastindex is not None
-    return _CLOSINGS[opened.lastindex - 1]
+    return _marks().closings[opened.lastindex - 1]
 
 
 def _lone_closing(content: str) -> re.Match[str] | None:
@@ -175,9 +191,9 @@ def _lone_closing(content: str) -> re.Match[str] | None:
     A tag is followed by a line break, or is a line of its own at the very end; marks that no text uses but
     models' templates need not be. Quoted, or after an opening mark in the text, they are being written about.
     """
-    opened = _OPENING.search(content)
+    opened = _marks().opening.search(content)
     is_quoted = quotes_of(content)
-    for found in _CLOSING.finditer(content, 0, opened.start() if opened else len(content)):
+    for found in _marks().closing.finditer(content, 0, opened.start() if opened else len(content)):
         is_word = found[0].startswith("</") and not _ends_line(content, found)
         is_word = is_word or (found[0][2:-1].lower() in _SOFT and not content[found.end() :].strip())
         if not is_word and not is_quoted(*found.span()):

@@ -6,7 +6,6 @@ Who looks for it is `keys.py`, for our own texts, and the client, for what serve
 from __future__ import annotations
 
 import base64
-import html
 import re
 from functools import cache
 
@@ -29,11 +28,12 @@ def any_form(key: str) -> tuple[tuple[re.Pattern[str], ...], tuple[re.Pattern[by
 
 def _in_base64(key: str) -> list[str]:
     """Patterns of the letters that its bytes alone decide, wherever in a group of three they begin."""
+    either = {"+": f"(?:-|{_written('+')})", "/": f"(?:_|{_written('/')})"}  # alphabet
     found = []
     for data in dict.fromkeys((key.encode(), key.encode().decode("latin-1").encode())):
         for before, undecided in ((0, 0), (1, 2), (2, 3)):
             coded = base64.b64encode(bytes(before) + data).decode()[undecided : 8 * (before + len(data)) // 6]
-            found.append("".join(_IN_BASE64.get(letter, letter) for letter in coded))
+            found.append("".join(either.get(letter, letter) for letter in coded))
     return found
 
 
@@ -49,6 +49,8 @@ def _forms(char: str) -> str:
 
 def _written(char: str) -> str:
     """One letter as it may be escaped. Each way begins with a plain letter: so a search stays quick."""
+    import html  # with a table of two thousand names: only for those who have a key
+
     units = char.encode("utf-16-be").hex()
     code = "".join(rf"{_SLASHES}u{_in_either_case(units[i : i + 4])}" for i in range(0, len(units), 4))
     if not char.isascii() and ord(char) < 0x100:
@@ -62,6 +64,3 @@ def _written(char: str) -> str:
 
 def _in_either_case(digits: str) -> str:
     return "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in digits)
-
-
-_IN_BASE64 = {"+": f"(?:-|{_written('+')})", "/": f"(?:_|{_written('/')})"}  # in either alphabet

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,6 +105,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check its rights") from error
+    import tomllib  # most have no such file
+
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

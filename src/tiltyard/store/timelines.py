@@ -33,14 +33,12 @@ def pack(timeline: Timeline, events: Events, text: str, reasoning: str) -> bytes
     """`text` and `reasoning` are the exchange's own: what the events only repeat is not stored twice."""
     joined = "".join(events.texts)
     where = _IS_TEXT if joined == text else _IS_BOTH if joined == reasoning + text else _STORED
-    index = dict(zip(timeline.arrivals_ns, range(len(timeline.arrivals_ns)), strict=True))
-    places = [place for place in map(index.get, events.t_ns) if place is not None]
-    own_times = len(places) < len(events.t_ns)
+    places = _places(events.t_ns, timeline.arrivals_ns)
     columns = [
         pack_column(timeline.arrivals_ns),
         pack_column(timeline.arrivals_end),
-        own_times,
-        pack_column(events.t_ns if own_times else places),
+        places is None,
+        pack_column(events.t_ns if places is None else places),
         events.kinds,
         pack_column(list(map(len, events.texts))),
         where,
@@ -49,6 +47,16 @@ def pack(timeline: Timeline, events: Events, text: str, reasoning: str) -> bytes
     ]
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY)
     return bytes((FORMAT,)) + deflate.compress(_encoder.encode(columns)) + deflate.flush()
+
+
+def _places(times: Sequence[int], arrivals: tuple[int, ...]) -> list[int] | None:
+    """Which arrival each time is; None where one is of none."""
+    rest = len(times) - len(arrivals)
+    if times == arrivals + arrivals[-1:] * rest:  # one for each, the last for the rest: nearly always
+        return [*range(len(arrivals)), *[len(arrivals) - 1] * rest]
+    index = {arrival: place for place, arrival in enumerate(arrivals)}
+    places = [place for place in map(index.get, times) if place is not None]
+    return places if len(places) == len(times) else None
 
 
 class Expanded(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from tiltyard.records import Capture
 from tiltyard.suites import Patience
@@ -40,6 +39,8 @@ def said_s(text: str) -> float:
 
 def until(date: str) -> float:
     """Seconds from now to a date as HTTP writes it; ValueError for what is none."""
+    from email.utils import parsedate_to_datetime  # few servers send one: the import would take the longest
+
     found = parsedate_to_datetime(date)
     return (found.replace(tzinfo=found.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
 
