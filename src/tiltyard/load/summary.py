@@ -18,6 +18,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from tiltyard.load.at_once import AtOnce, waited
 from tiltyard.load.metrics import attribute, chunk_gaps_ms, too_short, why_no_rate
 from tiltyard.load.payload import find_payload
 from tiltyard.load.prefill import maybe_cached, maybe_loaded, prompt_cut, waits_for_more
@@ -76,7 +77,7 @@ class Tally:
     """What is kept of the attempts: a few numbers of each, and every chunk gap."""
 
     def __init__(self) -> None:
-        self.loads: set[str] = set()  # their kinds
+        self.waited: str | None = None  # why waits are not independent
         self.endings: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.values = {name: array("d") for name in (*MAIN, *MORE)}
@@ -158,7 +159,7 @@ class Tally:
         found = figure(self.values[name])
         if name in RATES and self.rated:
             found = widened(found, self.rate_biases / self.rated)
-        if found.ci95 is not None and (why := why_no_interval(name, self.loads)):
+        if found.ci95 is not None and (why := why_no_interval(name, self.waited)):
             found = replace(found, ci95=None, why=why)
         estimated = self.rate_sources["client-estimated"] if name in RATES else self.token_sources["estimate"]
         return guessed(found) if estimated and name in (*RATES, *COUNTED) else found
@@ -317,9 +318,11 @@ def rate(part: int, whole: int) -> dict[str, Json]:
 def tally(windows: Iterable[Window]) -> Tally:
     counted = Tally()
     for window in windows:
-        counted.loads.add(window.load.kind)
+        at_once = AtOnce(window.load.concurrency)
         for attempt in window.attempts:
             counted.add(attempt, window.load.one_at_a_time)
+            at_once.add(attempt)
+        counted.waited = counted.waited or waited(window.load, at_once)
     return counted
 
 

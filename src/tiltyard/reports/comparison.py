@@ -32,13 +32,13 @@ from tiltyard.reports.ways import (
     depths_in_words,
     guessed,
     left_out,
-    loads_of,
     main_way,
     other_contexts,
     repeats_one,
     samples,
     stages_in_words,
     unlike,
+    waited,
 )
 from tiltyard.reports.words import between, broken_calls, not_well
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, mean_ratio, more_needed, verdict
@@ -183,7 +183,7 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
     for stage in (None, *(shared if by_stage and len(shared) > 1 else ())):
         stages = shared if stage is None else [stage]
         ratio = compared({s: of_a[s] for s in stages}, {s: of_b[s] for s in stages})
-        no_claim = why or why_no_interval(metric, (*loads_of(a, stages), *loads_of(b, stages)))
+        no_claim = why or why_no_interval(metric, waited(a, stages) or waited(b, stages))
         if ratio is not None and no_claim is not None:
             ratio = replace(ratio, low=None, high=None, p_value=None)
         rows.append(

@@ -17,6 +17,7 @@ from tiltyard.records import Attempt, Json, Record, Run
 from tiltyard.reports.stages import findings_of
 from tiltyard.stats.contrast import Values
 from tiltyard.stats.pairing import item_key, unit_of
+from tiltyard.stats.queues import IN_LINE, QUEUED
 
 _COUNTED, _ESTIMATED = "of counted tokens", "of tokens estimated from the text"
 _SERVERS = "the server's own timing"
@@ -154,10 +155,17 @@ def by_item(a: Side, b: Side, of_a: dict[str, Values], of_b: dict[str, Values]) 
     return found
 
 
-def loads_of(side: Side, stages: Sequence[str]) -> set[str]:
-    """The kinds of load of these stages; requests of graded runs wait for each other."""
-    known = {str(s.get("name")): s.get("load") or {} for s in (side.run.summary or {}).get("stages") or ()}
-    return {str(known.get(stage, {}).get("kind", "closed")) for stage in stages}
+def waited(side: Side, stages: Sequence[str]) -> str | None:
+    """Why the waits of these stages are not independent; None where nothing is known to speak against it."""
+    summary = side.run.summary or {}
+    parts = [part for part in summary.get("stages") or () if part.get("name") in stages]
+    for part in (*parts, summary.get("speed") or {}):
+        why = (part.get("ttft_ms") or {}).get("why")
+        if why in (QUEUED, IN_LINE):
+            return str(why)
+        if (part.get("load") or {}).get("kind", "closed") != "closed":
+            return QUEUED  # runs of earlier versions have an interval
+    return None
 
 
 def repeats_one(a: Side, b: Side) -> bool:

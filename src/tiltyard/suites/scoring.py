@@ -10,10 +10,14 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
+from tiltyard.load.at_once import waited
 from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings, why_withheld, widened
 from tiltyard.records import OUTCOMES, UNJUDGED, Json, Outcome
 from tiltyard.stats.figures import Figure, figure
 from tiltyard.stats.proportions import wilson, wilson_clustered
+from tiltyard.stats.queues import why_no_interval
 from tiltyard.stats.repeats import repeats_of
 from tiltyard.stats.sequential import always_valid
 from tiltyard.suites import StageResult
@@ -29,6 +33,7 @@ def summarise_graded(tally: Tally, results: Sequence[StageResult]) -> dict[str, 
     whole = array("i", (p for p, cut in enumerate(tally.cut) if cut >= 0))
     items = tally.clusters(everything)
     failed = array("b", (OUTCOMES[verdict] == "error" for verdict in tally.verdicts))
+    depend = next((why for result in results if (why := waited(result.stage.load, tally.at_once))), None)
     endings, wall_s = tally.endings, sum(result.wall_s for result in results)
     requests = of_endings(endings)
     return {
@@ -55,21 +60,24 @@ def summarise_graded(tally: Tally, results: Sequence[StageResult]) -> dict[str, 
         "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
         "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
         "rate_bias": tally.rate_bias,
-        "speed": {name: as_json(speed_of(tally, name, items)) for name in SPEEDS},
+        "speed": {name: as_json(speed_of(tally, name, items, depend)) for name in SPEEDS},
         "unmeasured": unrated(tally),
         "repeats": repeated(tally, everything),
         "stopping": None if tally.stopping is None else tally.stopping.summary(),
     }
 
 
-def speed_of(tally: Tally, name: str, items: Sequence[int] | None) -> Figure:
+def speed_of(tally: Tally, name: str, items: Sequence[int] | None, depend: str | None) -> Figure:
     """One figure over all requests. Those of one item hang together: a long question is one each time.
+    `depend`: why waits are not independent.
 
     Empty for a rate that only the late answers have.
     """
     if name in RATES and why_withheld(tally.too_fast, tally.rated):
         return figure(())
     found = figure(array("f", tally.speeds[name]), clusters=items)
+    if found.ci95 is not None and (why := why_no_interval(name, depend)):
+        found = replace(found, ci95=None, why=why)
     if name not in RATES or not tally.rated:
         return found
     if tally.token_sources["estimate"]:

@@ -1,0 +1,52 @@
+"""How many answers of a load were generated at the same time, and what that says of its waits.
+
+Where a closed load has more streams than the server has slots, each request waits for the ends of others. No
+server need tell its slots for that to show: answers between their first token and their last are never as
+many as the streams.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tiltyard.load.schedule import Load
+from tiltyard.records import Attempt
+from tiltyard.stats.queues import IN_LINE, QUEUED
+
+LOOKED_BACK = 2_048  # answers among whose ends the overlaps of a new one are looked for
+
+
+class AtOnce:
+    """Takes attempts in the order in which they ended. `enough`: streams; to count on tells nothing more."""
+
+    def __init__(self, enough: int | None = None) -> None:
+        self.most = self.answers = 0
+        self._enough = enough
+        self._session = 0
+        self._ends: deque[list[float]] = deque(maxlen=LOOKED_BACK)  # ns, and how many were generated then
+
+    def add(self, attempt: Attempt) -> None:
+        measures, session = attempt.measures, attempt.session
+        sent_ns = attempt.exchanges[-1].timeline.sent_ns if attempt.exchanges else None
+        if sent_ns is None or measures.ttft_ms is None or measures.e2e_ms is None:
+            return
+        self.answers += 1
+        if self._enough is not None and self.most >= self._enough:
+            return
+        if session != self._session:  # another sitting may have another clock
+            self._session = session
+            self._ends.clear()
+        first, last = sent_ns + measures.ttft_ms * 1e6, sent_ns + measures.e2e_ms * 1e6
+        self._ends.append([last, 0])
+        for end in reversed(self._ends):
+            if end[0] < first:
+                break
+            end[1] += 1
+            self.most = max(self.most, int(end[1]))
+
+
+def waited(load: Load, seen: AtOnce) -> str | None:
+    """Why the waits of a load are not independent; None where nothing speaks against it."""
+    if load.kind != "closed":
+        return QUEUED
+    return IN_LINE if seen.most < min(load.concurrency, seen.answers) else None
