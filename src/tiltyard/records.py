@@ -194,7 +194,7 @@ class Timeline(Record, frozen=True):
     headers_ns: int | None = None  # the status line and headers were complete
     arrivals_ns: tuple[int, ...] = ()  # one per read that held body bytes
     arrivals_end: tuple[int, ...] = ()  # body bytes received by then (after transfer decoding)
-    closed_ns: int | None = None  # the end of the body, or of the connection
+    closed_ns: int | None = None  # the end of the body or of the connection, or when we gave up
     clock: Literal["kernel", "user"] = "user"  # who stamped the arrivals
     origin_unix_ns: int = 0  # add to any stamp for Unix time
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tiltyard.load.at_once import AtOnce, waited
+from tiltyard.load.at_once import MOST, AtOnce, waited
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
 from tiltyard.servers.simulator import SimConfig, SimModel, running
@@ -32,14 +32,14 @@ def attempt(sent_ms: float, first_ms: float, last_ms: float, session: int = 1) -
     )
 
 
-def seen(*attempts: Attempt, enough: int | None = None) -> AtOnce:
+def seen(*attempts: Attempt, enough: int = MOST) -> AtOnce:
     found = AtOnce(enough)
     for each in attempts:
         found.add(each)
     return found
 
 
-@pytest.mark.parametrize("enough", [None, 4])
+@pytest.mark.parametrize("enough", [MOST, 4])
 def test_streams_that_are_answered_together(enough):
     waves = [attempt(start, start + 10 + n, start + 100 + n) for start in (0, 110) for n in range(4)]
     assert seen(*waves, enough=enough).most == 4

@@ -40,6 +40,14 @@ def test_only_ok_counts_for_rates_and_latencies() -> None:
     assert found["error_rate"]["ci95"][0] < 0.25 < found["error_rate"]["ci95"][1]
 
 
+def test_where_the_time_went_is_on_average_over_all_requests() -> None:
+    cold = ServerTimings(source="ollama", load_ms=500.0, prefill_ms=100.0)
+    made = [make_exchange(steady(20), usage=USAGE, timings=each) for each in (cold, None, None, None)]
+    found = summarise([window(*made)])["attribution_ms"]
+    assert found["load"] == 125.0
+    assert sum(ms for name, ms in found.items() if name != "total") == pytest.approx(found["total"])
+
+
 def test_nothing_measured_is_null_and_not_zero() -> None:
     found = summarise([window(make_exchange([], ending="connect_error"))])
     for name in ("ttft_ms", "ttfo_ms", "itl_ms", "chunk_gap_ms", "e2e_ms", "decode_tps", "prefill_tps"):
@@ -114,6 +122,13 @@ def test_one_token_keeps_any_limit_of_itl() -> None:
         parse_slo("ttft=500ms,itl=50ms"), attempts([make_exchange(steady(1), usage=one)] * 6), 2.0
     )
     assert (found["good"], found["judged"], found["unjudged"], found["share"]) == (6, 6, {}, 1.0)
+
+
+def test_what_came_too_fast_for_the_clock_keeps_a_limit_far_above_it() -> None:
+    fast = attempts([make_exchange(steady(20, gap=0.01), usage=USAGE)] * 3)  # by a clock to 5 ms
+    for limit, good in (("itl=1ms", 3), ("itl=0.2ms", 0)):
+        found = goodput(parse_slo(limit), fast, 2.0)
+        assert (found["good"], found["unjudged"]) == (good, {} if good else {"itl": 3}), limit
 
 
 def test_what_nobody_can_judge_is_in_no_share() -> None:

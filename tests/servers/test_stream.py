@@ -90,6 +90,7 @@ def test_an_event_arrives_with_its_last_byte():
     line = line_of([10, 20, 30], [4, 10, 25])
     assert arrival_times([4, 5, 10, 11, 25], line) == [10, 20, 20, 30, 30]
     assert arrival_times([4, 10, 25], line) == [10, 20, 30]
+    assert arrival_times([4, 4, 25], line_of([10, 90], [4, 25])) == [10, 10, 90]  # two events of one chunk
     assert arrival_times([], line) == []
     assert arrival_times([3], line_of([], [])) == [99]
     many = list(range(1, 101))

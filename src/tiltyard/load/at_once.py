@@ -13,17 +13,20 @@ from tiltyard.load.schedule import Load
 from tiltyard.records import Attempt
 from tiltyard.stats.queues import IN_LINE, QUEUED
 
-LOOKED_BACK = 2_048  # answers among whose ends the overlaps of a new one are looked for
+MOST = 256  # streams of a load that are counted, unless it is told how many there are
+LOOKED_BACK = 8  # answers for each stream, among whose ends the overlaps of a new one are looked for
 
 
 class AtOnce:
     """Takes attempts in the order in which they ended. `enough`: streams; to count on tells nothing more."""
 
-    def __init__(self, enough: int | None = None) -> None:
+    def __init__(self, enough: int = MOST) -> None:
         self.most = self.answers = 0
         self._enough = enough
         self._session = 0
-        self._ends: deque[list[float]] = deque(maxlen=LOOKED_BACK)  # ns, and how many were generated then
+        self._ends: deque[list[float]] = deque(
+            maxlen=LOOKED_BACK * enough
+        )  # ns, and how many were generated then
 
     def add(self, attempt: Attempt) -> None:
         measures, session = attempt.measures, attempt.session
@@ -31,7 +34,7 @@ class AtOnce:
         if sent_ns is None or measures.ttft_ms is None or measures.e2e_ms is None:
             return
         self.answers += 1
-        if self._enough is not None and self.most >= self._enough:
+        if self.most >= self._enough:
             return
         if session != self._session:  # another sitting may have another clock
             self._session = session
@@ -49,4 +52,4 @@ def waited(load: Load, seen: AtOnce) -> str | None:
     """Why the waits of a load are not independent; None where nothing speaks against it."""
     if load.kind != "closed":
         return QUEUED
-    return IN_LINE if seen.most < min(load.concurrency, seen.answers) else None
+    return IN_LINE if seen.most < min(load.concurrency, seen.answers, MOST) else None

@@ -21,7 +21,7 @@ from tiltyard.load.server_claims import (
     server_total_ms,
 )
 from tiltyard.records import Exchange, Measures, Timeline, TokenSource
-from tiltyard.servers.notes import NOT_STREAMED
+from tiltyard.servers.notes import LEFT_OPEN, NOT_STREAMED
 
 MS = 1e6  # nanoseconds
 # a rate needs a time that the clock can tell to a tenth: ten times twice its error at p99
@@ -119,16 +119,20 @@ def e2e_scheduled_ms(exchange: Exchange, payload: Payload | None) -> float | Non
     )
 
 
-def close_ms(timeline: Timeline) -> float | None:
-    """End of the body - sent."""
-    return _since(timeline.sent_ns, timeline.closed_ns)
+def close_ms(exchange: Exchange) -> float | None:
+    """End of the body - sent. None where the server left it open until the client gave up."""
+    if LEFT_OPEN in exchange.notes:
+        return None
+    return _since(exchange.timeline.sent_ns, exchange.timeline.closed_ns)
 
 
 def tail_ms(exchange: Exchange, payload: Payload | None) -> float | None:
-    """End of the body - last payload: how long the server kept the stream open for nothing."""
-    return (
-        None if payload is None else _since(exchange.events.t_ns[payload.last], exchange.timeline.closed_ns)
-    )
+    """End of the body - last payload: how long the server kept the stream open for nothing. None where it did
+    so until the client gave up.
+    """
+    if payload is None or LEFT_OPEN in exchange.notes:
+        return None
+    return _since(exchange.events.t_ns[payload.last], exchange.timeline.closed_ns)
 
 
 def output_tokens(exchange: Exchange, payload: Payload | None) -> tuple[int | None, TokenSource | None]:
@@ -228,7 +232,7 @@ def attribute(exchange: Exchange) -> dict[str, float | None]:
     None: not claimed, and then it is inside transport. The parts add up to `total`.
     """
     timeline, timings = exchange.timeline, exchange.timings
-    waited, closed = queue_ms(timeline), close_ms(timeline)
+    waited, closed = queue_ms(timeline), close_ms(exchange)
     connecting = connect_ms(timeline) or 0.0
     parts: dict[str, float | None] = {
         "load": load_ms(timings),
@@ -281,7 +285,7 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
             chunks=chunks,
             tokens_source=source,
         )
-    ttft, e2e, closed = ttft_ms(exchange, payload), e2e_ms(exchange, payload), close_ms(timeline)
+    ttft, e2e, closed = ttft_ms(exchange, payload), e2e_ms(exchange, payload), close_ms(exchange)
     rate = decode(exchange, payload, tokens)
     wait = None if waits_for_more(exchange, payload, tokens) else ttft
     filling = prefill(exchange, wait, prompt, cached, alone)

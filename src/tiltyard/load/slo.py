@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tiltyard.errors import UsageError
+from tiltyard.load.metrics import MS, SHORTEST_NS, timed_payload, too_short
+from tiltyard.load.payload import find_payload
 from tiltyard.records import Attempt, Json, Measures, Record
 from tiltyard.stats.proportions import wilson
 
@@ -49,17 +51,21 @@ class Slo(Record, frozen=True, kw_only=True):
     def kept(self, attempt: Attempt) -> dict[str, bool | None]:
         """Of an answer that ended well: did it keep each limit? None: what is limited was not measured."""
         limits = {name: getattr(self, f"{name}_ms") for name in LIMITS}
-        found = dict[str, bool | None]()
-        for name, limit in limits.items():
-            if limit is not None:
-                value = limited(name, attempt.measures)
-                found[name] = None if value is None or in_doubt(name, attempt, limit) else value <= limit
-        return found
+        return {name: keeps(name, attempt, limit) for name, limit in limits.items() if limit is not None}
 
     def as_text(self) -> str:
         """`ttft=500ms,itl=50ms`, as `parse_slo` reads it."""
         limits = {name: getattr(self, f"{name}_ms") for name in LIMITS}
         return ",".join(f"{name}={limit:g}ms" for name, limit in limits.items() if limit is not None)
+
+
+def keeps(name: str, attempt: Attempt, limit: float) -> bool | None:
+    """Did an answer that ended well keep a limit? None: what is limited was not measured."""
+    value = limited(name, attempt.measures)
+    if value is None and name == "itl":
+        value = most_itl_ms(attempt)
+        return True if value is not None and value <= limit else None
+    return None if value is None or in_doubt(name, attempt, limit) else value <= limit
 
 
 def limited(name: str, measures: Measures) -> float | None:
@@ -78,6 +84,15 @@ def limited(name: str, measures: Measures) -> float | None:
     if name == "ttfo" and value is not None:  # from the schedule, as the others
         return value + (measures.queue_ms or 0.0)
     return value
+
+
+def most_itl_ms(attempt: Attempt) -> float | None:
+    """What the ITL of an answer is less than that came in parts, too fast for its clock to tell a rate."""
+    exchange, tokens = attempt.exchanges[-1], attempt.measures.output_tokens
+    payload = timed_payload(exchange, find_payload(exchange.events))
+    if payload is None or payload.chunks < 2 or not tokens or not too_short(exchange):
+        return None
+    return SHORTEST_NS[exchange.timeline.clock] / MS / (tokens - 1)
 
 
 def in_doubt(name: str, attempt: Attempt, limit: float) -> bool:

@@ -96,7 +96,8 @@ class Tally:
         self.rated = 0  # answers that have a rate
         self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
         self.reasons: dict[str, Counter[str]] = {}  # why a figure lacks a request
-        self.parts: dict[str, tuple[float, int]] = {}  # where the time went: sum, and how many said so
+        self.parts: Counter[str] = Counter()  # where the time went, in ms
+        self.timed = 0  # exchanges that these are of
 
     def add(self, attempt: Attempt, alone: bool) -> None:
         """`alone`: no other request was under way, so that a wait for a first token tells of its prompt."""
@@ -138,10 +139,11 @@ class Tally:
 
     def split(self, exchange: Exchange) -> None:
         """Add up where the time of one exchange went."""
-        for name, value in attribute(exchange).items():
-            if value is not None:
-                total, n = self.parts.get(name, (0.0, 0))
-                self.parts[name] = total + value, n + 1
+        parts = {name: ms for name, ms in attribute(exchange).items() if ms is not None}
+        if "total" in parts:
+            self.timed += 1
+            for name, ms in parts.items():
+                self.parts[name] += ms
 
     @cached_property
     def figures(self) -> dict[str, Json]:
@@ -170,7 +172,7 @@ class Tally:
             "rate_source": leading(self.rate_sources),
             "rate_bias": self.rate_bias,
             "prefill_source": leading(self.prefill_sources),
-            "attribution_ms": {name: total / n for name, (total, n) in self.parts.items()},
+            "attribution_ms": {name: ms / self.timed for name, ms in self.parts.items()},
             "prefill_kinds": {kind: len(values) for kind, values in self.prefill.items()},
         }
 

@@ -192,6 +192,8 @@ class Connection:
 
     def _finish(self, failure: ExchangeError | None) -> None:
         done, answer = self.done, self.answer
+        if failure is not None and answer is not None and answer.eof_ns is None:
+            answer.eof_ns = now_ns()  # we gave up
         reusable = failure is None and answer is not None and answer.keeps_alive and self._outgoing is None
         self.answer = self.done = None  # before it is given back: the next exchange may begin at once
         self.reused = True

@@ -123,7 +123,7 @@ class TlsWire(Wire):
             headers_ns=seen.headers_ns,
             arrivals_ns=tuple(seen.times),
             arrivals_end=tuple(seen.ends),
-            closed_ns=seen.closed_ns,
+            closed_ns=seen.closed_ns or now_ns(),
             clock="user",
             origin_unix_ns=unix_offset_ns(),
         )

@@ -37,7 +37,11 @@ def wall_s(attempts: Iterable[Attempt], without: Collection[Attempt] = ()) -> fl
 
 
 def last_ns(exchange: Exchange) -> int:
-    """The last thing that is known to have happened in an exchange."""
+    """When an exchange was over: its stream was free again."""
+    return max(exchange.timeline.closed_ns or 0, heard_ns(exchange))
+
+
+def heard_ns(exchange: Exchange) -> int:
+    """When the server was last heard of in it; its start, where it never was."""
     timeline = exchange.timeline
-    last_arrival = timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
-    return max(timeline.closed_ns or 0, last_arrival)
+    return timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
