@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.baddays.conftest import QUICK_MODEL, Tiltyard, fixed, refused, simulated
-from tests.servers.scripted import Script, ScriptedServer, chunk, head, sized
+from tests.baddays.conftest import LISTED, QUICK_MODEL, SAID, Tiltyard, fixed, refused, simulated
+from tests.servers.scripted import Script, ScriptedServer, chunk, chunked, head, sized
 from tiltyard.servers.simulator import SimModel
 
 NAMES = (
@@ -112,9 +112,6 @@ def test_ten_megabytes_without_a_newline(tiltyard: Tiltyard, tmp_path: Path, dia
     assert (tmp_path / "tiltyard-report.html").stat().st_size < 500_000
 
 
-LISTED = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"me"}]}'
-
-
 def test_an_error_as_long_as_a_book_full_of_escapes(tiltyard: Tiltyard) -> None:
     book = b'{"error":{"message":"' + b"\\u001b[31m\\u202e\\n" * 200_000 + b'"}}'
 
@@ -156,3 +153,48 @@ def test_an_answer_that_never_ends_its_line_and_dies(tiltyard: Tiltyard) -> None
 def test_the_simulated_names_are_served_as_they_are() -> None:
     assert QUICK_MODEL.name == "m"
     assert len(NAMES[-1]) == 300
+
+
+def event(text: str) -> bytes:
+    """A word as it stands, escaped or not."""
+    return f'data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}\n\n'.encode()
+
+
+class Worded(ScriptedServer):
+    """A model `m` that answers with these events; the first question, which is no item, with a plain word."""
+
+    def __init__(self, *events: bytes) -> None:
+        super().__init__(self.told)
+        self.events, self.asked = b"".join(events), 0
+
+    def told(self, number: int) -> Script:
+        if not self.requests[number].startswith(b"POST"):
+            return [sized(LISTED)]
+        self.asked += 1
+        said = self.events if self.asked > 1 else event("word")
+        return [chunked(said + SAID.partition(b"\n\n")[2])]  # which ends with a word, the reason and counts
+
+
+@pytest.mark.parametrize(
+    ("events", "outcome"),
+    [
+        ((event("Answer: A\x01\t "),), "correct"),  # bytes that JSON has escaped, but they can be read
+        ((event("Answer: A"), event("no such escape: \\x")), "error"),
+        ((event("Answer: B"), event("no such escape: \\x")), "error"),
+    ],
+    ids=("control characters", "a hole in a right answer", "a hole in a wrong one"),
+)
+def test_a_server_whose_events_are_broken_scores_neither_way(
+    tiltyard: Tiltyard, tmp_path: Path, events: tuple[bytes, ...], outcome: str
+) -> None:
+    rows = "".join(f"Which is {n}?,yes,no,maybe,never,A\n" for n in range(5))
+    (tmp_path / "set.csv").write_text("question,A,B,C,D,answer\n" + rows, encoding="utf-8")
+    with Worded(*events) as server:
+        where = ("--server", server.url, "--dialect", "openai", "--model", "m", "--no-shuffle", "--json")
+        summary = tiltyard("run", "mcq", "set.csv", *where).summary()
+        assert {name: n for name, n in summary["outcomes"].items() if n} == {outcome: 5}
+        done = tiltyard(*fixed(server.url, "--dialect", "openai", "--json"))
+        broken = outcome == "error"
+        assert done.code == broken
+        assert done.summary()["requests"]["failed" if broken else "ok"] == 3
+        assert (done.summary()["ttft_ms"] is None) is broken

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.servers.scripted import chunk, head
+from tests.servers.scripted import Script, ScriptedServer, chunk, head
+from tests.servers.test_chat import END, REQUEST, USAGE, body_of, words
+from tiltyard.records import Capture, Timeouts
+from tiltyard.servers import Address
 from tiltyard.servers.answer import Answer, AnswerError
+from tiltyard.servers.chat import read_chat
+from tiltyard.servers.wire import Wire
+
+CHUNKED = head(more=b"Transfer-Encoding: chunked\r\n")
+EVENTS = [event + b"\n\n" for event in body_of([*words(*"abcdef"), END, USAGE]).split(b"\n\n")[:-1]]
+CHUNKS = [chunk(event) for event in EVENTS]
+SIXTH = EVENTS[5] + b"\r\n"
+LAST = b"0\r\n\r\n"
 
 
 def taken(answer: Answer, data: bytes) -> bool:
@@ -80,3 +93,65 @@ def test_a_whole_answer_is_whole_though_its_server_closed_before_it_was_looked_a
     assert not answer.close()
     assert answer.add(b"}", 2)
     assert answer.close()
+
+
+# ------------------------------------------------------------------ frames that do not add up
+
+
+def captured(*script: bytes | float | str) -> Capture:
+    patient = Timeouts(connect_s=60, first_byte_s=60, gap_s=60)
+    steps: Script = script
+
+    async def main(url: str) -> Capture:
+        wire = Wire(Address(url=url))
+        capture = await wire.stream("/v1/x", b"{}", timeouts=patient)
+        await wire.close()
+        return capture.opened()
+
+    with ScriptedServer(lambda _: steps) as server:
+        return asyncio.run(main(server.url))
+
+
+SIZE_LINES = {
+    "no number": b"zz",
+    "none": b"",
+    "negative": b"-5",
+    "too small": b"%x" % (len(EVENTS[5]) - 1),
+    "too large": b"%x" % (len(EVENTS[5]) + 1),
+    "signed": b"+%x" % len(EVENTS[5]),
+    "endless": b"1" * 5_000,
+    "nothing but zeros": b"0" * 5_000,
+}
+
+
+@pytest.mark.parametrize("ended", [(LAST,), (LAST, "close"), ("close",)], ids=("kept", "closed", "no end"))
+@pytest.mark.parametrize("name", SIZE_LINES)
+def test_a_broken_frame_is_a_broken_answer(name: str, ended: tuple[bytes | str, ...]) -> None:
+    sixth = SIZE_LINES[name] + b"\r\n" + SIXTH
+    body = b"".join([CHUNKED, *CHUNKS[:5], sixth, *CHUNKS[6:]])
+    for script in ([body], [CHUNKED, *CHUNKS[:5], 0.02, sixth, 0.02, *CHUNKS[6:]]):
+        capture = captured(*script, *ended)
+        assert capture.failure == "error_midstream"
+        assert any(words in (capture.error or "") for words in ("not valid HTTP", "do not add up"))
+        exchange = read_chat(REQUEST, capture)
+        assert (exchange.ending, exchange.error) == ("error_midstream", capture.error)
+        assert exchange.text == "abcd"
+
+
+def test_an_answer_that_ends_within_a_chunk_is_cut_off() -> None:
+    capture = captured(CHUNKED + b"".join(CHUNKS[:5]) + CHUNKS[5][:-9], "close")
+    assert capture.failure == "error_midstream"
+    assert capture.error == "the server closed the connection in the middle of the answer"
+    assert read_chat(REQUEST, capture).text == "abcd"
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [LAST, b"0\r\nX-Sum: 1\r\n\r\n", b"000;a=b\r\n\r\n", LAST + b"HTTP/1.1 400 Bad\r\nX", LAST + b"\r\n"],
+    ids=("plain", "trailers", "extension", "more behind it", "a line behind it"),
+)
+@pytest.mark.parametrize("closed", [(), ("close",)], ids=("kept", "closed"))
+def test_a_good_frame_is_a_good_answer(ended: bytes, closed: tuple[str, ...]) -> None:
+    capture = captured(b"".join([CHUNKED, *CHUNKS, ended]), *closed)
+    assert (capture.failure, capture.body) == (None, b"".join(EVENTS))
+    assert read_chat(REQUEST, capture).text == "abcdef"

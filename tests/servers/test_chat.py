@@ -613,3 +613,8 @@ def test_a_later_usage_of_zeros_replaces_none_with_numbers(inside: bool) -> None
 def test_a_plain_end_does_not_undo_what_was_said_of_it(reasons: tuple[str, str], kept: str) -> None:
     exchange = read([*words("a"), *(piece(finish=reason) for reason in reasons), USAGE])
     assert (exchange.ending, exchange.finish_reason) == ("ok", kept)
+
+
+def test_a_name_in_the_middle_alone_is_who_served():
+    texts = [piece({"content": text}, model="m" if text == "b" else None) for text in "abcdef"]
+    assert read([*texts, piece(finish="stop", model=None)]).model_served == "m"

@@ -9,7 +9,7 @@ is documented in docs/metrics.md and versioned by the caller.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import fsum
@@ -96,7 +96,7 @@ class Tally:
         self.rated = 0  # answers that have a rate
         self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
         self.reasons: dict[str, Counter[str]] = {}  # why a figure lacks a request
-        self.parts: Counter[str] = Counter()  # where the time went, in ms
+        self.parts: defaultdict[str, float] = defaultdict(float)  # where the time went, in ms
         self.timed = 0  # exchanges that these are of
 
     def add(self, attempt: Attempt, alone: bool) -> None:

@@ -53,7 +53,7 @@ class Answer:
 
     def __init__(self) -> None:
         self.sent_ns = 0  # the request's first byte was handed to the kernel
-        self.eof_ns: int | None = None  # the other side closed
+        self.eof_ns: int | None = None  # the other side closed, or we gave up
         self.raw = bytearray()
         self.stamps: list[int | bytes] = []  # the kernel's timespec, or our own ns
         self.ends: list[int] = []  # len(raw) after each read
@@ -225,8 +225,8 @@ class Answer:
             self.cut_short = not self._walk.advance(self.raw)
             return self._walk.unframed(self.raw)
         except FramingError:
-            walk = self._walk
-            return walk.unframed(self.raw[: walk.position])
+            self.cut_short = True
+            return self._walk.unframed(self.raw[: self._walk.position])
 
 
 class BoundedAnswer(Answer):

@@ -32,6 +32,7 @@ from tiltyard.servers.chat_events import ChatEvents
 from tiltyard.servers.decoding import json_in
 from tiltyard.servers.error_text import (
     EMPTY_ANSWER,
+    NOT_WHOLE,
     error_in,
     error_of_body,
     one_line,
@@ -51,7 +52,15 @@ from tiltyard.servers.notes import (
     UNTERMINATED,
     USAGE_UNBELIEVED,
 )
-from tiltyard.servers.stream import BOM, arrival_times, plain_ends, plain_payloads, sse, unterminated
+from tiltyard.servers.stream import (
+    BOM,
+    arrival_times,
+    lost_words,
+    plain_ends,
+    plain_payloads,
+    sse,
+    unterminated,
+)
 from tiltyard.servers.thinking import split_tags
 
 __all__ = ["Accept", "chat_body", "read_chat"]
@@ -155,7 +164,7 @@ def _exchange(
             *notes,
             *said.notes,
             *_stop_notes(said),
-            *((ERROR_TOLD,) if told is not None else ()),
+            *((ERROR_TOLD,) if told is not None or error == NOT_WHOLE else ()),
         ),
         raw=None if ending == "ok" else capture.body,
     )
@@ -174,6 +183,8 @@ def _ending(
     finished = said.finish_reason is not None
     if capture.failure is not None and not (finished and capture.failure in AFTER_THE_END):
         return capture.failure, capture.error
+    if lost_words(said.unread, said.kinds):
+        return "error_midstream", NOT_WHOLE
     if not said.choices_seen:
         return "empty", _nothing(capture.body, said)
     served = _served(request, said, accept)

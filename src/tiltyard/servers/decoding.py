@@ -1,7 +1,8 @@
 """JSON as servers send it, by one rule: what does not decode strictly is read again, tolerantly.
 
-Bytes that are no UTF-8 and half characters (lone surrogates) become U+FFFD, numbers that are none (NaN,
-Infinity) become null, and so does what is nested deeper than `DEEPEST`: whoever walks a value needs no limit.
+Bytes that are no UTF-8 and half characters (lone surrogates) become U+FFFD, raw control characters stay,
+numbers that are none (NaN, Infinity) become null, and so does what is nested deeper than `DEEPEST`: whoever
+walks a value needs no limit.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def _tolerant(text: str) -> Json:
 
 
 def _loads(text: str) -> Json:
-    return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    # Not strict: control characters that should have been escaped are text like any other.
+    return json.loads(text, strict=False, parse_constant=lambda _: None, parse_float=_finite)
 
 
 def _finite(text: str) -> float | None:

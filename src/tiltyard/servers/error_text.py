@@ -14,6 +14,7 @@ MAX_ERROR_CHARS = 300
 WEB_PAGE = "a web page answered, not a model server"
 FULL = ("busy", "queue", "pending", "overload", "too many requests")  # a server with more than it can take
 EMPTY_ANSWER = "the server sent an empty answer"
+NOT_WHOLE = "a part of the server's stream cannot be read: the answer is not whole"
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 

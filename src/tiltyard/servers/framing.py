@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 _MAX_SIZE_LINE = 4096
+_HEX = b"0123456789abcdefABCDEF"
 
 
 class FramingError(ValueError):
@@ -62,8 +63,8 @@ def unframe_plain(raw: bytes, before: int = 0) -> Unframed | None:
     sizes = parts[0:-3:2]
     data = parts[1:-3:2]
     try:
-        known = {size: int(size, 16) for size in set(sizes)}
-    except ValueError:
+        known = {size: _number(size) for size in set(sizes)}
+    except FramingError:
         return None
     lengths = list(map(len, data))
     if list(map(known.__getitem__, sizes)) != lengths or not all(lengths):
@@ -155,10 +156,11 @@ class ChunkWalk:
 
 
 def _chunk_size(line: bytes) -> int:
-    try:
-        size = int(line.split(b";", 1)[0].strip(), 16)
-    except ValueError:
-        raise FramingError("a chunk's size is not a number") from None
-    if size < 0:
-        raise FramingError("a chunk's size is negative")
-    return size
+    return _number(line.split(b";", 1)[0])
+
+
+def _number(text: bytes) -> int:
+    digits = text.strip()
+    if not digits or digits.strip(_HEX):  # `int` takes signs, underscores and a prefix, too
+        raise FramingError("a chunk's size is not a number")
+    return int(digits, 16)

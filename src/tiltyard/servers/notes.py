@@ -43,7 +43,7 @@ CLOCK_SET = "clock_set"  # since the sitting began, or the machine slept
 
 # ------------------------------------------------------------------ the stream
 
-ERROR_TOLD = "error_told"  # by the server, in the stream: it was there, and no connection broke
+ERROR_TOLD = "error_told"  # by the server, in words or by what nobody can read: no connection broke
 NOT_STREAMED = "not_streamed"
 UNTERMINATED = "unterminated"
 UNREADABLE_EVENT = "unreadable_event"

@@ -27,12 +27,14 @@ from tiltyard.records import (
 from tiltyard.servers.chat_claims import integer
 from tiltyard.servers.claims import COLD_SHARE, TEMPLATE_TOKENS
 from tiltyard.servers.decoding import json_in, may_be_deep
-from tiltyard.servers.error_text import EMPTY_ANSWER, FULL, error_in, error_of_body, web_page
+from tiltyard.servers.error_text import EMPTY_ANSWER, FULL, NOT_WHOLE, error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
+    CLOSED_ROUGHLY,
     COLD,
     ERROR_TOLD,
     HEAD_MAYBE_CACHED,
+    LEFT_OPEN,
     NO_DONE_REASON,
     NOT_STREAMED,
     PREFILL_HIGH,
@@ -41,10 +43,11 @@ from tiltyard.servers.notes import (
     SERVER_BUSY,
     SERVER_LOADING,
     TOKEN_REPEAT,
+    UNREADABLE_EVENT,
     USAGE_MISSES_THINKING,
 )
 from tiltyard.servers.replies import cloud_refusal, table, word
-from tiltyard.servers.stream import arrival_times, ndjson
+from tiltyard.servers.stream import arrival_times, lost_words, ndjson
 from tiltyard.servers.thinking import split_tags
 from tiltyard.servers.token_choices import token_choices
 
@@ -97,6 +100,7 @@ class Story:
         self.logprobs: list[TokenChoice] = []
         self.last: Line | None = None  # the one with done: true
         self.error: str | None = None
+        self.unread: list[bytes] = []  # lines that could not be read before the end
         self.objects = 0  # that are lines of this dialect
 
     def add(self, t_ns: int, line: Line) -> None:
@@ -207,10 +211,13 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
     lines = ndjson(capture.body)
     times = arrival_times([line.end for line in lines], capture.timeline)
     story = Story()
+    whole = len(capture.body) - (not capture.body.endswith((b"\n", b"\r")))  # a line beyond was cut off
     for line, t_ns in zip(lines, times, strict=True):
         decoded = decode(line.data) if line.data.strip() else None
         if decoded is not None:
             story.add(t_ns, decoded)
+        elif story.last is None and line.end <= whole:
+            story.unread.append(line.data)
     ending, error = ending_of(request, capture, story)
     last, kinds, text = story.last, "".join(story.kinds), "".join(story.content)
     reasoning, source = "".join(story.thinking), "thinking" if story.thinking else None
@@ -240,7 +247,8 @@ def read_ollama(request: Request, capture: Capture) -> Exchange:
         notes=(
             *notes_of(request, capture, story, ending),
             *((USAGE_MISSES_THINKING,) if half else ()),
-            *((ERROR_TOLD,) if ending == "error_midstream" and story.error is not None else ()),
+            *((UNREADABLE_EVENT,) if story.unread and story.objects else ()),
+            *((ERROR_TOLD,) if error is not None and error in (story.error, NOT_WHOLE) else ()),
         ),
         raw=capture.body if ending != "ok" else None,
     )
@@ -253,6 +261,9 @@ def ending_of(request: Request, capture: Capture, story: Story) -> tuple[Ending,
         return "http_error", cloud[0] if cloud else error_of_body(capture.status, capture.body)
     if story.error is not None:
         return "error_midstream", story.error
+    failed = capture.failure is not None and story.last is None
+    if not failed and story.objects and lost_words(story.unread, story.kinds):
+        return "error_midstream", NOT_WHOLE
     if story.last is not None:
         other = next((name for name in story.models if not same_model(request.model, name)), None)
         if other is not None:
@@ -333,6 +344,8 @@ def head_note(share: float) -> list[str]:
 
 def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -> tuple[str, ...]:
     notes = list(capture.notes)
+    if ending == "ok" and capture.failure is not None:
+        notes.append(LEFT_OPEN if capture.failure.startswith("timeout") else CLOSED_ROUGHLY)
     if ending == "truncated" and story.repeats_itself:
         notes.append(TOKEN_REPEAT)
     if capture.status == UNAVAILABLE:

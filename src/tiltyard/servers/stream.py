@@ -7,11 +7,11 @@ means is not known here.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from tiltyard.records import Timeline
+from tiltyard.records import PAYLOAD, Timeline
 
 BOM = b"\xef\xbb\xbf"
 
@@ -95,6 +95,15 @@ def unterminated(body: bytes) -> bool:
     return any(line.startswith(b"data") for line in body[blank:].splitlines())  # an SSE event left open
 
 
+def lost_words(unread: Sequence[bytes], kinds: Iterable[str]) -> bool:
+    """May words be lost with what could not be read before the end? With a broken object, yes; with anything
+    else, which may be a sign of life, only where no words came beside it.
+    """
+    return any(data.startswith(b"{") for data in unread) or (
+        any(unread) and not any(kind in PAYLOAD for kind in kinds)
+    )
+
+
 def _lines(body: bytes) -> list[tuple[int, bytes]]:
     """(offset one past the break, line) of every line that has a break."""
     start = 3 if body.startswith(BOM) else 0
@@ -125,7 +134,9 @@ def arrival_times(ends: Sequence[int], timeline: Timeline) -> list[int]:
     if not reads:
         return [timeline.closed_ns or timeline.sent_ns or timeline.started_ns] * len(ends)
     alone = min(len(ends), len(reads) - 1)
-    if tuple(ends[:alone]) == reads[:alone] and (alone == len(ends) or reads[alone] >= ends[-1]):
+    rest = ends[alone:]  # what came with the last read, all of it beyond the one before
+    own = not rest or (reads[alone] >= rest[-1] and (not alone or rest[0] > reads[alone - 1]))
+    if own and tuple(ends[:alone]) == reads[:alone]:
         return [*times[:alone], *[times[alone]] * (len(ends) - alone)]  # a read each, the last had the rest
     if len(reads) * 8 < len(ends):
         return _few_reads(ends, reads, times)

@@ -18,7 +18,7 @@ from tiltyard.servers import Address
 from tiltyard.servers.chat_claims import usage_of
 from tiltyard.servers.decoding import DEEPEST, json_in
 from tiltyard.servers.discover import survey
-from tiltyard.servers.error_text import error_of_body
+from tiltyard.servers.error_text import NOT_WHOLE, error_of_body
 from tiltyard.servers.ollama import arguments_object
 from tiltyard.servers.ollama_stream import read_ollama
 from tiltyard.servers.tls import TlsWire
@@ -154,6 +154,82 @@ def test_a_number_that_is_none_costs_nothing_but_itself(number: str) -> None:
     assert (native.ending, native.text) == ("ok", "hi")
     assert native.timings is not None
     assert native.timings.decode_ms is None
+
+
+# ------------------------------------------------------------------ raw control characters, broken events
+
+RAW = "w\x01\t\x00 "  # which JSON has escaped
+LINE = b'{"model":"m","message":{"content":"%s"},"done":false}\n'
+DONE = b'{"model":"m","done":true,"done_reason":"stop"}\n'
+
+
+def test_raw_control_characters_in_a_text_are_text() -> None:
+    exchange = read([*words(*"abc"), content(RAW), *words(*"def")[1:], END])
+    assert (exchange.ending, exchange.text, exchange.notes) == ("ok", f"abc{RAW}def", ())
+    only = read([*[content(RAW)] * 5, END])
+    assert (only.ending, only.text, only.events.kinds) == ("ok", RAW * 5, "ccccco")
+    whole = json.dumps({"model": "m", "choices": [{"message": {"content": "HERE"}, "finish_reason": "stop"}]})
+    assert read([whole.replace("HERE", RAW)], done=False).text == RAW
+    native = read_ollama(ask_for("m"), captured(LINE % b"a" + LINE % RAW.encode() + DONE))
+    assert (native.ending, native.text, native.notes) == ("ok", "a" + RAW, ())
+
+
+TORN = 'data: {"choices": [{"index": 0, "delta": {"content": "b\\x"}}]}'  # no such escape
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [*words("a"), TORN, *words("c")[1:], END],
+        [*words("a"), content("b\nc"), *words("d")[1:], END],  # a raw line break ends the event's line
+        [TORN, TORN, END],
+        [TORN, TORN],
+        [piece({"role": "assistant"}), "data: some words", "data: without a frame", END],
+    ],
+    ids=("a hole", "a line break", "no word", "no end", "no frame"),
+)
+def test_an_answer_of_which_a_part_cannot_be_read_is_the_server_s_failure(chunks: list[Any]) -> None:
+    exchange = read(chunks)
+    assert (exchange.ending, exchange.error) == ("error_midstream", NOT_WHOLE)
+    assert {"unreadable_event", "error_told"} <= set(exchange.notes)
+    assert exchange.raw is not None
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [*words("a"), END, TORN],
+        [*words("a"), END, "data: keep-alive"],
+        [*words("a"), "data: keep-alive", END],
+        [*words("a"), "data: null", END],
+    ],
+    ids=("torn after the end", "noise after it", "noise within", "a value"),
+)
+def test_what_cannot_be_read_and_held_no_words_is_only_noted(chunks: list[Any]) -> None:
+    exchange = read(chunks)
+    assert (exchange.ending, exchange.text, exchange.notes) == ("ok", "a", ("unreadable_event",))
+
+
+def test_an_empty_answer_beside_empty_events_is_one() -> None:
+    assert read([*words(), "data:", "data: ", END]).ending == "ok"
+
+
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        (LINE % b"a" + LINE % b"b\\x" + LINE % b"c" + DONE, "error_midstream"),
+        (LINE % b"a\nb" + DONE, "error_midstream"),
+        (b"some words\n" + DONE, "error_midstream"),
+        (LINE % b"a" + b"keep-alive\n" + DONE, "ok"),
+        (LINE % b"a" + DONE + LINE % b"b\\x", "ok"),
+        (LINE % b"a" + (LINE % b"b")[:-9], "truncated"),  # cut there: nothing is broken but the end
+    ],
+    ids=("a hole", "a line break", "no frame", "noise", "after the end", "cut"),
+)
+def test_the_same_of_lines(body: bytes, ending: str) -> None:
+    exchange = read_ollama(ask_for("m"), captured(body))
+    assert exchange.ending == ending
+    assert (exchange.error == NOT_WHOLE) is ("error_told" in exchange.notes) is (ending == "error_midstream")
 
 
 def test_a_broken_name_in_a_list_hides_no_other_model(serve: Serve) -> None:
