@@ -18,7 +18,7 @@ from tiltyard.errors import ServerError, Unsupported
 from tiltyard.records import Dialect, Json, Model, Request, ServerInfo, Usage
 from tiltyard.servers import SAY_EVERY_S, Address, Loading, llamacpp_router
 from tiltyard.servers.chat_body import message_fields, thinking_switch
-from tiltyard.servers.gguf_file import read_gguf
+from tiltyard.servers.gguf_file import is_model_path, read_gguf
 from tiltyard.servers.moe import whole
 from tiltyard.servers.names import match, quantization, same_model, told
 from tiltyard.servers.openai import OpenAI
@@ -26,6 +26,7 @@ from tiltyard.servers.replies import not_a_model_server, table, word
 from tiltyard.servers.wire import Reply
 
 POLL_S = 0.1
+SETTINGS = ("params", "n_predict", "model")  # keys of its default settings that only llama.cpp has
 
 
 class LlamaCpp(OpenAI):
@@ -100,7 +101,7 @@ class LlamaCpp(OpenAI):
     def model_of(self, item: Mapping[str, Json]) -> Model:
         """The one model: what the list's `meta` and /props tell, then what the file's header tells."""
         meta, settings = table(item.get("meta")), table(self.props.get("default_generation_settings"))
-        path = word(self.props.get("model_path"))
+        path = path_in(self.props)
         props = self.props
         if self.several:  # a gateway before several servers: /props is about one of them, nobody says which
             path, settings, props = None, {}, {}
@@ -207,7 +208,15 @@ class LlamaCpp(OpenAI):
 
 
 def looks_like_props(props: Mapping[str, Json]) -> bool:
-    return "build_info" in props or ("total_slots" in props and "default_generation_settings" in props)
+    """Old versions tell no build, and others imitate the page with a context alone."""
+    settings = table(props.get("default_generation_settings"))
+    return "build_info" in props or ("total_slots" in props and any(key in settings for key in SETTINGS))
+
+
+def path_in(props: Mapping[str, Json]) -> str | None:
+    """Where the server has its model from; old versions tell it among their settings, or an alias there."""
+    model = word(table(props.get("default_generation_settings")).get("model"))
+    return word(props.get("model_path")) or (model if model and is_model_path(model) else None)
 
 
 def is_loading(reply: Reply) -> bool:

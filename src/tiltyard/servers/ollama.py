@@ -7,6 +7,7 @@ attention, parallel requests) are invisible over its API and so unknown here.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,7 @@ from tiltyard.servers.names import (
     amount,
     match,
     not_found,
+    quantization,
     tells_experts,
     told,
 )
@@ -54,6 +56,7 @@ PREFIX = 96  # characters at the beginning of a prompt that make it the same to 
 PREFIXES = 10_000  # remembered ones
 UNLOAD_WAIT_S = 30.0
 LOAD_WAIT_S = 900.0
+DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 PARALLEL = "OLLAMA_NUM_PARALLEL"
 SETTINGS = ("OLLAMA_KV_CACHE_TYPE", "OLLAMA_FLASH_ATTENTION", PARALLEL)  # its API tells none of them
 
@@ -113,11 +116,13 @@ class Ollama:
 
     async def models(self) -> list[Model]:
         tags, resident = await asyncio.gather(fetch(self.wire, "/api/tags"), self.residents())
-        return [
-            listed_model(item, resident.get(name_of(item) or ""), self.info.version)
-            for item in rows(table(tags).get("models"))
-            if name_of(item)
-        ]
+        return without_doubt(
+            [
+                listed_model(item, resident.get(name_of(item) or ""), self.info.version)
+                for item in rows(table(tags).get("models"))
+                if name_of(item)
+            ]
+        )
 
     async def describe(self, model: str) -> Model:
         known = {each.name: each for each in await self.models()}
@@ -342,6 +347,26 @@ def is_remote(item: Mapping[str, Json], name: str) -> bool:
     )
 
 
+def digest_of(item: Mapping[str, Json]) -> str | None:
+    """The digest of an entry; None for one that is none, as servers have it that imitate Ollama."""
+    said = (word(item.get("digest")) or "").removeprefix("sha256:")
+    return said if DIGEST.fullmatch(said) and said.strip("0") else None
+
+
+def without_doubt(listed: list[Model]) -> list[Model]:
+    """The same; a digest that models of different size share is none."""
+    sizes: dict[str | None, set[int | None]] = {}
+    for model in listed:
+        sizes.setdefault(model.digest, set()).add(model.size_bytes)
+    return [replace(each, digest=None) if len(sizes[each.digest]) > 1 else each for each in listed]
+
+
+def quantization_of(details: Mapping[str, Json], name: str) -> str | None:
+    """As the server calls it, else by the name: of formats that it does not know it says `unknown`."""
+    said = word(details.get("quantization_level"))
+    return quantization(name) if said is None or said.casefold() == "unknown" else said
+
+
 def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, version: str | None) -> Model:
     """A model from its entries in /api/tags and, where it is in memory, /api/ps."""
     name, details = name_of(item) or "", table(item.get("details"))
@@ -349,21 +374,22 @@ def listed_model(item: Mapping[str, Json], resident: Mapping[str, Json] | None, 
     known = active_amount(words)
     active = known or active_amount(name)
     memory = resident or {}
+    on_gpu = None if memory.get("size") == 0 else memory.get("size_vram")  # both 0: nobody measured it
     remote = is_remote(item, name)
     notes = ("runs in Ollama's cloud",) if remote else ()
     return Model(
         name=name,
-        digest=(word(item.get("digest")) or "").removeprefix("sha256:") or None,
+        digest=digest_of(item),
         architecture=word(details.get("family")),
         moe=True if active or tells_experts(words) else None,
         parameters=amount(words),
         active_parameters=active,
-        quantization=word(details.get("quantization_level")),
+        quantization=quantization_of(details, name),
         context_max=whole(details.get("context_length")),
         context_loaded=whole(memory.get("context_length")),
         size_bytes=whole(item.get("size")),
         memory_bytes=whole(memory.get("size")),
-        vram_bytes=int(memory["size_vram"]) if isinstance(memory.get("size_vram"), int) else None,
+        vram_bytes=on_gpu if isinstance(on_gpu, int) else None,
         loaded=resident is not None,
         capabilities=capabilities(item.get("capabilities")),
         engine="ollama",
@@ -377,26 +403,30 @@ def detailed(model: Model, shown: Mapping[str, Json]) -> Model:
     """The model with what /api/show adds: exact parameters, experts, context, capabilities."""
     info, details = table(shown.get("model_info")), table(shown.get("details"))
     remote = model.remote or bool(shown.get("remote_host") or shown.get("remote_model"))
-    experts = moe.from_metadata(info, complete=not remote)  # of a cloud model it shows a few keys only
+    architecture = word(info.get("general.architecture"))
+    complete = f"{architecture}.block_count" in info and not remote  # of a cloud model it shows a few keys
+    experts = moe.from_metadata(info, complete=complete)
     tensors = shown.get("tensors")
     counted = moe.totals(tensors, experts) if isinstance(tensors, list) else None
-    architecture = word(info.get("general.architecture"))
     exact = counted[0] if counted else whole(info.get("general.parameter_count"))
     parameters = exact or model.parameters  # the latter are rounded: no bits a weight from those
-    active = counted[1] if counted else model.active_parameters
+    told_apart = counted if experts.moe is not None else None  # else nobody knows which tensors rest
+    active = told_apart[1] if told_apart else model.active_parameters
     is_moe = experts.moe if experts.moe is not None else model.moe
-    notes = told(model.notes) if counted else model.notes
+    notes = told(model.notes) if told_apart else model.notes
     draft = draft_tokens(word(shown.get("parameters")) or "")
     if draft:
         notes = (*notes, f"speculative decoding: draft_num_predict {draft}")
+    apart = bool(shown.get("projector_info"))  # a projector of its own is in the size, not in `exact`
+    size = None if remote or apart else model.size_bytes
     return replace(
         model,
         architecture=architecture or model.architecture,
         moe=is_moe,
         parameters=parameters,
         active_parameters=active if experts.moe or model.moe or is_moe is None else (active or parameters),
-        quantization=word(details.get("quantization_level")) or model.quantization,
-        bits_per_weight=model.size_bytes * 8 / exact if model.size_bytes and exact and not remote else None,
+        quantization=quantization_of(details, model.name) or model.quantization,
+        bits_per_weight=size * 8 / exact if size and exact else None,
         context_max=whole(info.get(f"{architecture}.context_length")) or model.context_max,
         capabilities=capabilities(shown.get("capabilities")) or model.capabilities,
         remote=remote,

@@ -20,6 +20,7 @@ from tiltyard.servers.wire import Reply
 Get = Callable[[str], Awaitable[Reply]]
 
 LISTED_BY: dict[str, Dialect] = {"llamacpp": "llamacpp", "vllm": "vllm", "sglang": "sglang"}
+NOT_OLLAMA = (None, "koboldcpp", "lemonade")  # owners in the list of who imitates it: LocalAI names none
 HEALTH = "/health"  # gateways may take many seconds over it, as they ask all whom they stand for
 PAGES = (
     *("/props", "/v1/models", "/api/version", "/api/tags", "/api/v1/models", "/api/v0/models"),
@@ -36,10 +37,11 @@ async def recognise(get: Get) -> Dialect | None:
 
     if looks_like_props(table(await body("/props"))):
         return "llamacpp"
-    if is_ollama(await body("/api/version"), await body("/api/tags")):
+    tags = await body("/api/tags")
+    if is_ollama(await body("/api/version"), tags):
         # Who only imitates it has its models under /v1 as well. An old one has neither that nor /api/ps.
-        by_v1 = isinstance(table(await body("/v1/models")).get("data"), list)
-        if not by_v1 or await is_whole(get, "ollama"):
+        by_v1 = table(await body("/v1/models")).get("data")
+        if not isinstance(by_v1, list) or (lists_as_ollama(by_v1, tags) and await is_whole(get, "ollama")):
             return "ollama"
     if lmstudio_v1.listed(await body("/api/v1/models")) is not None:
         return "lmstudio"
@@ -117,3 +119,13 @@ def is_loading_llama(health: Reply) -> bool:
 def is_ollama(version: Json, tags: Json) -> bool:
     """A version page alone is easily imitated; the list of tags has a shape of its own."""
     return word(table(version).get("version")) is not None and isinstance(table(tags).get("models"), list)
+
+
+def lists_as_ollama(by_v1: Json, tags: Json) -> bool:
+    """Are the models under /v1 those of the tags, by the same names, with all that Ollama tells there? Who
+    imitates it for others' chat programs knows the names of its own models otherwise.
+    """
+    listed, tagged = rows(by_v1), rows(table(tags).get("models"))
+    return {word(item.get("id")) for item in listed} == {word(item.get("name")) for item in tagged} and all(
+        "created" in item and word(item.get("owned_by")) not in NOT_OLLAMA for item in listed
+    )

@@ -42,7 +42,7 @@ class SGLang(OpenAI):
             raise not_a_model_server(
                 self.address.url, "neither /get_model_info nor /server_info tells of a model"
             )
-        self.model_path = word(model.get("model_path"))
+        self.model_path = word(model.get("model_path")) or word(self.facts.get("model_path"))
         loaded = tuple(str(item["id"]) for item in await self.listing() or [])
         slots = whole(self.facts.get("max_running_requests"))
         self.info = replace(self.info, version=word(self.facts.get("version")), slots=slots, loaded=loaded)

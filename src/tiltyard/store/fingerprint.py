@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tiltyard.records import Run, content_hash
+from tiltyard.records import Json, Run, content_hash
 
 SETTING = re.compile(r"[A-Z][A-Z0-9_]+=.*")  # a note on a server: how its environment sets it
 HARDWARE = ("cpu", "ram_bytes", "gpus")
@@ -26,14 +26,14 @@ def fingerprint(run: Run, movable: bool) -> str:
 
     Where a server loads the model with the context that it is told (`movable`), the settings say which, not
     what happens to be loaded. A server elsewhere stands for its machine. A name without a digest is no
-    identity: two servers may each call something else by it.
+    identity: two servers may each call something else by it, and so may one that was started anew.
     """
     model, server = run.model, run.server
     return content_hash(
         {
             "suite": (run.suite, run.suite_version),
             "settings": {name: value for name, value in run.settings.items() if name not in NO_EFFECT},
-            "model": [model.digest or model.name, model.quantization],
+            "model": [model.digest or model.name, model.quantization, *weights(run)],
             "served_at": None if model.digest else server.url,
             "engine": [
                 *(server.dialect, model.engine, model.engine_version or server.version, server.slots),
@@ -43,3 +43,19 @@ def fingerprint(run: Run, movable: bool) -> str:
             "machine": {key: run.machine.get(key) for key in HARDWARE} if server.local else server.url,
         }
     )
+
+
+def weights(run: Run) -> tuple[dict[str, Json], ...]:
+    """What is known of the weights where there is no digest: only facts that a server tells of a model
+    whether it is in memory or not. Of LM Studio's variants the chosen one alone has a size.
+    """
+    model = run.model
+    size = None if run.server.dialect == "lmstudio" else model.size_bytes
+    known: dict[str, Json] = {
+        "path": model.path,
+        "architecture": model.architecture,
+        "parameters": model.parameters,
+        "size_bytes": size,
+    }
+    told = {name: value for name, value in known.items() if value is not None}
+    return (told,) if told and not model.digest else ()

@@ -27,6 +27,7 @@ Serve = Callable[..., Canned]
 
 VERSION, TAGS = {"version": "0.32.7"}, {"models": []}
 PROPS = {"build_info": "b1", "total_slots": 1, "default_generation_settings": {}}
+TABBY = {"total_slots": 4, "chat_template": "{{ x }}", "default_generation_settings": {"n_ctx": 32768}}
 LOCKED = Page({"error": "who are you?"}, 401)
 LOADING = Page({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503)
 
@@ -51,6 +52,8 @@ def recognised(pages: dict[str, Any], banner: str = "uvicorn", missing: Page = N
         ({"/api/v1/models": {"models": []}}, "lmstudio"),
         ({"/api/v0/models": {"data": [{"id": "m", "state": "loaded"}]}}, "lmstudio"),
         ({"/props": PROPS}, "llamacpp"),
+        ({"/props": {"total_slots": 1, "default_generation_settings": {"n_predict": -1}}}, "llamacpp"),
+        ({"/props": TABBY, "/v1/models": models(owned_by="tabbyAPI")}, "openai"),
         ({"/health": LOADING}, "llamacpp"),
         ({"/v1/models": models(owned_by="llamacpp", meta={})}, "openai"),  # behind a proxy that passes /v1
         ({"/v1/models": models(owned_by="llamacpp"), "/props": LOCKED}, "llamacpp"),
@@ -84,10 +87,47 @@ def test_imitations_of_ollama_do_not_win() -> None:
     ollama = {"/api/version": VERSION, "/api/tags": TAGS}
     assert recognised({**ollama, "/props": PROPS}) == "llamacpp"  # llama-server has /api/tags, too
     assert recognised({"/api/version": VERSION, "/v1/models": models(owned_by="proxy")}) == "openai"
-    proxy = {**ollama, "/v1/models": models(owned_by="proxy")}
+    proxy = {"/api/version": VERSION, "/api/tags": tagged("m"), "/v1/models": models(owned_by="proxy")}
     assert recognised(proxy) == "openai"  # it has nothing else of Ollama's
     for whole in (TAGS, LOCKED, Page(b"", 502)):
         assert recognised({**proxy, "/api/ps": whole}) == "ollama"
+
+
+def tagged(*names: str) -> dict[str, Any]:
+    return {"models": [{"name": name, "model": name} for name in names]}
+
+
+@pytest.mark.parametrize(
+    ("tags", "by_v1"),
+    [
+        (tagged("koboldcpp", "koboldcpp"), models(owned_by="koboldcpp")),  # KoboldCpp
+        (tagged("m"), models(owned_by="koboldcpp")),
+        (tagged("m:latest"), models(owned_by="lemonade")),  # Lemonade
+        (tagged("m"), models(owned_by="lemonade")),
+        (tagged("m:latest"), {"data": [{"id": "m", "object": "model"}]}),  # LocalAI
+        (tagged("m"), {"data": [{"id": "m", "object": "model"}]}),
+        (tagged("m"), {"data": [{"id": "m", "object": "model", "owned_by": "library"}]}),
+        (tagged(), models(owned_by="library")),
+    ],
+)
+def test_who_imitates_all_of_ollama_is_known_by_its_list(tags: Any, by_v1: Any) -> None:
+    pages = {"/api/version": VERSION, "/api/tags": tags, "/api/ps": TAGS, "/v1/models": by_v1}
+    assert recognised(pages) == "openai"
+
+
+@pytest.mark.parametrize(
+    ("tags", "by_v1"),
+    [
+        (tagged("m"), models(owned_by="library")),
+        (tagged("m"), models(owned_by="openai")),  # a proxy that signs the list itself
+        (tagged("m"), NOT_FOUND),  # an old one
+        (tagged(), {"object": "list", "data": None}),  # one without models
+        (tagged(), {"object": "list", "data": []}),
+    ],
+)
+def test_a_real_ollama_stays_one(tags: Any, by_v1: Any) -> None:
+    pages = {"/api/version": VERSION, "/api/tags": tags, "/api/ps": TAGS, "/v1/models": by_v1}
+    assert recognised(pages) == "ollama"
 
 
 def test_a_200_is_no_mark() -> None:

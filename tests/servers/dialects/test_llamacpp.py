@@ -129,6 +129,17 @@ def test_a_gateway_before_several_does_not_give_all_of_them_the_identity_of_one(
     assert not server.accepts("qwen", "other-Q8_0")
 
 
+@pytest.mark.parametrize(
+    ("said", "path"), [("/models/gemma-3-4b-Q8_0.gguf", "/models/gemma-3-4b-Q8_0.gguf"), ("alias", None)]
+)
+def test_an_old_one_tells_its_file_among_its_settings(serve: Serve, said: str, path: str | None) -> None:
+    """Whatever it serves, it lists as LLaMA_CPP: without its file, all its models would be one."""
+    props = {"total_slots": 1, "default_generation_settings": {"n_ctx": 8192, "model": said}}
+    _, server = llama(serve, **{"GET /props": props})
+    _, model = run(server, server.identify, lambda: server.describe("qwen"))
+    assert (model.path, model.quantization) == (path, path and "Q8_0")
+
+
 def test_the_path_may_stand_for_the_name(serve: Serve) -> None:
     _, server = llama(serve)
     run(server, server.identify, server.models)

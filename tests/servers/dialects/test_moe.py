@@ -29,9 +29,10 @@ def test_a_key_that_lacks_where_not_all_are_shown_tells_nothing() -> None:
     assert from_metadata({"general.architecture": "gptoss"}, complete=False).moe is None
     assert from_metadata(INFO, complete=False) == Experts(True, 128, 8)
     few = {"general.architecture": "gptoss", "general.parameter_count": 116_800_000_000}
-    for item, moe in (({}, False), ({"remote_host": "https://ollama.com"}, None)):
+    layers = {"gptoss.block_count": 36}
+    for item, more, moe in (({}, layers, False), ({}, {}, None), ({"remote_host": "x"}, layers, None)):
         listed = listed_model({"name": "gpt-oss:120b", **item}, None, None)
-        model = detailed(listed, {"model_info": few})
+        model = detailed(listed, {"model_info": {**few, **more}})
         assert model.moe is moe
         assert model.active_parameters == (None if moe is None else 116_800_000_000)
 

@@ -473,18 +473,40 @@ def test_a_version_page_alone_is_no_ollama(serve: Serve) -> None:
 TAG = {
     "name": "qwen3:8b",
     "size": 5_000_000_000,
-    "digest": "sha256:abc",
+    "digest": "sha256:" + "ab" * 32,
     "details": {"family": "qwen3", "parameter_size": "8B", "quantization_level": "Q4_K_M"},
 }
 
 
 def test_a_model_from_the_listings() -> None:
     model = listed_model(TAG, {"size_vram": 4_000_000_000, "context_length": 4096}, "0.32.7")
-    assert (model.digest, model.parameters, model.quantization) == ("abc", 8_000_000_000, "Q4_K_M")
+    assert (model.digest, model.parameters, model.quantization) == ("ab" * 32, 8_000_000_000, "Q4_K_M")
     assert (model.bits_per_weight, model.loaded, model.context_loaded) == (None, True, 4096)  # 8B is rounded
     assert (model.vram_bytes, model.engine_version) == (4_000_000_000, "0.32.7")
     assert listed_model(TAG, {"size_vram": 0}, None).vram_bytes == 0  # wholly on the CPU, which is known
+    assert listed_model(TAG, {"size": 0, "size_vram": 0}, None).vram_bytes is None  # nobody measured it
     assert listed_model(TAG, None, None).vram_bytes is None
+
+
+@pytest.mark.parametrize("said", ["0" * 64, "sha256:" + "0" * 64, "sha256:sglang000", "abc", "", None, 7])
+def test_what_is_no_digest_is_none(said: Any) -> None:
+    assert listed_model(TAG | {"digest": said}, None, None).digest is None
+
+
+def test_a_digest_that_models_of_different_size_share_is_none(serve: Serve) -> None:
+    shared, own = "ab" * 32, "cd" * 32
+    listed = [("a", shared, 1), ("b", shared, 2), ("c", own, 3), ("copy-of-c", own, 3)]
+    tags = {"models": [{"name": name, "digest": digest, "size": size} for name, digest, size in listed]}
+    _, server = ollama(serve, **{"GET /api/tags": tags})
+    (models,) = run(server, server.models)
+    assert [model.digest for model in models] == [None, None, own, own]
+
+
+def test_a_quantization_that_it_does_not_know_is_the_tags() -> None:
+    unknown = {"details": {"quantization_level": "unknown"}}
+    for name, quant in (("hf.co/unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "UD-Q4_K_XL"), ("qwen3:8b", None)):
+        model = listed_model(TAG | unknown | {"name": name}, None, None)
+        assert (model.quantization, detailed(model, unknown).quantization) == (quant, quant)
 
 
 def test_what_a_model_takes_in_memory_is_not_its_file() -> None:
@@ -541,12 +563,28 @@ def test_details_come_from_the_tensors() -> None:
 
 
 def test_a_dense_model_works_with_all_its_parameters() -> None:
-    shown = {"model_info": {"general.architecture": "llama", "general.parameter_count": 3_000}, "tensors": []}
+    info = {"general.architecture": "llama", "llama.block_count": 2, "general.parameter_count": 3_000}
+    shown = {"model_info": info, "tensors": []}
     model = detailed(listed_model(TAG, None, None), shown)
     assert (model.moe, model.parameters, model.active_parameters) == (False, 3000, 3000)
     assert model.bits_per_weight == 5_000_000_000 * 8 / 3000
     old = listed_model(TAG | {"details": {"parameter_size": "8x7B"}}, None, None)
     assert (old.moe, old.parameters, old.bits_per_weight) == (True, None, None)
+
+
+def test_who_tells_no_layers_does_not_say_that_a_model_is_dense() -> None:
+    info = {"general.architecture": "llamacpp", "llamacpp.context_length": 4096}
+    shown = {"model_info": info, "tensors": [{"name": "a", "shape": [9]}]}
+    model = detailed(listed_model(TAG, None, None), shown)
+    assert (model.moe, model.active_parameters) == (None, None)
+
+
+def test_a_projector_of_its_own_leaves_bits_a_weight_unknown() -> None:
+    """Its size is in the file's and its parameters are not in the model's."""
+    info = {"general.architecture": "llama", "llama.block_count": 2, "general.parameter_count": 3_000}
+    for projector, bits in (({"general.architecture": "clip"}, None), ({}, 5_000_000_000 * 8 / 3000)):
+        shown = {"model_info": info, "projector_info": projector}
+        assert detailed(listed_model(TAG, None, None), shown).bits_per_weight == bits
 
 
 def test_odd_details_are_survived() -> None:

@@ -230,6 +230,13 @@ def test_sglang_has_two_names_for_its_facts(serve: Serve, page: str) -> None:
     assert (model.context_max, model.path) == (4096, "/m/qwen")
 
 
+def test_the_weights_of_a_new_sglang_are_on_its_page_of_facts(serve: Serve) -> None:
+    canned = serve({"GET /server_info": {"model_path": "/m/qwen"}, "GET /v1/models": LIST})
+    server = SGLang(Address(url=canned.url))
+    _, model = run(server, server.identify, lambda: server.describe("m"))
+    assert model.path == "/m/qwen"
+
+
 def test_sglang_flushes_its_cache_when_an_honest_prefill_is_asked_for(serve: Serve) -> None:
     canned = serve({"POST /v1/chat/completions": STREAM, "POST /flush_cache": Page(b"Cache flushed.")})
     server = SGLang(Address(url=canned.url))
