@@ -74,3 +74,44 @@ La respuesta es C (o B).|Die Antwort ist C (eher B).|Die Antwort ist C (Paris is
 )
 def test_a_letter_that_is_denied_doubted_or_beside_another_is_none(reply: str) -> None:
     assert letter_of(reply, CITIES) is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    """Opción B|Вариант B|選択肢B|Optie B|Opzione B|Variante B|옵션 B|보기 B|Also B.|Daher B.|Es ist B.
+Somit ist B richtig.|Donc B.|Donc c'est B.|Je choisis B.|Es B.|Es la B.|Por lo tanto, B.|Elijo B
+La correcta es B|Значит, B.|Это B.|所以是B。|正确的是B|Bです。|Bだと思います。|따라서 B입니다.
+Paris ist die Hauptstadt. Also B.
+La France a Paris. Donc c'est B.|首都は Paris です。Bです。""".replace("\n", "|").split("|"),
+)
+def test_a_sentence_that_ends_the_reply_and_holds_only_a_conclusion(reply: str) -> None:
+    assert letter_of(reply, CITIES) == "B"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    """No es B.|¿Es B?|Antwort B wäre richtig, wenn|答えはBではない|Es ist nicht B.|不是B。|Bですか。
+Es B o C.|Es B, pero
+Somit ist B richtig, wenn es um Italien geht.|¿Cuál es falsa? Es B.|Welche ist falsch? Es ist B.
+Bじゃない。
+Berlin ist die Hauptstadt. Also B.|C'est A. C'est B.|Ninguna es correcta. Es B.|Ejemplo: Es B.
+Berlin is big. Also B.|Elimino:~Opción B|Opción B~Es incorrecta.|Pregunta 2. Es B.|2. Es B.
+Si fuera Paris. Es B.|正确的不是B|La incorrecta es B""".replace("\n", "|").split("|"),
+)
+def test_a_conclusion_that_is_denied_asked_or_of_two_minds_is_none(reply: str) -> None:
+    assert letter_of(reply.replace("~", "\n"), CITIES) is None
+
+
+def test_options_that_are_written_without_blanks_are_named_inside_of_words() -> None:
+    options = ["上海", "广州", "北京", "深圳"]
+    assert letter_of("中国的首都是北京。所以是C。", options) == "C"
+    assert letter_of("中国的首都是北京。所以是A。", options) is None
+
+
+def test_a_short_conclusion_may_name_the_thing_where_options_hold_letters() -> None:
+    assert letter_of("Es ist C.", ["Vitamin C", "Vitamin B", "Vitamin A", "Vitamin D"]) is None
+
+
+@pytest.mark.parametrize("reply", ["Ответ: В) Париж", "Ответ: B) Париж"])
+def test_a_cyrillic_letter_beside_its_own_option(reply: str) -> None:
+    assert letter_of(reply, ["Берлин", "Париж", "Рим", "Мадрид"]) == "B"

@@ -37,6 +37,33 @@ def test_a_letter_beside_another_options_text_is_none(reply: str) -> None:
     assert letter_of(reply.replace("Berlin", "Rome"), CITIES) == "C"
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "The correct answer is C: Berlin is the capital.",
+        "C) Berlin is the capital of the country.",
+        "**Answer: C. Berlin** is the capital",
+        "Answer: (C) Berlin was the capital.",
+    ],
+)
+def test_a_letter_joined_to_another_options_text_with_which_a_sentence_begins(reply: str) -> None:
+    assert letter_of(reply, CITIES) is None
+    assert letter_of(reply.replace("Berlin", "Rome"), CITIES) == "C"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "The answer is C. Berlin was only built in 1913.",
+        "The answer is C: Berlin is not as old.",
+        "The answer is **C**. **Berlin** was built later.",
+        "Answer: C: Berlin is younger than it.",
+    ],
+)
+def test_an_explanation_may_begin_with_another_option(reply: str) -> None:
+    assert letter_of(reply, CITIES) == "C"
+
+
 def test_other_options_in_the_next_sentence_are_its_reasons() -> None:
     options = ["Germany", "France", "Spain", "Italy"]
     assert letter_of("I choose B. Germany, Spain and Italy are in other places.", options) == "B"

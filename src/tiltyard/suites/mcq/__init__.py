@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
+from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Message, Outcome, Request
 from tiltyard.servers.preflight import first_word
 from tiltyard.suites import Bench, Stage, StageResult
@@ -30,7 +32,9 @@ from tiltyard.suites.mcq.questions import (
     tested,
     turns_of,
 )
+from tiltyard.suites.mcq.reading import QuestionSet
 from tiltyard.suites.mcq.rungs import Found
+from tiltyard.suites.mcq.source import changed
 from tiltyard.suites.patience import failed_on_the_way
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
@@ -46,12 +50,13 @@ log = logging.getLogger("tiltyard.mcq")
 class Mcq:
     """Asks for a letter and looks whether it is the right one."""
 
-    name, version = "mcq", "5"
+    name, version = "mcq", "6"
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.top: int | None = None  # alternatives of each token that are asked for
         self.notes: list[str] = []
+        self.questions: QuestionSet | None = None  # as they were when the run began
         self.shots: Shots | None = None
         self._shown: dict[int, tuple[Message, ...]] = {}
         self._read: tuple[Mapping[str, Json], Choosing, str] | None = None
@@ -63,10 +68,24 @@ class Mcq:
             self._read = bench.settings, found, found.prompt or shipped_template(found.cot)
         return self._read[1], self._read[2]
 
+    def opened(self, settings: Choosing) -> QuestionSet:
+        """The run's questions, whatever becomes of their files later. Raises UsageError where they are not
+        those that it was planned with.
+        """
+        if self.questions is None:
+            found = question_set(settings.files.get("questions") or (), settings.answers)
+            if settings.items not in (None, found.hash):
+                first, more = found.files[0].path, len(found.files) - 1
+                raise changed(f"{first}, or one of the {more} files after it," if more else first)
+            self.questions = found
+        return self.questions
+
     async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
         settings, _ = self.settings(bench)
-        questions = question_set(settings.files.get("questions") or (), settings.answers)
+        questions = self.opened(settings)
         self.shots = shots_of(settings, questions)
+        if self.shots is not None and settings.examples not in (None, self.shots.questions.hash):
+            raise changed(settings.files["examples"])
         if self.shots is not None and self.shots.left_out:
             self.notes.append(f"rows of --examples left out, as they are asked: {self.shots.left_out}")
         order = tested(questions, self.shots, settings)
@@ -151,22 +170,23 @@ class Mcq:
 
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
         settings, _ = self.settings(bench)
-        questions = question_set(settings.files.get("questions") or (), settings.answers)
         unasked = not_wanted(settings)
         if self.top is None and unasked is None:
             unasked = "not asked for: the server took no request for log-probabilities"
         own = own_figures(self.tally, settings.rotations, unasked)
         found = {**summarise_graded(self.tally, results), **own}
-        if settings.rotations:
-            numbers = found["rotations"].pop("numbers")
-            found["rotations"]["one_order_ids"] = [questions.row(number).id for number in numbers]
-        found["questions"] = {
-            "files": len(questions.files),
-            "good": len(questions),
-            "bad": questions.bad_count,
-            "bad_rows": [bad._asdict() for bad in questions.bad[:BAD_SHOWN]],
-            "notes": [*questions.notes, *self.notes],
-        }
+        numbers = found["rotations"].pop("numbers") if settings.rotations else []
+        with suppress(UsageError):  # files that have gone or changed since must not cost the figures
+            questions = self.opened(settings)
+            found["questions"] = {
+                "files": len(questions.files),
+                "good": len(questions),
+                "bad": questions.bad_count,
+                "bad_rows": [bad._asdict() for bad in questions.bad[:BAD_SHOWN]],
+                "notes": [*questions.notes, *self.notes],
+            }
+            if settings.rotations:
+                found["rotations"]["one_order_ids"] = [questions.row(number).id for number in numbers]
         return found
 
     def asked(self, settings: Mapping[str, Json]) -> tuple[str, Iterator[Item]]:

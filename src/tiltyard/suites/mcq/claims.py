@@ -227,13 +227,16 @@ def _label_doubted(raw: str, flat: str, match: re.Match[str], english: bool) -> 
     if crossed_before(raw, start) or doubted(raw, flat, start, match.end(), english):
         return True
     if english and (_SAYS.search(match[0]) or match[0][-1].isalpha()):
-        return strangely_led(before) or shown_as_example(flat[max(0, start - BEFORE) : start])
+        behind = flat[match.end() : match.end() + BEFORE]
+        return strangely_led(before, behind) or shown_as_example(flat[max(0, start - BEFORE) : start])
     return for_show(before, flat[max(0, start - BEFORE) : start])
 
 
 def _claim_doubted(raw: str, flat: str, match: re.Match[str]) -> bool:
-    before = words_before(flat, match.start())
-    return doubted(raw, flat, match.start(), match.end()) or hedged(before)
+    end = match.start("letter") if "letter" in match.re.groupindex else match.end()
+    behind = flat[match.end() : match.end() + BEFORE]
+    led = hedged(words_before(flat, match.start()), flat[match.start() : end], behind)
+    return led or doubted(raw, flat, match.start(), match.end())
 
 
 def _letter(letter: str, count: int, rule: str, match: re.Match[str]) -> Claim:

@@ -105,7 +105,9 @@ def _read(text: str, names: Names) -> Found:
 def _ladder(raw: str, names: Names) -> Found:
     """What the rungs find, unless another option's text stands beside the letter."""
     found = _climbed(raw, names)
-    if found.option is None or found.at < 0 or not beside_another(raw, plain(raw), found.at, names):
+    if found.option is None or found.at < 0:
+        return found
+    if not beside_another(raw, with_latin_letters(plain(raw)), found.at, names):
         return found
     return Found(None, "contradiction", why="a letter stands beside another option's text")
 

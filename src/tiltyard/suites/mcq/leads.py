@@ -7,6 +7,7 @@ answer is A", nobody can list all. Runs on text from `plain.py`.
 from __future__ import annotations
 
 import re
+from collections import deque
 
 _CLAUSE_START = re.compile(  # what stands before the last of these is another clause
     r"[,;:!?()\[\]→=>|]|(?<!\w)[-–—]+(?!\w)|[–—]|\b(?:so|therefore|thus|hence|and|but|consequently|thereby)\b"
@@ -103,8 +104,30 @@ _HEDGED = re.compile(  # in the clause before "B is correct" or "I'd say B"
     r"\b(?:unlikely|improbable|implausible|doubtful|questionable|unclear|unsure|uncertain|hardly|scarcely"
     r"|barely"
     r"|assum(?:e|es|ing|ption)|imagin\w+|pretend\w*|hypothe\w+|rumou?r\w*|hard\s+to|difficult\s+to|far\s+from"
-    r"|opposite|negation|contrary|converse|in\s+doubt|sometimes|often|in\s+(?:many|most|some)"
-    r"|if\s+(?:\w+\s+){0,4}only)\b",
+    r"|opposite|negation|contrary|converse|in\s+doubt|if\s+(?:\w+\s+){0,4}only)\b",
+    re.IGNORECASE,
+)
+_AT_TIMES = re.compile(r"\b(?:sometimes|often|in\s+(?:many|most|some))\b", re.IGNORECASE)
+_STEP = re.compile(  # what stands before it is the reason, and not about the answer
+    r"(?<!\bor\s)\bso\b|\b(?:therefore|thus|hence|consequently|thereby|ergo|making|which\s+means)\b"
+    r"|[;→]|=>|(?:\bis|\bequals|=)\s*[\d./%\s]+,?\s+and\b"
+    r"|\A\W*(?:since|because|given\s+that|as\s+(?:the|there|it|this))\b(?:[^,]|,(?=\d{3}))*,",
+    re.IGNORECASE,
+)
+_STEPS_ON = re.compile(r"\W*(?:so|therefore|thus|hence|making)\b", re.IGNORECASE)
+_NO_STEP = re.compile(  # "a 30% chance, therefore, that the answer is A"; "in 30% of them it rains; then ..."
+    r"\W*(?:that(?:\s+(?:the|my|our|its?|this|an?|one)\b|\W*\Z)|then\b)", re.IGNORECASE
+)
+_NOT_MY_REASON = re.compile(  # of others, of another case, or not meant to be so
+    r"\b(?:sa(?:y|ys|id)|claim\w*|th(?:ink|inks|ought)|believ\w*|assum\w*|argu\w*|suppos\w*|consider\w*"
+    r"|regarded|held|t(?:ell|old)|ask\w*|answered|answers|picks?|picked|choos\w*|chose\w*|guess\w*|mist\w*"
+    r"|confus\w*|expect\w*|vot(?:e|ed|es)|questions?|tricks?|read(?:s|ing|ings)?|interpret\w*|would|could"
+    r"|might|may|maybe|perhaps|if|unless|without|instead|wrong\w*|incorrect\w*|false\w*"
+    r"|(?:common|usual|typical|my)\s+error|examples?|for\s+instance|naive|initial\w*|first|seem\w*"
+    r"|try|attempt|approach|key|people|students?|he|she|they|nobody"
+    r"|(?:chances?|probability|likelihood|odds|risk|possibility)\s+that\b.*\band\s+(?:so|thus|hence)"
+    r"|in\s+some|in\s+(?!(?:almost\s+)?(?:all|many|most)\b)(?:[^\s,]+\s+){0,5}"
+    r"(?:cases|(?:text)?books|sources|versions|exams))\b",
     re.IGNORECASE,
 )
 _LABEL_BEFORE = re.compile(
@@ -128,11 +151,20 @@ _CALLED = re.compile(
     r"|hint|(?:common|popular|public|usual|typical|frequent)\s+\w+)\s*:\W*(?:the\s*)?$",
     re.IGNORECASE,
 )
+_RESTRICTED = re.compile(  # "the chance of Sydney, and so the answer is A, is small", "so A is right there"
+    r"\W*(?:[A-Z]\b)?[ \t]*(?:\([^()\n]{1,80}\)|(?:answer|choice|option|one)\b)?"
+    r"(?:[^\w\n]*(?:But|Not|However|Yet|Only|Though)\b|[^\w.!?\n]*"
+    r"(?:is|are|was|seems?|remains?|stands?|exists?|there|then|but|not|only|in|on|for|with|at|by|under|though"
+    r"|although|when|while|if|sometimes|often|usually|mostly|rarely)\b)"
+)
 
 
-def strangely_led(before: str) -> bool:
-    """Is there anything but plain words before "answer is" in its sentence?"""
-    if _ODDS.search(before) or _CALLED.search(before):
+def strangely_led(before: str, behind: str) -> bool:
+    """Is there anything but plain words before "answer is" in its sentence?
+
+    `behind`: what follows the words themselves, from the letter on.
+    """
+    if _of_the_answer(_ODDS, before, behind) or _CALLED.search(before):
         return True
     clause = _CLAUSE_START.split(before)[-1]
     if _PLAIN.fullmatch(clause):
@@ -140,9 +172,28 @@ def strangely_led(before: str) -> bool:
     return _ADVERBIAL.match(clause) is None or _THAT_IS_SAID.search(clause) is not None
 
 
-def hedged(before: str) -> bool:
-    """Is what follows in the sentence unlikely, assumed or the contrary of something?"""
-    return any(pattern.search(before) for pattern in (_ODDS, _HEDGED, _CALLED))
+def hedged(before: str, claim: str, behind: str) -> bool:
+    """Is what follows in the sentence unlikely, assumed or the contrary of something?
+
+    `claim`: the claim itself up to its letter, as it may begin with the step to it: "so B".
+    `behind`: what follows it.
+    """
+    if any(pattern.search(before) for pattern in (_HEDGED, _CALLED)):
+        return True
+    before += claim if _STEPS_ON.match(claim) else ""
+    return any(_of_the_answer(pattern, before, behind) for pattern in (_ODDS, _AT_TIMES))
+
+
+def _of_the_answer(pattern: re.Pattern[str], before: str, behind: str) -> bool:
+    """Is what the pattern finds said of the answer, and not of a reason from which it follows at once?"""
+    if not pattern.search(before):
+        return False
+    step = deque(_STEP.finditer(before), maxlen=1)
+    if not step or _NOT_MY_REASON.search(before) or _RESTRICTED.match(behind):
+        return True
+    led = before[step[0].end() :]
+    bracketed = before.rfind("(") > before.rfind(")")
+    return bracketed or not _PLAIN.fullmatch(led) or bool(pattern.search(led) or _NO_STEP.match(led))
 
 
 def for_show(before: str, line_before: str) -> bool:

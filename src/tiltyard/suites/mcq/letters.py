@@ -165,12 +165,42 @@ def beside_another(raw: str, flat: str, at: int, names: Names) -> bool:
     for start in (begin, article.end() if article is not None else begin):
         if index is None:  # "D, the nucleus", where an option is "Nucleus"
             index, end = text_at(raw, flat, start, names)
+    if index is None:
+        index, end = _subject_at(raw, flat, (at, begin), names)
     if index is None or LETTERS[index] == flat[at].upper() or names.is_letter(index):
         return False
     if re.match(rf"[ \t]*[(\[]{LETTERS[index]}[)\]][ \t]+\w", flat[end : end + 20]):
         return False  # "The answer is D. The nucleus (C) stores DNA."
     rest = folded(re.split(r"[.!?\n]", flat[end : end + 400])[0])  # "B. Germany, Spain and Italy do not"
     return not any(name and name in rest for place, name in enumerate(names.unique) if place != index)
+
+
+_SAID_OF_IT = re.compile(  # "A: Canberra is the capital.", not "A: Canberra is not as old"
+    r"[ \t]+(?:is|are|was|were)\b(?![^.!?\n]*(?:\b(?:not|no|never|nor|only|but|while|though|although|whereas"
+    r"|wrong|incorrect|false|unlike|than|another|others?|all|both|each)\b|n['’]t\b))"
+)
+
+
+def _subject_at(raw: str, flat: str, places: tuple[int, int], names: Names) -> tuple[int | None, int]:
+    """The option that is joined to the letter before it, though its sentence goes on behind the option.
+
+    By ")" or ":" where the sentence says what the option is, or by markup around both. `places`: of the
+    letter, and of what stands beside it. A full stop between them begins an explanation.
+    """
+    at, begin = places
+    between = flat[at + 1 : begin]
+    marked = "." not in between and re.search(r"[)\]:]", between) is not None
+    if flat[at].upper() not in LETTERS or begins_with(flat[begin : begin + 400], flat[at], names):
+        return None, begin
+    for index in sorted(range(len(names.options)), key=lambda i: -len(names.options[i])):
+        name = names.options[index]
+        end = begin + len(name)
+        if not re.search(r"[^\W\d_]{3}", name) or flat[begin:end].casefold() != name.casefold():
+            continue
+        wrapped = "*" not in raw[at:begin] and raw.startswith("**", end)
+        if wrapped or (marked and _SAID_OF_IT.match(flat, end)):
+            return index, end
+    return None, begin
 
 
 CROSSES = "❌✗✘✖🚫☒"

@@ -86,6 +86,8 @@ def shots_of(settings: Choosing, questions: QuestionSet) -> Shots | None:
         return None
     if path:
         given = question_set([path], settings.answers)
+        if not len(given):
+            raise UsageError(f"{path} holds no examples", "docs/mcq.md has the formats of questions")
         left, left_out = not_asked(given, questions, wanted)
         if len(left) < (settings.few_shot or 1):
             also = f" that are not among the questions asked ({left_out} are)" if left_out else ""

@@ -1,11 +1,12 @@
 """Question files as a set of rows that may be of any length: checked and hashed first, read again when asked.
 
-The first pass validates every record and keeps twelve bytes of it (where it lies); the second one gives rows
-by number, in any order. What a record means is in `layouts.py`.
+The first pass validates every record and keeps where it lies and a hash of it; the second one gives rows by
+number, in any order. What a record means is in `layouts.py`.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from bisect import bisect_right
 from collections import Counter
@@ -34,7 +35,7 @@ from tiltyard.suites.mcq.layouts import (
     without_labels,
 )
 from tiltyard.suites.mcq.names import forms_of
-from tiltyard.suites.mcq.source import Record, Source
+from tiltyard.suites.mcq.source import Record, Source, changed
 from tiltyard.suites.mcq.unclosed import Layout, closes_its_quotes, stands
 from tiltyard.suites.regular import regular
 
@@ -147,6 +148,7 @@ class QuestionSet:
         self.notes: list[str] = []
         self.subjects: Counter[str] = Counter()
         self._ids, self._questions = Repeats(), Repeats()
+        self.hashes = self._questions.hashes  # of each row: to be known again
         self._open: list[File] = []
         self._digest = hashlib.sha256()
         for path, name in zip(paths, names_of(paths), strict=True):
@@ -279,7 +281,7 @@ class QuestionSet:
         name, index = self._name(file, draft, line), index_by(file.reading, draft)
         if draft.about.id:  # a name made of a line is the only one of its kind
             self._ids.add(number, hash(name))
-        self._questions.add(number, hash((draft.question, draft.options, index)))
+        self._questions.add(number, hash_of(draft, index))
         self._digest.update(
             repr((name, draft.question, draft.options, index, draft.about.subject)).encode("utf-8", "replace")
         )
@@ -306,12 +308,12 @@ class QuestionSet:
     # -------------------------------------------------------------- second pass
 
     def row(self, number: int) -> Row:
-        """The question of that number."""
+        """The question of that number. Raises UsageError where it no longer stands there."""
         file, draft = self.files[self.owner(number)], self._draft(number)
         answer = index_by(file.reading, draft)
-        assert answer is not None
-        line = self.lines[number]
-        name = self._name(file, draft, line)
+        if answer is None or hash_of(draft, answer) != self.hashes[number]:
+            raise changed(file.path)
+        name = self._name(file, draft, line := self.lines[number])
         return Row(
             id=f"{name}@{line}" if number in self.renamed else name,
             question=draft.question,
@@ -325,7 +327,10 @@ class QuestionSet:
     def _draft(self, number: int) -> Draft:
         file = self.files[self.owner(number)]
         self._use(file)
-        return file.draft(file.source.at(self.offsets[number]))
+        try:
+            return file.draft(file.source.at(self.offsets[number]))
+        except (BadRowError, StopIteration, csv.Error):
+            raise changed(file.path) from None
 
     @staticmethod
     def _name(file: File, draft: Draft, line: int) -> str:
@@ -343,6 +348,11 @@ class QuestionSet:
         self._open.append(file)
         if len(self._open) > MOST_OPEN:
             self._open.pop(0).source.close()
+
+
+def hash_of(draft: Draft, answer: int | None) -> int:
+    """The same for rows that say the same, whatever their ids."""
+    return hash((draft.question, draft.options, answer))
 
 
 def wrong_answer(reading: str, draft: Draft) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tiltyard.suites.mcq.abroad import concluded_abroad
 from tiltyard.suites.mcq.doubt import DOUBTFUL, LEADS_TO, doubted
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import CROSSES, begins_with, crossed_before, denied_at
@@ -246,7 +247,10 @@ _UNLESS = re.compile(
 
 
 def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
-    """A reply whose last sentence is one letter."""
+    """A reply whose last sentence is one letter, in other languages with a word for "so" or "it is"."""
+    abroad = concluded_abroad(flat, names)
+    if abroad is not None:
+        return None if doubted(raw, flat, abroad[1], abroad[1]) else _agreed([abroad], names, "last_sentence")
     match = _LAST.search(flat)
     if match is not None and flat[match.start()] == ":":
         line = flat[flat.rfind("\n", 0, match.start()) + 1 : match.start()]

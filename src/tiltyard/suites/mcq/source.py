@@ -70,7 +70,7 @@ class Source:
                 raise UsageError(f"{self.path} cannot be read: {error.strerror}", "check the path") from None
             state = found.st_size, found.st_mtime_ns
             if self._state not in (None, state):
-                raise UsageError(f"{self.path} has changed while it was in use", "start again")
+                raise changed(self.path)
             self._state = state
         return self._file
 
@@ -201,6 +201,12 @@ class Source:
             if problem is None and not any(cells):
                 continue  # a blank line
             yield Record(cells, line, offset, problem or oversized(cells), taken)
+
+
+def changed(what: object) -> UsageError:
+    """A file is no longer what it was when it was checked."""
+    then = "the same command asks what is there now; with all as it was, it carries on"
+    return UsageError(f"{what} has changed while it was in use", then)
 
 
 def utf_16_of(head: bytes) -> str:

@@ -207,7 +207,7 @@ BETWEEN = re.compile(  # "Between A and C, C is more likely."
     r"(?:better|more\s+(?:likely|plausible|accurate|appropriate|probable|fitting))(?=[\s.!*]*\Z)",
 )
 THEREFORE_GERMAN = re.compile(  # "Daher ist Antwort B richtig."
-    r"\b(?i:daher|somit|also|deshalb|damit|folglich)\s+ist\s+(?:(?:die\s+)?(?:Antwort|Option)\s+)"
+    r"\b(?i:daher|somit|also|deshalb|damit|folglich)\s+ist\s+(?:(?:die\s+)?(?:Antwort|Option)\s+)?"
     r"[(\[]?(?P<letter>[A-Z])[)\]]?\s+(?:richtig|korrekt)(?=\s*(?:[.!\n]|\Z))"
 )
 ONLY = re.compile(
