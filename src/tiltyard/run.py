@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from tiltyard.errors import ServerError
+from tiltyard.errors import ServerError, UsageError
 from tiltyard.jobs.ending import (
     describe_job,
     keep,
@@ -139,7 +139,7 @@ async def run_job(
         except (asyncio.CancelledError, KeyboardInterrupt):  # the latter: Ctrl+C again, wherever we are
             state = "interrupted"
             raise
-        except ServerError as error:
+        except (ServerError, UsageError) as error:
             facts["error"] = hide_keys(str(error))
             raise
         finally:

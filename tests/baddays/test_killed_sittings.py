@@ -41,6 +41,7 @@ class Exam(ScriptedServer):
     def __init__(self) -> None:
         super().__init__(self.reply)
         self.fails: set[int] = set()
+        self.status = b"500 Internal Server Error"
         self.holds: set[int] = set()
         self.asked: list[int] = []
         self.gate = threading.Event()
@@ -59,7 +60,7 @@ class Exam(ScriptedServer):
         if self.asked[-1] in self.holds:
             self.gate.wait(300)
         if self.asked[-1] in self.fails:
-            return [sized(b'{"error":"no"}', status=b"500 Internal Server Error")]
+            return [sized(b'{"error":"no"}', status=self.status)]
         return [ANSWERED]
 
 
@@ -182,6 +183,33 @@ def test_a_sitting_in_which_nothing_can_be_asked_brings_no_old_figures_back(
         exam.loads, exam.holds = True, set()
         whole = tiltyard(*words(exam)).summary()
     assert (whole["n"], whole["outcomes"]["correct"]) == (COUNT, COUNT)
+
+
+@posix_only
+def test_figures_of_a_sitting_that_was_left_before_a_retry_are_told_again(
+    tiltyard: Tiltyard, spawn: Spawn, home: Path, words: Callable[[Exam], list[str]]
+) -> None:
+    """The request that was to be asked again has failed until then, for the summary and the store alike."""
+    with Exam() as exam:
+        exam.fails, exam.status = {4}, b"503 Service Unavailable"
+        patient = [*words(exam), "--retries", "1", "--retry-delay", "300"]
+        first = spawn(*patient)
+        wait_for(lambda: (in_store(home, "correct"), in_store(home, "error")) == (4, 1))
+        first.send_signal(signal.SIGINT)
+        before = last_line(first)
+        assert (before["n"], before["outcomes"]["correct"], before["outcomes"]["error"]) == (5, 4, 1)
+        (listed,) = stored(tiltyard, "runs", "--json")["runs"]
+        assert listed["attempts"] == before["requests"]["total"] == 5
+        exam.loads = False
+        failed = tiltyard(*patient)
+        assert failed.code != 0
+        after = failed.summary()
+        said = {"notes": after["notes"], "error": after["error"], "state": "failed"}
+        assert after == {**before, **said}
+        assert "nothing could be asked again: " in after["notes"][-1]
+        exam.loads, exam.fails = True, set()
+        whole = tiltyard(*patient).summary()
+    assert (whole["n"], whole["outcomes"]["correct"], whole["retries"]) == (COUNT, COUNT, 1)
 
 
 @posix_only

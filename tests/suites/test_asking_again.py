@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from tests.suites.graded_runs import clever, run_doubles, sitting
+from tests.suites.graded_runs import Doubles, clever, run_doubles, sitting
 from tests.suites.speed_runs import FAST, run_speed
 from tiltyard.errors import ServerError
+from tiltyard.load.lag import ClientMeter
 from tiltyard.records import Attempt, Timeouts
+from tiltyard.servers import Address
+from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.simulator import SimConfig, running
 from tiltyard.servers.simulator.config import Say
 from tiltyard.store.store import Store
+from tiltyard.suites import Bench, Stage, StageResult
+from tiltyard.suites.asking import Sitting, put_through
+from tiltyard.suites.telling import Teller
 
 COUNT = 60
 ONE_BY_ONE = {"retries": 0, "concurrency": 1, "count": COUNT}
@@ -283,3 +290,51 @@ def test_a_burst_of_which_all_was_sent_was_not_given_up() -> None:
     assert (first.total, first.gave_up) == (16, False)
     second = run_speed(settings, dialect="openai", known=first.attempts).results[0]
     assert (second.total, failed(second.attempts), second.gave_up) == (16, 16, False)
+
+
+class Ungraded(Doubles):
+    """Nobody grades it, and each request is tried twice."""
+
+    async def stages(self, bench: Bench) -> AsyncGenerator[Stage, StageResult]:
+        async for stage in super().stages(bench):
+            yield replace(stage, tally=None)
+
+
+async def left_before_a_retry(url: str, suite: Doubles) -> tuple[StageResult, list[Attempt]]:
+    """A sitting that is broken off while a request waits to be asked again, and what it has recorded."""
+    kept, results, waits = list[Attempt](), list[StageResult](), asyncio.Event()
+
+    async def record(attempt: Attempt) -> None:
+        kept.append(attempt)
+
+    def hear(event: Mapping[str, Any]) -> None:
+        if event["event"] == "retry":
+            waits.set()
+
+    server = OpenAI(Address(url=url))
+    settings = {"concurrency": 1, "retries": 1, "retry_delay_s": 300.0}
+    try:
+        bench = Bench(server=server, model=await server.describe("m"), settings=settings)
+        async with ClientMeter() as meter:
+            fixed: dict[str, Any] = {"run_id": "r", "session": 1, "done": {}, "tries": {}}
+            sitting = Sitting(record=record, meter=meter, teller=Teller(hear, {}), **fixed)
+            job = asyncio.create_task(put_through(suite, bench, sitting, results))
+            await waits.wait()
+            job.cancel()
+            await asyncio.wait((job,))
+    finally:
+        await server.close()
+    return results[0], kept
+
+
+@pytest.mark.parametrize("kind", [Doubles, Ungraded])
+def test_what_waits_to_be_asked_again_counts_as_failed_where_the_sitting_ends(kind: type[Doubles]) -> None:
+    """As it does in the store."""
+    suite = kind()
+    with running(SimConfig(models=(clever(),), dialects=("openai",), faults=("busy_503@4",))) as sim:
+        result, kept = asyncio.run(left_before_a_retry(sim.url("openai"), suite))
+    assert result.total == len(kept) == 4
+    endings = (
+        suite.tally.endings if kind is Doubles else Counter(a.exchanges[-1].ending for a in result.attempts)
+    )
+    assert endings == {"ok": 3, "http_error": 1}

@@ -82,6 +82,11 @@ class Load(Record, frozen=True, kw_only=True):
         """Is no other request of ours under way, so that a wait for a first token tells of its prompt?"""
         return self.kind == "closed" and self.concurrency == 1
 
+    @property
+    def streams(self) -> int:
+        """How many requests of a closed load can be under way at once: no more than it has."""
+        return self.concurrency if self.stop.count is None else min(self.concurrency, self.stop.count)
+
 
 def start_offsets_ns(load: Load) -> Iterator[int] | None:
     """Start times in ns after the beginning, endless and non-decreasing; None for a closed loop.

@@ -22,15 +22,7 @@ from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
 from tiltyard.load.recount import recounted
 from tiltyard.load.schedule import Load, left_of
-from tiltyard.records import (
-    Attempt,
-    Capture,
-    Grade,
-    Item,
-    Record,
-    Request,
-    Timeouts,
-)
+from tiltyard.records import Attempt, Capture, Grade, Item, Record, Request, Timeouts
 from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
 from tiltyard.servers.notes import ARRIVALS_MERGED, CLOCK_SET
 from tiltyard.suites import Bench, Stage, StageResult, Suite
@@ -111,7 +103,7 @@ class StageAsker:
         self.lost = outage(self.left.failed.values(), earlier)  # what failed since the server had gone
         self.batches = Batches(stage.load.concurrency, stage.patience.pause_s)
         self.ready: deque[Question] = deque()
-        self.ahead = max(stage.load.concurrency, AHEAD)
+        self.ahead = max(stage.load.streams, AHEAD)
         self.made = 0
 
     def prepare(self) -> bool:
@@ -221,6 +213,7 @@ class StageAsker:
         await self.sitting.record(attempt)
         self.sitting.meter.saw(attempt)
         if answer.again:
+            self.left.waits(item, attempt)
             self.sitting.teller.again(attempt)
             return
         self.take(item, attempt)
@@ -280,7 +273,7 @@ class StageAsker:
         return age < THICK_NS and now - self.unread[-1].ended_ns < QUIET_NS
 
     def settle(self) -> None:
-        """Count what earlier sittings know of the items that this one did not come to.
+        """Count what is known of the items that this sitting did not come to, or to ask again.
 
         Not what failed since the server had gone, where the load has come to its own end without it.
         """
@@ -386,7 +379,7 @@ async def ask_stage(
             while asker.prepare():
                 await asyncio.sleep(0)
             if load.kind == "closed":
-                await bench.server.open_connections(load.concurrency)
+                await bench.server.open_connections(min(load.streams, len(asker.ready)))
             finisher = asyncio.create_task(asker.finish_all())
             driver = asyncio.create_task(drive(load, asker.fire, asker.should_stop))
             try:

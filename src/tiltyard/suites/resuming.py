@@ -1,7 +1,7 @@
 """What is left to ask of a stage, and what earlier sittings of its run know of it already.
 
 Nothing that was found out is ever lost from the count: an item that this sitting does not come to counts with
-its earlier answer, or with its earlier failure.
+its earlier answer, or with its newest failure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import chain, islice
 from tiltyard.records import Attempt, Item
 from tiltyard.servers.notes import ERROR_TOLD
 from tiltyard.suites import Stage
-from tiltyard.suites.spans import last_ns
+from tiltyard.suites.spans import heard_ns, last_ns
 
 Key = tuple[str, str, int]  # stage, item id, repetition
 Turn = tuple[Item, int]  # an item and its repetition
@@ -30,7 +30,7 @@ def outage(failed: Iterable[Attempt], all_known: Collection[Attempt]) -> list[At
     there: dict[int, int] = {}  # of each sitting: when the server was last heard of
     for each in all_known:
         if each.exchanges and not (gone(each) or cut(each)):
-            there[each.session] = max(there.get(each.session, 0), last_ns(each.exchanges[-1]))
+            there[each.session] = max(there.get(each.session, 0), heard_ns(each.exchanges[-1]))
 
     def after(attempt: Attempt) -> bool:
         return last_ns(attempt.exchanges[-1]) > there.get(attempt.session, 0)
@@ -89,6 +89,7 @@ class Remaining:
         self.already = sum(key[0] == stage.name for key in done)
         self.failed = {key: attempt for key, attempt in failed.items() if key[0] == stage.name}
         self.failed_items: dict[Key, Item] = {}
+        self.waiting: dict[Key, Attempt] = {}  # failed on the way in this sitting, and is asked again
         self.put_off: deque[Turn] = deque()
         self.unmet = self.already + len(self.failed)  # not met yet among the items
         if stage.tally is None:
@@ -137,9 +138,17 @@ class Remaining:
         self.seen[item.id] += 1
         return self.seen[item.id] - 1
 
+    def waits(self, item: Item, attempt: Attempt) -> None:
+        """An item is to be asked again. Where this sitting ends before that, its failure counts, as it does
+        in the store.
+        """
+        key = key_of(attempt)
+        self.waiting[key], self.failed_items[key] = attempt, item
+
     def asked(self, attempt: Attempt) -> None:
-        """An item has been asked in this sitting: what an earlier one knew of it no longer counts."""
+        """An item has been asked in this sitting: what was known of it before no longer counts."""
         self.failed.pop(key_of(attempt), None)
+        self.waiting.pop(key_of(attempt), None)
 
     def keep(self, attempts: Iterable[Attempt]) -> None:
         """These failures of an earlier sitting stand: they are not asked again."""
@@ -162,4 +171,5 @@ class Remaining:
     def settle(self) -> list[tuple[Item | None, Attempt]]:
         """Nothing more is asked: count the answers not met yet; returns the failures not asked again."""
         self.meet_known()
-        return [(self.failed_items.get(key), attempt) for key, attempt in self.failed.items()]
+        failed = {**self.failed, **self.waiting}
+        return [(self.failed_items.get(key), attempt) for key, attempt in failed.items()]
