@@ -488,7 +488,7 @@ def test_a_model_from_the_listings() -> None:
     assert listed_model(TAG, None, None).vram_bytes is None
 
 
-@pytest.mark.parametrize("said", ["0" * 64, "sha256:" + "0" * 64, "sha256:sglang000", "abc", "", None, 7])
+@pytest.mark.parametrize("said", ["0" * 64, "sha256:" + "0" * 64, "sha256:sglang000", "", None, 7])
 def test_what_is_no_digest_is_none(said: Any) -> None:
     assert listed_model(TAG | {"digest": said}, None, None).digest is None
 
