@@ -426,3 +426,26 @@ def test_speeds_that_cannot_be_told_apart_have_an_order_and_no_rank(tmp_path):
         models = [made.quick(f"m{place}", rate, n=12) for place, rate in enumerate(rates)]
         stock(folder, [(each, each.run()) for each in models])
         assert (words in lines(tiltyard(folder, "board"))) == overlap
+
+
+def test_sorting_by_score_leaves_speeds_in_their_order(folder):
+    """No row of the speed table has a score."""
+    for words in ((), ("--suite", "speed")):
+        said = lines(tiltyard(folder, "board", "--sort", "score", *words))
+        names = [line.split()[1] for line in said if line[:1].isdigit()]
+        assert names[:3] == ["small:1b", "good:8b", "alike:8b"]
+
+
+def test_models_side_by_side_say_under_which_load(folder, tmp_path):
+    def last(path):
+        said = " ".join(lines(tiltyard(path, "board", "--by-model")))
+        return " ".join(said.split()).partition("score of 100")
+
+    load = "under one load for all: quick, 512 tokens in, 128 out"
+    assert last(folder)[2].endswith(f"apart; speed: {load}")
+    for path, makers in (("speeds", [made.quick("a:1b", 100)]), ("scores", [Graded("a:1b", 30).answers(60)])):
+        (tmp_path / path).mkdir()
+        stock(tmp_path / path, [(maker, maker.run()) for maker in makers])
+    before, scores, _ = last(tmp_path / "speeds")
+    assert (scores, before.partition("speed: ")[2]) == ("", load)
+    assert last(tmp_path / "scores")[2].endswith("apart; speed: in the requests of mcq")

@@ -46,6 +46,17 @@ def test_a_known_difference_is_found_with_its_reason(folder):
     assert "unpaired" in done.stdout
 
 
+@pytest.mark.parametrize("columns", [20, 30, 40, 60, 80])
+def test_no_figure_is_cut_however_narrow(folder, columns):
+    a, b, *_ = ids(folder)
+    text = tiltyard(folder, "compare", a, b, columns=columns).stdout
+    wide = tiltyard(folder, "compare", a, b, columns=200).stdout
+    ratio = next(line for line in wide.splitlines() if "decode" in line).split("  0.")[1].split()[0]
+    assert "…" not in text
+    assert f"0.{ratio}" in text.split()
+    assert max(map(len, text.splitlines())) <= columns
+
+
 def test_latest_and_previous_are_the_default_and_a_tie_is_a_tie(folder):
     *_, a, b = ids(folder)
     found = json.loads(tiltyard(folder, "compare", "--json").stdout)
@@ -374,3 +385,14 @@ def test_by_a_setting_of_the_load_that_all_share(tmp_path):
     assert "differ in 'concurrency' (it is 1)" in done.stderr
     done = tiltyard(tmp_path, "compare", "--by", "cached")
     assert "differ in 'cached' (it is not set)" in done.stderr
+
+
+def test_a_row_over_several_stages_says_of_how_many(tmp_path):
+    makers = [made.depth("a:1b", 40), made.depth("b:1b", 90, seed=2)]
+    quick = [made.quick("a:1b", 40, seed=3), made.quick("b:1b", 90, seed=4)]
+    stock(tmp_path, [(maker, maker.run(profile="depth")) for maker in makers])
+    said = tiltyard(tmp_path, "compare", "--metric", "decode_tps").stdout
+    assert "over 10 stages; each: --stages" in said
+    assert "over 10 stages" not in tiltyard(tmp_path, "compare", "--stages").stdout  # they stand there
+    stock(tmp_path, [(maker, maker.run()) for maker in quick], first=2)
+    assert "stages" not in tiltyard(tmp_path, "compare").stdout

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tests.store.conftest import failed, make_attempt, make_run
 from tiltyard.cli import app
 from tiltyard.errors import UsageError
-from tiltyard.records import Model, Sample
+from tiltyard.records import OUTCOMES, Grade, Model, Outcome, Sample
 from tiltyard.reports.bundle import Packed, write_bundle
 from tiltyard.reports.export import cell, guarded
 from tiltyard.store.store import FILE, Store
@@ -65,6 +65,29 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(folder: Path) -> None:
         assert guarded(text).startswith("'")
     assert guarded(-1.5) == -1.5
     assert guarded("a=b") == "a=b"
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_what_has_no_score_is_not_exported_as_score_0(folder: Path, outcome: Outcome) -> None:
+    grade = Grade(outcome=outcome, score=0.0, reasons=("http 500",))
+    with Store.open() as store:
+        store.claim(make_run("r3", suite="mcq"))
+        store.add([make_attempt("r3", grade=grade)])
+        store.finish("r3", "finished", {})
+    scored = None if outcome in ("error", "unsupported") else 0.0
+    (row,) = csv.DictReader(export("csv", folder / "x.csv", "r3").splitlines(keepends=True))
+    assert (row["outcome"], row["score"]) == (outcome, "" if scored is None else "0.0")
+    (attempt,) = json.loads(export("json", folder / "x.json", "r3"))["runs"][0]["attempts"]
+    assert (attempt["grade"]["outcome"], attempt["grade"]["score"]) == (outcome, scored)
+    for words, one in ((("r3",), lambda found: found["attempts"][0]), (("r3", "1"), lambda found: found)):
+        assert one(json.loads(call("show", *words, "--json").output))["grade"]["score"] == scored
+    said = f"{outcome}, {'no score' if scored is None else 'score 0'}"
+    assert said in call("show", "r3", "1").output
+    export("jsonl", folder / "x.jsonl", "r3")  # which is taken in again, and so is the record itself
+    assert call("rm", "r3", "--yes").exit_code == 0
+    assert call("import", str(folder / "x.jsonl")).exit_code == 0
+    with Store.open() as store:
+        assert store.attempt("r3", 1).grade == grade
 
 
 def test_markdown_cells_hold_what_is_in_them(folder: Path) -> None:

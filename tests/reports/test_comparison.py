@@ -147,6 +147,7 @@ def test_stages_are_rows_of_their_own_when_asked_for():
     whole = compare_runs(side(a), side(b), ["output_tps"]).rows[0]
     assert whole.ratio.pairs == 10
     assert whole.verdict == "higher"
+    assert [row.stages for row in found.rows[:2]] == [10, 1]
 
 
 def test_repetitions_of_one_item_are_compared_with_all_their_values():

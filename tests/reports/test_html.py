@@ -278,6 +278,25 @@ def test_a_headline_may_be_told_otherwise_by_all_stages():
     assert "Over all stages that both have b is the faster of the two" in text
 
 
+def test_a_lead_over_several_stages_says_so():
+    """What the board shows of one stage may have another ratio."""
+
+    def lede(make, of_a, of_b, noise, **of_last):
+        return said(make("a", of_a, noise=noise), make("b", of_b, noise=noise), **of_last)[1]
+
+    over_all = "over all stages that both have"
+    clear = lede(made.depth, 100, 45, 0.002)
+    assert re.fullmatch(rf"It is 2\.2\S*( to \S+)? times as fast as b, the next, {over_all}\.", clear), clear
+    assert over_all not in lede(made.quick, 100, 45, 0.002)
+    shown = {"mean": 60.0, "ci95": [59.0, 61.0], "n": 10}  # of the stage that the summary is about
+    near = lede(made.depth, 100, 99, 0.0005, decode_tps=shown)
+    assert near == f"b, the next, is less than 2 % slower, {over_all}."
+    level = lede(made.depth, 100, 99, 0.0005)
+    assert level.startswith(f"Their decode speeds differ by less than 2 % {over_all}; a decodes ")
+    direct = lede(made.depth, 100, 96, 0.002)
+    assert direct.startswith(f"Their intervals overlap, but compared directly, {over_all}, a is ")
+
+
 def test_figures_of_another_stage_say_so():
     """A depth run waits for its prompts in one stage and decodes in another."""
     maker, run = made.everything()[0]

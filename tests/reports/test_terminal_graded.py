@@ -8,7 +8,8 @@ from rich.text import Text
 
 from tests.reports.graded import graded
 from tiltyard.reports.terminal import render_summary
-from tiltyard.reports.terminal_json import changes
+from tiltyard.reports.terminal_graded import groups_table, rates_table
+from tiltyard.reports.terminal_json import changes, modes_table
 from tiltyard.reports.views import endings_in_words
 
 
@@ -28,6 +29,46 @@ def test_no_outcome_is_torn_from_its_count(width):
     text = shown(summary, width)
     for name, count in summary["outcomes"].items():
         assert count == 0 or f"{count} {name}" in text
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80])
+def test_no_width_cuts_a_number_of_a_graded_run(width):
+    """Every number is whole, or its column is named as left out."""
+    group = {"n": 1234, "passed": 1111, "failed": 123, "score": 0.9012, "ci95": [0.8812, 0.9187]}
+    groups = [{"name": f"{name} of the world[s]", "average_duration_s": 12.34, **group}
+              for name in ("jurisprudence", "physics")]  # fmt: skip
+    rates = {"strict_json": 0.1234, "extracted_json": 0.2345, "schema_and_formats_valid": 0.3456}
+    mode = {"score": 0.4567, "mean_e2e_ms": 12_345.0, "rates": {k: {"value": v} for k, v in rates.items()}}
+    modes = dict.fromkeys(("prompt", "json_object", "json_schema"), mode)
+    for table, certain, others in (
+        (groups_table(groups), ["90"], {"answers": "1234", "passed": "1111", "average": "12.3"}),
+        (modes_table(modes), ["46"], {"strict": "12", "valid": "35", "ms": "12,345"}),
+    ):
+        console = Console(file=io.StringIO(), width=width, color_system=None)
+        console.print(table)
+        text = console.file.getvalue()
+        assert max(map(len, text.splitlines())) <= width, text
+        assert "…" not in text
+        drawn, _, left_out = " ".join(text.split()).partition("too narrow for: ")
+        assert all(each in drawn for each in certain), text
+        assert all(figure in drawn for name, figure in others.items() if name not in left_out), text
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(
+        rates_table(
+            {
+                "rates": {"some_rate_of_ours": {"value": 0.77, "ci95": [0.7, 0.84]}},
+                "calls_per_answer": {"value": 1.2, "ci95": [1.1, 1.3]},
+                "confidence": {"ece_equal_width": 0.1234, "n": 1000},
+                "speed": {"decode_tps": {"mean": 123_456.7, "ci95": [123_000, 124_000], "n": 20}},
+            }
+        )
+    )
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert all(figure in text for figure in ("77", "1.20", "0.123", "123,457")), text
+    whole = Console(file=io.StringIO(), width=200, color_system=None)
+    whole.print(groups_table(groups))
+    assert "physics of the world[s]" in whole.file.getvalue()
 
 
 def test_calls_that_the_server_could_not_read_are_answers():

@@ -27,6 +27,8 @@ def test_three_significant_digits(value, text):
         ({"mean": 0.5, "ci95": [0.5, 0.5]}, "0.500 ± <0.001"),
         ({"mean": 6415.0, "ci95": [4171.0, 13882.0]}, "6,415 (4,171 to 13,882)"),
         ({"mean": 10.0, "ci95": [0.0, 25.0]}, "10.0 (0.0 to 25.0)"),
+        ({"mean": 1547.0, "ci95": [0.0, 3237.0]}, "1,547 (0 to 3,237)"),  # cut off: no rate is below zero
+        ({"mean": 0.0, "ci95": [-1.0, 1.0]}, "0 ± 1"),  # a difference may be
     ],
 )
 def test_a_figure_in_short(figure, text):

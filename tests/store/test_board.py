@@ -65,6 +65,14 @@ def test_order_and_filters(full: Store) -> None:
         assert len(names(full, sort=sort)) == 4
 
 
+def test_what_has_no_scores_is_in_the_order_of_its_decode_rates(full: Store) -> None:
+    for wanted in (Wanted(sort="score"), Wanted(sort="score", suite="speed")):
+        rows = [row for row in full.board(wanted) if row.quality is None]
+        rates = [row.decode_tps.mean or 0 if row.decode_tps else 0 for row in rows]
+        assert len(rates) > 1
+        assert rates == sorted(rates, reverse=True)
+
+
 def test_a_cloud_is_no_part_of_this_machines_board(full: Store) -> None:
     cloud = Model(name="big:cloud", remote=True)
     full.claim(make_run("r9", model=cloud), fresh=True)

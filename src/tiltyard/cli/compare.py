@@ -38,6 +38,7 @@ _OWN = {  # what a setting of the load changes in a stage's, if not the entry of
     "burst": ("kind", "burst"),
     "ramp_to": ("kind", "rate_to", "seconds"),
 }
+_SPARE = ("values", "items, B won and lost", "95 % interval")  # columns left out where it is narrow
 _MARKS = {"higher": "▲", "lower": "▼", "same": "=", "unclear": "?", "none": "–"}
 
 EPILOG = """\b
@@ -252,6 +253,7 @@ def show(found: Comparison, a: Run, b: Run) -> None:
     from rich.console import Console
     from rich.markup import escape
 
+    from tiltyard.reports.narrow import narrowed
     from tiltyard.reports.words import clean
 
     console = Console(highlight=False, emoji=False)  # a model may be called `a:star:`
@@ -262,7 +264,10 @@ def show(found: Comparison, a: Run, b: Run) -> None:
         [speed_table(found)] if found.rows else []
     ):
         console.print()
-        console.print(table)
+        console.print(narrowed(table, spare=_SPARE))
+    over = [row.stages for row in found.rows if row.ratio is not None]
+    if max(over, default=0) > 1 and all(row.stage is None for row in found.rows):
+        console.print(f"over {' to '.join(map(str, sorted({min(over), max(over)})))} stages; each: --stages")
     console.print()
     if not found.differences:
         console.print(
@@ -342,7 +347,7 @@ def values(ratio: Ratio) -> str:
 def plain_table(*columns: str) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
+    table = Table()
     for name in columns:
         table.add_column(name)
     return table

@@ -296,7 +296,9 @@ def show(
         if attempt is not None:
             one = store.attempt(found.id, attempt)
             if as_json:
-                print_json(one)
+                from tiltyard.reports.export import as_mapping
+
+                print_json(as_mapping(one))
             elif timeline:
                 from tiltyard.cli.showing import show_timeline
 
@@ -309,21 +311,13 @@ def show(
         attempts = store.attempts(found.id)
         endings = store.endings(found.id)
     if as_json:
-        print_json(
-            {"run": found, "attempts": [with_ending(a, e) for a, e in zip(attempts, endings, strict=True)]}
-        )
+        from tiltyard.reports.export import without_exchanges
+
+        print_json({"run": found, "attempts": list(map(without_exchanges, attempts, endings))})
     else:
         from tiltyard.cli.showing import show_run
 
         show_run(found, attempts, endings, limit, in_words(data_dir))
-
-
-def with_ending(attempt: Any, ending: str | None) -> dict[str, Any]:
-    import msgspec
-
-    values: dict[str, Any] = msgspec.to_builtins(attempt)
-    del values["exchanges"]
-    return {**values, "ending": ending}
 
 
 @click.command(epilog=RM_EPILOG)

@@ -215,6 +215,8 @@ def attempts_table(attempts: Sequence[Attempt], endings: Sequence[str | None], w
 
 
 def show_attempt(run: Run, place: int, attempt: Attempt, there: str) -> None:
+    from tiltyard.reports.export import score_of
+
     screen = console()
     grade = attempt.grade
     facts = [
@@ -226,7 +228,9 @@ def show_attempt(run: Run, place: int, attempt: Attempt, there: str) -> None:
         facts.append(("!", "the client was the bottleneck while this ran"))
     if grade is not None:
         rule = f", by rule {grade.rule}" if grade.rule else ""
-        facts.append(("grade", f"{grade.outcome}, score {grade.score:g}{rule}"))
+        score = score_of(grade)
+        scored = "no score" if score is None else f"score {score:g}"
+        facts.append(("grade", f"{grade.outcome}, {scored}{rule}"))
         facts += [("", reason) for reason in grade.reasons]
         facts += [("", f"{name}: {value}") for name, value in grade.details.items()]
     show_facts(screen, facts)

@@ -208,12 +208,23 @@ def show_models(
         said = f"{safe(suite)}: {others} more {'was' if others == 1 else 'were'} asked other items"
         more = "in another way, or by another version of the suite"
         hint(screen, f"{said}, {more}", f"board --suite {suite}", there=there)
-    explain_lone(screen, [model.speed.decode_tps for model in models if model.speed is not None])
-    screen.print(
-        "score of 100 with its 95 % interval, #rank: a range where models cannot be told apart; "
-        "speed: under one load for all",
-        style="dim",
-    )
+    timed = [model.speed for model in models if model.speed is not None]
+    explain_lone(screen, [speed.decode_tps for speed in timed])
+    if words := what_they_are(bool(suites), timed):
+        screen.print(words, style="dim")
+
+
+def what_they_are(scored: bool, timed: Sequence[BoardRow]) -> str:
+    """What the scores are, where there are any, and what the speeds are of: a load, or a suite's requests."""
+    said = []
+    if scored:
+        said.append("score of 100 with its 95 % interval, #rank: a range where models cannot be told apart")
+    if timed:
+        first = timed[0]
+        graded = first.quality is not None
+        load = f"in the requests of {first.suite}" if graded else f"under one load for all: {first.item_set}"
+        said.append(f"speed: {safe(load)}")
+    return "; ".join(said)
 
 
 def in_one_cell(found: Quality, wide: bool) -> str:

@@ -80,6 +80,7 @@ class Row(Record, frozen=True):
     ratio: Ratio | None = None
     p_adjusted: float | None = None
     more: int | None = None
+    stages: int = 1  # that the ratio is over
     not_comparable: str | None = None  # why no claim is made: measured in different ways, or of other work
 
 
@@ -99,6 +100,7 @@ class _Contrast(Record, frozen=True):
     metric: str
     stage: str | None
     ratio: Ratio | None
+    stages: int = 1
     guess: tuple[float, float] = (0.0, 0.0)  # the largest relative error of a guess in A and in B
     unlike: str | None = None
 
@@ -188,7 +190,12 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
             ratio = replace(ratio, low=None, high=None, p_value=None)
         rows.append(
             _Contrast(
-                metric=metric, stage=stage, ratio=ratio, guess=guess, unlike=no_claim if ratio else None
+                metric=metric,
+                stage=stage,
+                ratio=ratio,
+                stages=len(stages),
+                guess=guess,
+                unlike=no_claim if ratio else None,
             )
         )
     return rows
@@ -223,7 +230,13 @@ def _refuse(a: Run, b: Run, metrics: Sequence[str]) -> None:
 
 
 def _row(of: _Contrast, p: float | None, margin: float) -> Row:
-    row = Row(metric=of.metric, stage=of.stage, verdict="none", words="no stage in which both measured it")
+    row = Row(
+        metric=of.metric,
+        stage=of.stage,
+        stages=of.stages,
+        verdict="none",
+        words="no stage in which both measured it",
+    )
     if of.ratio is None:
         return row
     if of.unlike is not None:

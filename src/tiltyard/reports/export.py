@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tiltyard.records import Attempt, Json, Measures, Run
+from tiltyard.records import UNJUDGED, Attempt, Grade, Json, Measures, Run
 from tiltyard.reports.quality import left_out, points, span_of
 from tiltyard.reports.traits import fig, part_in_words
 from tiltyard.reports.words import NOTHING, clean, milliseconds, size, with_interval
@@ -80,16 +80,29 @@ def as_json(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
     encode = msgspec.json.Encoder().encode
     yield f'{{"schema":"{SCHEMA}","runs":['
     for number, run in enumerate(runs):
-        found = [_without_exchanges(attempt, ending) for attempt, ending in attempts(run.id)]
+        found = [without_exchanges(attempt, ending) for attempt, ending in attempts(run.id)]
         yield ("," if number else "") + "\n" + encode({"run": run, "attempts": found}).decode()
     yield "\n]}\n"
 
 
-def _without_exchanges(attempt: Attempt, ending: str | None) -> dict[str, Json]:
-    values: dict[str, Json] = msgspec.to_builtins(attempt)
+def without_exchanges(attempt: Attempt, ending: str | None) -> dict[str, Json]:
+    values = as_mapping(attempt)
     values["ending"] = ending
     del values["exchanges"]
     return values
+
+
+def as_mapping(attempt: Attempt) -> dict[str, Json]:
+    """An attempt as plain values, to be read by other programs: a bundle has the record as it is."""
+    values: dict[str, Json] = msgspec.to_builtins(attempt)
+    if attempt.grade is not None:
+        values["grade"]["score"] = score_of(attempt.grade)
+    return values
+
+
+def score_of(grade: Grade) -> float | None:
+    """None where nothing could be judged, for which a record has 0."""
+    return None if grade.outcome in UNJUDGED else grade.score
 
 
 def as_csv(runs: Iterable[Run], attempts: Attempts) -> Iterator[str]:
@@ -116,7 +129,7 @@ def _attempt_cells(attempt: Attempt, ending: str | None) -> tuple[Any, ...]:
     judged: tuple[Any, ...] = (None,) * 6
     if grade is not None:
         details = msgspec.json.encode(grade.details).decode() if grade.details else None
-        judged = (grade.outcome, grade.score, grade.points, "; ".join(grade.reasons), grade.rule, details)
+        judged = grade.outcome, score_of(grade), grade.points, "; ".join(grade.reasons), grade.rule, details
     of_attempt = tuple(getattr(attempt, name) for name in _OF_ATTEMPT[:8])
     return (*of_attempt, ending, *judged, *msgspec.structs.astuple(attempt.measures))
 

@@ -16,12 +16,13 @@ from tiltyard.reports.comparison import Row, compare_runs
 from tiltyard.reports.traits import fig
 from tiltyard.reports.views import decode_mean, ranks, requests_of
 from tiltyard.reports.ways import Side, stages_in_words, unlike
-from tiltyard.reports.words import clean, number, span, with_interval
+from tiltyard.reports.words import between, clean, span, with_interval
 from tiltyard.stats.contrast import Ratio
 from tiltyard.stats.machines import served_on
 from tiltyard.stats.pairing import item_set
 
 _NAME = 80  # characters of a name, so that what follows it is not cut off
+_OVER_ALL = "over all stages that both have"
 
 
 def named_apart(runs: Sequence[Run]) -> list[Run]:
@@ -126,13 +127,14 @@ def _found(a: Side, b: Side, tied: int) -> tuple[str, str]:
         return title, f"{behind}, but the two cannot be compared: {why}."
     if tied:
         return _level((one, other), tied - 1, row, speed)
+    over_all = f", {_OVER_ALL}" if row.stages > 1 else ""
     if row.verdict == "higher":
-        return f"{one} is the fastest, at {speed}", f"It is {_lead(row.ratio)} {other}, the next."
+        return f"{one} is the fastest, at {speed}", f"It is {_lead(row.ratio)} {other}, the next{over_all}."
     if row.verdict == "same":
-        return f"{one} leads, at {speed}", f"{other}, the next, is less than 2 % slower."
+        return f"{one} leads, at {speed}", f"{other}, the next, is less than 2 % slower{over_all}."
     if row.verdict == "lower":
-        over_all = f"Over all stages that both have {other} is the faster of the two"
-        return title, f"{over_all}; in the stage that is shown {one} is."
+        faster = f"{_OVER_ALL.capitalize()} {other} is the faster of the two"
+        return title, f"{faster}; in the stage that is shown {one} is."
     return title, f"{behind}; compared over all that both were asked, the two cannot be told apart."
 
 
@@ -143,14 +145,16 @@ def _level(names: tuple[str, str], others: int, row: Row, speed: str) -> tuple[s
     if others:
         leading, two = f"{one}, {other} and {others} other{'s' if others > 1 else ''}", "first two"
     if row.verdict == "higher" and row.ratio is not None:
-        direct = f"compared directly {one} is {_lead(row.ratio)} {other}"
+        over_all = f", {_OVER_ALL}," if row.stages > 1 else ""
+        direct = f"compared directly{over_all} {one} is {_lead(row.ratio)} {other}"
         return f"{leading} lead", f"Their intervals overlap, but {direct}; {one} decodes {speed}."
     if row.verdict == "lower":
-        faster = f"Over all stages that both have {other} is the faster of the {two}"
+        faster = f"{_OVER_ALL.capitalize()} {other} is the faster of the {two}"
         return f"{leading} lead", f"{faster}; in the stage that is shown {one} is, at {speed}."
     if row.verdict == "same":
         theirs = "The decode speeds of the first two" if others else "Their decode speeds"
-        return f"{leading} lead", f"{theirs} differ by less than 2 %, near {speed}."
+        near = f" {_OVER_ALL}; {one} decodes" if row.stages > 1 else ", near"
+        return f"{leading} lead", f"{theirs} differ by less than 2 %{near} {speed}."
     which = "which of them is the fastest" if others else "which of the two is faster"
     return f"{leading} cannot be told apart", f"These runs cannot tell {which}; {one} decodes {speed}."
 
@@ -159,8 +163,8 @@ def _lead(ratio: Ratio) -> str:
     """`4 to 6 % faster than`, or `2.1 to 2.3 times as fast as`."""
     low, high = ratio.low or 0.0, ratio.high or 0.0
     if low >= 2:
-        return f"{number(low, 2)} to {number(high, 2)} times as fast as"
-    return f"{number(100 * (low - 1), 2)} to {number(100 * (high - 1), 2)} % faster than"
+        return f"{between(low, high)} times as fast as"
+    return f"{between(100 * (low - 1), 100 * (high - 1))} % faster than"
 
 
 def machine_of(run: Run) -> str:

@@ -14,7 +14,8 @@ from tiltyard.reports.words import NOTHING, clean, count, number, percent, with_
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from tiltyard.reports.narrow import Narrowing
 
 MARKS = {
     "correct": "[green]✓[/]",
@@ -125,14 +126,11 @@ def repeats_line(found: Json) -> str | None:
     )
 
 
-def rates_table(summary: Mapping[str, Json]) -> Table:
+def rates_table(summary: Mapping[str, Json]) -> Narrowing:
     """The suite's own rates, then those that every suite has."""
-    from rich.table import Table
+    from tiltyard.reports.narrow import Column, Narrowing
 
-    table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=False)
-    table.add_column()
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column()
+    rows: list[tuple[str, str, str]] = []
     aside = ", unsupported aside" if (summary.get("outcomes") or {}).get("unsupported") else ""
     shared = {
         "hit the token limit": summary.get("cap_hit"),
@@ -140,9 +138,8 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
     }
     for name, entry in {**(summary.get("rates") or {}), **shared}.items():
         if isinstance(entry, Mapping) and entry.get("value") is not None:
-            table.add_row(
-                clean(str(name).replace("_", " "), 60), percent(entry["value"]), interval_or_why(entry)
-            )
+            words = clean(str(name).replace("_", " "), 60)
+            rows.append((words, percent(entry["value"]), interval_or_why(entry)))
     calls = summary.get("calls_per_answer") or {}
     if calls.get("value") is not None:
         low, high = calls.get("ci95") or (None, None)
@@ -151,51 +148,54 @@ def rates_table(summary: Mapping[str, Json]) -> Table:
             if low is not None
             else f"[dim]({clean(str(calls.get('why')), 120)})[/]"
         )
-        table.add_row("calls per answer", f"{calls['value']:.2f}", span)
+        rows.append(("calls per answer", f"{calls['value']:.2f}", span))
     known = summary.get("confidence") or {}
     if known.get("ece_equal_width") is not None:
         luck = known.get("ece_equal_width_by_chance_95")
         why = "" if luck is None else f"luck alone gives up to {luck:.3f} "
-        table.add_row(
-            "calibration error",
-            f"{known['ece_equal_width']:.3f}",
-            f"[dim]({why}over {known['n']} answers)[/]",
-        )
+        over = f"[dim]({why}over {known['n']} answers)[/]"
+        rows.append(("calibration error", f"{known['ece_equal_width']:.3f}", over))
     if known.get("brier") is not None:
         low, high = known.get("brier_ci95") or (None, None)
         span = "" if low is None else f"{low:.3f} to {high:.3f} "
-        table.add_row("Brier score", f"{known['brier']:.3f}", f"{span}[dim]over {known['n']} answers[/]")
+        rows.append(("Brier score", f"{known['brier']:.3f}", f"{span}[dim]over {known['n']} answers[/]"))
     for name, unit in (("decode_tps", "tok/s"), ("ttft_ms", "ms")):
         figure = (summary.get("speed") or {}).get(name)
         missing = (summary.get("unmeasured") or {}).get(name)
         words = {"decode_tps": "decode", "ttft_ms": "first token"}[name]
         if not figure and missing:
-            table.add_row(words, NOTHING, f"[dim]{clean(str(missing['why']), 120)}[/]")
+            rows.append((words, NOTHING, f"[dim]{clean(str(missing['why']), 120)}[/]"))
         elif figure and figure.get("mean") is not None:
             why = "" if figure.get("ci95") else f" · {clean(str(figure.get('why') or 'no interval'), 120)}"
-            table.add_row(words, with_interval(figure), f"[dim]{unit} · n {count(figure.get('n'))}{why}[/]")
-    return table
+            rows.append((words, with_interval(figure), f"[dim]{unit} · n {count(figure.get('n'))}{why}[/]"))
+    left = Column("", justify="left")
+    return Narrowing([left, Column(""), left], rows, header=False)
 
 
-def groups_table(groups: Json) -> Table:
+def groups_table(groups: Json) -> Narrowing:
     """One row for each group of items."""
-    from rich.table import Table
+    from rich.markup import escape
 
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    from tiltyard.reports.narrow import Column, Narrowing
+
     counted = all("passed" in group for group in groups)
-    for name in ("group", "answers", *(("passed", "failed") if counted else ()), "score", "95 %"):
-        table.add_column(name, justify="left" if name == "group" else "right", overflow="fold")
     timed = any(group.get("average_duration_s") is not None for group in groups)
-    if timed:
-        table.add_column("average", justify="right")
+    counts = [Column("passed", 3), Column("failed", 2)] if counted else []
+    columns = [
+        Column("group", justify="left", fold=8),
+        *(Column("answers", 4), *counts, Column("score"), Column("95 %", 1)),
+        *([Column("average", 5)] if timed else []),
+    ]
+    rows = []
     for group in groups:
         score, seconds = group.get("score"), group.get("average_duration_s")
-        table.add_row(
-            clean(str(group.get("name")), 60),
+        cells = [
+            escape(clean(str(group.get("name")), 60)),
             str(group.get("n")),
             *((str(group["passed"]), str(group["failed"])) if counted else ()),
-            "–" if score is None else percent(score),
+            NOTHING if score is None else percent(score),
             within(group.get("ci95")),
-            *(("–" if seconds is None else f"{number(seconds)} s",) if timed else ()),
-        )
-    return table
+            *((NOTHING if seconds is None else f"{number(seconds)} s",) if timed else ()),
+        ]
+        rows.append(cells)
+    return Narrowing(columns, rows, plain=True)

@@ -13,7 +13,8 @@ from tiltyard.reports.words import NOTHING, between, clean, number, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from tiltyard.reports.narrow import Narrowing
 
 RATES = ("strict_json", "extracted_json", "schema_and_formats_valid", "all_fields_exact", "field_accuracy")
 VERDICTS = {
@@ -63,20 +64,19 @@ def reasons(honesty: Mapping[str, Json]) -> dict[str, list[str]]:
     return found
 
 
-def modes_table(modes: Mapping[str, Json]) -> Table:
+def modes_table(modes: Mapping[str, Json]) -> Narrowing:
     """A row for each mode, a column for each rung."""
-    from rich.table import Table
+    from tiltyard.reports.narrow import Column, Narrowing
 
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
-    table.add_column("mode")
-    for head in ("score", "strict", "extracted", "valid", "exact", "fields", "ms"):
-        table.add_column(head, justify="right")
+    spares = {"score": 0, "strict": 4, "extracted": 6, "valid": 1, "exact": 2, "fields": 5, "ms": 3}
+    columns = [Column("mode", justify="left"), *(Column(name, spare) for name, spare in spares.items())]
+    rows = []
     for name, found in modes.items():
         values = [found.get("score"), *((found["rates"].get(rate) or {}).get("value") for rate in RATES)]
         cells = [NOTHING if value is None else percent(value) for value in values]
         mean = found.get("mean_e2e_ms")
-        table.add_row(name, *cells, NOTHING if mean is None else number(mean))
-    return table
+        rows.append((name, *cells, NOTHING if mean is None else number(mean)))
+    return Narrowing(columns, rows, plain=True)
 
 
 def changes(differences: Json) -> list[str]:

@@ -62,7 +62,7 @@ def unbroken(text: str) -> str:
 def with_interval(fig: Mapping[str, Json] | None) -> str:
     """`41.2 ± 0.6`: the mean and half its 95 % interval, rounded alike; without an interval `≈ 41.2`.
 
-    An interval whose middle is clearly elsewhere has both its ends: `6,415 (4,171 to 13,882)`.
+    An interval whose middle is clearly elsewhere, or which ends at zero, has both its ends: `41 (35 to 95)`.
     """
     mean = (fig or {}).get("mean")
     if fig is None or mean is None:
@@ -72,7 +72,8 @@ def with_interval(fig: Mapping[str, Json] | None) -> str:
         return f"≈ {number(mean)}"
     half = (ci95[1] - ci95[0]) / 2
     places = max(decimals(mean, 3), min(decimals(half, 1), 2)) if half > 0 else decimals(mean, 3)
-    if round(half, places) and abs((ci95[0] + ci95[1]) / 2 - mean) > LOPSIDED * half:
+    lopsided = abs((ci95[0] + ci95[1]) / 2 - mean) > LOPSIDED * half
+    if round(half, places) and (lopsided or ci95[0] <= 0 < mean):
         return f"{number(mean)} ({span(fig)})"
     return (
         f"{mean:,.{places}f} ± {half:,.{places}f}"

@@ -414,6 +414,9 @@ def _newest(rows: list[BoardRow], newest_only: bool) -> list[BoardRow]:
 
 
 def _rank(row: BoardRow, sort: SortBy) -> tuple[bool, Any, str]:
+    """What rows are sorted by; where a suite has no scores, the decode rate stands in, behind all scores."""
+    if sort == "score" and row.quality is None:
+        return (True, *_rank(row, "decode")[1:])
     value: Any
     if sort == "model":
         value = row.model.lower()
