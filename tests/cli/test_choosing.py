@@ -232,3 +232,28 @@ def test_a_gateways_unlisted_name_is_taken_as_written(tiltyard: Tiltyard, gatewa
     for refused in (guessed, slipped):
         assert refused.code == 3
         assert "claude-sonnet" in refused.err
+
+
+@pytest.mark.parametrize("dialect", ["llamacpp", "mlx", "sglang", "lmstudio", "ollama"])
+def test_a_dialect_that_the_server_does_not_speak_is_refused(tiltyard: Tiltyard, dialect: str) -> None:
+    with running(config("m")) as server:
+        place = ("--server", server.url("openai"), "--dialect", dialect)
+        done = tiltyard("run", "speed", "--model", "m", *place, *SMALL)
+        assert done.code == 3
+        assert "--dialect openai" in done.err
+        assert server.truth() == []
+    assert json.loads(tiltyard("runs", "--json").out)["runs"] == []
+
+
+def test_a_server_without_a_list_is_measured_as_a_plain_one(tiltyard: Tiltyard) -> None:
+    answer = events(chunk("m", content="hi"), chunk("m", finish="stop"))
+    canned = Canned({"POST /v1/chat/completions": Page(answer, kind="text/event-stream")})
+    try:
+        run = ("run", "speed", "--model", "m", "--server", canned.url, *SMALL)
+        assert tiltyard(*run, "--dialect", "openai").summary()["endings"] == {"ok": 2}
+        refused = tiltyard(*run, "--dialect", "vllm")
+        assert refused.code == 3
+        assert "try: leave --dialect out, or check the port;" in refused.err
+        assert "--dialect openai --server URL" in refused.err
+    finally:
+        canned.close()

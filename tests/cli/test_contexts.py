@@ -231,3 +231,31 @@ def test_a_profile_that_loads_nothing_is_filed_under_the_context_that_its_reques
         [told] = measure(sim.url("ollama"), store, {**settings, "context": 8192}, preflight=False)
         [again] = measure(sim.url("ollama"), store, {**settings, "context": 8192}, preflight=False)
     assert told["run_id"] == again["run_id"] != before["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "settings", "said"),
+    [
+        ("ollama", MODEL, {}, ["--context 33472"]),
+        ("ollama", replace(MODEL, context_max=32_768), {}, ["--context 17088"]),  # not more than it can have
+        ("ollama", MODEL, {"context": 4096}, []),  # who says one knows how
+        ("llamacpp", replace(MODEL, loaded=True), {}, []),  # nor does it help here
+    ],
+)
+def test_depths_that_are_left_out_name_the_context_that_has_room_for_them(
+    store: Store, dialect: str, model: SimModel, settings: Mapping[str, Json], said: list[str]
+) -> None:
+    depth = {"profile": "depth", **settings}
+    with running(config(dialect, model)) as sim:
+        [summary] = measure(sim.url(dialect), store, depth)
+    notes = summary["findings"]["notes"]
+    assert sum("left out: it needs a context of" in note for note in notes) >= 2
+    assert [note.partition(" has room for")[0] for note in notes if "--context" in note] == said
+
+
+def test_a_depth_runs_with_the_context_that_was_named_for_it(store: Store) -> None:
+    depth = {"profile": "depth", "depths": "4k", "context": 33_472}
+    with running(config("ollama")) as sim:
+        [summary] = measure(sim.url("ollama"), store, depth)
+    assert [row["depth"] for row in summary["findings"]["depths"]] == [4096]
+    assert summary["findings"]["notes"] == []

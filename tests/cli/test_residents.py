@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished
+from tests.servers.dialects.conftest import Canned, Page, chunk, events, serve
 from tiltyard.jobs.plan import Job, Plan
 from tiltyard.run import execute
 from tiltyard.servers.connect import connect
@@ -21,6 +22,7 @@ from tiltyard.store.store import Store
 
 Tiltyard = Callable[..., Finished]
 SHORT = ("--requests", "2", "--output-tokens", "4", "--json")
+__all__ = ["serve"]  # a fixture
 
 
 @pytest.fixture
@@ -87,3 +89,23 @@ def test_the_same_name_on_another_server_is_another_model_in_memory(tmp_path: Pa
         asyncio.run(both())
         assert in_memory(first) == []
         assert in_memory(second) == ["same:1b"]
+
+
+def test_a_second_name_of_the_same_weights_is_no_other_model_in_memory(
+    tiltyard: Tiltyard, serve: Callable[..., Canned]
+) -> None:
+    one = {"object": "model", "owned_by": "vllm", "max_model_len": 8192}
+    listed = [
+        {**one, "id": "qwen3", "root": "/w/Qwen3-8B"},
+        {**one, "id": "qwen3-alias", "root": "/w/Qwen3-8B"},
+        {**one, "id": "sql-lora", "root": "/w/sql-lora", "parent": "qwen3"},
+    ]
+    answer = events(chunk("qwen3", content="hi"), chunk("qwen3", finish="stop"))
+    pages = {
+        "GET /v1/models": {"data": listed},
+        "POST /v1/chat/completions": Page(answer, kind="text/event-stream"),
+    }
+    place = ("--server", serve(pages).url, "--dialect", "vllm")
+    done = tiltyard("run", "speed", *place, "--model", "qwen3-alias", *SHORT)
+    told = [note for note in done.summary()["notes"] if "memory" in note]
+    assert told == ["also in the server's memory: sql-lora"]

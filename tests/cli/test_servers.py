@@ -20,7 +20,15 @@ from rich.table import Table
 
 from tests.conftest import Finished
 from tests.patience import best_of
-from tiltyard.cli.servers import EMPTY, NARROWEST, identities, memory, models_table, servers_table
+from tiltyard.cli.servers import (
+    EMPTY,
+    NARROWEST,
+    beside_address,
+    identities,
+    memory,
+    models_table,
+    servers_table,
+)
 from tiltyard.records import Model
 from tiltyard.servers.discover import Found
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
@@ -277,3 +285,26 @@ def test_a_key_by_the_name_of_its_variable(tiltyard: Tiltyard) -> None:
     done = tiltyard("servers", "--api-key-env", "MY_KEY", env={"MY_KEY": "right"})
     assert done.code == 2
     assert "add --server URL" in done.err
+
+
+def test_a_model_has_no_mark_where_nobody_says_whether_it_is_in_memory(tiltyard: Tiltyard) -> None:
+    with running(SimConfig(models=(SimModel(name="m"),), dialects=("openai",), delay=False)) as plain:
+        url = plain.url("openai")
+        done = tiltyard("models", "--server", url)
+        assert any(line.split()[:1] == ["m"] for line in done.out.splitlines()), done.out
+        checked = tiltyard("doctor", "--json", env={"TILTYARD_SERVERS": url})
+    [said] = [check["found"] for check in json.loads(checked.out)["checks"] if url in check["found"]]
+    assert said == f"openai at {url}: 1 model"
+
+
+@pytest.mark.parametrize("command", ["servers", "doctor"])
+def test_an_address_with_a_problem_is_named_once(tiltyard: Tiltyard, command: str) -> None:
+    with running(SimConfig(faults=("not_a_model_server",), dialects=("openai",))) as web:
+        url = web.url("openai")
+        done = tiltyard(command, env={"TILTYARD_SERVERS": url, "COLUMNS": "300"})
+    assert done.out.count(url) == 1, done.out
+
+
+@pytest.mark.parametrize("problem", ["http://a answers", "http://a  : answers", "answers"])
+def test_what_is_wrong_with_a_server_stands_beside_its_address(problem: str) -> None:
+    assert beside_address(Found(url="http://a", problem=problem)) == "answers"

@@ -180,10 +180,14 @@ def needs_no_search(common: Common) -> bool:
 
 
 async def connected(url: str, common: Common, key: str | None, like: Address) -> Server:
-    """The server at an address. One that lists no models is taken at its word when the dialect is named."""
+    """The server at an address. Only a plain one is taken at the user's word where it lists no models: no
+    other is known by its list alone.
+    """
     try:
         return await connect(url, common.dialect, key, like=like, named=True)
-    except NotAModelServer:
+    except NotAModelServer as error:
+        if common.dialect not in (None, "openai"):
+            raise NotAModelServer(str(error), f"leave --dialect out, or {error.remedy}") from None
         if common.dialect is None or not wanted(common):
             raise
         key = key or configuration.api_key(url, common.dialect, named=True)

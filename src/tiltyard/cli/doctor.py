@@ -155,6 +155,7 @@ async def _try_engine(path: Path) -> tuple[float, float | None]:
 
 
 def servers() -> Iterator[Check]:
+    from tiltyard.cli.servers import beside_address
     from tiltyard.servers.discover import survey
 
     places = asyncio.run(survey())
@@ -168,13 +169,14 @@ def servers() -> Iterator[Check]:
     for place in places:
         if place.info is None:
             state: State = "missing" if place.refused else "broken"  # what is missing is a way in
-            yield Check(
-                topic="servers", state=state, found=f"{place.url}: {place.problem}", remedy=place.remedy
-            )
+            said = f"{place.url}: {beside_address(place)}"
+            yield Check(topic="servers", state=state, found=said, remedy=place.remedy)
             continue
         who = f"{place.info.dialect} {place.info.version or ''}".strip()
         count = len(place.models)
-        models = f"{count} model{'' if count == 1 else 's'}, {len(place.info.loaded)} in memory"
+        models = f"{count} model{'' if count == 1 else 's'}"
+        if any(model.loaded is not None for model in place.models):
+            models += f", {len(place.info.loaded)} in memory"
         yield Check(topic="servers", state="ok", found=f"{who} at {place.url}: {models}")
         if not place.models:
             remedy = "load or pull one first, e.g. `ollama pull qwen3:8b`"

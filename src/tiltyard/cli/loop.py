@@ -6,26 +6,13 @@ Nothing here knows what is run.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from tiltyard.load import open_files
+
 T = TypeVar("T")
-MOST_FILES = 65_536  # open at once
-
-
-def allow_open_files() -> None:
-    """As many as the system lets us have: each stream is one. POSIX only; Windows has no such limit."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit that it does not tell
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def loop_run(main: Coroutine[Any, Any, T]) -> T:
@@ -45,7 +32,7 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
         if sys.platform != "win32":
             import uvloop
 
-            allow_open_files()
+            open_files.allow()
             factory = uvloop.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(heeded)

@@ -103,6 +103,16 @@ def check_free(out: Path) -> None:
         raise UsageError(f"{out} is there already, and not made by make-model", "choose another name")
 
 
+def check_graded(name: str) -> None:
+    """Raises UsageError where no graded suite has this name."""
+    from tiltyard.cli.suite_commands import command_of, is_graded
+    from tiltyard.suites import SUITES, known_suites
+
+    if name not in known_suites() or not is_graded(command_of(name)):
+        graded = [each for each in SUITES if is_graded(command_of(each))]
+        raise UsageError(f"there is no graded suite called {name!r}", f"choose from: {', '.join(graded)}")
+
+
 def suite_answers(knows: tuple[str, ...], out: Path) -> tuple[Answer, ...]:
     """The answers to a share of the items of graded suites; raises UsageError for what is no share."""
     from tiltyard.cli.ability import asked_of
@@ -113,6 +123,7 @@ def suite_answers(knows: tuple[str, ...], out: Path) -> tuple[Answer, ...]:
         name, _, text = words.partition("=")
         if not text.replace(".", "", 1).isdigit() or float(text) > 1:
             raise UsageError(f"--knows {words} names no share of a suite", "such as mcq=0.7")
+        check_graded(name)
         shares[name] = float(text)
     asked = {name: asked_of(name, out) for name in shares}
     texts = {name: texts_of(*each) for name, each in asked.items()}

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 import click
 
 from tiltyard.cli.data_dir import DATA_DIR
+from tiltyard.errors import UsageError
 from tiltyard.records import Record
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,6 +27,16 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
+
+
+class Filled(click.types.StringParamType):
+    """A text that is not empty: one that a script left empty was meant to say something."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = super().convert(value, param, ctx)
+        if not text.strip():
+            self.fail("it is empty; leave the option out, or give it a value", param, ctx)
+        return text
 
 
 ABOVE_ZERO = Number(min=0, min_open=True)
@@ -55,20 +66,26 @@ class Common(Record, frozen=True):
 
     @classmethod
     def taken_from(cls, options: dict[str, Any]) -> Self:
-        """Those of a command's options that are here; the others are left in `options`."""
-        return cls(**{name: options.pop(name) for name in cls.__struct_fields__ if name in options})
+        """Those of a command's options that are here; the others are left in `options`. Raises UsageError."""
+        found = cls(**{name: options.pop(name) for name in cls.__struct_fields__ if name in options})
+        if found.all_models and (found.model or found.models):
+            raise UsageError("either --all or --model, not both", "leave one of them out")
+        return found
 
 
 OPTIONS = (
     click.option(
         "--model", "-m", multiple=True, help="Model name, or the path of a GGUF file. May be repeated."
     ),
-    click.option("--models", metavar="A,B,C", help="Several models, separated by commas."),
+    click.option("--models", type=Filled(), metavar="A,B,C", help="Several models, separated by commas."),
     click.option("--all", "all_models", is_flag=True, help="Every model of every server found."),
     click.option("--server", metavar="URL", help="Where the server is; found by itself when left out."),
     click.option("--dialect", help="What it speaks; found out when left out."),
     click.option(
-        "--api-key-env", metavar="NAME", help="Environment variable that holds the server's API key."
+        "--api-key-env",
+        type=Filled(),
+        metavar="NAME",
+        help="Environment variable that holds the server's API key.",
     ),
     click.option("--context", type=click.IntRange(1), help="Context to load the model with, in tokens."),
     click.option("--slots", type=click.IntRange(1), help="Parallel requests of an engine that we start."),

@@ -9,11 +9,24 @@ import click
 
 from tiltyard.cli.run_several import several
 from tiltyard.cli.suite_commands import command_of, short_help
+from tiltyard.errors import UsageError
 from tiltyard.suites import SUITES, known_suites
 
 
 class SuiteGroup(click.Group):
     """Suites as subcommands, imported when they are used."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The suite's name comes first: whoever left it out is told where it stands."""
+        known = self.list_commands(ctx)
+        try:
+            return super().parse_args(ctx, list(args))
+        except click.NoSuchOption as error:
+            suite = next((each for each in args if each in known), known[0])
+            raise UsageError(
+                f"the name of a suite comes before {error.option_name}",
+                f"tiltyard run {suite} {error.option_name} ...; suites: {', '.join(known)}",
+            ) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return known_suites()

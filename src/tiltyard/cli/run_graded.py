@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from tiltyard.cli.data_dir import in_words, open_store
-from tiltyard.cli.options import ABOVE_ZERO, Common, Number, common_options
+from tiltyard.cli.options import ABOVE_ZERO, Common, Filled, Number, common_options
 from tiltyard.errors import UsageError
 from tiltyard.records import Json
 
@@ -34,11 +34,13 @@ OPTIONS = (
     click.option("--limit", type=click.IntRange(1), help="Only so many items, drawn by the seed."),
     click.option(
         "--stop-when",
+        type=Filled(),
         metavar="RULE",
         help="End early: `decided`, or `width=0.02` for an interval that narrow.",
     ),
     click.option(
         "--against",
+        type=Filled(),
         metavar="RUN",
         help="The run that `decided` is about; the best other model's over the same items unless set.",
     ),
@@ -61,7 +63,7 @@ def graded_options(command: Command) -> Command:
 def split_options(options: dict[str, Any]) -> tuple[Common, dict[str, Json]]:
     """What concerns every suite, and the settings of this one: those that were given.
 
-    Raises UsageError for a stop rule that is none, before anything is asked.
+    Raises UsageError for a stop rule that is none and for too many streams, before anything is asked.
     """
     from tiltyard.suites.graded import Asking, read_asking
 
@@ -69,7 +71,8 @@ def split_options(options: dict[str, Any]) -> tuple[Common, dict[str, Json]]:
     settings = {name: value for name, value in options.items() if value is not None}
     if common.context is not None:
         settings["context"] = common.context
-    read_asking({name: settings[name] for name in ("stop_when", "against") if name in settings}, Asking)
+    early = ("stop_when", "against", "concurrency")
+    read_asking({name: settings[name] for name in early if name in settings}, Asking)
     return common, settings
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.conducting import run_suite
-from tiltyard.cli.options import ABOVE_ZERO, Common, Number, common_options
+from tiltyard.cli.options import ABOVE_ZERO, Common, Filled, Number, common_options
 from tiltyard.suites.speed import PROFILES
 
 EPILOG = """\b
@@ -55,7 +55,7 @@ def defaults() -> dict[str, Any]:
 @click.option("--depths", help="Depths of context for `depth`, such as 0,4k,16k.")
 @click.option("--rates", help="Rates for `serve`, such as 1,2,4,8.")
 @click.option("--seconds", type=ABOVE_ZERO, help="How long a stage may last; the length of a soak or a ramp.")
-@click.option("--slo", help="Limits for goodput, such as ttft=500ms,itl=50ms,e2e=10s.")
+@click.option("--slo", type=Filled(), help="Limits for goodput, such as ttft=500ms,itl=50ms,e2e=10s.")
 @click.option("--budget", "budget_s", type=ABOVE_ZERO, help="Seconds that `quick` may take for one model.")
 @click.option("--width", type=ABOVE_ZERO, help="Stop when the interval is this narrow, relative to the mean.")
 @click.option(
@@ -64,15 +64,20 @@ def defaults() -> dict[str, Any]:
 @click.option("--temperature", type=Number(min=0), help="Sampling temperature.")
 @click.option("--seed", type=int, help="Seed of prompts, arrivals and sampling.")
 @click.option("--think/--no-think", default=None, help="Let a thinking model think, or tell it not to.")
-@click.option("--tokenizer", type=click.Path(exists=True), help="A tokenizer.json to count with.")
+@click.option(
+    "--tokenizer", type=click.Path(exists=True, dir_okay=False), help="A tokenizer.json to count with."
+)
 @common_options
 def speed(**options: Any) -> None:
     """How fast is each model: cold load, prefill, decode, many at once, under load, over time."""
+    from tiltyard.load.prompts import tokenizer_in
     from tiltyard.suites.speed.options import read_settings
 
     common = Common.taken_from(options)
     settings = {name: value for name, value in options.items() if value is not None}
     if common.context is not None:
         settings["context"] = common.context
+    if path := settings.get("tokenizer"):
+        tokenizer_in(path)
     read_settings(settings)  # what cannot be meant is said before a server is looked for
     run_suite("speed", settings, common, preflight=settings["profile"] != "fixed")

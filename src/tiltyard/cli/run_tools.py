@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.conducting import run_suite
+from tiltyard.cli.options import Filled
 from tiltyard.cli.run_graded import check_opponent, graded_options, split_options
 from tiltyard.records import Json
 from tiltyard.reports.words import clean
@@ -35,7 +36,12 @@ Examples:
     metavar="DIR",
     help="Ask the questions of the Berkeley Function Calling Leaderboard from this folder.",
 )
-@click.option("--categories", metavar="A,B,C", help="Only these groups of cases, or categories of --bfcl.")
+@click.option(
+    "--categories",
+    type=Filled(),
+    metavar="A,B,C",
+    help="Only these groups of cases, or categories of --bfcl.",
+)
 @graded_options
 def tools(**options: Any) -> None:
     """Does each model call the right tools, with the right arguments, and only when it should?"""

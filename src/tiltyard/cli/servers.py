@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tiltyard.cli.options import Filled
 from tiltyard.cli.progress import clean
 from tiltyard.errors import NoServer, ServerError, UsageError
 
@@ -26,6 +27,7 @@ URL_HELP = "Look at this address only; may be repeated."
 NAMED_S = 10.0  # an address that was named may be far away, or busy
 EMPTY = "–"
 NARROWEST = 80  # columns; below it the terminal folds our lines, which is better than to lose the last column
+MARKS = {True: "● ", False: "○ ", None: "  "}  # None: nobody says whether it is in memory
 LEGEND = "● in memory  ○ not   act. = active on a token   b/w = effective bits a weight"
 START_ONE = (
     "start one (`ollama serve`, LM Studio, `llama-server -m MODEL.gguf`), name it with --server URL, "
@@ -35,7 +37,7 @@ START_ONE = (
 
 @click.command(epilog="Example:  tiltyard servers --server http://192.168.1.20:11434")
 @click.option("--server", "urls", metavar="URL", multiple=True, help=URL_HELP)
-@click.option("--api-key-env", metavar="NAME", help=KEY_HELP)
+@click.option("--api-key-env", type=Filled(), metavar="NAME", help=KEY_HELP)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def servers(urls: tuple[str, ...], api_key_env: str | None, as_json: bool) -> None:
     """Find the model servers on this machine: kind, version, address, models, what is loaded."""
@@ -55,7 +57,7 @@ def servers(urls: tuple[str, ...], api_key_env: str | None, as_json: bool) -> No
 @click.command(epilog="Example:  tiltyard models --server http://127.0.0.1:11434 ./qwen3-8b-q4_k_m.gguf")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE.gguf ...]")
 @click.option("--server", "urls", metavar="URL", multiple=True, help=URL_HELP)
-@click.option("--api-key-env", metavar="NAME", help=KEY_HELP)
+@click.option("--api-key-env", type=Filled(), metavar="NAME", help=KEY_HELP)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def models(files: tuple[Path, ...], urls: tuple[str, ...], api_key_env: str | None, as_json: bool) -> None:
     """Show every model with its identity. Files alone are read without looking for servers."""
@@ -208,17 +210,19 @@ def show_models(rows: Sequence[tuple[str, str, Model]], found: Sequence[Found]) 
 def show_problems(console: Console, found: Sequence[Found]) -> None:
     from rich.text import Text
 
+    usable = any(each.info for each in found)
     for each in found:
         if each.problem:
             console.print(
-                Text.assemble(
-                    ("! ", "yellow"),
-                    (each.url, "bold"),
-                    f"  {clean(each.problem.removeprefix(each.url).strip())}",
-                )
+                Text.assemble(("! ", "yellow"), (each.url, "bold"), f"  {clean(beside_address(each))}")
             )
-            if each.remedy:
+            if each.remedy and (usable or each is not found[0]):  # else the error that follows has it
                 console.print(Text(f"  try: {clean(each.remedy)}", style="dim"))
+
+
+def beside_address(each: Found) -> str:
+    """What is wrong with a server, for a line that begins with its address: not named twice."""
+    return (each.problem or "").removeprefix(each.url).lstrip(": ")
 
 
 def servers_table(found: Sequence[Found], width: int) -> Table:
@@ -260,9 +264,7 @@ def models_table(title: str, models: Sequence[Model], wide: bool) -> Table:
         table.add_column(name, justify="right", overflow="fold", max_width=12)  # folded, never cut
     table.show_lines = len(models) > 1
     for model in models:
-        heading = Text(
-            ("● " if model.loaded else "○ ") + clean(model.name), style="bold" if model.loaded else ""
-        )
+        heading = Text(MARKS[model.loaded] + clean(model.name), style="bold" if model.loaded else "")
         if model.remote:
             heading.append(" (cloud)", style="yellow")
         first = Text.assemble(heading, "\n", (details(model, 64 if wide else 12), "dim"))

@@ -62,8 +62,7 @@ class _Driver:
         )
 
     async def closed(self) -> None:
-        workers = self.load.concurrency if self.most is None else min(self.load.concurrency, self.most)
-        await _together([self.work() for _ in range(workers)])
+        await _together([self.work() for _ in range(self.load.streams)])
 
     async def work(self) -> None:
         """One of N streams: ask, wait for the answer, ask again."""

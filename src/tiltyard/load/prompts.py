@@ -226,6 +226,12 @@ def local_counts(path: str, texts: Sequence[str]) -> list[int]:
     except ImportError:
         remedy = install("tiltyard[tokenizer]")
         raise UsageError("counting with a tokenizer file needs the extra `tokenizer`", remedy) from None
+    tokenizer = Tokenizer.from_str(tokenizer_in(path))
+    return [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
+
+
+def tokenizer_in(path: str) -> str:
+    """What a tokenizer.json holds; raises UsageError for a file that is none."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         known = msgspec.json.decode(text)
@@ -233,5 +239,4 @@ def local_counts(path: str, texts: Sequence[str]) -> list[int]:
         raise UsageError(f"no tokenizer in {path}: {error}", "give the path of a tokenizer.json") from None
     if not isinstance(known, dict) or "model" not in known:
         raise UsageError(f"{path} is not a tokenizer file", "give the path of a tokenizer.json")
-    tokenizer = Tokenizer.from_str(text)
-    return [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
+    return text

@@ -151,9 +151,12 @@ def chooses_context(server: Server) -> bool:
 
 
 async def neighbours(server: Server, model: Model) -> tuple[str, ...]:
-    """Other models in the server's memory: they take room and, when used, time."""
-    listed = await server.models()
-    return tuple(sorted(other.name for other in listed if other.loaded and other.name != model.name))
+    """Other models in the server's memory: they take room and, when used, time. Where a server cannot load
+    any, one of the same path is this one by another of its names; else it was loaded twice.
+    """
+    others = [each for each in await server.models() if each.loaded and each.name != model.name]
+    same = model.path if "load" not in server.can else None
+    return tuple(sorted(each.name for each in others if same is None or each.path != same))
 
 
 async def cold_start(

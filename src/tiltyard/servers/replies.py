@@ -174,5 +174,6 @@ async def until_gone(
 def not_a_model_server(url: str, seen: str) -> NotAModelServer:
     return NotAModelServer(
         f"{url} answers, but not as a model server ({seen})",
-        "check the port; if it does serve models under /v1, as through a proxy, name it: --dialect openai",
+        "check the port; if it does serve models under /v1, as through a proxy, say so: "
+        "`tiltyard run ... --dialect openai --server URL`",
     )

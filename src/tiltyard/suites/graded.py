@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tiltyard.errors import UsageError
+from tiltyard.load.open_files import check_at_once
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Item, Json, Message, Record, Request, content_hash
 from tiltyard.suites import Bench, Patience, Stage
@@ -52,6 +53,7 @@ def read_asking(settings: Mapping[str, Json], kind: type[Settings]) -> Settings:
         found = msgspec.convert(dict(settings), kind)
     except msgspec.ValidationError as error:
         raise UsageError(f"a setting cannot be meant: {error}") from None
+    check_at_once("--concurrency", found.concurrency or 1)
     rule = checked_rule(found.stop_when)
     if found.against and (rule is None or rule.kind != "decided"):
         raise UsageError("--against belongs to --stop-when decided", "add --stop-when decided")

@@ -40,6 +40,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     """
     reuse = trial.prompts is not None and trial.prompts.scale.reports_cache
     short = 0  # tokens of the short prompts that depth 0 still needs
+    lacking: list[int] = []  # tokens of context for the depths that are left out
     depths = trial.settings.depth_list() or DEPTHS
     for depth in depths:
         needed = depth + trial.prompt_tokens + trial.output_tokens + ROOM
@@ -47,6 +48,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
         if size is not None and needed > size:
             why = why_no_more(trial, size)
             trial.notes.append(f"d{depth} left out: it needs a context of {needed} tokens, {why}")
+            lacking.append(needed)
             continue
         for fresh, output in ((trial.prompt_tokens, 1), (0, trial.output_tokens)):
             item = trial.item(prompt_tokens=fresh, output_tokens=output, depth=depth, reuse=reuse)
@@ -59,6 +61,18 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
                 item = trial.item(prompt_tokens=short, output_tokens=1, depth=0, reuse=False)
                 yield trial.stage(stage_name(short, 1, 0), load(trial, short), item, warmup=1)
                 short = 0
+    trial.notes += more_room(trial, lacking)
+
+
+def more_room(trial: Trial, lacking: Sequence[int]) -> list[str]:
+    """Which context has room for the depths that were left out, where the user may still say one. It is not
+    taken unasked: with a larger one a model may no longer fit into the GPU, and be slower at every depth.
+    """
+    limit = trial.bench.model.context_max
+    most = max((needed for needed in lacking if needed <= (limit or needed)), default=None)
+    if most is None or trial.settings.context or not can_be_told(trial.bench.server):
+        return []
+    return [f"--context {most} has room for the depths left out, as far as the GPU's memory allows"]
 
 
 def short_tokens(trial: Trial) -> int:
@@ -99,15 +113,14 @@ def room(trial: Trial) -> int | None:
 
 
 def why_no_more(trial: Trial, size: int) -> str:
-    """Where the limit of `room` comes from, and the remedy where it is our own assumption."""
+    """Where the limit of `room` comes from, and the remedy where it is our own assumption and no other is."""
     model, asked = trial.bench.model, trial.settings.context or trial.bench.model.context_loaded
     if model.context_max == size and size != asked:
         return f"the model has {size}"
     if asked:
         return f"{asked} were asked for" if trial.settings.context else f"{asked} are loaded"
-    told = can_be_told(trial.bench.server)
-    remedy = "say how many with --context" if told else "--depths asks for it anyway"
-    return f"{size} are assumed, since the server does not tell: {remedy}"
+    remedy = "" if can_be_told(trial.bench.server) else ": --depths asks for it anyway"
+    return f"{size} are assumed, since the server does not tell{remedy}"
 
 
 def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]:

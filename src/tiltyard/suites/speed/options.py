@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tiltyard.errors import UsageError
+from tiltyard.load.open_files import check_at_once
 from tiltyard.load.slo import Slo, parse_slo
 from tiltyard.records import Json, Record
 
@@ -28,6 +29,7 @@ READS: Mapping[str, frozenset[str]] = {
     ),
 }
 LIMITS = "ttft=2s,itl=100ms"  # of `serve` where none are given: reading speed, and patience
+MOST_PROMPT_TOKENS = 20_000_000  # twice the longest context that a model is known for
 TOKENS_IN_K = 1024  # of context, as everybody counts it; of anything else a thousand
 
 
@@ -82,8 +84,8 @@ class SpeedSettings(Record, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def limits(self) -> Slo | None:
         """What counts as served; `serve` cannot do without."""
-        text = self.slo or (LIMITS if self.profile == "serve" else None)
-        return parse_slo(text) if text else None
+        text = LIMITS if self.slo is None and self.profile == "serve" else self.slo
+        return None if text is None else parse_slo(text)
 
 
 def read_settings(settings: Mapping[str, Json]) -> SpeedSettings:
@@ -119,9 +121,23 @@ def check(settings: SpeedSettings) -> None:
         settings.streams()
     else:
         settings.one_stream_count(1)
-    settings.depth_list()
+    check_sizes(settings)
     settings.rate_list()
     settings.limits()
+
+
+def check_sizes(settings: SpeedSettings) -> None:
+    """Refuse what this process could not have at once, and prompts that no model takes."""
+    for count in settings.streams():
+        check_at_once("--concurrency", count)
+    check_at_once("--burst", settings.burst or 1)
+    named = {"--prompt-tokens": [settings.prompt_tokens or 0], "--depths": settings.depth_list()}
+    for option, sizes in named.items():
+        if max(sizes, default=0) > MOST_PROMPT_TOKENS:
+            raise UsageError(
+                f"{option} {max(sizes):,} is longer than any model's context",
+                f"take at most {MOST_PROMPT_TOKENS}",
+            )
 
 
 def check_read(settings: SpeedSettings) -> None:
