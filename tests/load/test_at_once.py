@@ -53,6 +53,13 @@ def test_two_slots_for_four_streams():
     assert waited(FOUR, seen(*served)) == IN_LINE
 
 
+def test_a_thousand_streams_for_half_as_many_slots():
+    served = [attempt(0, 10 + 100 * (n // 500), 100 + 100 * (n // 500)) for n in range(1_000)]
+    load = Load(concurrency=1_000, stop=Stop(count=1_000))
+    assert waited(load, seen(*served, enough=1_000)) == IN_LINE
+    assert waited(load, seen(*served[:500], *served[:500], enough=1_000)) is None
+
+
 def test_fewer_answers_than_streams_and_arrivals():
     together = seen(*[attempt(0, 10, 100)] * 3)
     assert waited(FOUR, together) is None

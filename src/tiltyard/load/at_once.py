@@ -22,11 +22,9 @@ class AtOnce:
 
     def __init__(self, enough: int = MOST) -> None:
         self.most = self.answers = 0
-        self._enough = enough
+        self.enough = enough
         self._session = 0
-        self._ends: deque[list[float]] = deque(
-            maxlen=LOOKED_BACK * enough
-        )  # ns, and how many were generated then
+        self._ends = deque[list[float]](maxlen=LOOKED_BACK * enough)  # ns, and how many were generated then
 
     def add(self, attempt: Attempt) -> None:
         measures, session = attempt.measures, attempt.session
@@ -34,7 +32,7 @@ class AtOnce:
         if sent_ns is None or measures.ttft_ms is None or measures.e2e_ms is None:
             return
         self.answers += 1
-        if self.most >= self._enough:
+        if self.most >= self.enough:
             return
         if session != self._session:  # another sitting may have another clock
             self._session = session
@@ -52,4 +50,4 @@ def waited(load: Load, seen: AtOnce) -> str | None:
     """Why the waits of a load are not independent; None where nothing speaks against it."""
     if load.kind != "closed":
         return QUEUED
-    return IN_LINE if seen.most < min(load.concurrency, seen.answers, MOST) else None
+    return IN_LINE if seen.most < min(load.concurrency, seen.answers, seen.enough) else None
