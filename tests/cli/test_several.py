@@ -90,7 +90,7 @@ def test_each_model_that_the_server_cannot_serve_is_named_at_the_end(tmp_path: P
     said = closing_words(errors)
     assert "first: " in said
     assert "; second: " in said
-    assert said.count("401") == 2
+    assert said.count("HTTP 401") == 2
 
 
 def test_files_are_for_one_suite_alone(tmp_path: Path) -> None:
