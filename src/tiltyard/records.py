@@ -198,6 +198,16 @@ class Timeline(Record, frozen=True):
     clock: Literal["kernel", "user"] = "user"  # who stamped the arrivals
     origin_unix_ns: int = 0  # add to any stamp for Unix time
 
+    @property
+    def heard_ns(self) -> int:
+        """When the server was last heard of; the start, where it never was."""
+        return self.arrivals_ns[-1] if self.arrivals_ns else self.started_ns
+
+    @property
+    def over_ns(self) -> int:
+        """When its stream was free again."""
+        return max(self.closed_ns or 0, self.heard_ns)
+
 
 class Capture(Record, frozen=True):
     """One HTTP answer as it came off the wire, not yet interpreted.

@@ -121,18 +121,18 @@ def e2e_scheduled_ms(exchange: Exchange, payload: Payload | None) -> float | Non
 
 def close_ms(exchange: Exchange) -> float | None:
     """End of the body - sent. None where the server left it open until the client gave up."""
-    if LEFT_OPEN in exchange.notes:
-        return None
-    return _since(exchange.timeline.sent_ns, exchange.timeline.closed_ns)
+    return _since(exchange.timeline.sent_ns, _closed_ns(exchange))
+
+
+def _closed_ns(exchange: Exchange) -> int | None:
+    return None if LEFT_OPEN in exchange.notes else exchange.timeline.closed_ns
 
 
 def tail_ms(exchange: Exchange, payload: Payload | None) -> float | None:
     """End of the body - last payload: how long the server kept the stream open for nothing. None where it did
     so until the client gave up.
     """
-    if payload is None or LEFT_OPEN in exchange.notes:
-        return None
-    return _since(exchange.events.t_ns[payload.last], exchange.timeline.closed_ns)
+    return None if payload is None else _since(exchange.events.t_ns[payload.last], _closed_ns(exchange))
 
 
 def output_tokens(exchange: Exchange, payload: Payload | None) -> tuple[int | None, TokenSource | None]:

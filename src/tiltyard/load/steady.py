@@ -33,19 +33,11 @@ def full_window(exchanges: Sequence[Exchange], streams: int) -> Full | None:
     if len(exchanges) < 2 * streams:
         return None
     starts = sorted(x.timeline.started_ns for x in exchanges)
-    ends = sorted(finished_ns(x) for x in exchanges)
+    ends = sorted(x.timeline.over_ns for x in exchanges)
     last_start = starts[-1]
     at = bisect_right(ends, last_start)
     window = Full(starts[streams - 1], ends[min(at, len(ends) - 1)])
     return window if window.end_ns > window.start_ns else None
-
-
-def finished_ns(exchange: Exchange) -> int:
-    """When its stream was free again."""
-    timeline = exchange.timeline
-    if timeline.closed_ns is not None:
-        return timeline.closed_ns
-    return timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns
 
 
 def steady_output_tps(attempts: Sequence[Attempt], streams: int) -> Figure:

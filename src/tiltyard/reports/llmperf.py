@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from tiltyard.records import Attempt, Json, Run
-from tiltyard.reports.export import guarded
+from tiltyard.reports.export import guarded, score_of
 from tiltyard.reports.traits import fig
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import percentile
@@ -91,8 +91,7 @@ def verdict(attempt: Attempt) -> dict[str, Json]:
     grade = attempt.grade
     if grade is None:
         return found
-    scored = grade.outcome not in ("error", "unsupported")
-    return found | {"outcome": grade.outcome, "accuracy_score": grade.score if scored else None}
+    return found | {"outcome": grade.outcome, "accuracy_score": score_of(grade)}
 
 
 def place(run: Run, attempt: Attempt) -> dict[str, Json]:

@@ -13,7 +13,6 @@ from itertools import chain, islice
 from tiltyard.records import Attempt, Item
 from tiltyard.servers.notes import ERROR_TOLD
 from tiltyard.suites import Stage
-from tiltyard.suites.spans import heard_ns, last_ns
 
 Key = tuple[str, str, int]  # stage, item id, repetition
 Turn = tuple[Item, int]  # an item and its repetition
@@ -30,10 +29,10 @@ def outage(failed: Iterable[Attempt], all_known: Collection[Attempt]) -> list[At
     there: dict[int, int] = {}  # of each sitting: when the server was last heard of
     for each in all_known:
         if each.exchanges and not (gone(each) or cut(each)):
-            there[each.session] = max(there.get(each.session, 0), heard_ns(each.exchanges[-1]))
+            there[each.session] = max(there.get(each.session, 0), each.exchanges[-1].timeline.heard_ns)
 
     def after(attempt: Attempt) -> bool:
-        return last_ns(attempt.exchanges[-1]) > there.get(attempt.session, 0)
+        return attempt.exchanges[-1].timeline.over_ns > there.get(attempt.session, 0)
 
     lost = {each.session for each in all_known if gone(each) and after(each)}
     return [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from tiltyard.records import Attempt, Exchange
+from tiltyard.records import Attempt
 
 
 class Spans:
@@ -18,7 +18,7 @@ class Spans:
 
     def add(self, attempt: Attempt) -> None:
         for exchange in attempt.exchanges:
-            start, end = exchange.timeline.started_ns, last_ns(exchange)
+            start, end = exchange.timeline.started_ns, exchange.timeline.over_ns
             low, high = self.of.get(attempt.session, (start, end))
             self.of[attempt.session] = (min(low, start), max(high, end))
 
@@ -34,14 +34,3 @@ def wall_s(attempts: Iterable[Attempt], without: Collection[Attempt] = ()) -> fl
         if id(attempt) not in left_out:
             spans.add(attempt)
     return spans.wall_s
-
-
-def last_ns(exchange: Exchange) -> int:
-    """When an exchange was over: its stream was free again."""
-    return max(exchange.timeline.closed_ns or 0, heard_ns(exchange))
-
-
-def heard_ns(exchange: Exchange) -> int:
-    """When the server was last heard of in it; its start, where it never was."""
-    timeline = exchange.timeline
-    return timeline.arrivals_ns[-1] if timeline.arrivals_ns else timeline.started_ns

@@ -13,7 +13,6 @@ from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Json
 from tiltyard.stats.trends import drift, under_load
 from tiltyard.suites import Stage, StageResult
-from tiltyard.suites.spans import last_ns
 from tiltyard.suites.speed.fixed import plural
 from tiltyard.suites.speed.trial import Trial
 
@@ -41,7 +40,7 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     """
     attempts = [a for result in results for a in result.attempts if a.exchanges]
     spans = [
-        (a.session, a.exchanges[0].timeline.started_ns / 1e9, last_ns(a.exchanges[-1]) / 1e9)
+        (a.session, a.exchanges[0].timeline.started_ns / 1e9, a.exchanges[-1].timeline.over_ns / 1e9)
         for a in attempts
     ]
     asked = [(t, a) for t, a in zip(under_load(spans), attempts, strict=True) if a.ended_well]
