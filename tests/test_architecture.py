@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SRC = Path(__file__).resolve().parent.parent / "src" / "tiltyard"
 
 VALUES = {"records", "settings", "errors"}

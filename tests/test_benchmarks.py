@@ -44,6 +44,7 @@ async def ask(url: str, streams: int, tokens: int) -> list[Exchange]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ttft_ms", "token_ms", "tokens"), [(30.0, 5.0, 20), (0.0, 0.0, 300)])
 def test_the_yardstick_keeps_its_pace_and_logs_every_write(
     ttft_ms: float, token_ms: float, tokens: int
@@ -64,6 +65,7 @@ def test_the_yardstick_keeps_its_pace_and_logs_every_write(
             assert at - entry["received_ns"] >= (ttft_ms + number * token_ms) * 1e6
 
 
+@pytest.mark.slow
 def test_a_childs_cost_is_its_own() -> None:
     hungry = run([sys.executable, "-c", "x = bytearray(80_000_000); import time; time.sleep(0.2)"])
     assert hungry.rc == 0
@@ -106,6 +108,7 @@ def test_the_store_is_filled_with_what_the_board_shows(tmp_path: Path) -> None:
     assert rows
 
 
+@pytest.mark.slow
 def test_the_client_alone_is_measured() -> None:
     with yardstick(10.0, 2.0, core=None) as server, asyncio.Runner(loop_factory=new_loop) as runner:
         figures = runner.run(measured(server.url, 2, 4, 8))

@@ -87,6 +87,7 @@ def test_every_command_is_documented() -> None:
     complain([f"`tiltyard {name}` is in no page" for name, _ in commands() if f"tiltyard {name}" not in text])
 
 
+@pytest.mark.slow
 def test_every_option_is_documented() -> None:
     text = everything()
     complain(
@@ -120,6 +121,7 @@ def test_every_dialect_and_suite_is_documented() -> None:
     complain([f"{word}: in no page" for word in words_missing([*DIALECTS, *SUITES], text)])
 
 
+@pytest.mark.slow
 def test_every_simulator_fault_is_documented() -> None:
     from tiltyard.servers.simulator.faults import FAULTS
 
@@ -193,6 +195,7 @@ def test_readme_gets_to_the_point() -> None:
     assert "$ tiltyard" in start or "$ make demo" in start, "a command with its output in the first 40 lines"
 
 
+@pytest.mark.slow
 def test_nothing_is_left_for_later() -> None:
     faults = []
     folders = ("src", "docs", "benchmarks", "tests")

@@ -49,6 +49,7 @@ def test_an_environment_that_uvx_made(tmp_path: Path) -> None:
     assert remedy(tmp_path / "archive-v0" / "abc") == 'uvx "tiltyard[x]"'
 
 
+@pytest.mark.slow
 def test_pip_is_named_with_its_python_unless_the_shell_finds_it(tmp_path: Path) -> None:
     made = tmp_path / "made"
     venv.create(made, symlinks=sys.platform != "win32")

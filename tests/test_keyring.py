@@ -13,6 +13,8 @@ import pytest
 
 from tests.servers.scripted import Script, ScriptedServer, chunked, sized
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("keyring", reason="needs the extra `keyring`")
 
 SECRET = "sk-from-the-keyring-0123456789"

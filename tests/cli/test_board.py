@@ -15,6 +15,8 @@ from tiltyard.records import content_hash
 from tiltyard.reports.traits import items_name
 from tiltyard.store.store import FILE, Store
 
+pytestmark = pytest.mark.slow
+
 MODELS = (("good:8b", 0.85, 41, 4.9e9), ("alike:8b", 0.83, 29, 4.9e9), ("small:1b", 0.4, 118, 0.8e9))
 LARGE = 12e9
 

@@ -16,6 +16,8 @@ from tiltyard.servers.discover import survey
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.tiny import TinySpec, write_model
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 SMALL = ("--profile", "fixed", "--requests", "2", "--output-tokens", "2", "--json")
 

@@ -10,6 +10,8 @@ from tests.reports import made
 from tests.reports.graded import graded
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

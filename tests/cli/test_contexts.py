@@ -22,6 +22,8 @@ from tiltyard.store.owner import this_process
 from tiltyard.store.run_rows import utc_now
 from tiltyard.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 MODEL = SimModel(name="m", context=8192, context_max=131_072)
 SHORT = {"profile": "quick", "requests": 2, "output_tokens": 4}
 CHOOSING = [("llamacpp", True), ("lmstudio", False)]  # servers that decide with which context they load

@@ -13,6 +13,8 @@ from tests.conftest import Finished
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.store.store import FILE, Store
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., Finished]
 
 

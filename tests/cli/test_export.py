@@ -49,6 +49,7 @@ def dialects_here() -> list[str]:
         return sorted(run.server.dialect for run in store.runs())
 
 
+@pytest.mark.slow
 def test_a_run_of_a_dialect_that_nobody_knows_is_a_run_like_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import Finished
 from tiltyard.cli.harness_settings import check_names
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = ("run", "mcq", "--model", "m", "--server", "http://127.0.0.1:9/v1")
 
 

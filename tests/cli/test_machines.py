@@ -13,6 +13,8 @@ from tests.cli.stocked import stock, tiltyard
 from tests.reports import made
 from tiltyard.records import Run
 
+pytestmark = pytest.mark.slow
+
 HERE = {"cpu": "AMD Ryzen 9 7950X", "ram_bytes": 64 << 30, "gpus": [{"name": "NVIDIA RTX 4090"}]}
 THERE = {"cpu": "Apple M3", "ram_bytes": 16 << 30, "gpus": []}
 

@@ -8,6 +8,8 @@ from tests.reports.graded import graded
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.store.store import FILE, Store
 
+pytestmark = pytest.mark.slow
+
 
 def runs_in(folder):
     with Store.open(folder / FILE) as store:

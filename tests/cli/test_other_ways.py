@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.cli.stocked import tiltyard
 from tiltyard.store.store import FILE, Store
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_way_of_asking_has_a_table_and_a_warning(tmp_path, url):

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import Finished
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-suite.md"
 PLAIN = """
 from tiltyard.load.schedule import Load, Stop

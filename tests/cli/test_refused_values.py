@@ -15,6 +15,8 @@ from tests.servers.middle import Middle
 from tiltyard.load.open_files import limit
 from tiltyard.servers.simulator import SimConfig, running
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 MODEL = ("--model", "m", "--server", "http://127.0.0.1:9")
 

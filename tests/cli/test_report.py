@@ -10,6 +10,8 @@ from tests.cli.stocked import stock, tiltyard
 from tests.reports import made
 from tests.reports.graded import graded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

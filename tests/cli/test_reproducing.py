@@ -15,6 +15,8 @@ from tiltyard.cli.reproducing import whole_command
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 from tiltyard.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 SMALL = ("--profile", "fixed", "--requests", "2", "--output-tokens", "2", "--json")
 

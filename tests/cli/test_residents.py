@@ -20,6 +20,8 @@ from tiltyard.servers.connect import connect
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 from tiltyard.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 SHORT = ("--requests", "2", "--output-tokens", "4", "--json")
 __all__ = ["serve"]  # a fixture

@@ -17,6 +17,8 @@ from tests.store.conftest import failed, make_attempt, make_exchange, make_run
 from tiltyard.records import Measures, Model
 from tiltyard.store.store import FILE, Store
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., subprocess.CompletedProcess[str]]
 SUMMARY = {
     "event": "summary",

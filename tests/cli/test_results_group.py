@@ -20,6 +20,8 @@ from tiltyard.store.store import Store
 from tiltyard.suites import Suite, load_suite
 from tiltyard.suites.tabled import beside
 
+pytestmark = pytest.mark.slow
+
 OLD = (datetime.now(UTC) - timedelta(days=30)).isoformat(timespec="milliseconds")
 NEW = datetime.now(UTC).isoformat(timespec="milliseconds")
 

@@ -21,6 +21,8 @@ from tests.patience import best_of
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.suites.despair import GONE_AFTER
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 
 FIGURES = ("ttft_ms", "ttfo_ms", "itl_ms", "chunk_gap_ms", "e2e_ms", "queue_ms", "decode_tps", "prefill_tps")
@@ -97,7 +99,6 @@ def test_the_same_command_shows_the_same_run_and_fresh_measures_again(tiltyard: 
     assert fresh["run_id"] != first["run_id"]
 
 
-@pytest.mark.slow
 def test_a_name_without_a_digest_is_another_model_at_another_address(tiltyard: Tiltyard, sim: str) -> None:
     models = (SimModel(name="fast", ttft_ms=60.0, token_ms=2.0, loaded=True),)
     more = ("--requests", "4", "--output-tokens", "3", "--json")
@@ -108,7 +109,6 @@ def test_a_name_without_a_digest_is_another_model_at_another_address(tiltyard: T
     assert second["ttft_ms"]["min"] >= 60  # measured there, not shown from before
 
 
-@pytest.mark.slow
 def test_quick_measures_and_explains_itself(tiltyard: Tiltyard, sim: str) -> None:
     done = tiltyard("run", "speed", "--server", sim, "--model", "fast", "--budget", "5")
     assert done.code == 0, done.err
@@ -118,7 +118,6 @@ def test_quick_measures_and_explains_itself(tiltyard: Tiltyard, sim: str) -> Non
     assert "pp512 + tg128" in done.err
 
 
-@pytest.mark.slow
 def test_several_models_make_several_runs_and_one_board(tiltyard: Tiltyard, sim: str) -> None:
     done = tiltyard(
         "run", "speed", "--server", sim, "--all", "--requests", "3", "--output-tokens", "8", "--json"
@@ -130,7 +129,6 @@ def test_several_models_make_several_runs_and_one_board(tiltyard: Tiltyard, sim:
     assert [row["model"] for row in board["rows"]] == ["fast", "slow"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "kind"), [("busy_503@/2", "failed"), ("no_finish@/2", "truncated")])
 def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard, fault: str, kind: str) -> None:
     models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
@@ -148,7 +146,6 @@ def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard, fault: str, kind
         assert lenient.code == 0
 
 
-@pytest.mark.slow
 def test_what_failed_since_the_server_had_gone_is_asked_again(tiltyard: Tiltyard) -> None:
     """And it alone: what a server refused that was there belongs to the load."""
     models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
@@ -167,7 +164,6 @@ def test_what_failed_since_the_server_had_gone_is_asked_again(tiltyard: Tiltyard
         assert (third.summary()["cached"], third.summary()["requests"]["failed"]) == (True, 1)
 
 
-@pytest.mark.slow
 def test_what_failed_since_the_server_had_gone_leaves_a_run_that_ends_without_it(tiltyard: Tiltyard) -> None:
     """Of a load by width: those that it does not need are in no list either."""
     models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
@@ -226,7 +222,6 @@ def wait_for_progress(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_interrupting_what_asks_again_after_an_outage_leaves_what_was_found_by_then(
     tiltyard: Tiltyard, clean_env: dict[str, str], tmp_path: Path
@@ -249,7 +244,6 @@ def test_interrupting_what_asks_again_after_an_outage_leaves_what_was_found_by_t
         assert (again.code, again.summary()["requests"]["ok"]) == (0, 100), again.err
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_interrupting_ends_soon_keeps_everything_and_the_same_command_goes_on(
     tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
@@ -273,7 +267,6 @@ def test_interrupting_ends_soon_keeps_everything_and_the_same_command_goes_on(
     assert exactly_once(clean_env, summary["run_id"]) == 80
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_a_person_who_interrupts_sees_what_was_found(
     tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
@@ -305,7 +298,6 @@ def test_interrupting_the_baseline_ends_soon(sim: str, clean_env: dict[str, str]
     assert (last["event"], last["state"], last["requests"]["total"]) == ("summary", "interrupted", 0)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_a_soak_that_was_interrupted_runs_what_is_left(
     tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path
@@ -325,7 +317,6 @@ def test_a_soak_that_was_interrupted_runs_what_is_left(
     assert tiltyard(*command).summary()["cached"] is True
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_killed_at_twenty_random_moments_no_attempt_is_lost_or_doubled(
     tiltyard: Tiltyard, sim: str, clean_env: dict[str, str], tmp_path: Path

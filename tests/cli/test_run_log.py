@@ -17,6 +17,8 @@ from tiltyard.cli.run_mcq import SHOWN
 from tiltyard.errors import NoServer
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-a-key-that-nobody-may-read"
 ODD = 'two\nlines\r, "quotes", \u2028\u2029\x85\x1b[2J, half a character \ud800, \x00 and 🦊'
 

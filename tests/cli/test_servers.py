@@ -33,6 +33,8 @@ from tiltyard.records import Model
 from tiltyard.servers.discover import Found
 from tiltyard.servers.simulator import Running, SimConfig, SimModel, running
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 ODD = "evil/[bold]🦙[/bold] :smile: \x1b[31m" + "y" * 120
 

@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_nothing_that_leaves_the_machine_names_a_home_folder(folder: Path) -> None:
     for kind in ("json", "csv", "md", "jsonl"):
         out = tiltyard(folder, "export", "--format", kind).stdout

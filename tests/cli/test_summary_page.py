@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import Finished
 from tiltyard.servers.simulator import SimConfig, running
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {  # of what a suite has besides
     "speed": ("metrics.md",),

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conformance.measuring import CLIENTS, Case, play_all, scenarios_of, word_tokenizer
 
+pytestmark = pytest.mark.slow
+
 SCALE = 0.15
 EVERY = [(dialect, scenario.name) for dialect in CLIENTS for scenario in scenarios_of(dialect)]
 EXACT = {"kernel": 1.0, "user": 8.0}  # ms that a stamp may be off on a busy test machine

@@ -71,6 +71,7 @@ def test_another_sitting_has_another_clock():
     assert seen(*[attempt(0, 10, 100), attempt(0, 10, 100, session=2)]).most == 1
 
 
+@pytest.mark.slow
 def test_waits_for_a_slot_have_no_interval_and_the_others_have(tmp_path: Path) -> None:
     model = SimModel(name="m", ttft_ms=15, token_ms=3, slots=2, loaded=True)
     words = ["run", "speed", "--profile", "fixed", "--requests", "12", "--prompt-tokens", "30", "--json"]

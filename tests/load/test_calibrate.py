@@ -58,6 +58,7 @@ def test_what_did_not_arrive_is_lost_and_not_an_error() -> None:
     assert errors_of([exchange_of("unknown", 0, [1.0])], []).exchanges == 0
 
 
+@pytest.mark.slow
 @best_of()
 def test_our_client_is_right_about_a_simulator_in_this_process() -> None:
     model = SimModel(name="calibration", ttft_ms=50, token_ms=5, slots=64, loaded=True)

@@ -75,6 +75,7 @@ def test_should_stop_ends_it() -> None:
     assert fake.answered == 4
 
 
+@pytest.mark.slow
 @best_of()
 def test_an_open_loop_starts_on_time_and_waits_for_nobody() -> None:
     fake = run(Load(kind="constant", rate=200, stop=Stop(count=40)), Fake(wait_s=0.3))
@@ -87,12 +88,14 @@ def test_an_open_loop_is_over_after_its_seconds() -> None:
     assert run(Load(kind="constant", rate=100, stop=Stop(seconds=0.2)), Fake()).answered == 20
 
 
+@pytest.mark.slow
 @best_of()
 def test_a_rate_beyond_reach_still_lets_answers_in() -> None:
     fake = run(Load(kind="constant", rate=1e9, stop=Stop(seconds=0.1)), Fake(wait_s=0))
     assert fake.answered == len(fake.numbers) > 100
 
 
+@pytest.mark.slow
 def test_what_was_due_before_the_end_is_sent_though_the_client_was_away() -> None:
     class Away(Fake):
         async def fire(self, ticket: Ticket) -> bool:

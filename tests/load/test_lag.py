@@ -18,6 +18,8 @@ from tests.patience import best_of
 from tiltyard.load.lag import WAITED, ClientMeter, WantedTime
 from tiltyard.servers.clock import now_ns
 
+pytestmark = pytest.mark.slow
+
 
 @best_of()
 def test_an_idle_client_is_no_bottleneck_and_costs_next_to_nothing() -> None:
@@ -35,7 +37,6 @@ def test_an_idle_client_is_no_bottleneck_and_costs_next_to_nothing() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.slow
 @best_of()
 def test_a_busy_loop_is_noticed_while_and_after_it_happens() -> None:
     async def main() -> None:

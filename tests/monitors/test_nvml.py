@@ -45,6 +45,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     return found
 
 
+@pytest.mark.slow
 def test_a_card_tells_everything(answers) -> None:
     devices, samples, status = answers
     card = devices[0]

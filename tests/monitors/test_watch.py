@@ -27,6 +27,7 @@ GPU = Device(device="gpu0", kind="gpu", name="Test GPU")
 S = 1_000_000_000
 
 
+@pytest.mark.slow
 @best_of()
 def test_watches_this_machine_on_a_steady_rhythm() -> None:
     watch = Watch(0.05, find=lambda: [((host := Host()), host.probe())])
@@ -75,6 +76,7 @@ def test_stop_without_start_is_safe() -> None:
     assert Watch().stop().summary() == {"telemetry": "not watched"}
 
 
+@pytest.mark.slow
 @best_of()
 def test_energy_net_of_an_idle_baseline(tree: Tree) -> None:
     """A counter that a thread turns at 2 W while idle and 12 W after: 10 W net are found."""
@@ -115,6 +117,7 @@ def test_energy_net_of_an_idle_baseline(tree: Tree) -> None:
     assert any("idle baseline" in remark for remark in summary["remarks"])
 
 
+@pytest.mark.slow
 @best_of()
 def test_a_slow_source_is_not_asked_more_often_than_it_bears(command: Command) -> None:
     line = "0, GPU-a, NVIDIA L4, 50, 1000, 24000, 60.0, 50, 2000, P0"

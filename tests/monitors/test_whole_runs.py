@@ -40,6 +40,7 @@ def call(command: Command, tmp_path: Path) -> Call:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", [(), ("--baseline", "1")], ids=["no baseline", "baseline"])
 def test_a_gpu_that_tells_its_power_is_part_of_a_run(call: Call, baseline: tuple[str, ...]) -> None:
     """One of the two tells no memory; nobody tells a counter."""

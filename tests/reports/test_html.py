@@ -97,6 +97,7 @@ def test_a_huge_answer_is_cut_with_a_word():
     assert "cut here: 10,000,000 characters in all" in text
 
 
+@pytest.mark.slow
 def test_a_thousand_models_stay_under_the_bound_and_it_says_what_is_missing():
     pairs = []
     for i in range(1_000):

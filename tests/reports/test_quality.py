@@ -22,6 +22,7 @@ def boards_of(folder, makers, **more):
         return quality_boards(runs, store.ranks([run.id for run in runs]), {})
 
 
+@pytest.mark.slow
 def test_ranks_are_of_the_same_items(tmp_path):
     makers = [graded("a", 0.9), graded("b", 0.88, seed=2), graded("c", 0.4)]
     (board,) = boards_of(tmp_path, makers)
@@ -104,6 +105,7 @@ def test_a_page_of_graded_runs_alone():
     assert "No decode speed" not in alone
 
 
+@pytest.mark.slow
 def test_many_graded_runs_stay_under_the_bound():
     makers = [graded(f"m{n}", 0.5, n=30) for n in range(60)]
     runs = [replace(maker.run(), started_at="2026-01-01T00:00:00+00:00") for maker in makers]

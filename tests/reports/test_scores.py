@@ -103,6 +103,7 @@ def test_what_matches_is_said():
     assert "140 items match; 60 of A's and 0 of B's are left out" in found.warnings[0]
 
 
+@pytest.mark.slow
 def test_partial_scores_and_early_ends_have_their_own_tests():
     partial = compare_runs(side(graded("a", 0.5, partial=True)), side(graded("b", 0.8, partial=True)))
     assert partial.scores[0].found.method == "paired"
@@ -157,6 +158,7 @@ def test_modes_that_one_side_was_not_asked_in_are_said():
     assert not [warning for warning in strange.warnings if "in that mode" in warning]
 
 
+@pytest.mark.slow
 def test_more_runs_are_more_chances_to_be_fooled():
     a, b = graded("a", 0.8), graded("b", 0.8)
     near = replace_answers(a, better=13, worse=4)

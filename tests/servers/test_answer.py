@@ -124,6 +124,7 @@ SIZE_LINES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended", [(LAST,), (LAST, "close"), ("close",)], ids=("kept", "closed", "no end"))
 @pytest.mark.parametrize("name", SIZE_LINES)
 def test_a_broken_frame_is_a_broken_answer(name: str, ended: tuple[bytes | str, ...]) -> None:
@@ -145,6 +146,7 @@ def test_an_answer_that_ends_within_a_chunk_is_cut_off() -> None:
     assert read_chat(REQUEST, capture).text == "abcd"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ended",
     [LAST, b"0\r\nX-Sum: 1\r\n\r\n", b"000;a=b\r\n\r\n", LAST + b"HTTP/1.1 400 Bad\r\nX", LAST + b"\r\n"],

@@ -124,6 +124,7 @@ def test_digest_is_remembered_until_the_file_changes(tiny: Path, tmp_path: Path)
     assert digest(tiny, cache=book) == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_folder_whose_name_is_no_utf_8(tiny: Path, tmp_path: Path) -> None:
     book, folder = tmp_path / "book", tmp_path / os.fsdecode(b"odd \xff")
     try:
@@ -200,6 +201,7 @@ def test_a_folder_names_a_file_in_it(tiny: Path) -> None:
     assert "tiny.gguf" in caught.value.remedy
 
 
+@pytest.mark.slow
 def test_a_name_or_a_path(tiny: Path) -> None:
     blob = tiny.with_name("sha256-0123")  # how Ollama keeps them
     blob.write_bytes(tiny.read_bytes())
@@ -209,6 +211,7 @@ def test_a_name_or_a_path(tiny: Path) -> None:
     assert not is_model_path("a\0b")
 
 
+@pytest.mark.slow
 def test_a_vocabulary_of_150_000_tokens_is_hopped_over(tmp_path: Path) -> None:
     path = tmp_path / "wide.gguf"
     out = gguf.GGUFWriter(path, "llama")

@@ -62,6 +62,7 @@ def proxy() -> Iterator[Proxy]:
         made.close()
 
 
+@pytest.mark.slow
 def test_a_server_behind_a_proxy_is_found_and_asked(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
     monkeypatch.setenv("no_proxy", "")

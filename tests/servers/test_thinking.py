@@ -127,6 +127,7 @@ def test_thoughts_anywhere_in_a_reply(text, left):
     assert without_thoughts(text) == left
 
 
+@pytest.mark.slow
 def test_many_markers_take_no_longer_than_many_words():
     for unit in (
         "<think>",

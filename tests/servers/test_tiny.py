@@ -17,6 +17,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_the_same_spec_gives_the_same_bytes(tmp_path: Path) -> None:
     spec = TinySpec(answers=read_answers(), seed=3)
     one, two = tmp_path / "one.gguf", tmp_path / "two.gguf"

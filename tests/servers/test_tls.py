@@ -66,6 +66,7 @@ def ask(
         return asyncio.run(main())
 
 
+@pytest.mark.slow
 @best_of()
 def test_a_stream_over_tls(tls_server, certificate):
     script = [CHUNKED, 0.02, chunk(b"data: 1\n\n"), 0.05, chunk(b"data: 2\n\n"), b"0\r\n\r\n"]
@@ -85,6 +86,7 @@ def test_a_stream_over_tls(tls_server, certificate):
     assert "chunked" not in request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "failure"),
     [
@@ -109,6 +111,7 @@ def test_failures_are_those_of_plain_http(tls_server, certificate, script, failu
         assert capture.body in (b"a", b'{"content":"a"}')
 
 
+@pytest.mark.slow
 def test_a_ping_ahead_of_the_first_words_ends_no_waiting_for_them(tls_server, certificate):
     limits = Timeouts(connect_s=60, first_byte_s=60, gap_s=0.1)
     script = [CHUNKED + chunk(b": ping\n\n"), 0.6, chunk(b"a"), b"0\r\n\r\n"]

@@ -90,6 +90,7 @@ def test_content_length_and_read_until_close(run):
     assert until_close.timeline.closed_ns is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [100, 4095, 4096, 4097, 8192, 4096 + 262_144, 4096 + 262_145, 1_000_000])
 @pytest.mark.parametrize("closes", [False, True], ids=["sized", "until close"])
 def test_what_lies_there_whole_is_read_whole(run, size, closes):
@@ -148,6 +149,7 @@ def test_a_reused_connection_that_dies_on_the_request_is_asked_again_once(run):
     assert len(server.requests) == 3
 
 
+@pytest.mark.slow
 def test_a_connection_that_dies_while_the_server_works_is_a_failure(run):
     """It took the request, and a second one would hide that it failed."""
 
@@ -220,11 +222,13 @@ def test_failures_are_data(name):
         assert capture.body in (WORD, b"abc")
 
 
+@pytest.mark.slow
 def test_bytes_after_the_terminator_do_not_hide_the_end():
     capture = capture_of(asyncio.run, chunked(b"hello") + b"HTTP/1.1 400 Bad\r\nX", timeouts=PATIENT)
     assert (capture.body, capture.failure) == (b"hello", None)
 
 
+@pytest.mark.slow
 @best_of()
 def test_pings_keep_a_stream_alive_and_a_total_limit_ends_it(run):
     steps: list[bytes | float] = [CHUNKED]
@@ -245,6 +249,7 @@ def endlessly(piece: bytes) -> Iterator[bytes | float]:
         yield 0.0002
 
 
+@pytest.mark.slow
 def test_words_far_beyond_the_limit_of_the_answer_end_it(run):
     limits = PATIENT.of_answer(4)
     capture = capture_of(run, *islice(endlessly(WORD * 2_000), 4_000), timeouts=limits)
@@ -277,6 +282,7 @@ AHEAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", AHEAD.values(), ids=AHEAD)
 def test_what_is_sent_ahead_of_the_first_words_ends_no_waiting_for_them(run, ahead):
     for first, failure in ((60.0, None), (0.1, "timeout_gap")):
@@ -298,6 +304,7 @@ SPOKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", SPOKEN)
 def test_after_words_a_call_an_end_or_an_error_only_the_gap_counts(said):
     limits = Timeouts(connect_s=60, first_byte_s=60, gap_s=0.1)
@@ -535,6 +542,7 @@ def test_ipv6_and_localhost():
         assert asyncio.run(ask(f"http://localhost:{four.port}")) == 200
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
 @best_of()
 def test_the_kernel_stamps_arrivals_even_while_the_client_is_busy():
@@ -559,6 +567,7 @@ def test_the_kernel_stamps_arrivals_even_while_the_client_is_busy():
     assert line.arrivals_ns[1] - line.arrivals_ns[0] > 80e6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="lazy looking is Linux's")
 @best_of()
 def test_many_paced_streams_keep_exact_times_while_looked_at_lazily():

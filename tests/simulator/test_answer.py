@@ -159,6 +159,7 @@ def test_scripts() -> None:
         ]["content"]
 
 
+@pytest.mark.slow
 def test_known_ability_and_determinism() -> None:
     model = SimModel(name="m", ability=0.7, answers=(Question(when="sum", right="42", wrong=("41", "43")),))
     config = SimConfig(models=(model,), dialects=("openai",), delay=False)
@@ -205,6 +206,7 @@ def test_same_seed_same_bytes_other_seed_others() -> None:
     assert bodies[0] != bodies[2]
 
 
+@pytest.mark.slow
 def test_an_answer_is_no_longer_than_its_context_however_much_is_asked() -> None:
     """Were it made before it is cut, this would take all memory."""
     endless = 999_999_999

@@ -91,12 +91,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_flags_that_do_not_fit() -> None:
     assert run("--only", "ollama,lama").returncode == 2
     assert "unknown dialect 'lama'" in run("--only", "ollama,lama").stderr
     assert "list-faults" in run("--fault", "nonsense", "--json").stderr
 
 
+@pytest.mark.slow
 def test_list_of_faults() -> None:
     assert "error_midstream" in run("--list-faults").stdout
     assert "stall" in json.loads(run("--list-faults", "--json").stdout)
@@ -126,6 +128,7 @@ def test_ctrl_c_stops_cleanly() -> None:
         assert any("http://127.0.0.1:" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_told_by_its_flag() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -261,6 +261,7 @@ def test_tool_calls_come_in_parts_with_openai_whole_with_mlx(sim: Running) -> No
     assert len(whole) == 1
 
 
+@pytest.mark.slow
 def test_without_streaming(sim: Running) -> None:
     for dialect in ("openai", "llamacpp", "vllm", "sglang", "mlx", "lmstudio", "ollama"):
         answer = chat(sim, dialect, stream=False).json()

@@ -156,6 +156,7 @@ ON_THE_WIRE: dict[str, Callable[[Running], bool]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_on_the_wire(sim: Running, name: str) -> None:
     def check(_: int) -> None:  # some are told by their times

@@ -83,6 +83,7 @@ def names(url: str, page: str = "/api/tags") -> list[str]:
     return [row["name"] for row in call(url, page).json()["models"]]
 
 
+@pytest.mark.slow
 def test_ollama_deletes_and_pulls(library: str) -> None:
     assert call(library, "/api/delete", {"model": "other:7b"}, method="DELETE").status == 200
     assert (names(library), names(library, "/api/ps")) == (["fast"], ["fast"])

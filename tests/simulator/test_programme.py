@@ -50,6 +50,7 @@ def test_every_number_has_a_range() -> None:
             assert name not in ranges or ranges[name].whole == (float not in types), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODEL_RANGES)
 def test_a_model_beyond_its_ranges(name: str) -> None:
     span = MODEL_RANGES[name]
@@ -227,6 +228,7 @@ def test_comments_without_end_end() -> None:
         assert 0 < body.count(b"\n:") <= 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

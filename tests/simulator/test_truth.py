@@ -106,6 +106,7 @@ def test_rates_slow_with_depth() -> None:
         assert timings["predicted_ms"] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("streams", "total"), [(1, 400), (2, 800), (8, 800)])
 def test_total_throughput_stops_at_the_knee(streams: int, total: int) -> None:
     model = SimModel(name="m", slots=8, prefill_tps=1e6, decode_tps=400, knee=2)
@@ -204,6 +205,7 @@ def test_speedup_and_no_delay() -> None:
         assert len([event for event in answer.events() if event != "[DONE]"]) == 302
 
 
+@pytest.mark.slow
 def test_jitter_is_seeded_and_keeps_the_mean() -> None:
     model = SimModel(name="m", ttft_ms=5, token_ms=4, jitter=0.5)
     gaps = []

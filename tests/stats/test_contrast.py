@@ -32,6 +32,7 @@ def test_a_known_ratio_is_inside_its_interval_as_often_as_promised(match, true):
     assert 0.93 <= hits / tries <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(8, 8), (128, 9), (9, 128), (40, 5)])
 @pytest.mark.parametrize("true", [0.94, 1.0, 3.0])
 def test_the_ratio_of_two_means_is_inside_its_interval_as_often_as_promised(sizes, true):
@@ -43,6 +44,7 @@ def test_the_ratio_of_two_means_is_inside_its_interval_as_often_as_promised(size
     assert 0.93 <= hits / tries <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", [1, 3])
 @pytest.mark.parametrize("sizes", [(30, 2), (30, 3), (4, 150), (2, 2), (3, 3)])
 def test_a_few_answers_on_one_side_make_no_difference_of_equal_servers(sizes, stages):
@@ -67,6 +69,7 @@ def test_more_needed_of_few_answers_is_no_more_than_decides():
     assert decided / tries > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.02, 0.5])
 def test_a_verdict_never_has_the_opposite_direction_of_the_means(spread):
     """B has few answers of another spread, and all of A's count, not those that B has a partner for."""
@@ -99,6 +102,7 @@ def test_means_of_single_values_make_the_stages_the_units():
     assert mean_ratio({"a": {1: 0.0, 2: 2.0}}, {"a": {1: 1.0, 2: 1.0}}).ratio == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_more_needed_knows_which_side_is_vague():
     """A hundred noisy answers and nine steady ones: a few more of each would not help."""
     rng, decided, tries = random.Random(11), 0, 200

@@ -75,6 +75,7 @@ def test_luck_is_seldom_called_a_difference(name: str, sample: Sample) -> None:
     assert share <= 0.07  # of a thousand: 0.05 and not quite three standard deviations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sample", "least"),
     [

@@ -91,6 +91,7 @@ def test_coverage_of_the_t_interval(n):
     assert 0.94 <= hits / tries <= 0.96
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(20,) * 6, (5, 10, 20, 20, 30, 40, 12, 9), (1, 2, 3, 4) * 5])
 @pytest.mark.parametrize("between", [0.0, 0.5, 2.0])
 def test_coverage_of_the_cluster_interval(sizes, between):
@@ -127,6 +128,7 @@ def _computed_in_plain_python(values, clusters):
     return figures._small(values, clusters)
 
 
+@pytest.mark.slow
 def test_a_million_gaps_of_a_typed_array():
     values = array("d", ((i * 7919 % 10_007) / 100 for i in range(1_000_000)))
     ids = array("q", (i // 128 for i in range(1_000_000)))
@@ -136,6 +138,7 @@ def test_a_million_gaps_of_a_typed_array():
     assert fig.p50 == pytest.approx(50.03, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [[], [1], [40], [3, 1, 1], [40] * 50, [1_000] * 310])
 @pytest.mark.parametrize("spread", [0.0, 0.5])
 def test_values_of_known_clusters_give_the_same_figure(sizes, spread):

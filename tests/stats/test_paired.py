@@ -123,6 +123,7 @@ def test_intervals_of_differences_cover(discordant: float, shift: float, n: int)
         assert called <= 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended_early", [False, True])
 def test_what_is_said_of_b_against_a_is_the_mirror_of_a_against_b(ended_early: bool) -> None:
     rng = np.random.default_rng(7)
@@ -186,6 +187,7 @@ def test_so_many_more_items_show_that_two_agree() -> None:
     assert [more_items(found([1.0] * n, [1.0] * n)) for n in (20, 100, 128)] == [117, 37, 9]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "better", "worse"), [(20, 1, 1), (100, 1, 1), (100, 4, 4), (200, 3, 2), (50, 8, 8)]
 )

@@ -42,6 +42,7 @@ def test_repetitions_are_averaged_and_found() -> None:
     assert Scores.of([]).score_of(1) is None
 
 
+@pytest.mark.slow
 def test_many_pairs_are_averaged_as_few_are() -> None:
     """From some size on they are put in order by other means."""
     rng = random.Random(1)

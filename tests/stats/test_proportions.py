@@ -84,6 +84,7 @@ def test_all_right_is_not_certain() -> None:
         wilson_clustered([1.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(400, 200, 200, 200), (40, 20, 20, 10), (240, 880)])
 @pytest.mark.parametrize("chances", [(0.9, 0.7, 0.8, 0.5), (0.98, 0.95, 0.97, 0.9), (0.5, 0.5, 0.5, 0.5)])
 def test_means_of_categories_are_covered(sizes: tuple[int, ...], chances: tuple[float, ...]) -> None:

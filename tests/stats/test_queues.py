@@ -32,6 +32,7 @@ def covered(busy, n, batches, runs=400):
     return hits / runs
 
 
+@pytest.mark.slow
 def test_neither_single_waits_nor_batches_of_them_make_an_honest_interval():
     """What would have to hold before such waits may have one: 93 % at every load a user may choose."""
     assert covered(0.3, 300, 300) < 0.85

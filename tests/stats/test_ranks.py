@@ -94,6 +94,7 @@ def test_a_run_that_ended_early_needs_more_evidence() -> None:
     assert pair_p(pair[0], pair[1], found)[0] < early
 
 
+@pytest.mark.slow
 def test_equal_models_are_seldom_told_apart() -> None:
     """Five models alike on 10,000 boards of 80 items of differing difficulty: at most 5 % show an order."""
     rng = np.random.default_rng(7)
@@ -130,6 +131,7 @@ def bare(scores: Sequence[Scores]) -> list[Entrant]:
     return placed([Entrant(own.score_of(0) or 0.5, 0.05, 0, 0) for own in scores], scores)
 
 
+@pytest.mark.slow
 def test_an_item_asked_in_three_modes_is_one_witness() -> None:
     """Two equal models, 97 cases in three modes, 2,000 times: ranks call at most 5 % different."""
     rng, wrong = np.random.default_rng(9), 0
@@ -142,6 +144,7 @@ def test_an_item_asked_in_three_modes_is_one_witness() -> None:
     assert wrong <= 100
 
 
+@pytest.mark.slow
 def test_comparing_runs_in_three_modes_is_seldom_wrong() -> None:
     rng = np.random.default_rng(10)
     verdicts: list[Verdict] = []

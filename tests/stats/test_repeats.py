@@ -55,6 +55,7 @@ def test_nothing_answered_twice_has_no_figures() -> None:
     assert found["pass_at"]["2"]["value"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [10, 30, 100])
 @pytest.mark.parametrize(("kind", "a", "b"), [("mixed", 0.7, 0.4), ("easy", 9.0, 0.5)])
 def test_intervals_over_items_hold(kind: str, a: float, b: float, n: int) -> None:

@@ -129,6 +129,7 @@ def test_after_stopping_at_will_intervals_still_hold() -> None:
     assert max(missed.values()) <= 0.05
 
 
+@pytest.mark.slow
 def test_partial_scores_are_covered_too() -> None:
     rng = np.random.default_rng(2)
     scores = rng.choice([0.0, 0.5, 0.75, 1.0], p=[0.3, 0.2, 0.2, 0.3], size=(RUNS, ITEMS))

@@ -23,6 +23,7 @@ def covers(spread: float, source: random.Random, most: int = 120) -> bool:
     return interval[0] <= 1.0 <= interval[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.01, 0.02, 0.05])
 def test_intervals_hold_nearly_as_often_as_they_say(spread: float) -> None:
     source = random.Random(20)

@@ -107,6 +107,7 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
     assert check_whole(path, "r2") == 600
 
 
+@pytest.mark.slow
 def test_a_run_of_a_living_process_is_refused_and_of_a_dead_one_resumed(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite3"
     with writing_process(path, "r1", 1_000_000) as process:
@@ -237,6 +238,7 @@ def test_what_a_failed_commit_took_back_is_not_taken_for_there(tmp_path: Path) -
     assert check_whole(tmp_path / "s.sqlite3", "r1") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
 def test_a_store_that_does_not_fit_while_it_is_made_is_made_later(tmp_path: Path) -> None:
     said = limited(tmp_path, "made")
@@ -248,6 +250,7 @@ def test_a_store_that_does_not_fit_while_it_is_made_is_made_later(tmp_path: Path
         assert check_whole(path, "r1") == 0
 
 
+@pytest.mark.slow
 def test_the_writer_tries_a_failed_batch_again(store: Store) -> None:
     store.claim(make_run())
     limit_pages(store, 0)

@@ -266,6 +266,7 @@ def test_an_index_that_refuses_what_is_new_is_damage(path: Path) -> None:
         says_damaged(lambda: store.runs(RunFilter(search="word1")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("born", [3, 4, 6, 7])
 @pytest.mark.parametrize("brought_up", [False, True])
 def test_a_lost_list_of_tables_is_mended_in_a_store_of_any_age(
@@ -381,6 +382,7 @@ def test_an_index_of_rows_that_are_not_there_is_damage(path: Path) -> None:
     assert saved(path).rows["attempts"] == 2 * ATTEMPTS - 1
 
 
+@pytest.mark.slow
 def test_scores_that_cannot_be_read_are_made_again(path: Path) -> None:
     graded = {**SUMMARY, "stages": [], "n": ATTEMPTS, "outcomes": {"correct": ATTEMPTS}, "score": 1.0}
     for sql in ("UPDATE runs SET outcomes = '{\"correct'", "UPDATE item_sets SET hash = 'another'"):
@@ -399,6 +401,7 @@ def test_scores_that_cannot_be_read_are_made_again(path: Path) -> None:
             assert store.board() == before
 
 
+@pytest.mark.slow
 def test_models_and_servers_whose_names_are_lost_are_counted(path: Path) -> None:
     with Store.open(path) as store:
         store.claim(make_run("r3", model=Model(name="another")))

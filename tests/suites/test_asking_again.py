@@ -51,6 +51,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return {name: one[name] for name in names} == {name: other[name] for name in names}
 
 
+@pytest.mark.slow
 def test_a_sitting_in_which_all_fails_again_changes_nothing(run: Run, tmp_path: Path) -> None:
     first = run(FOURTHS)
     assert (first["n"], first["outcomes"]["error"], first["state"]) == (COUNT, 15, "finished")
@@ -64,6 +65,7 @@ def test_a_sitting_in_which_all_fails_again_changes_nothing(run: Run, tmp_path: 
     assert max(tries) > 2  # it did ask again
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_the_second_sitting(run: Run) -> None:
     """Seven of the fifteen are answered, eight fail again."""
     run(FOURTHS)
@@ -74,6 +76,7 @@ def test_a_server_that_dies_in_the_second_sitting(run: Run) -> None:
     assert (third["n"], third["outcomes"]["error"], third["score"]) == (COUNT, 0, 1.0)
 
 
+@pytest.mark.slow
 def test_the_same_failures_again_do_not_keep_the_rest_from_being_asked(run: Run) -> None:
     first = run(DEAD)
     errors = first["outcomes"]["error"]
@@ -114,6 +117,7 @@ def test_a_server_that_recovers_does_not_end_a_run(run: Run) -> None:
     assert not [note for note in found["notes"] if "not asked" in note]
 
 
+@pytest.mark.slow
 def test_timeouts_get_less_patience(tmp_path: Path) -> None:
     """Each of them takes minutes."""
     faults = tuple(f"stall_first=60000@{number}" for number in range(4, COUNT))
@@ -167,6 +171,7 @@ def test_failures_that_fail_again_leave_a_run_that_ended_early_finished(run: Run
     assert same(run(EVERY, **settings), first)
 
 
+@pytest.mark.slow
 def test_an_undecided_run_asks_what_was_never_asked_before_what_failed(run: Run) -> None:
     first = run(DEAD, stop_when="width=0.2")
     errors = first["outcomes"]["error"]
@@ -177,6 +182,7 @@ def test_an_undecided_run_asks_what_was_never_asked_before_what_failed(run: Run)
     assert second["n"] < COUNT
 
 
+@pytest.mark.slow
 def test_a_sitting_that_is_interrupted_leaves_a_finished_run_as_it_was(run: Run, tmp_path: Path) -> None:
     first = run(FOURTHS)
     config = SimConfig(models=(clever(),), dialects=("openai",), faults=("stall_first=60000",))
@@ -192,6 +198,7 @@ def test_a_sitting_that_is_interrupted_leaves_a_finished_run_as_it_was(run: Run,
     assert run()["outcomes"]["error"] == 0
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_sitting_found_out_is_in_the_figures(run: Run, tmp_path: Path) -> None:
     """The stored summary, the board and the stored answers say the same."""
     run(FOURTHS)
@@ -216,6 +223,7 @@ def test_what_an_interrupted_sitting_found_out_is_in_the_figures(run: Run, tmp_p
     assert (kept.summary["state"], kept.summary["gave_up"]) == ("finished", False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", [("model_404",), EVERY])
 def test_a_sitting_that_does_not_begin_leaves_a_finished_run_as_it_was(
     run: Run, tmp_path: Path, faults: tuple[str, ...]
@@ -240,6 +248,7 @@ def test_a_sitting_that_does_not_begin_leaves_a_finished_run_as_it_was(
     assert same(run(EVERY), first)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_not_finished_keeps_its_count_where_the_next_sitting_does_not_begin(
     run: Run, tmp_path: Path
 ) -> None:
@@ -256,6 +265,7 @@ def test_a_run_that_was_not_finished_keeps_its_count_where_the_next_sitting_does
     assert run()["n"] == COUNT
 
 
+@pytest.mark.slow
 def test_failures_of_a_load_that_came_to_its_end_stay() -> None:
     """By an interval's width, a count, or a time of an open load; asked alone they would succeed."""
     faults = tuple(f"error_500@{number}" for number in range(2, 5))

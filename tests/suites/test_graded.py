@@ -151,6 +151,7 @@ def test_batches_rest_between_each_other() -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_pause_slows_a_run_down(tmp_path: Path) -> None:
     summary, _ = run_doubles(tmp_path / "s.sqlite3", {"concurrency": 4, "pause_s": 0.1})
     assert summary["n"] == QUESTIONS
@@ -175,6 +176,7 @@ def test_a_seed_depends_on_item_and_repetition() -> None:
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
+@pytest.mark.slow
 def test_a_store_that_is_behind_slows_the_asking() -> None:
     with running(SimConfig(models=(clever(),), dialects=("openai",), delay=False)) as sim:
         settings = {"concurrency": 2, "max_tokens": 8, "count": 300}
@@ -182,6 +184,7 @@ def test_a_store_that_is_behind_slows_the_asking() -> None:
     assert most <= (UNREAD_GRADED + 1) * 2 + 1
 
 
+@pytest.mark.slow
 def test_while_answers_are_waited_for_the_next_requests_are_made() -> None:
     slow = clever(prefill_tps=1e6, decode_tps=20.0)
     with running(SimConfig(models=(slow,), dialects=("openai",))) as sim:
@@ -195,6 +198,7 @@ LONG = clever(script=(Say(when="", say="word " * 1000),), prefill_tps=200.0, dec
 ONE_STREAM = {"concurrency": 1, "max_tokens": 2000, "count": 4}
 
 
+@pytest.mark.slow
 def test_long_answers_are_read_while_no_first_words_are_waited_for() -> None:
     """To read one takes as long as a few tokens, and those that come meanwhile merge into one arrival."""
     with running(SimConfig(models=(LONG,), dialects=("openai",))) as sim:
@@ -202,6 +206,7 @@ def test_long_answers_are_read_while_no_first_words_are_waited_for() -> None:
         assert asyncio.run(asked_before_recorded(sim.url("openai"), ONE_STREAM, 0.0)) == 1
 
 
+@pytest.mark.slow
 def test_a_long_answer_that_is_being_kept_outlives_the_end_of_its_stage() -> None:
     with running(SimConfig(models=(LONG,), dialects=("openai",))) as sim:
         assert asyncio.run(kept_when_cancelled(sim.url("openai"), ONE_STREAM)) == (1, 1)

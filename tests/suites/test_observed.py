@@ -14,6 +14,8 @@ from tiltyard.servers import notes
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.suites.observed import SILENT, WORDS, words_for
 
+pytestmark = pytest.mark.slow
+
 ESTIMATED = "token counts are estimates"
 THINKER = ("completion", "thinking")
 

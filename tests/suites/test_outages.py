@@ -39,6 +39,7 @@ def test_a_load_by_width_forgets_the_outage() -> None:
     assert 6 <= counts(second)[0] < 200
 
 
+@pytest.mark.slow
 def test_a_load_by_time_goes_on_for_what_was_left_of_it() -> None:
     """The time in which nobody was there is none of it."""
     settings = {"profile": "soak", **SHORT, "seconds": 1.5, "concurrency": 1}

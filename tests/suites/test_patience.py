@@ -38,6 +38,7 @@ def busy_for(seconds: float) -> ScriptedServer:
     return server
 
 
+@pytest.mark.slow
 def test_a_server_that_says_when_to_come_back_is_heard(tmp_path: Path) -> None:
     settings = {"count": 1, "concurrency": 1, "retries": 1, "retry_delay_s": 0.001}
     with busy_for(1) as server:

@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import Finished
 from tests.suites.tools.bfcl_files import write_bfcl
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 TEMPLATE = "{question}\n{options}\n"
 

@@ -35,6 +35,7 @@ def tally_of(modes: tuple[str, ...], tries: int = TRIES) -> Tally:
     return tally
 
 
+@pytest.mark.slow
 def test_intervals_over_cases_in_three_modes_hold() -> None:
     """A case is as hard in one mode as in the others: its chance of being right is drawn from Beta(2, 1)."""
     tally, rng = tally_of(("prompt", "json_object", "json_schema")), np.random.default_rng(8)

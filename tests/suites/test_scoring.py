@@ -56,6 +56,7 @@ def mixed(number: int) -> Attempt:
     return attempt(**kinds[number % 4])
 
 
+@pytest.mark.slow
 def test_tries_of_one_item_are_one_witness_for_every_share() -> None:
     repeated = tally_of([mixed(place // TRIES) for place in range(ITEMS * TRIES)], TRIES)
     once = tally_of([mixed(number) for number in range(ITEMS)], 1)

@@ -22,6 +22,7 @@ from tiltyard.suites.speed.serve import keeps_up
 from tiltyard.suites.speed.trial import wanted_tokens
 
 
+@pytest.mark.slow
 @best_of()
 def test_quick_finds_the_speed_and_stops_when_it_is_sure() -> None:
     model = replace(FAST, prefill_tps=10_000, decode_tps=500)
@@ -61,6 +62,7 @@ def test_fixed_sends_exactly_what_was_asked_and_nothing_else() -> None:
     assert ran.summary["tokens"]["output"] == sum(entry["output_tokens"] for entry in ran.truth)
 
 
+@pytest.mark.slow
 def test_fixed_at_a_rate_with_limits() -> None:
     settings = {
         "profile": "fixed",
@@ -86,6 +88,7 @@ def starts_of(ran: Ran) -> list[float]:
     return [(t - due[0]) / 1e9 for t in due]
 
 
+@pytest.mark.slow
 def test_bursts_come_together_and_keep_the_mean_rate() -> None:
     settings = {"profile": "fixed", "rate": 40, "burst": 8, "requests": 24, "output_tokens": 4}
     ran = run_speed(settings)
@@ -123,6 +126,7 @@ def test_a_ramp_grows_over_its_seconds() -> None:
     assert (early, late) == (10, 20)
 
 
+@pytest.mark.slow
 @best_of()
 def test_fixed_may_end_by_the_width_of_the_interval() -> None:
     model = replace(FAST, prefill_tps=10_000, decode_tps=500)
@@ -132,6 +136,7 @@ def test_fixed_may_end_by_the_width_of_the_interval() -> None:
     assert (high - low) / ran.summary["decode_tps"]["mean"] <= 0.3
 
 
+@pytest.mark.slow
 @best_of()
 def test_a_server_that_stalls_cannot_hide_behind_its_own_queue() -> None:
     """One slot, 20 ms of work every 25 ms, and 600 ms of silence in the third answer: the requests behind it
@@ -235,6 +240,7 @@ def test_a_difference_of_prefills_holds_the_truth_where_decode_slows_with_depth(
     assert deep["prefill_tps"]["mean"] == pytest.approx(truth, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dialect", "source"), [("openai", "client"), ("ollama", "server")])
 def test_depth_zero_alone_needs_no_difference(dialect: str, source: str) -> None:
     settings = {"profile": "depth", "depths": "0", "output_tokens": 4, "requests": 2, "context": 16_384}
@@ -244,6 +250,7 @@ def test_depth_zero_alone_needs_no_difference(dialect: str, source: str) -> None
     assert [r.stage.name for r in ran.results] == ["pp512", "tg4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dialect", "context", "why"),
     [
@@ -304,6 +311,7 @@ def test_more_pieces_than_tokens_are_said() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_prompt_that_is_sent_again_has_no_prefill_rate() -> None:
     """Unless the server tells what it reused. Not even the first: it may have been sent by the run before."""
     settings = {"profile": "fixed", "requests": 3, "output_tokens": 4, "prompt": "the same words " * 200}
@@ -336,6 +344,7 @@ def test_a_prompt_that_may_be_cut_has_no_prefill_rate_either() -> None:
     assert ran.summary["unmeasured"]["prefill_tps"]["why"] == "the server may have cut the prompt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openai", "ollama", "llamacpp"])
 def test_answers_whose_tokens_nobody_counted_are_not_called_short(dialect: str) -> None:
     settings = {"profile": "fixed", "requests": 3, "output_tokens": 128, "prompt_tokens": 32}
@@ -345,6 +354,7 @@ def test_answers_whose_tokens_nobody_counted_are_not_called_short(dialect: str) 
     assert not [note for note in ran.summary["findings"]["notes"] if "ended early" in note]
 
 
+@pytest.mark.slow
 @best_of()
 def test_a_silent_first_load_is_in_no_prefill_rate() -> None:
     """Who was never asked before may load first, and this server does not say."""
@@ -359,6 +369,7 @@ def test_a_silent_first_load_is_in_no_prefill_rate() -> None:
     assert timed["prefill_tps"]["n"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", ["html_error", "model_404", "error_500", "busy_503", "drop", "error_midstream=1"]
 )
@@ -399,6 +410,7 @@ def test_cached_prompts_are_warm_and_say_so() -> None:
     assert ran.summary["prefill_warm_tps"]["n"] == 5
 
 
+@pytest.mark.slow
 @best_of()
 def test_more_streams_than_slots_wait_and_the_wait_is_in_the_first_token() -> None:
     """By the simulator's own log, request by request."""
@@ -518,6 +530,7 @@ def test_fixed_sends_what_was_asked_even_to_a_server_that_only_fails() -> None:
     assert not ran.summary["gave_up"]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_full_is_not_taken_for_dead() -> None:
     """It refuses at once what is too much, while the answers to the first four take their time."""
     model = replace(FAST, slots=4, queue=0, ttft_ms=300.0)

@@ -107,6 +107,7 @@ def timed(prompt: int, constant_ms: float) -> list[Attempt]:
     ]
 
 
+@pytest.mark.slow
 def test_two_depth_runs_are_compared_by_the_rates_that_they_show() -> None:
     """One server keeps its speed behind 4,096 tokens, the other has half of it."""
     settings = {"profile": "depth", "depths": "0,4k", "output_tokens": 16}

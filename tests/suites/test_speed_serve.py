@@ -81,6 +81,7 @@ def test_a_failure_by_chance_is_no_limit(lost: dict[float, int]) -> None:
     assert found["highest_rate"] == {"rate": 20.0, "resolved": True}
 
 
+@pytest.mark.slow
 def test_a_search_without_a_failure_takes_the_same_way() -> None:
     rates, found = search(lambda rate, total: total if rate <= LIMIT else total // 2)
     assert rates == [*UP, 24.0, 20.0]

@@ -85,6 +85,7 @@ def test_two_stages_of_one_name_are_refused_before_answers_are_lost() -> None:
 MANY = 0.4  # of a level's requests failed
 
 
+@pytest.mark.slow
 @best_of()
 def test_a_level_at_which_requests_failed_is_neither_best_nor_the_knee() -> None:
     """Six streams are served, the others are turned away: what eight would have brought is not known."""
@@ -183,6 +184,7 @@ def in_steps(stage: str, number: int, start_s: float, length_s: float, tokens: i
     return replace(make_attempt(exchange, number, stage), measures=Measures(output_tokens=tokens))
 
 
+@pytest.mark.slow
 def test_answers_that_were_cut_have_failed_at_their_level() -> None:
     settings = {"profile": "concurrency", "concurrency": "1,2", "output_tokens": 8, "requests": 20}
     cut = tuple(f"no_finish@{number}" for number in range(28, 44))

@@ -24,6 +24,7 @@ def attempt(given: int) -> Attempt:
     return make_attempt(exchanges=(make_exchange(2, ending="ok"),), grade=grade, measures=SPEEDS)
 
 
+@pytest.mark.slow
 def test_an_attempt_costs_next_to_nothing() -> None:
     pair, kept = [attempt(0), attempt(1)], []
     tracemalloc.start()

@@ -15,6 +15,8 @@ from tests.web.test_metrics import SUMMARY, TEXT, get, serving, start, wait_for
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.servers.simulator.config import Say
 
+pytestmark = pytest.mark.slow
+
 MANY = 200  # within what a process may open everywhere
 
 
@@ -61,7 +63,6 @@ def test_the_server_ends_while_it_is_held() -> None:
             socket.create_connection((host, port), timeout=60)
 
 
-@pytest.mark.slow
 def test_a_run_goes_on_and_ends_while_it_is_held(tmp_path: Path) -> None:
     (tmp_path / "set.csv").write_text("".join(f"Question {n}?,one,two,three,four,B\n" for n in range(60)))
     model = SimModel(name="m", loaded=True, slots=4, token_ms=5, script=(Say(when="", say="Answer: B"),))

@@ -394,6 +394,7 @@ def test_a_taken_port_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_the_error_of_a_model_is_said_once(tmp_path: Path) -> None:
     models = (SimModel(name="m", loaded=True),)
     with running(SimConfig(models=models, dialects=("openai",), faults=("error_500",))) as sim:
@@ -413,6 +414,7 @@ def test_the_error_of_a_model_is_said_once(tmp_path: Path) -> None:
     assert len([line for line in said if line.startswith("   try: ")]) == 1, said
 
 
+@pytest.mark.slow
 def test_nothing_is_said_to_go_on_where_the_port_is_taken(tmp_path: Path) -> None:
     (tmp_path / "set.csv").write_text("Question?,one,two,three,four,B\n")
     asked = ["run", "mcq", "set.csv", "--server", "http://127.0.0.1:9", "--model", "m"]

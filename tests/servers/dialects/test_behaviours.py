@@ -84,6 +84,7 @@ def test_headers_that_come_early_are_no_token(dialect: str) -> None:
     assert said.ttfb_ms < said.ttft_ms >= 100
 
 
+@pytest.mark.slow
 @each
 def test_chunks_are_not_tokens(dialect: str) -> None:
     exchange = met(dialect, "tokens_per_chunk=4")
@@ -109,6 +110,7 @@ def test_a_finish_reason_that_stays_null_is_no_success(dialect: str) -> None:
     assert met(dialect, "done_no_reason").ending == "truncated"
 
 
+@pytest.mark.slow
 def test_ollamas_count_of_a_second_completion_is_no_rate() -> None:
     """With thinking and a format it counts the answer alone; 100 tokens a second are still 100."""
     can = ("completion", "thinking")
@@ -137,6 +139,7 @@ CLOUD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "body", "why", "remedy"), CLOUD, ids=["signed out", "disabled"])
 def test_ollamas_cloud_asks_for_no_key_of_ours(
     serve: Serve, status: int, body: Any, why: str, remedy: str

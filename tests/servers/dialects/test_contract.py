@@ -95,6 +95,7 @@ def test_it_satisfies_the_protocol(dialect: str) -> None:
     assert (server.info.dialect, server.info.url, server.info.local) == (dialect, "http://127.0.0.1:9", True)
 
 
+@pytest.mark.slow
 @each
 def test_it_identifies_itself(start: Start, dialect: str) -> None:
     async def use(server: Server) -> Any:
@@ -198,6 +199,7 @@ def test_a_model_that_is_not_there(start: Start, dialect: str) -> None:
     assert "alpha:7b" in caught.value.remedy
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("name", ["a/b:c", "../..", "a b", "🦙", "y" * 300])
 def test_odd_names_reach_the_server_whole(start: Start, dialect: str, name: str) -> None:
@@ -279,6 +281,7 @@ def test_a_web_page_in_place_of_an_answer_is_said(start: Start, dialect: str) ->
     assert "a web page answered, not a model server" in exchange.error
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize(
     ("fault", "endings"),
@@ -305,6 +308,7 @@ def test_bad_endings_are_told_apart(start: Start, dialect: str, fault: str, endi
     assert "\n" not in (exchange.error or "")
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("served", ["alpha:7b-mini", "alpha:7b-2507", "alpha", "alpha:8b"])
 def test_a_near_name_is_another_model_or_said(start: Start, dialect: str, served: str) -> None:
@@ -316,6 +320,7 @@ def test_a_near_name_is_another_model_or_said(start: Start, dialect: str, served
         assert exchange.ending == "wrong_model"
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("fault", ODD_STREAMS)
 def test_odd_streams_are_read(start: Start, dialect: str, fault: str) -> None:
@@ -420,6 +425,7 @@ ODD_CALLS = (
 )
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("fault", ODD_CALLS)
 def test_parallel_calls_are_put_together_whatever_a_server_does_to_them(
@@ -438,6 +444,7 @@ def test_parallel_calls_are_put_together_whatever_a_server_does_to_them(
     assert all(set(json.loads(call.arguments)) == {"n"} for call in exchange.tool_calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["ollama", "llamacpp", "vllm", "sglang", "mlx", "simulator"])
 def test_thinking_on_off_and_anyway(start: Start, dialect: str) -> None:
     def ask(think: bool, *faults: str) -> Any:
@@ -450,6 +457,7 @@ def test_thinking_on_off_and_anyway(start: Start, dialect: str) -> None:
     assert "thinking_despite_off" not in ask(True, "think_anyway").notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openai", "lmstudio"])
 def test_who_cannot_be_told_not_to_think_does_not_disobey(start: Start, dialect: str) -> None:
     request = ask_for("gamma:4b", think=False, max_tokens=60, seed=1)
@@ -460,6 +468,7 @@ def test_who_cannot_be_told_not_to_think_does_not_disobey(start: Start, dialect:
     assert "thinking_despite_off" not in exchange.notes
 
 
+@pytest.mark.slow
 @each
 def test_a_prompt_cut_in_silence_is_noticed(start: Start, dialect: str) -> None:
     request = ask_for("alpha:7b", " ".join(f"word{i}" for i in range(300)), max_tokens=3)

@@ -89,6 +89,7 @@ def test_words_beside_an_abyss_are_kept(depth: int) -> None:
     assert (exchange.ending, exchange.text) == ("ok", "abcdef")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_errors_that_nest_without_end_are_told_in_one_line(depth: int) -> None:
     inner = '{"error":' * depth + '"boom"' + "}" * depth
@@ -307,6 +308,7 @@ def test_counts_below_nothing_are_not_believed_of_ollama_either() -> None:
 RADIO = [head(b"audio/mpeg"), *[b"\0" * (1 << 20)] * 2_000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire_kind", [Wire, TlsWire])
 def test_a_page_without_an_end_is_broken_off(wire_kind: type[Wire]) -> None:
     async def call(url: str) -> None:
@@ -322,6 +324,7 @@ def test_a_page_without_an_end_is_broken_off(wire_kind: type[Wire]) -> None:
         assert sum(len(data) for _, data in server.writes) < 2 * LARGEST_REPLY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire_kind", [Wire, TlsWire])
 def test_answers_may_be_larger_than_pages(wire_kind: type[Wire]) -> None:
     async def ask(url: str) -> Capture:

@@ -176,6 +176,8 @@ def test_the_address_of_a_page_is_the_servers(dialect: SimDialect, page: str) ->
     assert [(each.url, each.info and each.info.dialect) for each in found] == [(url, dialect)]
 
 
+@pytest.mark.slow
+@best_of()
 def test_a_silent_port_delays_nobody_and_is_reported(silent: str, serve: Serve) -> None:
     canned = serve({"GET /api/version": VERSION, "GET /api/tags": TAGS, "GET /api/ps": TAGS})
     with socket.socket() as free:
@@ -236,6 +238,7 @@ def test_connecting_to_them_raises(serve: Serve) -> None:
         asyncio.run(connect(locked.url))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signed", ["sglang", "llamacpp"])
 def test_behind_a_proxy_of_v1_alone_it_is_plain_openai(serve: Serve, signed: str) -> None:
     proxy = serve({"GET /v1/models": models(owned_by=signed)})

@@ -60,6 +60,7 @@ def test_who_it_is_and_what_it_serves(serve: Serve) -> None:
     assert model.capabilities == ("completion", "schema", "tools", "thinking")
 
 
+@pytest.mark.slow
 def test_it_is_waited_for_while_the_model_loads(serve: Serve) -> None:
     canned, server = llama(serve)
     health = iter([LOADING, LOADING, Page({"status": "ok"})])
@@ -277,6 +278,7 @@ def router(serve: Serve) -> tuple[Canned, LlamaCpp]:
     return canned, server
 
 
+@pytest.mark.slow
 def test_a_router_loads_and_unloads(serve: Serve) -> None:
     canned, server = router(serve)
     _, first, again, _ = run(

@@ -206,6 +206,7 @@ def test_no_model_loaded() -> None:
     assert "No models loaded" in exchange.error
 
 
+@pytest.mark.slow
 def test_variants_share_an_entry(serve: Serve) -> None:
     _, server = studio(serve)
     name = V1_MODEL["key"]
@@ -230,6 +231,7 @@ def test_a_model_loaded_twice_has_two_names() -> None:
     assert not server.accepts("qwen3", "qwen3-8b:2")
 
 
+@pytest.mark.slow
 def test_loading_by_v1(serve: Serve) -> None:
     canned, server = studio(
         serve, **{"POST /api/v1/models/load": {"status": "loaded", "load_time_seconds": 1.5}}
@@ -240,6 +242,7 @@ def test_loading_by_v1(serve: Serve) -> None:
     assert (body["model"], body["context_length"]) == ("phi-4", 2048)
 
 
+@pytest.mark.slow
 def test_every_instance_is_unloaded(serve: Serve) -> None:
     canned, server = studio(serve)
     left = ["a", "a:2"]
@@ -304,6 +307,7 @@ def test_a_model_is_looked_for_once_whatever_the_list_tells(serve: Serve, model:
     assert looks(canned) == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_its_first_request_loads_is_looked_for_again(serve: Serve) -> None:
     """Until then nobody knows with which context it will be loaded."""
     canned, server = studio(serve)
@@ -320,12 +324,14 @@ def test_a_model_that_its_first_request_loads_is_looked_for_again(serve: Serve) 
     assert server.contexts["phi-4"] == 4096
 
 
+@pytest.mark.slow
 def test_a_list_that_never_changes_is_not_read_for_ever(serve: Serve) -> None:
     canned, server = studio(serve)  # it says "not-loaded" of what has answered, too
     together(server, "phi-4", count=3, rounds=4)
     assert looks(canned) == 2
 
 
+@pytest.mark.slow
 def test_what_was_unloaded_is_looked_for_again(serve: Serve) -> None:
     canned, server = studio(serve, **{"GET /api/v0/models": NO_CONTEXTS})
     before = run(
@@ -345,6 +351,7 @@ def test_a_full_context_is_noticed_of_a_variant_too() -> None:
     assert server.read(ask_for("phi-4@q8_0"), captured(body)).finish_reason == "length"
 
 
+@pytest.mark.slow
 def test_another_variant_has_not_the_context_and_the_note_of_the_chosen_one(serve: Serve) -> None:
     name = V1_MODEL["key"]
     load = {"status": "loaded", "load_time_seconds": 1.5}

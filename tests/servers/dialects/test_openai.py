@@ -272,6 +272,7 @@ def test_sglang_does_not_flush_amid_a_load(serve: Serve) -> None:
     assert [each.path for each in canned.asked].count("/flush_cache") == 1
 
 
+@pytest.mark.slow
 def test_sglang_flushes_again_where_requests_come_one_at_a_time(serve: Serve) -> None:
     canned = serve({"POST /v1/chat/completions": STREAM, "POST /flush_cache": Page(b"Cache flushed.")})
     sglang_load(SGLang(Address(url=canned.url)), 3, 1, 1, 1)
@@ -284,6 +285,7 @@ def test_sglang_flushes_again_where_requests_come_one_at_a_time(serve: Serve) ->
     ]
 
 
+@pytest.mark.slow
 def test_a_flush_is_no_wait_for_sglang(serve: Serve) -> None:
     flush_s = 0.2
 

@@ -147,6 +147,7 @@ def test_each_model_has_fields_of_its_own(serve: Serve) -> None:
     assert ("max_completion_tokens" in one, "max_tokens" in other) == (True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", [each for each in DIALECT_NAMES if each != "ollama"])
 def test_a_run_on_a_server_that_refuses_both(tiltyard: Callable[..., Finished], dialect: str) -> None:
     model = SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True)

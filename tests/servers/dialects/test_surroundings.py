@@ -42,6 +42,7 @@ def identified(url: str) -> ServerInfo:
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_settings_of_its_environment_are_known_and_part_of_what_a_run_is() -> None:
     with ollama() as url:
         plain = identified(url)

@@ -59,6 +59,7 @@ def test_no_with_a_comma_corrects(reply: str) -> None:
     assert letter_of(reply, CITIES) == "B"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reply",
     """Réponse C : non, car c'est Rome.|La respuesta es C, no.|La réponse est C, non ?|Antwort: C (nicht C)

@@ -79,6 +79,7 @@ def test_a_calibrated_model_is_found_calibrated_and_a_boastful_one_is_not() -> N
     assert good["brier_ci95"][0] < good["brier"] < good["brier_ci95"][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tries", [1, 3])
 def test_luck_stays_below_its_mark_in_95_of_100(tries: int) -> None:
     chance, below, runs = random.Random(5), 0, 200

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import Finished
 from tests.servers.scripted import Script, ScriptedServer, chunked, sized
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 COUNT = 400  # more than a file's buffer holds
 WHEN = 30  # questions are answered by then

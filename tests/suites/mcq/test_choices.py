@@ -202,6 +202,7 @@ def test_rotations_of_a_drawn_order_put_each_movable_option_once_into_each_of_th
         assert sorted(order[place] for order in orders) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_file_in_gpqas_layout_has_its_right_options_everywhere(tmp_path: Path) -> None:
     kinds = [
         ("None", "One", "Two", "NA"),

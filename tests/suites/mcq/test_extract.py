@@ -28,6 +28,7 @@ def replies() -> list[tuple[str, list[str], str, str | None]]:
     return found
 
 
+@pytest.mark.slow
 def test_realistic_replies() -> None:
     known = replies()
     kinds = Counter(kind for kind, *_ in known)
@@ -268,6 +269,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_long_hostile_replies_are_read_in_bounded_time(unit: str) -> None:
     """Each would take minutes if any rule looked at all of it again from every place."""

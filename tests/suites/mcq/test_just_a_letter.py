@@ -27,6 +27,7 @@ ODD = (
 )
 
 
+@pytest.mark.slow
 def test_it_finds_what_the_ladder_finds() -> None:
     sample = question_set(())
     shipped = [sample.row(n).options for n in range(len(sample))]

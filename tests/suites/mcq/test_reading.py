@@ -113,6 +113,7 @@ def test_old_line_ends(tmp_path: Path) -> None:
     assert [row.answer for row in rows(path)] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_cell_of_ten_megabytes_is_a_bad_row_and_the_rest_is_read(tmp_path: Path) -> None:
     path = write_csv(
         tmp_path / "big.csv",
@@ -355,6 +356,7 @@ def test_a_long_cell_is_read_again_as_it_was_checked(tmp_path: Path) -> None:
     assert [len(row.question) for row in rows(path)] == [len(passage.strip()), 4]
 
 
+@pytest.mark.slow
 def test_of_a_file_with_many_rows_only_their_places_are_kept(tmp_path: Path) -> None:
     count = 5_000
     path = write_csv(tmp_path / "many.csv", *([f"What is {n}?", *"abcd", "A"] for n in range(count)))

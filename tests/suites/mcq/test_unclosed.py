@@ -243,6 +243,7 @@ ESSAY = (
 )  # more than a cell may hold
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [[], [HEAD]])
 @pytest.mark.parametrize("before", [0, 5])
 @pytest.mark.parametrize(
@@ -264,6 +265,7 @@ def test_a_cell_over_lines_that_cannot_be_used_is_one_bad_row(
     assert len(found) == before + 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 400])  # of each row: all of them could be one cell, or could not
 @pytest.mark.parametrize("opened", ['"Q,a,b,c,d,B', '"Which', 'Q,a,b,c,d,"B', '"Q\0,a,b,c,d,B'])
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def put(path: Path, content: Any) -> None:
         path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("content", "words"), BAD)
 def test_a_folder_with_nothing_else(
     tiltyard: Tiltyard, sim: Running, tmp_path: Path, content: Any, words: str
@@ -89,6 +90,7 @@ def test_a_folder_with_nothing_else(
     assert remedy.lstrip().startswith("try: ")
 
 
+@pytest.mark.slow
 def test_a_file_that_holds_is_asked_beside_those_that_do_not(
     tiltyard: Tiltyard, sim: Running, tmp_path: Path
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_file_that_holds_is_asked_beside_those_that_do_not(
     assert all(lines[number + 1].startswith("  try: ") for number in left_out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["^(a+)+$", r"^(?=(a|aa)+$)(?:a|aa)+b\1c$"])
 def test_a_pattern_that_could_take_for_ever(
     tiltyard: Tiltyard, sim: Running, tmp_path: Path, pattern: str

@@ -51,6 +51,7 @@ def test_prompts_are_unique_and_carry_their_schema() -> None:
         assert case.expected_text not in case.words, f"{case.id} gives its answer away"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_two_judges_agree_about_mutated_answers(case: Case) -> None:
     ours = judge_of(case.schema)
@@ -247,6 +248,7 @@ def test_formats_are_judged_apart() -> None:
     assert verdict.errors
 
 
+@pytest.mark.slow
 def test_the_schemas_own_draft_counts() -> None:
     old = {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 0, "exclusiveMinimum": True}
     assert not judge_of(old).judge(0).shape

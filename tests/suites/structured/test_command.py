@@ -16,6 +16,8 @@ from tiltyard.servers.simulator.config import Say
 from tiltyard.servers.simulator.server import Running
 from tiltyard.suites.structured.cases import case_set
 
+pytestmark = pytest.mark.slow
+
 Tiltyard = Callable[..., Finished]
 
 LEVEL_1 = case_set(None, "1")

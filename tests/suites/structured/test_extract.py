@@ -92,6 +92,7 @@ def test_the_kind_that_the_schema_wants_comes_first() -> None:
     assert read_value("Only [1, 2] here.", OBJECT).value == [1, 2]  # it will not be valid, but it was said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

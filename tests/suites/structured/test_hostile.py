@@ -152,6 +152,7 @@ def test_odd_values_are_judged_and_can_be_kept(text: str) -> None:
         msgspec.json.encode(grade)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -190,6 +191,7 @@ def test_saying_what_is_wrong_is_bounded() -> None:
     assert time.process_time() - started < 30
 
 
+@pytest.mark.slow
 def test_comparing_is_bounded() -> None:
     started = time.process_time()
     found = compare({"a": [{"k": n} for n in range(5)]}, {"a": [{"k": [0] * 100_000}] * 50}, {"/a": "set"})

@@ -114,6 +114,7 @@ def test_lists_whose_order_is_free(expected: Any, said: Any, rules: Any, right: 
     assert found.exact is (right == total)
 
 
+@pytest.mark.slow
 def test_lists_of_lists_whose_order_is_free_are_compared_in_good_time() -> None:
     for size in (14, 64, 100):
         expected = [[f"{row} {column}" for column in range(size)] for row in range(size)]

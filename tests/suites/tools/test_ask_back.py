@@ -60,6 +60,7 @@ def test_every_case_has_its_replies() -> None:
     assert all(len(kinds["asks"]) >= 10 and len(kinds["invented"]) >= 8 for kinds in REPLIES.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["would you like " * 20_000, "? " * 50_000, "i have " * 20_000, "$" * 50_000, "it is = " + "1" * 50_000],

@@ -131,6 +131,7 @@ def test_one_function_tag_that_cannot_be_read_is_a_broken_call_beside_another() 
     assert [call.name for call in find_calls(text, SCHEMAS).calls] == ["get_weather", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["<function=" * 30_000, "<function=a>" * 30_000, "action:\n" * 30_000, "[a(" * 9_000]
 )

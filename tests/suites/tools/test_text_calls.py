@@ -164,6 +164,7 @@ def test_one_of_two_tags_broken_keeps_the_other() -> None:
     assert [call.name for call in found.calls] == ["get_weather", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
