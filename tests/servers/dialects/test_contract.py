@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import best_of
 from tests.servers.dialects.conftest import ask_for
 from tiltyard.errors import ModelNotFound, NoServer, NotAModelServer, Unauthorized, Unsupported
 from tiltyard.load.metrics import measure
@@ -369,6 +370,7 @@ def test_in_and_out_of_memory(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["ollama", "lmstudio", "llamacpp"])
+@best_of()
 def test_a_request_that_waits_for_the_load_is_cold_and_has_no_prefill_rate(dialect: str) -> None:
     async def use(server: Server) -> Any:
         warm = await server.send(ask_for("alpha:7b", max_tokens=4))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.patience import best_of
 from tests.servers.dialects.conftest import Canned, Page, ask_for, captured, chunk, events, run
 from tiltyard.errors import ModelNotFound, ServerError, Unsupported
 from tiltyard.load.metrics import measure
@@ -70,6 +71,7 @@ def test_it_is_waited_for_while_the_model_loads(serve: Serve) -> None:
     assert next(health, None) is None
 
 
+@best_of()
 def test_waiting_has_an_end(serve: Serve) -> None:
     canned, _ = llama(serve, **{"GET /health": LOADING})
     said: list[str] = []
