@@ -181,7 +181,7 @@ def _ascending(keys: array[int]) -> Sequence[int]:
     import numpy as np
 
     found: Any = np.argsort(np.frombuffer(keys, dtype=np.int64), kind="stable")
-    return array("q", found.tobytes())
+    return memoryview(found)
 
 
 def unpacked_keys(keys: bytes) -> array[int]:
