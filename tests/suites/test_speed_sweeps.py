@@ -224,6 +224,17 @@ def test_soak_tells_the_drift() -> None:
     assert abs(drift["decode_tps"]["change"]) < 0.5
 
 
+def test_waits_in_a_queue_have_a_drift_without_an_interval() -> None:
+    ran = run_speed({"profile": "soak", "seconds": 1.0, "rate": 30.0, "output_tokens": 16})
+    drift = ran.summary["findings"]["drift"]
+    for name in ("ttft_ms", "e2e_ms"):
+        assert drift[name]["change"] is not None
+        assert [drift[name][part] for part in ("clear", "slope_ci95", "change_ci95")] == [None] * 3
+        assert "not independent" in drift[name]["why"]
+    assert drift["decode_tps"]["change_ci95"] is not None
+    assert "why" not in drift["decode_tps"]
+
+
 def test_a_drift_is_over_all_sittings() -> None:
     """Each sitting has a steady speed of its own, and a clock of its own: the second is slower."""
     known = [at_speed(n, 100.0, session=1, start_s=5_000.0 + n) for n in range(20)]

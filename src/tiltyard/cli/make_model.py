@@ -106,10 +106,11 @@ def check_free(out: Path) -> None:
 def check_graded(name: str) -> None:
     """Raises UsageError where no graded suite has this name."""
     from tiltyard.cli.suite_commands import command_of, is_graded
-    from tiltyard.suites import SUITES, known_suites
+    from tiltyard.suites import known_suites
 
-    if name not in known_suites() or not is_graded(command_of(name)):
-        graded = [each for each in SUITES if is_graded(command_of(each))]
+    known = known_suites()
+    if name not in known or not is_graded(command_of(name)):
+        graded = [each for each in known if is_graded(command_of(each))]
         raise UsageError(f"there is no graded suite called {name!r}", f"choose from: {', '.join(graded)}")
 
 

@@ -75,12 +75,16 @@ class Common(Record, frozen=True):
 
 OPTIONS = (
     click.option(
-        "--model", "-m", multiple=True, help="Model name, or the path of a GGUF file. May be repeated."
+        "--model",
+        "-m",
+        type=Filled(),
+        multiple=True,
+        help="Model name, or the path of a GGUF file. May be repeated.",
     ),
     click.option("--models", type=Filled(), metavar="A,B,C", help="Several models, separated by commas."),
     click.option("--all", "all_models", is_flag=True, help="Every model of every server found."),
     click.option("--server", metavar="URL", help="Where the server is; found by itself when left out."),
-    click.option("--dialect", help="What it speaks; found out when left out."),
+    click.option("--dialect", type=Filled(), help="What it speaks; found out when left out."),
     click.option(
         "--api-key-env",
         type=Filled(),
@@ -127,7 +131,11 @@ OPTIONS = (
         type=click.IntRange(0, 65535),
         help="Serve /metrics there during the run, and after it until Ctrl+C.",
     ),
-    click.option("--metrics-host", help="Address that /metrics listens on; 127.0.0.1 unless set."),
+    click.option(
+        "--metrics-host",
+        type=Filled(),
+        help="Address that /metrics listens on; 127.0.0.1 unless set.",
+    ),
 )
 
 

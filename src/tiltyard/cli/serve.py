@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tiltyard.cli.data_dir import DATA_DIR, open_store
+from tiltyard.cli.options import Filled
 from tiltyard.cli.progress import Listener
 from tiltyard.records import OUTCOMES, Run
 
@@ -79,7 +80,7 @@ def hold(url: str) -> None:
 
 @click.command(epilog=EPILOG)
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help=f"{PORT} unless set; 0: any free one.")
-@click.option("--metrics-host", help=f"Address to listen on; {HOST} unless set.")
+@click.option("--metrics-host", type=Filled(), help=f"Address to listen on; {HOST} unless set.")
 @DATA_DIR
 def serve(metrics_port: int | None, metrics_host: str | None, data_dir: Path | None) -> None:
     """Serve the newest figures of every model and suite in the store, at /metrics, until Ctrl+C."""

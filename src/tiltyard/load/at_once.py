@@ -8,6 +8,7 @@ many as the streams.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from tiltyard.load.schedule import Load
 from tiltyard.records import Attempt
@@ -51,3 +52,11 @@ def waited(load: Load, seen: AtOnce) -> str | None:
     if load.kind != "closed":
         return QUEUED
     return IN_LINE if seen.most < min(load.concurrency, seen.answers, seen.enough) else None
+
+
+def waited_in(load: Load, attempts: Iterable[Attempt]) -> str | None:
+    """The same of all the attempts of a load."""
+    seen = AtOnce(load.concurrency)
+    for attempt in attempts:
+        seen.add(attempt)
+    return waited(load, seen)

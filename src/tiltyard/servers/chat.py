@@ -42,10 +42,8 @@ from tiltyard.servers.error_text import (
 )
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
-    CLOSED_ROUGHLY,
     CONTEXT_REACHED,
     ERROR_TOLD,
-    LEFT_OPEN,
     NOT_STREAMED,
     REFUSAL,
     STOP_REASON,
@@ -54,6 +52,7 @@ from tiltyard.servers.notes import (
 )
 from tiltyard.servers.stream import (
     BOM,
+    after_the_end,
     arrival_times,
     lost_words,
     plain_ends,
@@ -136,8 +135,7 @@ def _exchange(
     usage, timings = _believed(said, notes)
     told = _told_error(said)
     ending, error = ("error_midstream", told) if told is not None else _ending(request, capture, said, accept)
-    if ending == "ok" and capture.failure is not None:
-        notes.append(LEFT_OPEN if capture.failure.startswith("timeout") else CLOSED_ROUGHLY)
+    notes += after_the_end(ending, capture)
     return Exchange(
         request=request,
         timeline=capture.timeline,

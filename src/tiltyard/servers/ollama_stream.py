@@ -30,11 +30,9 @@ from tiltyard.servers.decoding import json_in, may_be_deep
 from tiltyard.servers.error_text import EMPTY_ANSWER, FULL, NOT_WHOLE, error_in, error_of_body, web_page
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
-    CLOSED_ROUGHLY,
     COLD,
     ERROR_TOLD,
     HEAD_MAYBE_CACHED,
-    LEFT_OPEN,
     NO_DONE_REASON,
     NOT_STREAMED,
     PREFILL_HIGH,
@@ -47,7 +45,7 @@ from tiltyard.servers.notes import (
     USAGE_MISSES_THINKING,
 )
 from tiltyard.servers.replies import cloud_refusal, table, word
-from tiltyard.servers.stream import arrival_times, lost_words, ndjson
+from tiltyard.servers.stream import after_the_end, arrival_times, lost_words, ndjson
 from tiltyard.servers.thinking import split_tags
 from tiltyard.servers.token_choices import token_choices
 
@@ -343,9 +341,7 @@ def head_note(share: float) -> list[str]:
 
 
 def notes_of(request: Request, capture: Capture, story: Story, ending: Ending) -> tuple[str, ...]:
-    notes = list(capture.notes)
-    if ending == "ok" and capture.failure is not None:
-        notes.append(LEFT_OPEN if capture.failure.startswith("timeout") else CLOSED_ROUGHLY)
+    notes = [*capture.notes, *after_the_end(ending, capture)]
     if ending == "truncated" and story.repeats_itself:
         notes.append(TOKEN_REPEAT)
     if capture.status == UNAVAILABLE:

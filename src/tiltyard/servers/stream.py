@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from tiltyard.records import PAYLOAD, Timeline
+from tiltyard.records import PAYLOAD, Capture, Ending, Timeline
+from tiltyard.servers.notes import CLOSED_ROUGHLY, LEFT_OPEN
 
 BOM = b"\xef\xbb\xbf"
 
@@ -160,3 +161,10 @@ def _few_reads(ends: Sequence[int], reads: Sequence[int], times: Sequence[int]) 
             done = upto
     out.extend([times[-1]] * (len(ends) - done))
     return out
+
+
+def after_the_end(ending: Ending, capture: Capture) -> list[str]:
+    """The note on a connection that failed after an answer that ended well."""
+    if ending != "ok" or capture.failure is None:
+        return []
+    return [LEFT_OPEN if capture.failure.startswith("timeout") else CLOSED_ROUGHLY]

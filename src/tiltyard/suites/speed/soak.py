@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 
+from tiltyard.load.at_once import waited_in
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Json
+from tiltyard.stats.queues import why_no_interval
 from tiltyard.stats.trends import drift, under_load
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.fixed import plural
@@ -18,6 +20,7 @@ from tiltyard.suites.speed.trial import Trial
 
 SECONDS = 600.0
 WATCHED = ("decode_tps", "ttft_ms", "e2e_ms", "prefill_tps")
+WITHOUT_INTERVAL: dict[str, Json] = {"slope_ci95": None, "change_ci95": None, "clear": None}
 
 
 async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
@@ -36,9 +39,11 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     """Drift over the run: a straight line, the relative change and its 95 % interval.
 
     The line goes over the time under load of all sittings, which `sittings` counts; what lay between two of
-    them is left out.
+    them is left out. Waits that depend on each other have no interval (`why`): chance alone makes them rise
+    or fall over a run.
     """
     attempts = [a for result in results for a in result.attempts if a.exchanges]
+    depend = next(filter(None, (waited_in(r.stage.load, r.attempts) for r in results)), None)
     spans = [
         (a.session, a.exchanges[0].timeline.started_ns / 1e9, a.exchanges[-1].timeline.over_ns / 1e9)
         for a in attempts
@@ -48,5 +53,10 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     for name in WATCHED if asked else ():
         points = [(t, value) for t, a in asked if (value := getattr(a.measures, name)) is not None]
         line = drift([t for t, _ in points], [value for _, value in points])
-        found[name] = None if line is None else {**msgspec.to_builtins(line), "clear": line.clear}
+        if line is None:
+            found[name] = None
+            continue
+        why = why_no_interval(name, depend)
+        sure = {"clear": line.clear} if why is None else {**WITHOUT_INTERVAL, "why": why}
+        found[name] = {**msgspec.to_builtins(line), **sure}
     return {"drift": found, "sittings": len({a.session for a in attempts})}
