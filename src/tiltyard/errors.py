@@ -11,6 +11,7 @@ TiltyardError
 │   └── EngineError           the embedded engine is missing or did not start
 ├── StoreError            4   the store cannot be used
 │   ├── StoreLocked
+│   │   └── StoreBusy         only while another process writes: worth another try
 │   ├── StoreTooNew
 │   ├── StoreCorrupt
 │   └── StoreFull
@@ -67,10 +68,20 @@ class EngineError(ServerError):
 
 
 class StoreError(TiltyardError):
+    """`first`: what there is to do before the command may be repeated, where that is the remedy."""
+
     exit_code = 4
+
+    def __init__(self, message: str, remedy: str = "", first: str = "") -> None:
+        super().__init__(message, remedy or f"{first} and repeat the command" * bool(first))
+        self.first = first
 
 
 class StoreLocked(StoreError):
+    pass
+
+
+class StoreBusy(StoreLocked):
     pass
 
 

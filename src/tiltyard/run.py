@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -25,13 +26,14 @@ from tiltyard.jobs.ending import (
     summed_up,
     without_outage,
 )
-from tiltyard.jobs.identity import identified, with_version
+from tiltyard.jobs.identity import engine_unknown, identified, with_version
 from tiltyard.jobs.plan import Job, Plan, whose
 from tiltyard.load.lag import ClientMeter
 from tiltyard.monitors.watch import Watch
 from tiltyard.records import Json, Model, RunState
 from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
 from tiltyard.servers.preflight import (
+    Ready,
     check_context,
     check_thinking,
     cold_start,
@@ -39,6 +41,7 @@ from tiltyard.servers.preflight import (
 )
 from tiltyard.settings import hide_keys
 from tiltyard.store.opponents import opponents_limits
+from tiltyard.store.patience import Patience
 from tiltyard.store.sittings import Claim
 from tiltyard.store.store import Store
 from tiltyard.store.writer import Writer
@@ -71,7 +74,11 @@ async def execute(plan: Plan, store: Store, tell: Listener) -> list[Mapping[str,
         say = Teller(tell, {"suite": job.suite, "model": job.model.name}).say
         job, run = await identified(plan, job, suite, store, say)
         job = replace(job, settings=run.settings)
-        claim = store.claim(run, plan.fresh)
+        claiming = partial(store.claim, run, plan.fresh)
+        # The first one has nothing to lose yet: that the store is locked is said soon.
+        claim = claiming() if number == 0 else await Patience(store, say).through(claiming)
+        if claim.finished and engine_unknown(plan, job):
+            claim = await Patience(store, say).through(partial(store.claim, run, fresh=True))
         if claim.finished and claim.run.summary is not None:
             known = {"started_at": claim.run.started_at, "cached": True}
             summary: Mapping[str, Json] = {**claim.run.summary, **known}
@@ -106,8 +113,8 @@ async def run_job(
 ) -> Mapping[str, Json]:
     """One run from its first request, or from where it was left, to its summary."""
     bench = bench_of(job, claim, store)
-    fixed = {"run_id": claim.run.id, "suite": job.suite, "model": job.model.name}
-    teller = Teller(tell, {**fixed, "started_at": claim.run.started_at})
+    run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
+    teller = Teller(tell, {**run, "suite": job.suite, "model": job.model.name})
     watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
     results: list[StageResult] = []
     facts: dict[str, Json] = {"notes": [*job.model.notes, *opponents_limits(claim.run, store)], "load": None}
@@ -115,18 +122,15 @@ async def run_job(
     origin_unix_ns = unix_offset_ns()
     before = store.last_seen()
     others = store.beside(claim.run, before)
-    async with ClientMeter() as meter, Writer(store) as writer:
+    patience = Patience(store, teller.say)
+    async with ClientMeter() as meter, Writer(store, patience) as writer:
         try:
             if plan.preflight:
-                context, loading = job.settings.get("context"), job.loading
-                if job.cold and loading is None and "server" not in others.values():
-                    loading = await cold_start(job.server, job.model, context, teller.say)
-                ready = await prepare(job.server, job.model, context, plan.timeouts, teller.say, loading)
-                facts["notes"] += ready.notes
-                facts["load"] = ready.load
+                ready = await made_ready(plan, job, "server" not in others.values(), teller.say)
+                facts |= {"notes": [*facts["notes"], *ready.notes], "load": ready.load}
                 if ready.model is not None:
                     bench = replace(bench, model=in_memory(ready.model, job.model))
-                    store.seen(claim.run.id, bench.model)
+                    await patience.through(partial(store.seen, claim.run.id, bench.model))
             if plan.baseline_s:
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
@@ -135,7 +139,8 @@ async def run_job(
             sitting = Sitting(record=writer.put, meter=meter, teller=teller, **more)
             await put_through(suite, bench, sitting, results)
             state = "failed" if any(result.gave_up for result in results) else "finished"
-            facts["notes"] += without_outage(store, sitting, results) if state == "finished" else []
+            if state == "finished":
+                facts["notes"] += await patience.through(partial(without_outage, store, sitting, results))
         except (asyncio.CancelledError, KeyboardInterrupt):  # the latter: Ctrl+C again, wherever we are
             state = "interrupted"
             raise
@@ -144,23 +149,33 @@ async def run_job(
             raise
         finally:
             readings = watch.stop()
-            await writer.flush()
+            await writer.flush(soon=state not in ("finished", "failed"))
             lost = not results and overtaken(claim, store)
             if not results and claim.run.summary and not lost:
                 summary = retold(claim.run.summary, state, facts.get("error"))
             else:
                 found = summed_up(suite, results, bench)
-                shared = said_of_others(others | store.beside(claim.run, before))
+                shared = said_of_others(others | store.beside(claim.run, before)) + writer.notes
                 notes = [*facts["notes"], *shared, *found.get("notes", ()), *observed(results)]
-                run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
                 facts |= {**run, "state": state, **found, "notes": notes}
                 facts |= {"client": meter.summary(), "machine": readings.summary(meter.output_tokens)}
                 summary = {**describe_job(job, suite), **facts, "calibration": claim.run.calibration}
-            keep(store, claim, state, summary, utc_at(now_ns(), origin_unix_ns), lost)
-            store.add_samples(claim.run.id, readings.samples)
-            tell(summary)
+            keeping = partial(keep, store, claim, state, summary, utc_at(now_ns(), origin_unix_ns), lost)
+            try:
+                await patience.through(keeping)
+                await patience.through(partial(store.add_samples, claim.run.id, readings.samples))
+            finally:
+                tell(summary)
             store.check_place()
     return summary
+
+
+async def made_ready(plan: Plan, job: Job, alone: bool, say: Callable[[str], None]) -> Ready:
+    """Preflight, with a cold start before it unless there was one, or others use the server."""
+    context, loading = job.settings.get("context"), job.loading
+    if job.cold and loading is None and alone:
+        loading = await cold_start(job.server, job.model, context, say)
+    return await prepare(job.server, job.model, context, plan.timeouts, say, loading)
 
 
 def in_memory(seen: Model, planned: Model) -> Model:

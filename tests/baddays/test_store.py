@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -22,20 +21,6 @@ from tiltyard.store.store import FILE
 Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of 500 kB, or of as many as the test says; needs the right to mount one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
-    size = ["-t", "tmpfs", "-o", f"size={getattr(request, 'param', 500)}k", "tiltyard-test"]
-    if subprocess.run(["mount", *size, str(folder)], check=False, capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def stored(path: Path) -> tuple[int, str]:
     """Attempts in a store, and what SQLite thinks of it."""
     with closing(sqlite3.connect(path)) as db, db:
@@ -47,7 +32,7 @@ def stored(path: Path) -> tuple[int, str]:
 
 def no_room_left(tiltyard: Tiltyard, disk: Path, command: Sequence[str]) -> None:
     done = tiltyard(*command, env={"TILTYARD_DATA_DIR": str(disk)})
-    refused(done, 4, "no room left", "free some space and repeat the command")
+    refused(done, 4, "no room left", "free some space")
     assert "Exception" not in done.err
 
 
@@ -79,6 +64,31 @@ def test_a_disk_that_is_full_at_any_moment_is_said_in_one_line(
     command = fixed(healthy, "--requests", "600", "--concurrency", "16", "--prompt-tokens", "900")
     no_room_left(tiltyard, small_disk, command)
     carries_on_with_more_room(tiltyard, small_disk, command, 600)
+
+
+def small_files() -> None:
+    """In a process that begins: a limit that fails as late as a full disk does."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]])
+def test_what_carries_on_after_a_full_disk_is_named_rightly(
+    tiltyard: Tiltyard, spawn: Spawn, healthy: str, home: Path, fresh: list[str]
+) -> None:
+    command = fixed(healthy, "--requests", "1500", "--concurrency", "16", "--output-tokens", "20", "--json")
+    run = spawn(*command, *fresh, preexec_fn=small_files)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 4, err
+    without = " without --fresh" if fresh else ""
+    assert f"your quota; the same command{without} carries on" in err.decode()
+    assert 0 < stored(home / FILE)[0] < 1500
+    again = tiltyard(*command)
+    assert (again.code, again.summary()["requests"]["ok"]) == (0, 1500), again.err
+    assert stored(home / FILE) == (1500, "ok")
 
 
 HOLD = """

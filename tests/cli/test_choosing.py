@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,8 @@ def told(name: str) -> dict[str, object]:
 def shown(asked: Asked) -> Page:
     if asked.body["model"] == "broken":
         return Page({"error": "unreadable manifest"}, 500)
-    return Page({"model_info": {"general.architecture": "llama"}, "capabilities": ["completion"]})
+    able = "embedding" if asked.body["model"] == "embed" else "completion"
+    return Page({"model_info": {"general.architecture": "llama"}, "capabilities": [able]})
 
 
 def answered(asked: Asked) -> Page:
@@ -114,6 +116,38 @@ def ailing() -> Iterator[str]:
     )
     yield canned.url
     canned.close()
+
+
+@pytest.fixture
+def embedding() -> Iterator[Callable[..., str]]:
+    """An Ollama whose list does not tell what its models can do."""
+    opened: list[Canned] = []
+
+    def serve(*names: str) -> str:
+        pages: dict[str, Any] = {"GET /api/version": {"version": "0.32.7"}, "GET /api/ps": {"models": []}}
+        pages |= {"GET /api/tags": {"models": [told(name) for name in names]}}
+        opened.append(Canned(pages | {"POST /api/show": shown, "POST /api/chat": answered}))
+        return opened[-1].url
+
+    yield serve
+    for canned in opened:
+        canned.close()
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_models_that_only_embed_are_not_asked(
+    tiltyard: Tiltyard, embedding: Callable[..., str], found: bool
+) -> None:
+    def run(url: str) -> Any:
+        place, env = ((), {"TILTYARD_SERVERS": url}) if found else (("--server", url), {})
+        return tiltyard("run", "speed", "--all", *place, *SMALL, env=env)
+
+    both = run(embedding("one", "embed"))
+    assert both.code == 0, both.err
+    assert [line["model"] for line in both.lines() if line["event"] == "summary"] == ["one"]
+    none = run(embedding("embed"))
+    assert none.code == 3
+    assert "no model" in none.err
 
 
 SAID = "left out: broken: describing broken failed: HTTP 500: unreadable manifest"
@@ -162,6 +196,18 @@ def test_somebody_who_hangs_is_named_by_run_as_by_servers(
         assert hung in done.out + done.err
         assert "something accepts connections here but does not answer in time" in done.out + done.err
         assert "it may hang: look at its log" in done.err
+
+
+def test_who_hangs_is_named_though_another_server_answers(tiltyard: Tiltyard, hung: str) -> None:
+    with running(config("a")) as sim:
+        env = {"TILTYARD_SERVERS": f"{sim.url('openai')},{hung}", "COLUMNS": "300"}
+        missing = tiltyard("run", "speed", "--model", "b", *SMALL, env=env)
+        every = tiltyard("run", "speed", "--all", *SMALL, env=env)
+    assert missing.code == 3
+    assert "has no model 'b'" in missing.err
+    assert f"{hung}: something accepts connections here but does not answer in time" in missing.err
+    assert every.code == 0
+    assert f"left out: {hung}: something accepts connections here" in every.err
 
 
 @pytest.mark.parametrize("words", [(), ("--dialect", "ollama")], ids=["anybody", "ollama"])

@@ -107,6 +107,33 @@ def test_by_a_quantization_that_nobody_told(tmp_path):
     assert "no run tells its quantization" in tiltyard(tmp_path, "compare", "--by", "quant").stderr
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("engine_version", "no run tells its engine version"),
+        ("version", "no run tells its engine version"),
+        ("slots", "no run tells its slots"),
+        ("bits_per_weight", "no run tells its bits per weight"),
+        ("governor", "no run tells its governor"),
+        ("settings.top_p", "no run sets its top_p"),
+        ("top_p", "no run sets its top_p"),
+    ],
+)
+def test_by_what_nobody_told(tmp_path, key, said):
+    maker = made.quick("m", 40, n=5, engine_version=None, bits_per_weight=None)
+    run = maker.run()
+    run = replace(
+        run,
+        server=replace(run.server, version=None, slots=None),
+        machine={"governor": None},
+        settings={**run.settings, "top_p": None},
+    )
+    stock(tmp_path, [(maker, run)])
+    done = tiltyard(tmp_path, "compare", "--by", key)
+    assert f"{said}\n" in done.stderr
+    assert "name both: tiltyard compare A B" in done.stderr
+
+
 def test_by_takes_the_newest_two_that_differ(folder):
     _, q8, _, _, newest = ids(folder)
     found = json.loads(tiltyard(folder, "compare", "--by", "quant", "--json").stdout)

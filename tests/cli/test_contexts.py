@@ -77,8 +77,9 @@ def contexts(store: Store) -> list[int | None]:
     return [run.model.context_loaded for run in reversed(store.runs())]
 
 
-@pytest.mark.parametrize(("dialect", "router"), CHOOSING)
-@pytest.mark.parametrize("preflight", [True, False])
+@pytest.mark.parametrize(
+    ("dialect", "router", "preflight"), [*((*each, True) for each in CHOOSING), ("llamacpp", True, False)]
+)
 def test_a_server_started_again_with_another_context_is_measured_again(
     store: Store, dialect: str, router: bool, preflight: bool
 ) -> None:
@@ -97,6 +98,13 @@ def test_a_server_started_again_with_another_context_is_measured_again(
     assert wide["run_id"] == wide_again["run_id"] != before["run_id"]
     assert contexts(store) == [8192, 65_536]
     assert len({run.fingerprint for run in store.runs()}) == 2
+
+
+def test_where_answers_alone_tell_the_engine_nothing_is_reused_unasked(store: Store) -> None:
+    """Without a word beforehand nobody knows whether it was updated meanwhile."""
+    with running(config("lmstudio", replace(MODEL, loaded=True))) as sim:
+        runs = [measure(sim.url("lmstudio"), store, preflight=False)[0]["run_id"] for _ in range(2)]
+    assert len(set(runs)) == 2
 
 
 @pytest.mark.parametrize(("dialect", "router"), CHOOSING)

@@ -85,7 +85,7 @@ def test_identity_of_a_dense_model(tiny: Path) -> None:
     assert model.parameters == model.active_parameters
     assert model.size_bytes == tiny.stat().st_size
     assert model.bits_per_weight == pytest.approx(tiny.stat().st_size * 8 / model.parameters)
-    assert model.capabilities == ("completion", "tools", "thinking")
+    assert model.capabilities == ("completion", "schema", "tools", "thinking")
     assert model.digest == hashlib.sha256(tiny.read_bytes()).hexdigest()
     assert model.path == str(tiny)
     assert read_gguf(tiny, hashed=False).digest is None

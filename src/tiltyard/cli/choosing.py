@@ -26,7 +26,7 @@ from tiltyard.errors import (
 from tiltyard.jobs.plan import Job
 from tiltyard.records import Json, Model
 from tiltyard.servers import Address, Server
-from tiltyard.servers.choose import choose, is_file, no_server
+from tiltyard.servers.choose import choose, is_file, no_server, shut, unusable
 from tiltyard.servers.connect import connect, open_server
 from tiltyard.servers.discover import Found, survey
 from tiltyard.servers.gguf_file import is_model_path, read_header
@@ -34,6 +34,7 @@ from tiltyard.servers.names import match, mistyped, nearest, shown
 from tiltyard.servers.openai import OpenAI
 
 LISTED = 8  # names in an error message
+REMEDY = "start a model server, or name a GGUF file: tiltyard run speed --model ./model.gguf"
 Pairs = list[tuple[Server, Model]]
 Untold = list[tuple[str, ServerError]]  # models that their server could not describe, with what it said
 
@@ -56,6 +57,8 @@ async def chosen_jobs(
         )
         if untold and not pairs:
             raise untold[0][1]
+        if not pairs:
+            raise ModelNotFound("no model that chats was found: those that are there only embed", REMEDY)
     except BaseException:
         for server in opened:
             await server.close()
@@ -95,6 +98,8 @@ async def searched(common: Common, like: Address, opened: list[Server], untold: 
     models = offered_by(found, common)
     for name in names:
         refuse_folder(name, models)
+    for words in () if names else unusable(shut(found)):
+        click.echo(f"left out: {words}", err=True)
     if common.all_models and not names and models:
         return await everything(found, common, like, opened, untold)
     pairs: Pairs = []
@@ -117,7 +122,8 @@ async def everything(
             server = await connect(each.url, each.info.dialect, like=like)
             opened.append(server)
             for model in models:
-                if pair := await or_untold(described(server, model.name, common), model.name, untold):
+                pair = await or_untold(described(server, model.name, common), model.name, untold)
+                if pair and usable(pair[1]):  # Ollama's list may not tell what a model can do
                     pairs.append(pair)
     return pairs
 
@@ -134,7 +140,9 @@ async def at(url: str, common: Common, like: Address, opened: list[Server], unto
             own, model = await choose(name, None, "embedded", like=like)
             opened.append(own)
             pairs.append((own, model))
-        elif pair := await or_untold(described(server, name, common), name, untold):
+            continue
+        pair = await or_untold(described(server, name, common), name, untold)
+        if pair and (names or usable(pair[1])):
             pairs.append(pair)
     return pairs
 
@@ -236,8 +244,7 @@ def wanted_of(models: Sequence[Model], common: Common, where: str) -> list[str]:
     """Without names: all with --all; else the only one there is, or the only one in memory."""
     names = list(dict.fromkeys(model.name for model in models))
     if not names:
-        remedy = "start a model server, or name a GGUF file: tiltyard run speed --model ./model.gguf"
-        raise ModelNotFound(f"no model found on {where}", remedy)
+        raise ModelNotFound(f"no model found on {where}", REMEDY)
     in_memory = list(dict.fromkeys(model.name for model in models if model.loaded))
     if common.all_models or len(names) == 1:
         return names

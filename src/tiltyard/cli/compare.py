@@ -33,6 +33,7 @@ _ALIKE = (  # and in `part_of` their settings
     *(f"settings.{n}" for n in ("think", "temperature", "top_p", "seed", "max_tokens")),
 )
 _TELL_QUANT = frozenset({"quant", "quantization", "bits_per_weight"})
+_IN_WORDS = {"quant": "quantization"}
 _OWN = {  # what a setting of the load changes in a stage's, if not the entry of its own name
     "poisson": ("kind",),
     "burst": ("kind", "burst"),
@@ -87,7 +88,7 @@ def compare(
     from tiltyard.reports.comparison import compare_many
     from tiltyard.reports.ways import Side, left_out
 
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         chosen = list(choose(store, (*runs[:2], None, None)[:2], by, model))
         chosen += [store.run(name) for name in runs[2:]]
         sides = [Side(run=run, attempts=store.attempts(run.id)) for run in chosen]
@@ -186,11 +187,13 @@ def differing(newest: list[Run], key: str) -> tuple[Run, Run]:
 def nothing_known(newest: list[Run], key: str) -> UsageError:
     """The error where no run has a value of `key`: nobody told it, or there is no such thing."""
     from tiltyard.errors import UsageError
-    from tiltyard.reports.traits import traits
+    from tiltyard.reports.traits import all_traits, traits, whole_names
 
-    if key in _TELL_QUANT:
-        what = key if key == "bits_per_weight" else "quantization"
-        return UsageError(f"no run tells its {what}", "name both: tiltyard compare A B")
+    there = {name for run in newest for name in all_traits(run)}
+    if whole := next((name for name in whole_names(key) if name in there), None):
+        setting, fact = whole.removeprefix("settings."), whole.removeprefix("machine.").replace("_", " ")
+        said = f"sets its {setting}" if setting != whole else f"tells its {_IN_WORDS.get(fact, fact)}"
+        return UsageError(f"no run {said}", "name both: tiltyard compare A B")
     names = sorted({name.rpartition(".")[2] for run in newest for name in traits(run)})
     near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
     return UsageError(

@@ -18,7 +18,7 @@ from tiltyard.cli.loop import loop_run
 from tiltyard.cli.options import Common
 from tiltyard.cli.progress import Listener, listening
 from tiltyard.cli.reproducing import whole_command
-from tiltyard.errors import Interrupted, ServerError
+from tiltyard.errors import Interrupted, ServerError, StoreError
 from tiltyard.records import Json, Timeouts
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ class Telling:
         self.summaries: list[Mapping[str, Json]] = []
         self.main: asyncio.Task[Any] | None = None
         self.error: OSError | None = None
+        self.begun = False  # is there a run that the same command could carry on with?
 
     def __call__(self, event: Mapping[str, Json]) -> None:
+        self.begun |= "run_id" in event
         if event["event"] == "summary":
             self.summaries.append(event)
         for other in self.also:
@@ -93,6 +95,10 @@ def run_jobs(
         if not common.as_json:
             show_summaries([summary for summary in kept if "error" not in summary], there)
         check_success(kept, common.min_success, there, again, error)
+    except StoreError as error:
+        if error.first and tell.begun:
+            error.remedy = f"{error.first}; {again} carries on"
+        raise
     finally:
         store.close()
     if not common.as_json:

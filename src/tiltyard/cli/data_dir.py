@@ -25,10 +25,11 @@ def store_file(folder: Path | None) -> Path:
     return (data_dir() if folder is None else folder) / FILE
 
 
-def open_store(folder: Path | None) -> Store:
+def open_store(folder: Path | None, to_read: bool = False) -> Store:
+    """`to_read`: for a command that writes nothing, which works on a full disk, too."""
     from tiltyard.store.store import Store
 
-    return Store.open(store_file(folder))
+    return Store.open(store_file(folder), to_read)
 
 
 def in_words(folder: Path | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import os
 import shutil
 import socket
 import sys
@@ -216,6 +217,10 @@ def disk() -> Check:
         free = shutil.disk_usage(there).free
     except OSError as error:
         return Check(topic="disk", state="broken", found=f"{there}: {error.strerror}", essential=True)
+    if not os.access(there, os.W_OK):
+        remedy = "check the rights on the folder, or set TILTYARD_DATA_DIR to another"
+        said = f"{there} cannot be written"
+        return Check(topic="disk", state="broken", found=said, remedy=remedy, essential=True)
     said = f"{free / 2**30:.1f} GiB free for {folder}"
     if free >= ROOM_WANTED:
         return Check(topic="disk", state="ok", found=said)
@@ -232,7 +237,7 @@ def store() -> Check:
     if not path.exists():
         return Check(topic="store", state="ok", found=f"not there yet; the first run makes {path}")
     try:
-        with Store.open(path) as opened:
+        with Store.open(path, to_read=True) as opened:
             if not opened.whole():
                 return Check(
                     topic="store",
@@ -242,10 +247,15 @@ def store() -> Check:
                     essential=True,
                 )
             runs = len(opened.runs())
+            unwritable = opened.unwritable
     except TiltyardError as error:
         return Check(topic="store", state="broken", found=str(error), remedy=error.remedy, essential=True)
     size = path.stat().st_size / 1e6
-    return Check(topic="store", state="ok", found=f"{path}: sound, {runs} runs listed, {size:.1f} MB")
+    said = f"{path}: sound, {runs} runs listed, {size:.1f} MB"
+    if unwritable is None or disk().essential:  # which says why
+        return Check(topic="store", state="ok", found=said)
+    said = f"{said}; it can only be read ({unwritable.__cause__})"
+    return Check(topic="store", state="broken", found=said, remedy=unwritable.remedy, essential=True)
 
 
 def clock() -> Check:

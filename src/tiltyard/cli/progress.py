@@ -138,7 +138,9 @@ def live() -> Iterator[Listener]:
             title = escape(clean(event["stage"]))
             progress.update(task, description=title, counts="", total=event.get("expected"), completed=0)
         elif kind == "progress":
-            progress.update(task, completed=event["done"], total=event.get("expected"), counts=counts(event))
+            title = escape(clean(event["stage"]))  # again: something may have been said meanwhile
+            done, expected = event["done"], event.get("expected")
+            progress.update(task, description=title, completed=done, total=expected, counts=counts(event))
 
     with progress:
         yield listener

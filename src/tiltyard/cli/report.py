@@ -40,7 +40,7 @@ def report(*, runs: tuple[str, ...], output: Path, open_it: bool, data_dir: Path
 
     RUN is the beginning of a run id, or `latest`; without any, the newest run of every model is taken.
     """
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         path = write_report(runs, output, store)
     click.echo(f"{path}  ({path.stat().st_size / 1000:.0f} kB)")
     if open_it:

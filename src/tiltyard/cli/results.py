@@ -115,7 +115,7 @@ def board(
         cloud=cloud,
         limit=limit if as_json and not by_model else None,
     )
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         rows = store.board(wanted)
         made = tables(rows, resort=sort is None)
         asked = [] if by_model or as_json else [what_was_asked(table, made, store) for table in made]
@@ -197,7 +197,7 @@ def runs(
         recovered(as_json, data_dir)
         return
     check_suite(suite)
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         wanted = RunFilter(suite=suite, model=model, state=state, search=search, limit=limit)
         found = store.runs(wanted)
         counts = store.counts([run.id for run in found])
@@ -291,7 +291,7 @@ def show(
     """
     if timeline and attempt is None:
         raise UsageError("--timeline belongs to one attempt", f"tiltyard show {run} 1 --timeline")
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         found = store.run(run)
         if attempt is not None:
             one = store.attempt(found.id, attempt)

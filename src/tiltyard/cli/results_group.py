@@ -54,7 +54,7 @@ def chosen(store: Store, suite: str | None) -> list[Run]:
 @DATA_DIR
 def stats(as_json: bool, data_dir: Path | None) -> None:
     """How many runs and attempts of each suite and model, and how large the store is."""
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         runs = store.runs()
         counts = store.counts([run.id for run in runs])
         size = sum(path.stat().st_size for path in store.path.parent.glob(f"{store.path.name}*"))
@@ -77,7 +77,7 @@ def stats(as_json: bool, data_dir: Path | None) -> None:
 @DATA_DIR
 def list_(suite: str | None, as_json: bool, data_dir: Path | None) -> None:
     """Finished runs, newest first: what would be shown instead of asked again."""
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         runs = [run for run in chosen(store, suite) if run.state == "finished"]
         forgotten = store.forgotten()
         partly = {run.id for run in runs if store.has_failures(run.id)}
@@ -137,7 +137,7 @@ def consolidate(suite: str | None, output: Path | None, data_dir: Path | None) -
     from tiltyard.reports.sharing import shared
     from tiltyard.suites.tabled import beside
 
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         runs = [shared(run) for run in reversed(chosen(store, suite))]
         if not runs:
             what = "nothing is stored" if suite is None else f"no run of {suite} is stored"

@@ -59,7 +59,7 @@ def export(*, runs: tuple[str, ...], kind: str, output: Path | None, data_dir: P
     """
     from tiltyard.reports.sharing import shared
 
-    with open_store(data_dir) as store:
+    with open_store(data_dir, to_read=True) as store:
         found = [store.run(name) for name in dict.fromkeys(runs)] if runs else store.runs()
         chosen = [shared(run) for run in found]
         if kind == "llmperf":

@@ -21,6 +21,7 @@ from tiltyard.servers.discover import LOCALHOST
 from tiltyard.servers.preflight import can_be_told, chooses_context, cold_start, first_word
 from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.opponents import with_opponent
+from tiltyard.store.run_list import known_as
 from tiltyard.store.store import Store
 from tiltyard.suites import Suite
 
@@ -38,6 +39,11 @@ async def with_version(job: Job, timeouts: Timeouts | None, known: dict[tuple[st
             exchange = await job.server.send(first_word(job.model, timeouts))
             known[whose(job)] = exchange.engine_version
     return replace(job, model=replace(job.model, engine_version=known[whose(job)]))
+
+
+def engine_unknown(plan: Plan, job: Job) -> bool:
+    """Do answers alone tell the engine's version, and none was asked for? It may be another one by now."""
+    return "version" in job.server.can and not plan.preflight
 
 
 async def identified(
@@ -122,9 +128,17 @@ def one_spelling(info: ServerInfo) -> ServerInfo:
 
 
 def filed(run: Run, plan: Plan, store: Store, movable: bool) -> Run:
-    """The run with its opponent and the fingerprint under which it is looked for."""
-    run = replace(run, fingerprint=fingerprint(run, movable))
-    return with_opponent(run, store, movable, plan.fresh)
+    """The run with its opponent and the fingerprint under which it is looked for: that of a stored one where
+    the memory of this machine has only moved a little since.
+    """
+    with store.reading() as db:
+        machines = known_as(db, run.machine)
+    found = []
+    for machine in machines:
+        here = replace(run, machine=machine)
+        here = replace(here, fingerprint=fingerprint(here, movable))
+        found.append(with_opponent(here, store, movable, plan.fresh))
+    return next((each for each in found if store.newest(each.fingerprint) is not None), found[0])
 
 
 def movable(server: Server) -> bool:

@@ -10,8 +10,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tiltyard.records import Json, Run
 from tiltyard.reports.words import count, size
+from tiltyard.stats.machines import as_known, hardware, without_known
 from tiltyard.stats.pairing import WAYS, part_of
 
 _ALIASES = {"quantization": "quant", "name": "model", "version": "engine_version", "server": "dialect"}
@@ -26,8 +29,14 @@ class Difference(NamedTuple):
 
 def traits(run: Run) -> dict[str, str]:
     """Names to values; what is not known is left out. Settings and machine carry their prefix."""
+    return {name: in_words(value) for name, value in all_traits(run).items() if value is not None}
+
+
+def all_traits(run: Run) -> dict[str, Json]:
+    """The same with what is not known, which is None."""
     model, server = run.model, run.server
-    known: dict[str, Json] = {
+    machine = {**without_known(run.machine), **hardware(run.machine)}
+    return {
         "suite": run.suite,
         "suite_version": run.suite_version,
         "model": model.name,
@@ -45,9 +54,8 @@ def traits(run: Run) -> dict[str, str]:
         "slots": server.slots,
         "tiltyard": (run.summary or {}).get("tiltyard"),
         **flat(run.settings, "settings."),
-        **{k: v for k, v in flat(run.machine, "machine.").items() if k != "machine.tiltyard"},
+        **{k: v for k, v in flat(machine, "machine.").items() if k != "machine.tiltyard"},
     }
-    return {name: in_words(value) for name, value in known.items() if value is not None}
 
 
 def in_words(value: Json) -> str:
@@ -77,12 +85,18 @@ def flat(values: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
 def trait(run: Run, name: str) -> str | None:
     """One trait by its name, by an alias, or by a setting's or machine field's name without the prefix."""
     known = traits(run)
+    return next((known[whole] for whole in whole_names(name) if known.get(whole)), None)
+
+
+def whole_names(name: str) -> tuple[str, ...]:
+    """What traits one may mean by it."""
     name = _ALIASES.get(name, name)
-    return known.get(name) or known.get(f"settings.{name}") or known.get(f"machine.{name}")
+    return name, f"settings.{name}", f"machine.{name}"
 
 
 def differences(a: Run, b: Run) -> list[Difference]:
     """What differs, in the order of importance that `traits` has."""
+    b = replace(b, machine=as_known(b.machine, a.machine) or b.machine)  # the same for a few kilobytes less
     of_a, of_b = traits(a), traits(b)
     names = [*of_a, *(name for name in of_b if name not in of_a)]
     return [

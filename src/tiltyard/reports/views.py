@@ -34,6 +34,7 @@ from tiltyard.reports.words import (
     with_interval,
 )
 from tiltyard.stats.figures import figure
+from tiltyard.stats.machines import without_known
 from tiltyard.stats.pairing import item_set
 from tiltyard.stats.proportions import wilson
 from tiltyard.stats.trends import under_load
@@ -234,7 +235,7 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
         ],
         notes=notes_of(run),
         instrument=facts({"client": summary.get("client"), "calibration": run.calibration}),
-        machine=facts({**dict(run.machine), "during the run": summary.get("machine")}),
+        machine=facts({**without_known(run.machine), "during the run": summary.get("machine")}),
         settings=facts(
             {
                 **dict(run.settings),

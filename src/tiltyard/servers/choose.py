@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tiltyard.errors import NoServer, UsageError
+from tiltyard.errors import ModelNotFound, NoServer, UsageError
 from tiltyard.records import Model
 from tiltyard.servers import Address, Server
 from tiltyard.servers.connect import connect
-from tiltyard.servers.discover import Found, survey
+from tiltyard.servers.discover import SILENT, Found, survey
 from tiltyard.servers.gguf_file import is_model_path
 from tiltyard.servers.names import match, not_found, shown
 
@@ -74,7 +74,8 @@ def choose_among(model: str, found: Sequence[Found], dialect: str | None = None)
     if not having:
         everything = [name for each in servers for name in names_of(each)]
         where = " or ".join(f"{each.info.dialect} at {each.url}" for each in servers if each.info)
-        raise not_found(model, everything, where)
+        missing = not_found(model, everything, where)
+        raise ModelNotFound("; ".join((str(missing), *unusable(shut(found)))), missing.remedy)
     if len(having) == 1:
         return having[0]
     in_memory = [each for each in having if is_loaded(each, model)]
@@ -89,11 +90,9 @@ def choose_among(model: str, found: Sequence[Found], dialect: str | None = None)
 
 def no_server(found: Sequence[Found], dialect: str | None = None) -> NoServer:
     """The error for a search that found nobody to ask. Whoever is there and cannot be used is named."""
-    unusable = [(each.url, each.problem.removeprefix(each.url).strip()) for each in found if each.problem]
-    if unusable:
-        places = "; ".join(f"{url}: {problem}" for url, problem in unusable)
+    if places := unusable(found):
         remedy = next((each.remedy for each in found if each.remedy), "tiltyard servers")
-        return NoServer(f"no usable {dialect or 'model'} server was found; {places}", remedy)
+        return NoServer("; ".join((f"no usable {dialect or 'model'} server was found", *places)), remedy)
     what = f"no {dialect} server" if dialect else "no model server"
     for each in found:  # of another dialect than was asked for: a proxy may hide its server's own
         if each.info is not None:
@@ -103,6 +102,16 @@ def no_server(found: Sequence[Found], dialect: str | None = None) -> NoServer:
         f"{what} runs on this machine's known ports",
         "start one, give --server URL, or name a GGUF file as the model",
     )
+
+
+def shut(found: Sequence[Found]) -> list[Found]:
+    """Who hangs or wants a key: it may be a model server, with models that are meant."""
+    return [each for each in found if each.refused or each.problem == SILENT]
+
+
+def unusable(found: Sequence[Found]) -> list[str]:
+    """Who is there and cannot be used, and why."""
+    return [f"{each.url}: {each.problem.removeprefix(each.url).strip()}" for each in found if each.problem]
 
 
 def is_loaded(found: Found, model: str) -> bool:

@@ -321,7 +321,7 @@ def _capabilities(header: Header) -> tuple[str, ...]:
     if header.architecture in EMBEDDERS or header.number("pooling_type") is not None:
         return ("embedding",)
     template = header.chat_template or ""
-    found = ["completion"]
+    found = ["completion", "schema"]  # the grammar is the engine's, whatever the model
     if "tools" in template or "tool_call" in template:
         found.append("tools")
     if any(word in template for word in ("<think", "enable_thinking", "reasoning_content", "thinking")):

@@ -94,7 +94,7 @@ def match(name: str, known: Sequence[str]) -> str | None:
         return name
     for rule in (_fold, _without_latest, _stem):
         wanted = rule(name)
-        hits = [each for each in known if rule(each) == wanted]
+        hits = [each for each in known if rule(each) == wanted and _one_publisher(name, each)]
         if len(hits) == 1:
             return hits[0]
     return None
@@ -117,6 +117,12 @@ def same_model(asked: str, served: str | None) -> bool:
     left_open = (not a.quant and b.optional) or (not b.quant and a.optional)
     if a.quant != b.quant and not left_open:
         return False
+    return _one_publisher(asked, served)
+
+
+def _one_publisher(one: str, other: str) -> bool:
+    """Do two names tell no different publishers? The folders of a path on a disk are none."""
+    a, b = _parts(one), _parts(other)
     shorter = min(len(a.folders), len(b.folders))
     return a.is_path or b.is_path or a.folders[:shorter] == b.folders[:shorter]
 

@@ -16,10 +16,11 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from tiltyard.records import Json, Record
-from tiltyard.stats.machines import served_on
+from tiltyard.stats.machines import Machine, as_known, hardware, served_on
 from tiltyard.stats.ranks import Rank
+from tiltyard.store.fingerprint import refiled
 from tiltyard.store.ranking import Contender, rank_runs
-from tiltyard.store.run_list import AGES
+from tiltyard.store.run_list import AGES, named
 
 Asked = tuple[str, str, str]  # suite, its version, items or load
 SortBy = Literal["decode", "ttft", "prefill", "load", "total", "size", "score", "model", "when"]
@@ -200,7 +201,15 @@ def board_rows(db: sqlite3.Connection, wanted: Wanted) -> list[BoardRow]:
     where, values = _conditions(wanted)
     cursor = db.execute(_SQL + where + " ORDER BY since DESC, runs.key DESC", values)
     names = [column[0] for column in cursor.description]
-    rows = _newest([_row(dict(zip(names, row, strict=True))) for row in cursor], wanted.newest_only)
+    known, rows, elsewhere = list[Machine](), list[BoardRow](), dict[str, str]()
+    for values in cursor.fetchall():
+        columns = dict(zip(names, values, strict=True))
+        read = json.loads(columns["machine"])
+        machine = _settled(read, known)
+        rows.append(row := _row(columns, machine))
+        if hardware(machine) != hardware(read):
+            elsewhere[row.run_id] = refiled(named(db, row.run_id), machine)
+    rows = _newest(rows, wanted.newest_only, elsewhere)
     if wanted.min_tps is not None:
         rates = _rates(rows)
         rows = [row for row in rows if (rates.get(_identity(row)) or 0) >= wanted.min_tps]
@@ -364,10 +373,17 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     return where + "".join(f" AND {part}" for part, _ in parts), [value for _, value in parts]
 
 
-def _row(columns: dict[str, Any]) -> BoardRow:
+def _settled(machine: Machine, known: list[Machine]) -> Machine:
+    """The machine as the first of `known` that it is; else as it is, and added to them."""
+    found = next((m for m in (as_known(machine, other) for other in known) if m is not None), None)
+    if found is None:
+        known.append(machine)
+    return found or machine
+
+
+def _row(columns: dict[str, Any], machine: Machine) -> BoardRow:
     figures: dict[str, Any] = {metric: _value(columns, metric) for metric in METRICS}
     figures["quality"] = _quality(columns)
-    machine = json.loads(columns["machine"])
     figures["served_on"] = served_on(machine, bool(columns["local"]), columns["server_url"])
     plain = {name: columns[name] for name in BoardRow.__struct_fields__ if name not in figures}
     plain["remote"] = bool(plain["remote"])
@@ -403,12 +419,15 @@ def _value(columns: dict[str, Any], metric: str) -> Value | None:
     )
 
 
-def _newest(rows: list[BoardRow], newest_only: bool) -> list[BoardRow]:
-    """Newest first in, so the first of each key stays; those that measured something go before others."""
+def _newest(rows: list[BoardRow], newest_only: bool, elsewhere: Mapping[str, str]) -> list[BoardRow]:
+    """Newest first in, so the first of each key stays; those that measured something go before others.
+
+    `elsewhere`: fingerprints of runs that were filed under another size of the same machine's memory.
+    """
     kept: dict[tuple[Any, ...], BoardRow] = {}
     for row in sorted(rows, key=_mostly_well, reverse=True):
         what = (*_identity(row), row.suite, row.item_set)
-        key = what if newest_only else (*what, row.fingerprint)
+        key = what if newest_only else (*what, elsewhere.get(row.run_id, row.fingerprint))
         kept.setdefault(key, row)
     return list(kept.values())
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from tiltyard.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreTooNew
+from tiltyard.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreTooNew
 from tiltyard.store.migrations import MIGRATIONS, version_in_tables
 from tiltyard.store.search import index_prompts_anew
 
@@ -37,14 +37,13 @@ STUMBLES = (
 )
 
 Migrations = Sequence[Callable[[sqlite3.Connection], None]]
+KNOWN: Migrations = tuple(MIGRATIONS)
 
 
-def connect(
-    path: Path, *, busy_s: float = BUSY_S, migrations: Migrations = tuple(MIGRATIONS)
-) -> sqlite3.Connection:
+def connect(path: Path, *, busy_s: float = BUSY_S, migrations: Migrations = KNOWN) -> sqlite3.Connection:
     """Open, creating or migrating as needed.
 
-    Raises StoreTooNew (the file is not touched), StoreCorrupt, StoreLocked, StoreFull or StoreError.
+    Raises StoreTooNew (the file is not touched), StoreCorrupt, StoreBusy, StoreFull or StoreError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +53,7 @@ def connect(
             "set TILTYARD_DATA_DIR to a folder you may write to",
         ) from error
     with translated(path):
-        db = _connect(path, busy_s)
+        db = opened(path, busy_s)
         try:
             _prepare(db, path, busy_s, migrations)
         except BaseException:
@@ -63,22 +62,14 @@ def connect(
     return db
 
 
-def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+def opened(place: Path | str, busy_s: float) -> sqlite3.Connection:
+    """A connection to a file, or to the one at a `file:` address."""
+    uri = isinstance(place, str)
+    return sqlite3.connect(place, timeout=busy_s, isolation_level=None, check_same_thread=False, uri=uri)
 
 
 def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migrations) -> None:
-    version = _version(db)
-    if version > len(migrations):
-        raise StoreTooNew(
-            f"the store {path} is version {version}; this Tiltyard knows versions up to {len(migrations)}",
-            "update Tiltyard, or set TILTYARD_DATA_DIR to another folder",
-        )
-    if version == 0 and version_in_tables(db) is None:
-        raise StoreError(
-            f"{path} is no store: it holds other tables; it was left as it is",
-            "move it away, or set TILTYARD_DATA_DIR to another folder",
-        )
+    version = version_of(db, path, migrations)
     if version == 0:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only an empty file takes it; `Store.delete` uses it
     _write_ahead(db, busy_s)
@@ -94,6 +85,22 @@ def _prepare(db: sqlite3.Connection, path: Path, busy_s: float, migrations: Migr
     if version > 0 and not had_number:
         with transaction(db):
             index_prompts_anew(db)
+
+
+def version_of(db: sqlite3.Connection, path: Path, migrations: Migrations) -> int:
+    """Of a store that may be used: 0 where it is new or has lost its number, at most the newest known."""
+    version = _version(db)
+    if version > len(migrations):
+        raise StoreTooNew(
+            f"the store {path} is version {version}; this Tiltyard knows versions up to {len(migrations)}",
+            "update Tiltyard, or set TILTYARD_DATA_DIR to another folder",
+        )
+    if version == 0 and version_in_tables(db) is None:
+        raise StoreError(
+            f"{path} is no store: it holds other tables; it was left as it is",
+            "move it away, or set TILTYARD_DATA_DIR to another folder",
+        )
+    return version
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -117,7 +124,7 @@ def _write_ahead(db: sqlite3.Connection, busy_s: float) -> None:
             db.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 
@@ -180,7 +187,7 @@ def dicts(db: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> Itera
         yield dict(zip(names, row, strict=True))
 
 
-def _code(error: sqlite3.Error) -> int:
+def code_of(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
@@ -189,11 +196,12 @@ def damaged(path: Path, why: str) -> StoreCorrupt:
 
 
 def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
-    code = _code(error)
+    code = code_of(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreLocked(
+        return StoreBusy(
             f"the store {path} is being written by another process",
             "wait for it to end, or give this run a store of its own with TILTYARD_DATA_DIR",
+            first="wait for it to end",
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return damaged(path, str(error))
@@ -202,7 +210,7 @@ def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(
             f"no room left for the store {path}; everything acknowledged before is kept",
-            "free some space and repeat the command: it carries on",
+            first="free some space",
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return StoreError(
@@ -212,6 +220,6 @@ def _our_error(error: sqlite3.DatabaseError, path: Path) -> StoreError | None:
     if code == sqlite3.SQLITE_IOERR:
         return StoreError(
             f"reading or writing the store {path} failed ({error})",
-            "check the disk, its free space and your quota, and repeat the command: it carries on",
+            first="check the disk, its free space and your quota",
         )
     return None

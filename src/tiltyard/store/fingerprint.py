@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
+
 from tiltyard.records import Json, Run, content_hash
+from tiltyard.stats.machines import Machine, hardware
 
 SETTING = re.compile(r"[A-Z][A-Z0-9_]+=.*")  # a note on a server: how its environment sets it
-HARDWARE = ("cpu", "ram_bytes", "gpus")
 NO_EFFECT = (  # on a result: where items lie, who is patient, how the opponent in `against` was found
     "files",
     "retries",
@@ -40,9 +42,17 @@ def fingerprint(run: Run, movable: bool) -> str:
                 *sorted(note for note in server.notes if SETTING.fullmatch(note)),
             ],
             "context": run.settings.get("context") if movable else model.context_loaded,
-            "machine": {key: run.machine.get(key) for key in HARDWARE} if server.local else server.url,
+            "machine": hardware(run.machine) if server.local else server.url,
         }
     )
+
+
+def refiled(run: Run, machine: Machine) -> str:
+    """What a stored run's fingerprint would be on this machine; its own where it was made by other rules."""
+    for movable in (False, True):
+        if fingerprint(run, movable) == run.fingerprint:
+            return fingerprint(replace(run, machine=machine), movable)
+    return run.fingerprint
 
 
 def weights(run: Run) -> tuple[dict[str, Json], ...]:

@@ -49,7 +49,11 @@ def _check_scores(db: sqlite3.Connection) -> None:
 
 
 def _check_indexes(db: sqlite3.Connection) -> None:
-    """What the search goes by; SQLite asks for this as an insertion, of which nothing stays."""
+    """What the search goes by; SQLite asks for this as an insertion, of which nothing stays. Where nothing
+    can be written, it is not looked at.
+    """
+    if db.execute("PRAGMA query_only").fetchone() == (1,):
+        return
     db.execute("BEGIN IMMEDIATE")
     try:
         while index_some(db):  # until then they lack some

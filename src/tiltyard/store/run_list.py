@@ -14,7 +14,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from tiltyard.errors import UsageError
-from tiltyard.records import Record, Run, RunState
+from tiltyard.records import Json, Record, Run, RunState
+from tiltyard.stats.machines import as_known, hardware
 from tiltyard.store import rows
 from tiltyard.store.connection import damaged, dicts
 from tiltyard.store.owner import Owner, alive
@@ -114,6 +115,16 @@ def newest_row(db: sqlite3.Connection, fingerprint: str) -> dict[str, Any] | Non
     """The newest run of a fingerprint that may stand in for asking again, with its owner."""
     newest = _NEWEST_FIRST.format(where="WHERE fingerprint = ? AND NOT forgotten")
     return next(dicts(db, _RUN + newest + "LIMIT 1", (fingerprint,)), None)
+
+
+def known_as(db: sqlite3.Connection, machine: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    """The machine as each of the memory sizes that runs of it are filed under, the one last used first."""
+    found = list[Mapping[str, Json]]()
+    for (text,) in db.execute("SELECT machine FROM runs GROUP BY machine ORDER BY max(key) DESC"):
+        known = as_known(machine, rows.from_json(text, dict[str, Any]) or {})
+        if known is not None and hardware(known) not in map(hardware, found):
+            found.append(known)
+    return found or [machine]
 
 
 def owner_of(row: Mapping[str, Any]) -> Owner:

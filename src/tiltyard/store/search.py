@@ -13,6 +13,10 @@ from tiltyard.records import Record
 from tiltyard.store.rows import clean
 
 _PROMPTS, _ANSWERS = 100, 500  # indexed at a time
+_LACKS = (
+    "SELECT EXISTS (SELECT 1 FROM prompts_new) OR "
+    "coalesce((SELECT indexed_to FROM search_state), -1) < (SELECT coalesce(max(id), 0) FROM exchanges)"
+)
 
 
 class Found(Record, frozen=True):
@@ -40,6 +44,12 @@ def _has_word(text: str) -> bool:
     return any(
         unicodedata.category(letter)[0] in "LN" or unicodedata.category(letter) == "Co" for letter in text
     )
+
+
+def lacks_some(db: sqlite3.Connection) -> bool:
+    """Is there anything that `index_some` would do?"""
+    (lacks,) = db.execute(_LACKS).fetchone()
+    return bool(lacks)
 
 
 def index_some(db: sqlite3.Connection) -> bool:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,7 @@ from tiltyard.store import rows
 from tiltyard.store.board import BoardRow, Wanted, board_rows
 from tiltyard.store.connection import BUSY_S, STUMBLES, connect, damaged, dicts, transaction, translated
 from tiltyard.store.figures import put_figures
+from tiltyard.store.only_reading import connect_to_read
 from tiltyard.store.owner import alive
 from tiltyard.store.ranking import ranks_of
 from tiltyard.store.reading_back import check
@@ -43,7 +44,7 @@ from tiltyard.store.run_list import (
     run_now,
 )
 from tiltyard.store.run_rows import identity, insert_run, utc_now
-from tiltyard.store.search import Found, attempts_matching, index_some, runs_matching
+from tiltyard.store.search import Found, attempts_matching, index_some, lacks_some, runs_matching
 from tiltyard.store.sittings import (
     NEWEST_TRY,
     PUT_BACK,
@@ -90,19 +91,23 @@ class Bundle(Record, frozen=True):
 class Store:
     """One SQLite file. Every method may raise StoreLocked, StoreFull, StoreCorrupt or StoreError."""
 
-    def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
+    def __init__(self, path: Path, busy_s: float = BUSY_S, to_read: bool = False) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._db = connect(path, busy_s=busy_s)
+        self.unwritable: StoreError | None = None  # why it can only be read, which is enough `to_read`
+        if to_read:
+            self._db, self.unwritable = connect_to_read(path, busy_s=busy_s)
+        else:
+            self._db = connect(path, busy_s=busy_s)
         self._texts = Texts(self._db)
         self._file = _file_at(path)
         self._keys: dict[str, int] = {}  # run id -> key
         self._data_version = 0
 
     @classmethod
-    def open(cls, path: Path | None = None) -> Store:
+    def open(cls, path: Path | None = None, to_read: bool = False) -> Store:
         """Open the file at `path`, or the one in the data folder, creating or migrating it as needed."""
-        return cls(path if path is not None else data_dir() / FILE)
+        return cls(path if path is not None else data_dir() / FILE, to_read=to_read)
 
     def close(self) -> None:
         with self._lock:
@@ -133,6 +138,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """The connection inside one transaction."""
+        if self.unwritable is not None:
+            raise self.unwritable
         with self._lock, self._in_words():
             try:
                 with transaction(self._db):
@@ -230,12 +237,19 @@ class Store:
             db.execute(PUT_BACK, (ended_at or utc_now(), self._key(db, run_id)))
 
     def _put_back_killed(self) -> None:
-        """The same where the process that asked again was killed. While somebody writes it has to wait."""
+        """The same where the process that asked again was killed. While somebody writes, or nothing can be
+        written, it has to wait.
+        """
         with self.reading() as db:
             found = killed_while_finished(db)
         if found:
-            with suppress(StoreLocked), self.writing() as db:
-                put_back_killed(db)
+            try:
+                with self.writing() as db:
+                    put_back_killed(db)
+            except StoreCorrupt:
+                raise
+            except StoreError:
+                pass
 
     def _key(self, db: sqlite3.Connection, run_id: str) -> int:
         known = self._keys.get(run_id)
@@ -409,7 +423,8 @@ class Store:
         """Make what came since the last search fit to be found. A run that goes on meanwhile gets its turns
         to write: it waits no longer than `BUSY_S` for one.
         """
-        more = True
+        with self.reading() as db:
+            more = lacks_some(db)
         while more:
             with self.writing() as db:
                 until = time.monotonic() + INDEX_S

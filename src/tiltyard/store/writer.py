@@ -1,7 +1,8 @@
 """Commits attempts off the event loop: one thread, one transaction per batch.
 
-`put` hands over and returns; an attempt is safe once `committed` counts it; `flush` waits for all. A store
-error (disk full, locked) is raised by the next `put` or `flush`; the batch is kept and tried again after.
+`put` hands over and returns; an attempt is safe once `committed` counts it; `flush` waits for all. While
+another process writes, the batch waits. A store error (disk full, no end of that wait) is raised by the next
+`put` or `flush`; the batch is kept and tried again after.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from tiltyard.errors import StoreError
+from tiltyard.errors import StoreBusy, StoreError
 from tiltyard.records import Attempt
+from tiltyard.store.patience import PAUSE_S, Patience
 from tiltyard.store.store import Store
 
 BATCH = 128  # attempts per transaction, at most
 LINGER_S = 0.05  # how long the first attempt of a batch waits for others
+HELD_UP = "the load waited while another process wrote to the store, so rates may be lower"
 BACKLOG = 256  # attempts waiting; beyond it `put` waits
 
 
 class Writer:
     """An async front of one store. `async with Writer(store) as writer: await writer.put(attempt)`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, patience: Patience | None = None) -> None:
         self.store = store
+        self.patience = patience or Patience(store)
+        self.notes: list[str] = []  # for the run's summary
         self.committed = 0
         self._waiting: deque[Attempt] = deque()
         self._accepted = 0
@@ -49,11 +54,17 @@ class Writer:
                 self._wake.notify()
         self._raise_error()
         while len(self._waiting) > BACKLOG:
+            if self.patience.long and not self.notes:
+                self.notes.append(HELD_UP)
             await asyncio.sleep(0.005)
             self._raise_error()
 
-    async def flush(self) -> None:
-        """Return when everything handed over is committed; raises StoreError when it cannot be."""
+    async def flush(self, soon: bool = False) -> None:
+        """Return when everything handed over is committed; raises StoreError when it cannot be, `soon`: or
+        when another process writes for longer than a moment.
+        """
+        if soon:
+            self.patience.hurry()
         with self._wake:
             self._hurry = True
             self._wake.notify()
@@ -64,10 +75,10 @@ class Writer:
         finally:
             self._hurry = False
 
-    async def close(self) -> None:
+    async def close(self, soon: bool = False) -> None:
         """Flush, then end the thread. The store stays open."""
         try:
-            await self.flush()
+            await self.flush(soon)
         finally:
             with self._wake:
                 self._ending = True
@@ -82,12 +93,13 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await self.close()
+            await self.close(soon=isinstance(error, asyncio.CancelledError | KeyboardInterrupt))
         except StoreError:
             if not isinstance(error, StoreError):  # else the caller has it already
                 raise
 
     def _raise_error(self) -> None:
+        self.patience.tell()
         error = self._error
         if error is not None:
             with self._wake:
@@ -105,13 +117,26 @@ class Writer:
             if not batch:
                 continue
             try:
-                self.store.add(batch)
+                self._add(batch)
             except StoreError as error:
                 with self._wake:
                     self._waiting.extendleft(reversed(batch))
                     self._error = error
             else:
                 self.committed += len(batch)
+
+    def _add(self, batch: list[Attempt]) -> None:
+        """Commit it, once no other process writes."""
+        while True:
+            try:
+                self.store.add(batch)
+            except StoreBusy:
+                if not self.patience.another_try():
+                    raise
+                time.sleep(PAUSE_S)
+            else:
+                self.patience.written()
+                return
 
     def _gather(self) -> list[Attempt] | None:
         """The next batch; None when it is over."""

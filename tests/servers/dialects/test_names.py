@@ -48,6 +48,14 @@ def test_a_name_without_its_tag_is_the_latest() -> None:
     assert match("qwen3-8b", ["/models/Qwen3-8B.gguf"]) == "/models/Qwen3-8B.gguf"
 
 
+def test_another_publisher_s_model_is_not_meant() -> None:
+    assert match("Qwen/qwen3-8b", ["unsloth/qwen3-8b"]) is None
+    assert match("qwen3-8b", ["unsloth/qwen3-8b"]) == "unsloth/qwen3-8b"
+    assert match("Qwen/Qwen3-8B", ["qwen3-8b"]) == "qwen3-8b"
+    assert match("hf.co/unsloth/qwen3-8b", ["unsloth/qwen3-8b"]) == "unsloth/qwen3-8b"
+    assert match("Qwen/qwen3-8b", ["/models/unsloth/qwen3-8b.gguf"]) == "/models/unsloth/qwen3-8b.gguf"
+
+
 def test_an_ambiguous_name_matches_nothing() -> None:
     assert match("m", ["a/m.gguf", "b/m.gguf"]) is None
 

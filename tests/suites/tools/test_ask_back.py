@@ -27,6 +27,18 @@ def test_right_questions(name: str, text: str) -> None:
     assert grade.details["asked_back"] is True
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("missing-order-number", "Please provide: 1. Order number 2. Reason (optional)"),
+        ("missing-mail-everything", "Sure, please provide: 1. Your boss's email address 2. Subject 3. Body"),
+        ("missing-table-time", "Please provide: 1. Time 2. Number of people"),
+    ],
+)
+def test_a_list_in_one_line_asks_like_one_in_many(name: str, text: str) -> None:
+    assert judged(name, text=text).rule == "asked_back"
+
+
 @pytest.mark.parametrize(("name", "text"), replies("invented"))
 def test_nothing_invented_is_right(name: str, text: str) -> None:
     grade = judged(name, text=text)

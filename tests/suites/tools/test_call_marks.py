@@ -43,6 +43,14 @@ WRITTEN = [
     f"<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{ROME}",
     '{"name": "find_capital", "arguments": {"country": "Aus',
     "<tool_call>get_weather\n<arg_key>location</arg_key>\n<arg_value>Rome</arg_value>\n</tool_call>",
+    '{"action": "get_weather", "action_input": {"location": "Rome"}}',
+    '```json\n{"action": "get_weather", "action_input": "Rome"}\n```',
+    '{"recipient_name": "functions.get_weather", "parameters": {"location": "Rome"}}',
+    '{"api": "get_weather", "args": {"location": "Rome"}}',
+    f"get_weather\n{ROME}",
+    f">>>get_weather\n{ROME}",
+    f"call:get_weather{ROME}",
+    "<tool>get_weather</tool><args>{}</args>",
     "<start_function_call>call:get_weather{location:<escape>Rome<escape>}<end_function_call>",
 ]  # fmt: skip
 NO_CALLS = [
@@ -65,6 +73,8 @@ NO_CALLS = [
     "if a < function = b > c",
     "Canberra [citation needed].",
     "f(x) = x^2 invokes nothing",
+    '{"answer": "Canberra", "tool": null}',
+    "get_weather and the others do not tell capitals.\n{Canberra}",
 ]
 
 

@@ -16,6 +16,8 @@ from tiltyard.suites.tools.arguments import spoken
 Answer = Literal["asked", "invented", "unclear_question", "asked_and_answered", "nothing"]
 
 ENTRY = re.compile(r"^(\s*\d{1,2})[.)](?=\s)", re.MULTILINE)  # the number of a list's entry
+INLINE = re.compile(r"(?<=:)[ \t]+1[.)][ \t][^\n]*")  # a list in the line that announces it
+NUMBER = re.compile(r"(?<=[ \t])(\d{1,2})[.)](?=[ \t])")
 BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 BETWEEN_CLAUSES = re.compile(r"[,;\N{EM DASH}\N{EN DASH}]\s*| and | but ")
 LET_KNOW = r"let (?:me|us) (?:know|have(?! a look))"  # "let me check" asks for nothing
@@ -188,6 +190,7 @@ def read_answer(text: str, prompt: str, asks: Sequence[str], never: Sequence[str
 def sentences_of(text: str) -> Iterator[str]:
     """Sentences; a list belongs to the one before it."""
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("e.g.", "eg").replace("*", "")
+    text = INLINE.sub(lambda found: NUMBER.sub(r"\1", found[0]), text)
     for sentence in BETWEEN_SENTENCES.split(ENTRY.sub(r"\1", text)):
         if sentence.strip():
             yield sentence

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tiltyard.records import UNJUDGED, Exchange, Grade, Item, Json, Message, Outcome, content_hash
-from tiltyard.suites.tools.bfcl import Answer, Folder, Question
+from tiltyard.suites.tools.bfcl import Answer, Folder, Question, now_called
 from tiltyard.suites.tools.bfcl_check import check
 from tiltyard.suites.tools.bfcl_tools import names_of
 from tiltyard.suites.tools.calls import ReadCall
@@ -111,7 +111,13 @@ def flagged(item: Item, grade: Grade) -> Grade:
         return grade
     exact = EXACT if item.spec["group"] == RELEVANCE else ()
     details = {name: value for name, value in grade.details.items() if name not in exact}
-    return replace(grade, details={**details, "known_bad": item.id in known_bad()})
+    return replace(grade, details={**details, "known_bad": is_known_bad(item)})
+
+
+def is_known_bad(item: Item) -> bool:
+    """Older files have other names for some categories, in the ids too."""
+    category, _, number = item.id.rpartition("_")
+    return f"{now_called(category)}_{number}" in known_bad()
 
 
 def judge_relevance(item: Item, read: Sequence[ReadCall], exchange: Exchange) -> Grade:

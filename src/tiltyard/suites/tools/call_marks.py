@@ -43,11 +43,21 @@ def looks_like_call(text: str, schemas: Schemas) -> bool:
 
 
 def names_a_tool(text: str, schemas: Schemas) -> bool:
-    """Does a known tool's name stand where JSON would have it?"""
+    """Does a known tool's name stand where a call has it: in JSON, in a tag, right before arguments?"""
     if not any(name in text for name in schemas):
         return False
-    names = "|".join(re.escape(name) for name in schemas)
-    return re.search(rf"{KEY}[\"'](?:{names})[\"']", text) is not None
+    name = rf"(?:functions\.)?(?:{'|'.join(re.escape(name) for name in schemas)})"
+    return (
+        re.search(
+            rf"{KEY}[\"']{name}[\"']"
+            rf"|[\"']\s*:\s*[\"']{name}[\"']\s*,\s*[\"']"  # under any key, before another
+            rf"|<(?:tool|function|name|tool_name|function_name)>\s*{name}\s*</"
+            rf"|^[ \t]*(?:>>>|call:)?[ \t]*{name}\s*\{{",  # Functionary, GLM-4
+            text,
+            re.MULTILINE,
+        )
+        is not None
+    )
 
 
 def is_python_call(text: str) -> bool:
