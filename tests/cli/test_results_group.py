@@ -135,6 +135,9 @@ def test_the_value_read_and_the_call_due_stand_beside_the_answer() -> None:
     assert beside("json", spoken)["json_valid"] is True
     among = judged(asked, json_suite, 'It is {"name": "Ann"}, as asked.')
     assert beside("json", among)["parsed_json"] == '{"name": "Ann"}'
+    half = judged(asked, json_suite, '{"name": "\\ud83d"}')  # half of a pair, which no file can hold
+    assert beside("json", half)["parsed_json"] == '{"name": "\\ud83d"}'
+    assert "parsed_json" not in beside("json", judged(asked, json_suite, '{"n": 1e999}'))  # beyond all floats
     own = replace(among, item_hash="a schema of one's own")
     assert beside("json", own)["parsed_json"] == '{"name": "Ann"}'
     assert among.grade is not None

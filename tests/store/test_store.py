@@ -113,6 +113,8 @@ def test_what_failed_outside_is_asked_again(store: Store) -> None:
         exchange = failed("http_error")
         store.add([make_attempt(repetition=number, exchanges=(replace(exchange, status=status),))])
     store.add([make_attempt(repetition=30, exchanges=(replace(failed("http_error"), status=400),))])
+    unloaded = replace(failed("http_error"), status=400, error="HTTP 400: No models loaded")
+    store.add([make_attempt(repetition=31, exchanges=(unloaded,))])  # the server's state
     kept = {number for number, (ending, done) in enumerate(endings.items()) if done} | {30}
     assert {key[2] for key in store.done("r1")} == kept
     assert store.tries("r1")["tg128", "decode", 0] == 1

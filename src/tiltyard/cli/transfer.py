@@ -131,11 +131,12 @@ def write_file(path: Path, parts: Iterable[str]) -> None:
         if ordinary:
             partial.replace(target)
     except OSError as error:
-        if ordinary:
-            with contextlib.suppress(OSError):
-                partial.unlink()
         kind = TiltyardError if error.errno in OUTPUT_ERRORS else UsageError
         raise kind(f"cannot write {path}: {error.strerror}", "choose another place with --output") from error
+    finally:
+        if ordinary:  # still there only where the writing failed
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
 
 @click.command("import", epilog=IMPORT_EPILOG)

@@ -6,6 +6,7 @@ kept as U+FFFD. Knows the columns; knows nothing of connections and transactions
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from types import UnionType
@@ -45,6 +46,7 @@ OUTSIDE = frozenset(
     ("connect_error", "timeout_first_byte", "timeout_gap", "error_midstream", "cancelled", "http_error")
 )
 REFUSED_FOR_GOOD = frozenset((400, 413, 422))  # the request itself was judged: asking again changes nothing
+_OF_THE_SERVER = re.compile(r"no models? (?:is |are )?loaded|not loaded|unloaded|crashed", re.IGNORECASE)
 
 _encoder = msgspec.json.Encoder()
 
@@ -109,7 +111,8 @@ def failed_outside(attempt: Attempt) -> bool:
     if outcome in ("wrong", "unparsed"):  # the model's fault, whatever the server calls it
         return False
     unjudged = outcome == "error" and last.ending != "ok"
-    return (last.ending in OUTSIDE or unjudged) and last.status not in REFUSED_FOR_GOOD
+    for_good = last.status in REFUSED_FOR_GOOD and not _OF_THE_SERVER.search(last.error or "")
+    return (last.ending in OUTSIDE or unjudged) and not for_good
 
 
 def attempt_row(run_key: int, attempt: Attempt) -> Row:

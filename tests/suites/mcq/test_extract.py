@@ -46,6 +46,24 @@ CITIES = ["Berlin", "Paris", "Rome", "Madrid"]
 
 
 @pytest.mark.parametrize(
+    "reply",
+    [
+        "Berlin is in Germany. (A)\nParis is in France. (B)\nRome is in Italy. (C)\nMadrid is in Spain. (D)",
+        "Which one is wrong? B.",
+        "Let me exclude the weakest. B.",
+        "The answer I initially chose is B, but Paris is the capital of France.",
+        "The option that many choose is A. Still, it was never one.",
+        "The answer someone else gave is B.",
+        "The option I can rule out is D. Then there is more to think of.",
+        "The option I am least sure about is B.",
+        "The answer given in the question is B.",
+    ],
+)
+def test_a_letter_that_is_told_of_otherwise_is_no_answer(reply: str) -> None:
+    assert letter_of(reply, CITIES) is None
+
+
+@pytest.mark.parametrize(
     ("reply", "letter"),
     [
         ("This is a difficult question", None),

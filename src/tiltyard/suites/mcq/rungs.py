@@ -246,6 +246,13 @@ _UNLESS = re.compile(
 )
 
 
+_BRACKETED = re.compile(r"[(\[]([A-Z])[)\]]")
+_SENTENCE_ENDS = re.compile(r"[.!?]\s")
+_TO_REJECT = re.compile(
+    r"\b(?:exclude|eliminate|rule out|discard|weakest)\b|\bwhich\b.*\b(?:wrong|incorrect)\b", re.IGNORECASE
+)
+
+
 def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     """A reply whose last sentence is one letter, in other languages with a word for "so" or "it is"."""
     abroad = concluded_abroad(flat, names)
@@ -259,7 +266,14 @@ def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
         return None
     if re.match(r"\s*→|.\s+[Oo]ption", match[0]) and not _follows(flat, match, names):
         return None
-    if _E_G_OR_NUMBER.search(flat[: match.start()]):
+    before = flat[: match.start()]
+    others = {letter for letter in _BRACKETED.findall(before) if letter != match[1]}
+    led = flat[match.start()] == ":"
+    if not led and others and _BRACKETED.search(match[0]):  # each option's text with its letter behind it
+        return None
+    if not led and _TO_REJECT.search(_SENTENCE_ENDS.split(before)[-1]):  # "Let me exclude the weakest. B."
+        return None
+    if _E_G_OR_NUMBER.search(before):
         return None
     numbered = _NUMBERED.search(flat[max(0, match.start() - 80) : match.start()])
     if numbered is not None and (

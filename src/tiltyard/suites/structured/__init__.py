@@ -45,7 +45,7 @@ class Shaping(Asking, frozen=True):
 class Structured:
     """Asks for JSON and looks at shape and content."""
 
-    name, version = "json", "4"
+    name, version = "json", "5"
 
     def __init__(self) -> None:
         self.tally = Tally()

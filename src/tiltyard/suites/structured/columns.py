@@ -42,7 +42,12 @@ def value_read(attempt: Attempt, grade: Grade) -> Mapping[str, Json]:
         return {}
     wanted = frozenset(kinds) if kinds is not None else case.kinds if case else frozenset()
     value = read_value(attempt.exchanges[-1].text, wanted).value
-    return {"parsed_json": json.dumps(value, ensure_ascii=False)}
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # 1e999 is JSON, the infinity that it is read as is none
+        return {}
+    half = any("\ud800" <= mark <= "\udfff" for mark in text)  # of a pair: no file can hold it
+    return {"parsed_json": json.dumps(value) if half else text}
 
 
 def schema_of(attempt: Attempt) -> Case | None:
