@@ -167,7 +167,7 @@ class Timeouts(Record, frozen=True):
         """An answer of more has no end. A model may think for tens of thousands of tokens beyond a limit that
         is not for its thoughts, and a token with all that servers put round it takes some hundred bytes.
         """
-        return None if self.max_tokens is None else (8 << 20) + (4 << 10) * self.max_tokens
+        return None if self.max_tokens is None else (16 << 20) + (4 << 10) * self.max_tokens
 
     @property
     def endless(self) -> str:
