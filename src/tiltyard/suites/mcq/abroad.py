@@ -42,6 +42,7 @@ _LAST = (
         re.IGNORECASE,
     ),
     re.compile(rf"{_BEGIN}(?:{_SO_IN_ASIA})?{_LETTER}\s*{_JAPANESE_OR_KOREAN}{_END}", re.IGNORECASE),
+    re.compile(rf"{_BEGIN}ich\s+würde\s+{_LETTER}\s+(?:wählen|nehmen|sagen){_END}", re.IGNORECASE),
     re.compile(rf"\A\s*{_OPTION}:?\s*{_LETTER}(?:번?입니다|です)?{_END}", re.IGNORECASE),
 )
 _LONGEST = 60

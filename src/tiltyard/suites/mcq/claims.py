@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tiltyard.suites.mcq.choices import names_letters
 from tiltyard.suites.mcq.doubt import BEFORE, CORRECTED, STRUCK_FOR, doubted, words_before
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.leads import for_show, hedged, shown_as_example, strangely_led
+from tiltyard.suites.mcq.leads import for_show, hedged, shown_as_example, strangely_led, told_otherwise
 from tiltyard.suites.mcq.letters import (
     asked,
     begins_with,
@@ -106,9 +106,8 @@ def _labelled(raw: str, flat: str, names: Names) -> Iterator[Claim]:
                 continue  # "Antwort C wäre richtig, wenn ..."
             if _CONCLUSION.match(match[0]) and claim.at >= 0 and _PERSON.match(flat, claim.at + 1):
                 continue  # "Conclusion: D is liable."
-            if pattern is STATED and _NOT_THE_ANSWER.search(match[0]):
-                continue
-            if _label_doubted(raw, flat, match, number < ENGLISH):
+            told = pattern is STATED and told_otherwise(match["noun"] or "", match["between"])
+            if told or _label_doubted(raw, flat, match, number < ENGLISH):
                 claim = claim._replace(rule=DOUBTED)
             yield claim._replace(start=match.start())
     for match in (*CORRECTED.finditer(flat), *STRUCK_FOR.finditer(raw)):
@@ -274,12 +273,6 @@ def _value(text: tuple[str, str], start: int, names: Names, how: tuple[str, int]
     return Claim(letter if single else None, rule, match.start(1) + shift, start, match.end())
 
 
-_NOT_THE_ANSWER = re.compile(  # "The answer I initially chose is B", "The option I can rule out is B"
-    r"\binitially\b|\b(?:you|they|someone|somebody|many|others?|students?)(?:\s+else)?\s+(?:gave|give|chose|choose"
-    r"|picked|pick|selected|select|suggested)\b|\bfrom\s+the\s+previous\b|\bgiven\s+in\s+the\s+question\b"
-    r"|\b(?:eliminate|exclude|rule\s+out|discard|reject|avoid)\b|\bleast\s+sure\b",
-    re.IGNORECASE,
-)
 _CONCLUSION = re.compile(r"(?:final\s+)?(?:conclusion|result)\s*:", re.IGNORECASE)
 _PERSON = re.compile(
     r"[ \t]+(?:is|was|has|did|can)[ \t]+(?!(?:the|my|an?|correct|right|best|true|it)\b)[a-z]"

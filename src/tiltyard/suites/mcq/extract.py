@@ -133,7 +133,7 @@ def _climbed(raw: str, names: Names) -> Found:
         flat, raw = flat[:begin] + hidden + flat[end:], raw[:begin] + hidden + raw[end:]
     for rung in (marked, rather, slim, letter_lines, concluded, leading, last_sentence, bold, with_its_text):
         found = rung(raw, flat, names)
-        if found is not None and found.rule == "marked":
+        if found is not None and rung in (marked, rather):  # these are of the whole reply
             return found
         if found is not None:
             return _standing(found, found.at + 1, flat, names)

@@ -203,3 +203,60 @@ def for_show(before: str, line_before: str) -> bool:
 
 def shown_as_example(line_before: str) -> bool:
     return _LINE_BEFORE.search(line_before) is not None
+
+
+# ------------------------------------------------------------------ between "the answer" and "is"
+
+_ITS_OWN_SUBJECT = ("final", "result", "solution")  # "The final temperature is 18."
+_ASIDE = (
+    rf"(?:{_SURELY}|here|there|overall|however|of\s+course|again|obviously|likely|itself|left|remaining|possible"
+    r"|available|letter|number|choice|i\s+(?:think|believe)|in\s+fact)"
+)
+_RELATION = (
+    r"(?:to|for|in|of|from|(?:closest|nearest)\s+to|among|amongst|between|based|according|after|with|under"
+    r"|given(?!\s+(?:by|in|to|at|on|as)\b)|by|at|on|when|where|since|because|regarding|concerning|considering"
+    r"|within|consistent|supported|corresponding|matching|describing|about|as|per|using|following|out\s+of"
+    r"|(?:implied|suggested|indicated|confirmed)\s+by\s+(?:the|this|these|our))"
+)
+_MINE = (
+    rf"(?:i|we)(?:['’](?:d|ll|ve|m)|\s+(?:would|will|am|have|can|should|must))*(?:\s+{_SURELY})*\s+"
+    r"(?:choos(?:e|ing)|chosen?|select(?:ed|ing)?|pick(?:ed|ing)?|go(?:ing)?\s+with|g[eo]t|arrived?\s+at"
+    r"|reach(?:ed)?|obtain(?:ed)?|need|want|settled?\s+on|propose|recommend|believe|think|derived?|deduced?"
+    r"|determined?|give|giving|submit|are\s+(?:looking|searching)\s+for)"
+)
+_WANTED = (
+    r"(?:you(?:['’]re|\s+are|\s+need|\s+want|\s+seek)|(?:the|this|your)\s+(?:question|problem)\s+"
+    r"(?:wants?|asks?|seeks?|needs?|expects?|requires?|is))"
+)
+_OTHERS = (
+    r"(?:you|they|he|she|it|one|some|many|most|students?|people|others?|every|nobody|no|my|your|their|an?|the"
+    r"|i|we)"
+)
+_LISTED = (
+    r"(?:provided|listed|expected|chosen|selected|required|presented|offered)(?:\s+(?:here|above|below))?"
+)
+_KEEPS = re.compile(
+    rf"[\s,]*(?:{_ASIDE}[\s,]+)*(?:{_ASIDE}|{_LISTED}|(?:{_RELATION}|(?:(?:that|which)\s+)?(?:{_MINE}|{_WANTED})"
+    rf"|without\s+(?:a|any)\s+doubt|(?:that|which)\s+(?!{_OTHERS}\b)\w+)\b.*)?[\s,]*",
+    re.IGNORECASE | re.DOTALL,
+)
+_STRAYS = re.compile(  # among words that else keep the meaning: "for the second part", "I chose at first"
+    r"\b(?:first|second|third|other|next|last|former|latter)\s+(?:part|questions?|one|case|half|version|time|round"
+    r"|try|attempt)\b|\bat\s+first\b|\b(?:previous|initial|original|earlier|almost|nearly|never|hardly|least|worst"
+    r"|no|little|avoid|reject|exclude|eliminate|discard|cross|rule(?=\s+out)|looks?|seems?|sounds?|appears?|lacks?|wrong"
+    r"|incorrect|false|untrue|unlikely|cannot)(?:ly)?\b|\b(?:tempt|fail|surpris|confus|contradict|mislead|distract)"
+    r"(?:e?d|e?s|ing)?\b"
+    r"|\byour\s+(?!question|problem|query|quiz)",
+    re.IGNORECASE,
+)
+
+
+def told_otherwise(noun: str, between: str) -> bool:
+    """Do the words between "the answer" and "is" make it any but the one that is given now?
+
+    "The answer students give is A", "The option that fails is A": of clauses only those keep the meaning that
+    are about the option itself, what the question wants, or what I choose, and that reject nothing.
+    """
+    if noun.casefold() in _ITS_OWN_SUBJECT:
+        return False
+    return _KEEPS.fullmatch(between) is None or _STRAYS.search(between) is not None

@@ -32,6 +32,7 @@ class Names(NamedTuple):
     exact: tuple[str, ...]  # without blanks and thousands separators, everything else as it is
     folded: tuple[str, ...]
     unique: tuple[str, ...]  # the folded ones, empty where two options fold alike
+    valued: tuple[str, ...]  # the same with each number as its value, empty where two are alike
 
     def exactly(self, said: str) -> int | None:
         """The one option that is said to the letter, in whatever wrapping; never a letter of the question."""
@@ -42,9 +43,12 @@ class Names(NamedTuple):
         return None
 
     def loosely(self, said: str) -> int | None:
-        """The one option that is said but for case, markup and closing marks."""
+        """The one option that is said but for case, markup and closing marks, or with the same number."""
         said = folded(said)
-        return self.unique.index(said) if said and said in self.unique else None
+        if said and said in self.unique:
+            return self.unique.index(said)
+        said = by_value(said)
+        return self.valued.index(said) if said and said in self.valued else None
 
     def shortly(self, said: str) -> int | None:
         """The one option of which this is the beginning or the end, and of which it says enough: "Both"."""
@@ -79,8 +83,23 @@ class Names(NamedTuple):
 
 def forms_of(options: Sequence[str]) -> Names:
     words = tuple(map(folded, options))
-    unique = tuple(word if words.count(word) == 1 else "" for word in words)
-    return Names(tuple(options), tuple(map(squeezed, options)), words, unique)
+    return Names(
+        tuple(options), tuple(map(squeezed, options)), words, _unique(words), _unique([*map(by_value, words)])
+    )
+
+
+def _unique(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word if words.count(word) == 1 else "" for word in words)
+
+
+def by_value(name: str) -> str:
+    """Without thousands separators and noughts behind the last decimal: "18.0" as "18", "1,000" as "1000"."""
+    name = _THOUSANDS.sub("", name)
+    return _NOUGHTS.sub(lambda match: (match[1] or "0") + (match[2] or ""), name)
+
+
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_NOUGHTS = re.compile(r"(?<![\w.])(\d*+)(?:(\.(?:0*[1-9])++)0*+|\.0++)(?![\w.]*+\d)")
 
 
 def squeezed(text: str) -> str:

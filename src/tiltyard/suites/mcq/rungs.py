@@ -76,23 +76,26 @@ def marked(raw: str, flat: str, names: Names) -> Found | None:
     return None if found is None else Found(found[0], "marked", found[1])
 
 
-_OVER = r"\s*,?\s+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of|over)\s+"
+OVER = (  # no "no" alone: "C, no A" is English as well
+    r"(?:\s*,?\s+(?:(?:and|but|und|et|e|а|og|en)\s+)?"
+    r"(?:not|rather\s+than|instead\s+of|over|nicht|statt|pas|non|não|не|niet|inte|ikke|y\s+no)\s+"
+    r"|\s*,?\s*而?不是\s*)"
+)
 _LETTER = r"(?:[Oo]ption\s+)?[(\[]?([A-Z])[)\]]?"
-_RATHER = re.compile(rf"\W*{_LETTER}{_OVER}{_LETTER}\W*")
-_RATHER_TEXT = re.compile(rf"([^\n]{{1,200}}?){_OVER}([^\n]{{1,200}})")
+_LEAD = r"(?:(?:Es ist|C['’]est|É|È|Это)\s+|是\s*)?"
+_RATHER = re.compile(
+    rf"\W*(?:{_LEAD}{_LETTER}{OVER}|Es\s+(?:la\s+)?{_LETTER},?\s+(?:y\s+)?no\s+(?:la\s+)?"
+    rf"|{_LETTER}です[.、,]\s*(?=[A-Z]では)){_LETTER}(?:では(?:ありません|ない(?:です)?))?\W*"
+)
 
 
 def rather(raw: str, flat: str, names: Names) -> Found | None:
-    """The whole reply is "B, not A", or the same with the options' texts."""
-    said = flat.strip()
+    """The whole reply is "B, not A"."""
     match = _RATHER.fullmatch(flat)
-    if match is not None:
-        return _agreed([(match[1], match.start(1))], names, "letter") if match[1] != match[2] else None
-    text = _RATHER_TEXT.fullmatch(said)
-    if text is None:
+    if match is None:
         return None
-    mine, other = names.loosely(text[1]), names.loosely(text[2])
-    return Found(mine, "option_text") if mine is not None and other is not None and mine != other else None
+    own = next(group for group in (1, 2, 3) if match[group])
+    return _agreed([(match[own], match.start(own))], names, "letter") if match[own] != match[4] else None
 
 
 _SLIM = re.compile(r"\W*([A-Z])(?:[ \t]{1,4}|[ \t]?[/|][ \t]?|\\[.)][ \t]?)(\S[^\n]*)\s*")

@@ -11,8 +11,16 @@ from tiltyard.suites.mcq.aside import LIMITED, PUT_ASIDE, VERB, put_aside
 from tiltyard.suites.mcq.doubt import DOUBTFUL, denies, doubted, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import denies_abroad
-from tiltyard.suites.mcq.names import ARTICLE, Names, folded, longer_may_be_meant, mentioned, without_article
-from tiltyard.suites.mcq.rungs import CAPITAL, EXPLAINS, HEDGES, LED, OPENER, Found
+from tiltyard.suites.mcq.names import (
+    ARTICLE,
+    Names,
+    by_value,
+    folded,
+    longer_may_be_meant,
+    mentioned,
+    without_article,
+)
+from tiltyard.suites.mcq.rungs import CAPITAL, EXPLAINS, HEDGES, LED, OPENER, OVER, Found
 from tiltyard.suites.mcq.words import UNKNOWING
 
 _SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’]|\.[ \t][a-z])|[(\[]([AI])[)\]]")
@@ -39,7 +47,18 @@ def with_its_text(raw: str, flat: str, names: Names) -> Found | None:
     others = {m[1] or m[2] for m in _SINGLE.finditer(flat) if apart[m.start() : m.end()].strip()} - {letter}
     if match is None or others or not (flat[match.start(1)].isupper() or flat[match.start(1) - 1] in "(["):
         return None  # "Yes, that is a good question."
+    if _REJECTS.search(_SENTENCE.split(said[: match.start()])[-1]):
+        return None
     return Found(index, "letter_with_text", match.start(1))
+
+
+_SENTENCE = re.compile(r"[.!?]\s|\n")
+_REJECTS = re.compile(  # in front of an option: "The one to avoid is", "Least likely is", "I would exclude"
+    r"\b(?:one|option|answer|choice|first|next)\s+to\s+(?!(?:choose|pick|select|take|mark|tick|prefer|have|go\s+(?:with|for))\b)"
+    r"|\b(?:(?:avoid|reject|exclude|eliminate|discard|dismiss|confuse)(?:e?d|ing)?|confuses|rul(?:e|ed|ing)\s+out"
+    r"|cross(?:ed)?\s+out|distractors?|decoys?|candidates?|worst\s+of\s+all|weakest|(?:least|un)\s*(?:likely|suitable"
+    r"|plausible|convincing)|watch\s+out|beware|runner-up|second[- ]best|tempting|contradict(?:s|ed)?)\b"
+)
 
 
 _CONCLUSION = re.compile(  # "So the largest is Brazil, option C.", "Therefore, the gas is (B) nitrogen."
@@ -149,13 +168,16 @@ _APART = re.compile(  # "Paris is a trap.", "It used to be Paris."
 def option_text(flat: str, names: Names) -> Found | None:
     """The reply is an option's text, or one sentence that begins or ends with it."""
     flat = _without_contrast(flat, names)
+    if not mentioned(flat, names):  # "x = 18.0", where the option is 18
+        flat, names = by_value(flat), names._replace(unique=names.valued)
     said = folded(flat)
     for candidates in (names.unique, [without_article(name) for name in names.unique]):
         wanted = said if candidates is names.unique else without_article(said)
         if wanted and candidates.count(wanted) == 1:
             return Found(candidates.index(wanted), "option_text")
     counted = _counted(flat, names)
-    index = names.by_number(flat.strip()) if counted is None else counted
+    index = names.loosely(flat) if counted is None else counted
+    index = names.by_number(flat.strip()) if index is None else index
     index = names.shortly(said) if index is None else index
     index = _first_of_two(flat, names) if index is None else index
     if index is not None:
@@ -321,10 +343,14 @@ def _first_of_two(flat: str, names: Names) -> int | None:
 
 
 _CONTRASTS = (
-    re.compile(r"([^.!?;\n]{1,200}?),? (?:and |but )?not ()([^.!?;,\n]{1,200})[.!]?\s*", re.IGNORECASE),
+    re.compile(rf"([^.!?;\n]{{1,200}}?){OVER}()([^.!?;,\n]{{1,200}})[.!]?\s*", re.IGNORECASE),
     re.compile(
-        r"([^.!?;\n]{0,200}?)\bnot ([^.!?;\n]{1,200}?),? but ([^.!?;\n]{1,200})[.!]?\s*", re.IGNORECASE
+        r"([^.!?;\n]{0,200}?)(?:\b(?:not|nicht|(?:ce )?n['’]est pas|pas|no(?: es)?|non(?: è)?|não(?: é)?|не) "
+        r"|不是)([^.!?;\n]{1,200}?),? ?(?:(?<= )(?:but|sondern|mais|sino|ma|mas(?: sim)?|а) |而是)"
+        r"([^.!?;\n]{1,200})[.!]?\s*",
+        re.IGNORECASE,
     ),
+    re.compile(r"()([^.!?;\n]{1,200}?)ではなく[、,]?([^.!?;\n]{1,200}?)(?:です)?[.!]?\s*"),
 )
 
 
@@ -332,8 +358,11 @@ def _without_contrast(flat: str, names: Names) -> str:
     """A single sentence without the option that it denies beside another: "X, not Y", "not Y but X"."""
     for pattern in _CONTRASTS:
         match = pattern.fullmatch(flat)
-        denied = None if match is None else names.loosely(ARTICLE.sub("", match[2] or match[3]))
-        rest = "" if match is None else match[1] + (match[3] if match[2] else "")
+        if match is None:
+            continue
+        said, rest = match[2] or match[3], match[1] + (match[3] if match[2] else "")
+        denied = names.loosely(said)
+        denied = names.loosely(ARTICLE.sub("", said)) if denied is None else denied
         if denied is not None and denied not in mentioned(rest, names):
             return rest
     return flat

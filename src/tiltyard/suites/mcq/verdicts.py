@@ -16,8 +16,8 @@ _RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
 _LISTED = re.compile(
     rf"^(?P<signs>[^\w\n(\[]{{0,12}}(?:\[[ xX{_RIGHT_SIGNS}]\][ \t]{{1,4}})?)"
     rf"(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
-    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:|]|(?=[ \t|]{{0,4}}[{_RIGHT_SIGNS}{_WRONG_SIGNS}]))[)\]]?[ \t]{{0,4}}"
-    r"(?P<rest>[^\n]*)$",
+    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:|]|(?=[ \t|]{{0,4}}(?:[{_RIGHT_SIGNS}{_WRONG_SIGNS}]|$)))[)\]]?"
+    r"[ \t]{0,4}(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )
 _ROW = re.compile(
@@ -34,6 +34,10 @@ _VERDICT = re.compile(
     r"(?:(?P<right>(?:the )?(?:correct|right)(?: (?:answer|choice|option))?)"
     r"|(?P<yes>yes|true)"
     r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n?]*$",
+    re.IGNORECASE,
+)
+_OF_THE_WRONG = re.compile(  # "Mark the wrong ones:"
+    r"(?:\A|\n)(?![^\n]*\b(?:right|correct|true)\b)[^\n]*\b(?:wrong|incorrect|false)\b[^\n]*:\s*\Z",
     re.IGNORECASE,
 )
 
@@ -69,6 +73,8 @@ def _chosen_line(raw: str, flat: str, lines: Sequence[re.Match[str]], names: Nam
     emphasized = _in_bold(raw, lines, names) if alone else None
     if emphasized is not None:
         return emphasized, lines[emphasized].start("letter")
+    if _OF_THE_WRONG.search(before[-200:]):
+        return None
     marks = [_mark(line, names) for line in lines]
     chosen = [place for place, mark in enumerate(marks) if mark in ("right", "yes")]
     sure = marks.count("wrong") == len(marks) - 1 and len(marks) > 2

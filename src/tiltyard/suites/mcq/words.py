@@ -63,12 +63,14 @@ _FOREIGN_COPULA = (
 
 # The correct answer (to this question) is (B)
 STATED = re.compile(
-    rf"(?<![^\W_])(?:{_MODIFIER}{_NOUN}|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
+    rf"(?<![^\W_])(?:{_MODIFIER}(?P<noun>{_NOUN})|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
     rf"|pick|letter)|one\s+that\s+fits\s+best"
     rf"|closest(?!\s+(?:competitor|contender|rival|distractor|alternative)))"
     r"(?:\s+(?:among|out\s+of|of|from)\s+[A-Z](?:\s*,\s*(?:and\s+)?[A-Z]|\s+and\s+[A-Z])+(?=\s+is\b))?"
-    rf"(?:\s+(?!{_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|would|must"
-    rf"|are)\b)[\w'’,?-]+){{0,14}}?\s+{_COPULA}\b{_SURELY}\s*:?",
+    r"(?P<between>,?(?:\s+(?:that|which)\s+is\s+(?:the\s+)?(?:most\s+\w+|correct|right|best|true)(?=\s)"
+    r"|\s+(?:that\s+)?we\s+are\s+(?:looking|searching)\s+for(?=\s))?"
+    rf"(?:\s+(?!(?!answers\s+(?:the|this|your)\b){_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|must|are)\b|(?!I\b)[A-Z]\s+would\b)"
+    rf"[\w'’,?-]+){{0,14}}?)\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
 )
 _TO_IT = r"(?:[ \t]+(?:to|for)[ \t]+(?:(?:the|this|your)[ \t]+)?question(?:[ \t]+1)?)?"
@@ -196,10 +198,10 @@ TEXT_DECLARED = re.compile(  # behind an option's text: "France is the right ans
     re.IGNORECASE,
 )
 NOT_BUT = re.compile(
-    r"(?:(?i:\b(?:not|nicht|pas|no\s+es|non\s+è|não\s+é))\s+|不是\s*)(?:option\s+)?[(\[]?[A-Z][)\]]?"
-    r"(?:\s*\([^()\n]{1,60}\))?\s*,?\s*"
-    r"(?:\b(?:but|sondern|mais|sino|ma|mas)\s+|而是\s*)(?:rather\s+)?(?:option\s+)?[(\[]?(?P<letter>[A-Z])"
-    rf"{_NOT_WORD}[)\]]?{_CLAUSE_END}(?!\s*[,/]?\s*(?:and|or)\s+[A-Z](?![^\W_]))"
+    r"(?:(?i:\b(?:not|nicht|pas|no\s+es|non(?:\s+è)?|não(?:\s+é)?|не))\s+|不是\s*|(?=[(\[]?[A-Z][)\]]?ではなく))"
+    r"(?:option\s+)?[(\[]?[A-Z][)\]]?(?:\s*\([^()\n]{1,60}\))?\s*,?\s*"
+    r"(?:\b(?:but|sondern|mais|sino|ma|mas(?:\s+sim)?|а)\s+|而是\s*|ではなく[、,]?\s*)(?:rather\s+)?(?:option\s+)?"
+    rf"[(\[]?(?P<letter>[A-Z])(?:です|{_NOT_WORD}[)\]]?){_CLAUSE_END}(?!\s*[,/]?\s*(?:and|or)\s+[A-Z](?![^\W_]))"
 )
 BETWEEN = re.compile(  # "Between A and C, C is more likely."
     r"\b(?i:between|of)\s+(?:options?\s+)?(?P<one>[A-Z])\s+(?:and|or)\s+(?P<two>[A-Z]),?\s+(?:option\s+)?"
