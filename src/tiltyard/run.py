@@ -134,7 +134,7 @@ async def run_job(
             if plan.baseline_s:
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
-            watch.start()
+            await watch.begin()
             more = {"timeouts": plan.timeouts, "origin_unix_ns": origin_unix_ns, **known_to(store, claim)}
             sitting = Sitting(record=writer.put, meter=meter, teller=teller, **more)
             await put_through(suite, bench, sitting, results)

@@ -15,6 +15,7 @@ from tests.conftest import Finished
 from tests.servers.dialects.conftest import Asked, Canned, Page, chunk, events
 from tiltyard.servers.discover import survey
 from tiltyard.servers.simulator import SimConfig, SimModel, running
+from tiltyard.servers.simulator.config import SimDialect
 from tiltyard.servers.tiny import TinySpec, write_model
 
 pytestmark = pytest.mark.slow
@@ -148,6 +149,26 @@ def test_models_that_only_embed_are_not_asked(
     none = run(embedding("embed"))
     assert none.code == 3
     assert "no model" in none.err
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_a_model_that_only_embeds_is_no_choice(
+    tiltyard: Tiltyard, embedding: Callable[..., str], found: bool
+) -> None:
+    def run(url: str, *words: str) -> Any:
+        place, env = ((), {"TILTYARD_SERVERS": url}) if found else (("--server", url), {})
+        return tiltyard("run", "speed", *words, *place, *SMALL, env=env)
+
+    only = run(embedding("one", "embed"))
+    assert only.code == 0, only.err
+    assert [line["model"] for line in only.lines() if line["event"] == "summary"] == ["one"]
+    several = run(embedding("one", "two", "embed"))
+    assert "which of 2 models? one, two" in several.err
+    named = run(embedding("one", "two", "embed"), "--model", "embed")
+    assert named.code == 3
+    assert "only embeds" in named.err
+    assert "take a model that chats: one, two" in named.err
+    assert "no model that chats" in run(embedding("embed")).err
 
 
 SAID = "left out: broken: describing broken failed: HTTP 500: unreadable manifest"
@@ -291,6 +312,21 @@ def test_a_dialect_that_the_server_does_not_speak_is_refused(tiltyard: Tiltyard,
         assert "--dialect openai" in done.err
         assert server.truth() == []
     assert json.loads(tiltyard("runs", "--json").out)["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("spoken", "dialect"),
+    [("ollama", "vllm"), ("lmstudio", "vllm"), ("llamacpp", "vllm"), ("llamacpp", "mlx")],
+)
+def test_a_dialect_known_by_a_list_is_refused_where_another_is_plain(
+    tiltyard: Tiltyard, spoken: SimDialect, dialect: str
+) -> None:
+    with running(SimConfig(models=(SimModel(name="m"),), dialects=(spoken,))) as server:
+        place = ("--server", server.url(spoken), "--dialect", dialect)
+        done = tiltyard("run", "speed", "--model", "m", *place, *SMALL)
+        assert done.code == 3
+        assert f"--dialect {spoken}" in done.err
+        assert server.truth() == []
 
 
 def test_a_server_without_a_list_is_measured_as_a_plain_one(tiltyard: Tiltyard) -> None:

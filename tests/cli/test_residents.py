@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -111,3 +112,22 @@ def test_a_second_name_of_the_same_weights_is_no_other_model_in_memory(
     done = tiltyard("run", "speed", *place, "--model", "qwen3-alias", *SHORT)
     told = [note for note in done.summary()["notes"] if "memory" in note]
     assert told == ["also in the server's memory: sql-lora"]
+
+
+def test_a_model_in_the_memory_of_another_server_here_is_noted(tiltyard: Tiltyard, sim: Running) -> None:
+    model = SimModel(name="other:7b", loaded=True)
+    with running(SimConfig(models=(model,), dialects=("ollama",), speedup=200.0)) as second:
+        own, other = sim.url("lmstudio"), second.url("ollama")
+        words = ("run", "speed", "--server", own, "--model", "one:1b", *SHORT)
+        done = tiltyard(*words, env={"TILTYARD_SERVERS": f"{other},{own}"})
+    told = [note for note in done.summary()["notes"] if "memory" in note]
+    assert told == [f"also in memory on this machine: other:7b (ollama at {other})"]
+
+
+def test_who_hangs_beside_the_server_holds_nobody_up(tiltyard: Tiltyard, sim: Running) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = {"TILTYARD_SERVERS": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        place = ("--server", sim.url("ollama"), "--model", "one:1b")
+        done = tiltyard("run", "speed", *place, *SHORT, env=env)
+    assert done.code == 0, done.err
+    assert not [note for note in done.summary()["notes"] if "memory" in note]

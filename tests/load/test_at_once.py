@@ -12,7 +12,7 @@ from tiltyard.load.at_once import MOST, AtOnce, waited
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Attempt, Exchange, Measures, Request, Timeline
 from tiltyard.servers.simulator import SimConfig, SimModel, running
-from tiltyard.stats.queues import IN_LINE, QUEUED
+from tiltyard.stats.queues import IN_LINE, IN_TURN, QUEUED
 
 FOUR = Load(concurrency=4, stop=Stop(count=8))
 
@@ -41,9 +41,17 @@ def seen(*attempts: Attempt, enough: int = MOST) -> AtOnce:
 
 @pytest.mark.parametrize("enough", [MOST, 4])
 def test_streams_that_are_answered_together(enough):
-    waves = [attempt(start, start + 10 + n, start + 100 + n) for start in (0, 110) for n in range(4)]
+    waves = [attempt(start, start + 10 + n, start + 110 + n) for start in (0, 120) for n in range(4)]
     assert seen(*waves, enough=enough).most == 4
     assert waited(FOUR, seen(*waves, enough=enough)) is None
+
+
+def test_streams_that_wait_for_much_of_the_time():
+    """All four are generated at once, but each prompt is read after the one before."""
+    waves = [attempt(start, start + 20 * n, start + 150) for start in (0, 150) for n in (1, 2, 3, 4)]
+    assert waited(FOUR, seen(*waves)) == IN_TURN
+    alone = [attempt(start, start + 50, start + 100) for start in (0, 100, 200)]
+    assert waited(Load(concurrency=1, stop=Stop(count=3)), seen(*alone)) is None
 
 
 def test_two_slots_for_four_streams():
@@ -61,7 +69,7 @@ def test_a_thousand_streams_for_half_as_many_slots():
 
 
 def test_fewer_answers_than_streams_and_arrivals():
-    together = seen(*[attempt(0, 10, 100)] * 3)
+    together = seen(*[attempt(0, 10, 110)] * 3)
     assert waited(FOUR, together) is None
     assert waited(Load(kind="poisson", rate=1.0, stop=Stop(count=3)), together) == QUEUED
     assert waited(FOUR, seen()) is None
@@ -76,7 +84,7 @@ def test_waits_for_a_slot_have_no_interval_and_the_others_have(tmp_path: Path) -
     model = SimModel(name="m", ttft_ms=15, token_ms=3, slots=2, loaded=True)
     words = ["run", "speed", "--profile", "fixed", "--requests", "12", "--prompt-tokens", "30", "--json"]
     with running(SimConfig(models=(model,))) as simulator:
-        words += ["--output-tokens", "12", "--model", "m", "--server", simulator.url("openai")]
+        words += ["--output-tokens", "48", "--model", "m", "--server", simulator.url("openai")]
         for streams, why in ((2, None), (6, IN_LINE)):
             done = subprocess.run(
                 [sys.executable, "-m", "tiltyard", *words, "--concurrency", str(streams)],

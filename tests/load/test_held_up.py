@@ -33,6 +33,9 @@ def test_only_what_came_together_in_a_span_and_is_unusual_counts() -> None:
     held.add(at - 30 * MS, at + MS)
     assert held.merged(merged)
     assert not held.merged(bursts)
+    whole = make_exchange([(50, "c", "a"), (50, "c", "b"), (50, "c", "c")])  # while it was away
+    assert held.merged(whole)
+    assert not HeldUp().merged(whole)
     times = [t for t in range(10, 410, 10) for _ in range(1 + (t % 40 == 0))]
     pairs = make_exchange([(t, "c", "x") for t in times])  # a server's own, at any time
     held.add(at + 10 * MS, at + 150 * MS)

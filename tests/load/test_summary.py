@@ -15,7 +15,7 @@ from tiltyard.load.slo import Slo, goodput, parse_slo
 from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
 from tiltyard.load.summary import Window, summarise
 from tiltyard.records import Exchange, Request, ServerTimings, Timeline, Usage
-from tiltyard.stats.queues import QUEUED
+from tiltyard.stats.queues import QUEUED, SHARED
 
 LOAD = Load(stop=Stop(count=1))
 USAGE = Usage(prompt_tokens=100, output_tokens=20, cached_tokens=0)
@@ -111,15 +111,15 @@ def test_goodput_counts_from_the_schedule_and_failures_against() -> None:
             make_exchange(steady(20, first=290), usage=USAGE, ending="truncated"),
         ]
     )
-    assert goodput(parse_slo("ttfo=305ms"), tried, 2.0)["good"] == 2  # the first visible token counts so too
-    found = goodput(slo, tried, 2.0)
+    assert goodput(parse_slo("ttfo=305ms"), tried, 2.0, None)["good"] == 2  # the first visible token
+    found = goodput(slo, tried, 2.0, None)
     assert (found["good"], found["total"], found["requests_per_s"], found["share"]) == (1, 4, 0.5, 0.25)
 
 
 def test_one_token_keeps_any_limit_of_itl() -> None:
     one = Usage(prompt_tokens=1, output_tokens=1)
     found = goodput(
-        parse_slo("ttft=500ms,itl=50ms"), attempts([make_exchange(steady(1), usage=one)] * 6), 2.0
+        parse_slo("ttft=500ms,itl=50ms"), attempts([make_exchange(steady(1), usage=one)] * 6), 2.0, None
     )
     assert (found["good"], found["judged"], found["unjudged"], found["share"]) == (6, 6, {}, 1.0)
 
@@ -127,7 +127,7 @@ def test_one_token_keeps_any_limit_of_itl() -> None:
 def test_what_came_too_fast_for_the_clock_keeps_a_limit_far_above_it() -> None:
     fast = attempts([make_exchange(steady(20, gap=0.01), usage=USAGE)] * 3)  # by a clock to 5 ms
     for limit, good in (("itl=1ms", 3), ("itl=0.2ms", 0)):
-        found = goodput(parse_slo(limit), fast, 2.0)
+        found = goodput(parse_slo(limit), fast, 2.0, None)
         assert (found["good"], found["unjudged"]) == (good, {} if good else {"itl": 3}), limit
 
 
@@ -135,10 +135,10 @@ def test_what_nobody_can_judge_is_in_no_share() -> None:
     """An answer in one piece has no ITL: where it was too late anyway it counts against, else not at all."""
     whole, late = make_exchange([(300, "c", "one two")], usage=USAGE), [(900, "c", "one two")]
     tried = [make_exchange(steady(20), usage=USAGE), whole, whole, make_exchange(late, usage=USAGE)]
-    found = goodput(parse_slo("ttft=500ms,itl=50ms"), attempts(tried), 2.0)
+    found = goodput(parse_slo("ttft=500ms,itl=50ms"), attempts(tried), 2.0, None)
     assert (found["good"], found["judged"], found["total"]) == (1, 2, 4)
     assert (found["unjudged"], found["share"], found["requests_per_s"]) == ({"itl": 2}, 0.5, 0.5)
-    none = goodput(parse_slo("itl=50ms"), attempts([whole]), 2.0)
+    none = goodput(parse_slo("itl=50ms"), attempts([whole]), 2.0, None)
     assert (none["share"], none["share_ci95"], none["requests_per_s"]) == (None, None, None)
 
 
@@ -146,12 +146,13 @@ def test_a_limit_within_what_a_guessed_rate_may_be_wrong_by_is_not_judged() -> N
     """More pieces than counted tokens: 40 ms a token if each piece is one, 58 if the count is right."""
     usage = Usage(prompt_tokens=1, output_tokens=44)
     tried = attempts([make_exchange(steady(64, gap=40.0), usage=usage)])
-    found = [goodput(parse_slo(f"itl={limit}ms"), tried, 2.0) for limit in (30, 50, 100)]
+    found = [goodput(parse_slo(f"itl={limit}ms"), tried, 2.0, None) for limit in (30, 50, 100)]
     assert [(each["good"], each["judged"]) for each in found] == [(0, 1), (0, 0), (1, 1)]
 
 
 def test_reasoning_alone_is_no_visible_token_in_time() -> None:
-    found = goodput(parse_slo("ttfo=10s"), attempts([make_exchange(steady(20, kind="r"), usage=USAGE)]), 2.0)
+    tried = attempts([make_exchange(steady(20, kind="r"), usage=USAGE)])
+    found = goodput(parse_slo("ttfo=10s"), tried, 2.0, None)
     assert (found["good"], found["judged"]) == (0, 1)
 
 
@@ -341,5 +342,16 @@ def test_waits_under_arrivals_have_no_interval_and_say_why() -> None:
         for name in ("ttft_ms", "e2e_ms", "ttft_scheduled_ms", "close_ms"):
             assert figures[name]["mean"] > 0
             assert (figures[name]["ci95"], figures[name]["why"]) == (None, QUEUED), name
-        assert figures["decode_tps"]["ci95"] is not None
-    assert summarise([window(*made)])["ttft_ms"]["ci95"] is not None
+        for name in ("decode_tps", "itl_ms", "chunk_gap_ms"):
+            assert (figures[name]["ci95"], figures[name]["why"]) == (None, SHARED), name
+    alone = summarise([window(*made)])
+    assert None not in (alone[name]["ci95"] for name in ("ttft_ms", "decode_tps", "chunk_gap_ms"))
+
+
+def test_a_share_of_requests_in_a_queue_has_no_interval() -> None:
+    tried = attempts([make_exchange(steady(20, first=200 + n), usage=USAGE) for n in range(5)])
+    slo = parse_slo(f"ttft={tried[2].measures.ttft_scheduled_ms + 0.5}ms")
+    shares = [goodput(slo, tried, 2.0, waited) for waited in (None, QUEUED)]
+    assert [share["share"] for share in shares] == [0.6, 0.6]
+    assert [share["share_why"] for share in shares] == [None, QUEUED]
+    assert [share["share_ci95"] is None for share in shares] == [False, True]

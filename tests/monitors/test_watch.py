@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.monitors.conftest import Command, Tree
 from tests.patience import best_of
@@ -115,6 +116,27 @@ def test_energy_net_of_an_idle_baseline(tree: Tree) -> None:
     assert summary["tokens_per_joule"] == pytest.approx(60 / summary["energy_net_j"], rel=0.01)
     assert summary["devices"]["package0"]["power_w"]["mean"] == pytest.approx(12, rel=0.25)
     assert any("idle baseline" in remark for remark in summary["remarks"])
+
+
+def test_net_energy_leaves_out_idle_power_over_the_time_that_was_read() -> None:
+    """A window of 5 s, of which a slow source saw 2: at the idle 100 W all along, nothing is left."""
+    samples = [Sample(t_ns=t * S, device="gpu0", power_w=100.0) for t in (2, 3, 4)]
+    readings = Readings(samples=samples, devices=[GPU], ended_ns=5 * S, idle_w={"gpu0": 100.0})
+    summary = readings.summary(tokens=100)
+    assert (summary["energy_j"], summary["energy_net_j"]) == (200.0, 0.0)
+    counted = [Sample(t_ns=t * S, device="gpu0", energy_j=60.0 * t) for t in (2, 4)]
+    part = replace(readings, samples=counted).summary()["devices"]["gpu0"]
+    assert (part["energy_j"], part["power_w"]["mean"], part["energy_net_j"]) == (120.0, 60.0, -80.0)
+
+
+def test_what_follows_lies_within_the_readings(command: Command) -> None:
+    line = "0, GPU-a, NVIDIA L4, 50, 1000, 24000, 60.0, 50, 2000, P0"
+    smi = NvidiaSmi(command("nvidia-smi", f"import time; time.sleep(0.2); print({line!r})"))
+    watch = Watch(60.0, find=lambda: [(smi, smi.probe())])
+    asyncio.run(watch.begin())
+    then = time.perf_counter_ns()
+    readings = watch.stop()
+    assert readings.samples[0].t_ns <= then <= readings.samples[-1].t_ns
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_it_holds_everything_and_nothing_that_acts():
                    "NVIDIA GeForce RTX 4090", "calibration", "Another model (gemma3:4b) was in memory",
                    "78 of 80 requests ended well", "Rayleigh",
                    "8 parallel streams are enough", "Decode speed drifted", "d65536 left out",
-                   "95 % are within ttft=2s (more requests"):  # fmt: skip
+                   "95 % were within ttft=2s; no higher rate"):  # fmt: skip
         assert wanted in words
     assert len(text.encode()) < MAX_BYTES
 
@@ -263,6 +263,16 @@ def test_a_small_but_sure_lead_is_told_as_such():
     assert title.startswith("a leads, at ")
     assert lede == "b, the next, is less than 2 % slower."
     assert ranks == {"a": "1", "b": "2"}
+
+
+def test_equal_models_of_two_boards_have_no_leader():
+    """They were asked different items, so they share no place; their intervals overlap all the same."""
+    two = made.quick("a", 100.05, noise=0.004), made.quick("b", 100, noise=0.004, seed=9)
+    pairs = [(m, m.run()) for m in two]
+    pairs[1] = (pairs[1][0], replace(pairs[1][1], settings={**pairs[1][1].settings, "depths": "0,4k"}))
+    title, lede = headline_of(pairs)
+    assert title == "a and b lead"
+    assert lede.startswith("Their decode speeds differ by less than 2 %")
 
 
 def test_a_headline_tells_models_of_one_name_apart():

@@ -197,7 +197,9 @@ def test_no_verdict_on_waits_in_a_queue(metric):
     assert row.ratio.low is None
     assert row.not_comparable in warnings
     assert "not independent" in warnings
-    assert verdicts(a, b, "decode_tps")[0] == {"decode_tps": "lower"}
+    found, warnings, [row] = verdicts(a, b, "decode_tps")
+    assert (found, row.ratio.low) == ({"decode_tps": "none"}, None)
+    assert "share the server" in warnings
 
 
 @pytest.mark.parametrize("queued", [0, 1])

@@ -1,4 +1,4 @@
-"""Waits of requests that depend on each other: why their means have no interval."""
+"""Requests that depend on each other: why the means of their waits and rates have no interval."""
 
 import heapq
 import math
@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from tiltyard.load.at_once import GENERATING
 from tiltyard.stats.figures import mean_interval
-from tiltyard.stats.queues import IN_LINE, QUEUED, why_no_interval
+from tiltyard.stats.queues import IN_LINE, IN_TURN, QUEUED, SHARED, why_no_interval
 
 
 def waits(rng, busy, n):
@@ -65,9 +66,75 @@ def test_streams_that_wait_for_slots_wait_for_each_other(streams, slots, least, 
     assert least <= sum(each.low <= truth <= each.high for each in intervals) / len(runs) <= most
 
 
-@pytest.mark.parametrize("why", [QUEUED, IN_LINE])
-@pytest.mark.parametrize("metric", ["ttft_ms", "e2e_ms", "queue_ms", "e2e_scheduled_ms", "ttft_scheduled_ms"])
+def shared_rates(rng, busy, n):
+    """Of n answers to requests at random of a server that is as fast for two as for one, then shares."""
+    now, due, left, sizes, starts, found = 0.0, 0.0, {}, {}, {}, {}
+    while len(found) < n:
+        speed = 1.0 / max(len(left), 2)
+        first = min(left, key=left.get, default=None)
+        ends = math.inf if first is None else now + left[first] / speed
+        then = min(due, ends)
+        left = {number: size - (then - now) * speed for number, size in left.items()}
+        now = then
+        if then == ends:
+            del left[first]
+            found[first] = sizes[first] / (now - starts[first])
+        else:
+            number = len(sizes)
+            sizes[number] = left[number] = max(0.05, rng.gauss(1, 0.3))
+            starts[number], due = now, now + rng.expovariate(busy)
+    return list(found.values())
+
+
+@pytest.mark.slow
+def test_answers_to_arrivals_share_the_server():
+    rng = random.Random(6)
+    runs = [shared_rates(rng, 0.7, 300) for _ in range(300)]
+    truth = math.fsum(map(math.fsum, runs)) / 300 / len(runs)
+    intervals = [mean_interval(values) for values in runs]
+    assert sum(each.low <= truth <= each.high for each in intervals) / len(runs) < 0.7
+
+
+def read_in_turn(rng, streams, prompt, n):
+    """Waits of streams whose prompts are read one after another, and the share of time spent on answers."""
+    ready, free, found, generated = [0.0] * streams, 0.0, [], 0.0
+    for _ in range(n):
+        asked = heapq.heappop(ready)
+        free = max(asked, free) + prompt * rng.uniform(0.9, 1.1)
+        took = 2.0 * rng.lognormvariate(-0.32, 0.8)
+        heapq.heappush(ready, free + took)
+        found.append(free - asked)
+        generated += took
+    return found, generated / (generated + math.fsum(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("streams", "prompt", "honest"), [(16, 0.2, False), (8, 0.1, True), (16, 0.05, True)]
+)
+def test_prompts_that_are_read_in_turn_hold_each_other_up_where_they_take_much_of_the_time(
+    streams, prompt, honest
+):
+    rng = random.Random(streams)
+    runs = [read_in_turn(rng, streams, prompt, 200) for _ in range(400)]
+    truth = math.fsum(math.fsum(waits) for waits, _ in runs) / 200 / len(runs)
+    intervals = [mean_interval(waits) for waits, _ in runs]
+    assert (sum(each.low <= truth <= each.high for each in intervals) / len(runs) > 0.92) is honest
+    assert sum((share >= GENERATING) is honest for _, share in runs) / len(runs) > 0.95
+
+
+@pytest.mark.parametrize("why", [QUEUED, IN_LINE, IN_TURN])
+@pytest.mark.parametrize(
+    "metric", ["ttft_ms", "e2e_ms", "queue_ms", "e2e_scheduled_ms", "ttft_scheduled_ms", "transport_ms"]
+)
 def test_waits_that_depend_on_each_other_have_none(metric, why):
     assert why_no_interval(metric, why) == why
     assert why_no_interval(metric, None) is None
-    assert why_no_interval("decode_tps", why) is None
+
+
+@pytest.mark.parametrize(
+    "metric", ["decode_tps", "itl_ms", "chunk_gap_ms", "prefill_tps", "server_decode_tps"]
+)
+def test_rates_have_none_under_arrivals(metric):
+    assert why_no_interval(metric, QUEUED) == SHARED
+    assert [why_no_interval(metric, why) for why in (None, IN_LINE, IN_TURN)] == [None] * 3

@@ -216,3 +216,35 @@ def test_ties_of_partial_scores_too() -> None:
     called = float((evidence.max(axis=1) >= LIMIT).mean())
     log.info("ties of partial scores called a difference: %s", called)
     assert called <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ability", [0.5, 0.9])
+def test_a_tie_with_the_luckiest_of_many_is_seldom_called_a_difference(ability: float) -> None:
+    """As many runs of equal models are in the store as a household may have; the best of them is taken."""
+    rng, others, runs = np.random.default_rng(5), 16, 500
+    called = called_without = 0
+    for _ in range(RUNS // runs):
+        rivals = rng.random((runs, others, ITEMS), dtype=np.float32) < ability
+        best = rivals[np.arange(runs), rivals.sum(axis=2).argmax(axis=1)]
+        own = rng.random((runs, ITEMS), dtype=np.float32) < ability
+        gains, losses = (own & ~best).cumsum(axis=1), (best & ~own).cumsum(axis=1)
+        evidence = betaln(2 + gains, 2 + losses) - betaln(2, 2) + (gains + losses) * np.log(2)
+        most = evidence.max(axis=1)
+        called += int((most >= LIMIT + math.log(others)).sum())
+        called_without += int((most >= LIMIT).sum())
+    log.info("ties with the best of %s, %s able: %s", others, ability, (called / RUNS, called_without / RUNS))
+    assert called / RUNS <= 0.05 < called_without / RUNS
+
+
+def test_the_best_of_many_must_be_beaten_more_clearly() -> None:
+    alone, picked = Sequential(rule_of("decided")), Sequential(rule_of("decided"), candidates=16)
+    while not alone.decided():
+        alone.add(1.0, 0.0)
+        picked.add(1.0, 0.0)
+    assert picked.direction() is None
+    assert picked.p_value() == pytest.approx(16 * (alone.p_value() or 0.0))
+    while not picked.decided():
+        picked.add(1.0, 0.0)
+    assert (picked.direction(), (picked.p_value() or 1.0) <= 0.05) == ("better", True)
+    assert log_evidence(picked.gains, picked.losses) >= LIMIT + math.log(16)

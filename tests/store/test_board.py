@@ -11,6 +11,7 @@ from tests.store.conftest import make_run
 from tiltyard.records import Model
 from tiltyard.store.board import Wanted, as_mapping, models_of
 from tiltyard.store.figures import summary_figures
+from tiltyard.store.fingerprint import fingerprint
 from tiltyard.store.store import Bundle, Store
 
 
@@ -133,6 +134,54 @@ def test_an_older_run_that_is_taken_in_later_displaces_nothing(store: Store, sam
     assert newest is not None
     assert newest.id == ("here" if same else "old")
     assert "since" not in as_mapping(store.board()[0])
+
+
+def grade(store: Store, run_id: str, n: int, stop_when: str | None = None, **changes: Any) -> None:
+    """A finished graded run over the same hundred items."""
+    settings = {"items": "i", "seed": 0, "stop_when": stop_when, **changes.pop("settings", {})}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    run = make_run(run_id, suite="mcq", model=Model(name="m", digest="d"), settings=settings, **changes)
+    run = replace(run, fingerprint=fingerprint(run, movable=False))
+    store.claim(run, fresh=True)
+    summary = {
+        "requests": {"ok": n, "failed": 0, "truncated": 0, "total": n},
+        "outcomes": {"correct": n},
+        "n": n,
+        "score": 1.0,
+        "ci95": [0.9, 1.0],
+        "ci_method": "always_valid" if stop_when else "wilson",
+    }
+    if stop_when:
+        summary["stopping"] = {"rule": stop_when, "decided": n < 100, "items": n}
+    store.finish(run_id, "finished", summary)
+
+
+def newest(store: Store) -> list[str]:
+    return [row.run_id for row in store.board(Wanted(newest_only=True))]
+
+
+@pytest.mark.parametrize("rule", ["decided", "width=0.2"])
+def test_a_run_that_ended_early_does_not_stand_in_for_the_whole_one(store: Store, rule: str) -> None:
+    grade(store, "whole", 100)
+    grade(store, "early", 20, rule)
+    assert newest(store) == ["whole"]
+    assert [row.run_id for row in store.board()] == ["early", "whole"]
+    grade(store, "earlier", 12, "width=0.3")
+    assert newest(store) == ["whole"]
+    grade(store, "later", 100, "width=0.05")  # its rule was never met
+    assert newest(store) == ["later"]
+    grade(store, "again", 98)  # a few errors: it was to ask everything
+    assert newest(store) == ["again"]
+
+
+def test_a_run_that_ended_early_is_shown_where_it_asked_in_another_way(store: Store) -> None:
+    grade(store, "whole", 100)
+    grade(store, "thinking", 20, "decided", settings={"think": True})
+    assert newest(store) == ["thinking"]
+    grade(store, "plain", 20, "decided")
+    assert newest(store) == ["whole"]
+    grade(store, "other-engine", 20, "decided", server=replace(make_run().server, version="0.14"))
+    assert newest(store) == ["other-engine"]
 
 
 def test_figures_are_found_by_their_shape() -> None:

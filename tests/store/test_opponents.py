@@ -74,6 +74,20 @@ def test_another_opponent_is_another_fingerprint(store: Store) -> None:
     assert best.fingerprint == named.fingerprint != other.fingerprint
 
 
+def test_out_of_how_many_the_best_was_picked(store: Store) -> None:
+    """It stays with a run that is carried on; one that the user named was picked out of nobody."""
+    rival(store, "poor", 0.2)
+    begin(RUN, store)
+    store.finish("first", "interrupted")
+    rival(store, "good", 0.5)
+    known = with_opponent(NEW, store, movable=False).settings
+    assert (known["against"], known["against_best"]) == ("poor", 1)
+    anew = with_opponent(NEW, store, movable=False, fresh=True).settings
+    assert (anew["against"], anew["against_best"]) == ("good", 2)
+    own = with_opponent(replace(NEW, settings={**DECIDED, "against": "good"}), store, movable=False)
+    assert "against_best" not in own.settings
+
+
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 @pytest.mark.parametrize("first", [None, "poor"])
 def test_an_unfinished_run_keeps_the_opponent_that_it_began_with(

@@ -117,7 +117,7 @@ def test_runs_over_the_same_items_share_them(store: Store) -> None:
 def best(store: Store, settings: dict[str, Json], but: str, **more: str) -> str | None:
     """The opponent of a run by the model `but`."""
     run = make_run("new", suite="mcq", settings=settings)
-    return store.opponent(replace(run, model=replace(run.model, name=but), **more))
+    return store.opponent(replace(run, model=replace(run.model, name=but), **more))[0]
 
 
 def test_the_opponent_is_the_best_other_model_over_the_same_items(store: Store) -> None:

@@ -6,6 +6,7 @@ Which server has a name that was given without an address is decided in `servers
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -103,11 +104,16 @@ async def searched(common: Common, like: Address, opened: list[Server], untold: 
     if common.all_models and not names and models:
         return await everything(found, common, like, opened, untold)
     pairs: Pairs = []
+    if not names and len(models) > 1:
+        models = [model for each in found for model in await that_chat_at(each, common, like)]
     for name in names or wanted_of(models, common, "the servers found"):
         choosing = choose(name, None, common.dialect, like=like, found=found or None)
         if pair := await or_untold(choosing, name, untold):
             opened.append(pair[0])
-            pairs.append(pair)
+            if names:
+                await refuse_embedder(*pair)
+            if names or usable(pair[1]):
+                pairs.append(pair)
     return pairs
 
 
@@ -135,13 +141,18 @@ async def at(url: str, common: Common, like: Address, opened: list[Server], unto
     opened.append(server)
     names = wanted(common)
     pairs: Pairs = []
-    for name in names or wanted_of(await offered(server), common, server.info.url):
+    models = [] if names else await offered(server)
+    if len(models) > 1 and not common.all_models:
+        models = await that_chat(server, models)
+    for name in names or wanted_of(models, common, server.info.url):
         if is_file_of_ours(name, common):
             own, model = await choose(name, None, "embedded", like=like)
             opened.append(own)
             pairs.append((own, model))
             continue
         pair = await or_untold(described(server, name, common), name, untold)
+        if pair and names:
+            await refuse_embedder(*pair)
         if pair and (names or usable(pair[1])):
             pairs.append(pair)
     return pairs
@@ -227,6 +238,44 @@ async def described(server: Server, name: str, common: Common) -> tuple[Server, 
 
 async def offered(server: Server) -> list[Model]:
     return [model for model in await server.models() if usable(model)]
+
+
+async def that_chat(server: Server, models: Sequence[Model]) -> list[Model]:
+    """Those that do not only embed, by their descriptions where the list does not tell; one that cannot be
+    described may chat.
+    """
+    found = []
+    for model in models:
+        told = model
+        if model.capabilities is None:
+            with suppress(ServerError):
+                told = await server.describe(model.name)
+        if usable(told):
+            found.append(model)
+    return found
+
+
+async def that_chat_at(found: Found, common: Common, like: Address) -> list[Model]:
+    """The same of a server that a search found."""
+    models = offered_by([found], common)
+    if found.info is None or all(model.capabilities is not None for model in models):
+        return models
+    server = await connect(found.url, found.info.dialect, like=like)
+    try:
+        return await that_chat(server, models)
+    finally:
+        await server.close()
+
+
+async def refuse_embedder(server: Server, model: Model) -> None:
+    """Raises ModelNotFound for a model that was named and can only embed, naming those that chat."""
+    if "embedding" not in (model.capabilities or ()) or "completion" in (model.capabilities or ()):
+        return
+    others = [each.name for each in await that_chat(server, await offered(server))]
+    raise ModelNotFound(
+        f"{model.name} on {server.info.url} only embeds: it does not chat",
+        f"take a model that chats: {', '.join(others[:LISTED]) or 'this server has none'}",
+    )
 
 
 def usable(model: Model) -> bool:

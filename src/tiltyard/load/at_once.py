@@ -2,7 +2,7 @@
 
 Where a closed load has more streams than the server has slots, each request waits for the ends of others. No
 server need tell its slots for that to show: answers between their first token and their last are never as
-many as the streams.
+many as the streams. Where waits take much of the time, prompts may wait for each other to be read.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Iterable
 
 from tiltyard.load.schedule import Load
 from tiltyard.records import Attempt
-from tiltyard.stats.queues import IN_LINE, QUEUED
+from tiltyard.stats.queues import IN_LINE, IN_TURN, QUEUED
 
 MOST = 256  # streams of a load that are counted, unless it is told how many there are
+GENERATING = 0.85  # of the time of several streams; below it, prompts read in turn hold each other up
 LOOKED_BACK = 8  # answers for each stream, among whose ends the overlaps of a new one are looked for
 
 
@@ -23,6 +24,7 @@ class AtOnce:
 
     def __init__(self, enough: int = MOST) -> None:
         self.most = self.answers = 0
+        self.answered_ms = self.generated_ms = 0.0  # in all, from sending and from the first token to the end
         self.enough = enough
         self._session = 0
         self._ends = deque[list[float]](maxlen=LOOKED_BACK * enough)  # ns, and how many were generated then
@@ -33,6 +35,8 @@ class AtOnce:
         if sent_ns is None or measures.ttft_ms is None or measures.e2e_ms is None:
             return
         self.answers += 1
+        self.answered_ms += measures.e2e_ms
+        self.generated_ms += measures.e2e_ms - measures.ttft_ms
         if self.most >= self.enough:
             return
         if session != self._session:  # another sitting may have another clock
@@ -51,7 +55,10 @@ def waited(load: Load, seen: AtOnce) -> str | None:
     """Why the waits of a load are not independent; None where nothing speaks against it."""
     if load.kind != "closed":
         return QUEUED
-    return IN_LINE if seen.most < min(load.concurrency, seen.answers, seen.enough) else None
+    if seen.most < min(load.concurrency, seen.answers, seen.enough):
+        return IN_LINE
+    waiting = seen.generated_ms < GENERATING * seen.answered_ms
+    return IN_TURN if waiting and load.concurrency > 1 and seen.answers > 1 else None
 
 
 def waited_in(load: Load, attempts: Iterable[Attempt]) -> str | None:

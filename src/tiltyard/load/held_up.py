@@ -42,6 +42,8 @@ class HeldUp:
         payload = find_payload(events)
         if payload is None or payload.chunks == payload.events:
             return False
+        if payload.chunks == 1:  # all of it
+            return self.between(events.t_ns[payload.first], events.t_ns[payload.first])
         together = Counter(payload_times(events, payload.first, payload.last, payload.events))
         usual = sorted(together.values())[len(together) // 2]
         away = [self.between(t_ns, t_ns) for t_ns in together]

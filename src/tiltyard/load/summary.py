@@ -151,20 +151,25 @@ class Tally:
         found = {name: as_json(self.figure_of(name)) for name in (*MAIN, *MORE)}
         if why_withheld(self.too_fast, self.rated):
             found |= dict.fromkeys(RATES)
-        found["chunk_gap_ms"] = as_json(pooled(self.gaps, self.gap_sums, self.gap_counts))
-        fresh = self.prefill["cold"] + self.prefill["unknown"]
-        found["prefill_tps"] = as_json(figure(fresh))
-        found["prefill_warm_tps"] = as_json(figure(self.prefill["warm"]))
-        return found
+        others = {
+            "chunk_gap_ms": pooled(self.gaps, self.gap_sums, self.gap_counts),
+            "prefill_tps": figure(self.prefill["cold"] + self.prefill["unknown"]),
+            "prefill_warm_tps": figure(self.prefill["warm"]),
+        }
+        return found | {name: as_json(self.sure(name, one)) for name, one in others.items()}
 
     def figure_of(self, name: str) -> Figure:
         found = figure(self.values[name])
         if name in RATES and self.rated:
             found = widened(found, self.rate_biases / self.rated)
-        if found.ci95 is not None and (why := why_no_interval(name, self.waited)):
-            found = replace(found, ci95=None, why=why)
+        found = self.sure(name, found)
         estimated = self.rate_sources["client-estimated"] if name in RATES else self.token_sources["estimate"]
         return guessed(found) if estimated and name in (*RATES, *COUNTED) else found
+
+    def sure(self, name: str, found: Figure) -> Figure:
+        """The figure without its interval where the requests depended on each other."""
+        why = None if found.ci95 is None else why_no_interval(name, self.waited)
+        return found if why is None else replace(found, ci95=None, why=why)
 
     def sources(self) -> dict[str, Json]:
         """Who counted and who timed."""
@@ -364,7 +369,8 @@ def summarise(
         "stages": [of_stage(w, t, slo) for w, t in zip(windows, tallies, strict=True)],
     }
     if slo is not None:
-        found["goodput"] = goodput(slo, [a for i in chosen for a in windows[i].attempts], wall_s)
+        tried = [a for i in chosen for a in windows[i].attempts]
+        found["goodput"] = goodput(slo, tried, wall_s, top.waited)
     return found
 
 
@@ -419,5 +425,5 @@ def of_stage(window: Window, counted: Tally, slo: Slo | None) -> dict[str, Json]
         **of_window(counted, window.wall_s),
         **counted.figures,
         **counted.sources(),
-        "goodput": None if slo is None else goodput(slo, window.attempts, window.wall_s),
+        "goodput": None if slo is None else goodput(slo, window.attempts, window.wall_s, counted.waited),
     }

@@ -26,6 +26,7 @@ class Energy(Record, frozen=True):
 
     joules: float | None
     source: str | None  # "counter" or "power" (integrated)
+    span_s: float = 0.0  # from the first reading of it to the last
     stuck: bool = False  # the counter did not move although time passed
 
 
@@ -85,14 +86,14 @@ class Readings(Record, frozen=True):
         samples = self.of(device.device)
         energy = energy_of(samples)
         idle = self.idle_w.get(device.device)
-        net = None if energy.joules is None or idle is None else energy.joules - idle * self.duration_s
+        net = None if energy.joules is None or idle is None else energy.joules - idle * energy.span_s
         part: dict[str, Json] = {
             "name": device.name,
             "kind": device.kind,
             "utilisation_pct": spread([s.utilisation for s in samples]),
             "memory_bytes": spread([s.memory_bytes for s in samples], 0),
             "memory_total_bytes": device.memory_total_bytes,
-            "power_w": power_of(samples, energy, self.duration_s),
+            "power_w": power_of(samples, energy),
             "energy_j": rounded(energy.joules),
             "energy_source": energy.source,
             "energy_net_j": rounded(net),
@@ -142,16 +143,19 @@ class Readings(Record, frozen=True):
 
 def energy_of(samples: Sequence[Sample]) -> Energy:
     """Counter: last reading less the first. Else the trapezoid rule over power, needing two readings."""
-    integrated = integrate([(s.t_ns, s.power_w) for s in samples if s.power_w is not None])
+    told = [(s.t_ns, s.power_w) for s in samples if s.power_w is not None]
     counted = [s for s in samples if s.energy_j is not None]
-    if len(counted) < 2:
-        return Energy(joules=integrated, source=None if integrated is None else "power")
-    first, last = counted[0], counted[-1]
-    moved = (last.energy_j or 0.0) - (first.energy_j or 0.0)
-    if moved > 0 or (moved == 0 and last.t_ns == first.t_ns):
-        return Energy(joules=moved, source="counter")
-    # Zero in a real span of time is a counter that has not been updated yet; less is one that was reset.
-    return Energy(joules=integrated, source=None if integrated is None else "power", stuck=True)
+    stuck = False
+    if len(counted) >= 2:
+        first, last = counted[0], counted[-1]
+        moved, span_s = (last.energy_j or 0.0) - (first.energy_j or 0.0), (last.t_ns - first.t_ns) / 1e9
+        if moved > 0 or (moved == 0 and not span_s):
+            return Energy(joules=moved, source="counter", span_s=span_s)
+        stuck = True  # zero in a real span of time was not updated yet; less was reset
+    integrated = integrate(told)
+    if integrated is None:
+        return Energy(joules=None, source=None, stuck=stuck)
+    return Energy(joules=integrated, source="power", span_s=(told[-1][0] - told[0][0]) / 1e9, stuck=stuck)
 
 
 def integrate(points: Sequence[tuple[int, float]]) -> float | None:
@@ -161,11 +165,11 @@ def integrate(points: Sequence[tuple[int, float]]) -> float | None:
     return sum((a_w + b_w) / 2 * (b_ns - a_ns) / 1e9 for (a_ns, a_w), (b_ns, b_w) in pairwise(points))
 
 
-def power_of(samples: Sequence[Sample], energy: Energy, duration_s: float) -> Json:
+def power_of(samples: Sequence[Sample], energy: Energy) -> Json:
     """Mean and peak watts; the mean from the counter where power itself is not told."""
     told = spread([s.power_w for s in samples])
-    if told is None and energy.joules is not None and duration_s > 0:
-        return {"mean": rounded(energy.joules / duration_s), "max": None}
+    if told is None and energy.joules is not None and energy.span_s > 0:
+        return {"mean": rounded(energy.joules / energy.span_s), "max": None}
     return told
 
 

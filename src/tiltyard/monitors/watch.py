@@ -19,6 +19,7 @@ from tiltyard.monitors.readings import Readings, energy_of
 from tiltyard.records import Sample
 
 ELSEWHERE = "refused: by its address the server may be on another machine"
+BEGUN_S = 5.0  # longer than any source takes that works
 Sources = Sequence[tuple[Provider, list[Device]]]
 
 
@@ -47,7 +48,7 @@ class Watch:
         self._sources: Sources | None = None
         self._due: dict[int, float] = {}  # a source's number -> when it may be asked again
         self._halt = threading.Event()
-        self._ready = threading.Event()
+        self._begun = threading.Event()
         self._thread: threading.Thread | None = None
         self._samples: list[Sample] = []
         self._before: dict[str, Status] = {}
@@ -63,9 +64,16 @@ class Watch:
         if self._refused or self._thread is not None:
             return
         self._halt.clear()
+        self._begun.clear()
         self._started_ns = time.perf_counter_ns()
         self._thread = threading.Thread(target=self._run, daemon=True, name="tiltyard-watch")
         self._thread.start()
+
+    async def begin(self) -> None:
+        """Start, and wait for the first sample: all of what is measured next lies within the energy."""
+        self.start()
+        if self._thread is not None:
+            await asyncio.to_thread(self._begun.wait, BEGUN_S)
 
     def stop(self) -> Readings:
         """Take the last sample, end the thread, hand over what was read. Safe to call when never started."""
@@ -132,7 +140,9 @@ class Watch:
         if self._pids is None and self._port and self._has_gpu():
             self._pids = listeners(self._port)
         self._before = self._status()
+        self._started_ns = time.perf_counter_ns()
         self._samples += self._sample(everything=True)
+        self._begun.set()
         began, number = time.perf_counter(), 1
         while not self._halt.wait(max(0.0, began + number * self.period_s - time.perf_counter())):
             self._samples += self._sample()

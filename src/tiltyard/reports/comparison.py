@@ -248,7 +248,8 @@ def _row(of: _Contrast, p: float | None, margin: float) -> Row:
         if verdict(of.ratio, p, margin) != found:
             words = f"cannot tell: a guess in the figures may be off by {100 * max(of.guess):.2g} %"
         else:
-            more = more_needed(of.ratio, margin)
+            # its pairs are stages, of which more requests make no more
+            more = None if of.metric == "output_tps" else more_needed(of.ratio, margin)
             among_others = corrected(p, of.ratio.p_value)
             words = in_words(of.metric, of.ratio, found, more, margin, among_others)
     return replace(row, verdict=found, words=words, ratio=ratio, p_adjusted=p, more=more)

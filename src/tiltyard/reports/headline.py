@@ -125,8 +125,8 @@ def _found(a: Side, b: Side, tied: int) -> tuple[str, str]:
     if row.not_comparable is not None:
         why = unlike(b, a, "decode_tps", (other, one))
         return title, f"{behind}, but the two cannot be compared: {why}."
-    if tied:
-        return _level((one, other), tied - 1, row, speed)
+    if tied or (row.verdict == "same" and ranks([first, second])[1] == "1="):
+        return _level((one, other), max(tied - 1, 0), row, speed)
     over_all = f", {_OVER_ALL}" if row.stages > 1 else ""
     if row.verdict == "higher":
         return f"{one} is the fastest, at {speed}", f"It is {_lead(row.ratio)} {other}, the next{over_all}."

@@ -79,42 +79,55 @@ def findings_of(summary: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 def drift_of(summary: Mapping[str, Json], metric: str) -> Drift | None:
-    """The drift that a soak found in a metric."""
+    """The drift that a soak found in a metric; None where it has no interval."""
     found = (findings_of(summary).get("drift") or {}).get(metric)
-    return None if found is None else msgspec.convert(found, Drift)
+    return None if found is None or found.get("why") else msgspec.convert(found, Drift)
+
+
+_DRIFTS = {
+    "decode_tps": "Decode speed",
+    "prefill_tps": "Prefill speed",
+    "ttft_ms": "The wait for the first token",
+    "e2e_ms": "The time of a whole request",
+}
 
 
 def in_words(summary: Mapping[str, Json]) -> list[str]:
     """A profile's conclusions, one sentence each."""
     findings, out = findings_of(summary), by_streams_in_words(summary)
-    if findings.get("slo") and (highest := findings.get("highest_rate")):
-        out.append(_served_in_words(findings, highest))
-    if (line := drift_of(summary, "decode_tps")) is not None:
-        low, high = (f"{100 * c:+.1f}".replace("-", "−") for c in line.change_ci95)
-        small = max(map(abs, line.change_ci95)) < NEGLIGIBLE
-        words = "Decode speed drifted" if line.clear else "No drift of the decode speed is shown"
-        trifle = ", which is next to nothing" if line.clear and small else ""
-        sittings = findings.get("sittings") or 1
-        over = "the run" if sittings == 1 else f"the run's {sittings} sittings, without the time between"
-        out.append(f"{words}: {low} to {high} % over {over}{trifle}.")
+    if findings.get("slo") and (findings.get("rates") or findings.get("highest_rate")):
+        out.append(_served_in_words(findings, findings.get("highest_rate")))
+    for name, what in _DRIFTS.items():
+        if (line := drift_of(summary, name)) is not None and (line.clear or name == "decode_tps"):
+            out.append(_drift_in_words(what, line, findings.get("sittings") or 1))
+    decode = (findings.get("drift") or {}).get("decode_tps") or {}
+    if decode.get("why"):
+        out.append(f"Whether the decode speed drifted cannot be told: {decode['why']}.")
     return out
 
 
-def _served_in_words(findings: Mapping[str, Json], highest: Mapping[str, Json]) -> str:
-    """The highest rate that holds. With none above it that was tried, a higher one may hold as well."""
-    rate, required, rows = highest["rate"], findings.get("required_share"), findings.get("rates") or ()
-    sure, upto = highest.get("resolved"), f"Up to {rate:g} requests per second"
-    if rows and rate >= max(row["rate"] for row in rows):
-        upto = f"Up to at least {rate:g} requests per second (no higher rate was tried)"
-        sure = all(_surely(row, required or 0.0, row["rate"] == rate) for row in rows)
-    doubt = "" if sure else " (more requests could change that)"
-    return f"{upto}, {percent(required)} are within {findings['slo']}{doubt}."
+def _drift_in_words(what: str, line: Drift, sittings: int) -> str:
+    low, high = (f"{100 * c:+.1f}".replace("-", "−") for c in line.change_ci95)
+    small = max(map(abs, line.change_ci95)) < NEGLIGIBLE
+    words = f"{what} drifted" if line.clear else "No drift of the decode speed is shown"
+    trifle = ", which is next to nothing" if line.clear and small else ""
+    over = "the run" if sittings == 1 else f"the run's {sittings} sittings, without the time between"
+    return f"{words}: {low} to {high} % over {over}{trifle}."
 
 
-def _surely(row: Mapping[str, Json], required: float, holds: bool) -> bool:
-    """Does a rate surely hold? Of one below the highest: is it at least not surely missed?"""
-    low, high = row.get("share_ci95") or (0.0, 1.0)
-    return low >= required if holds else high >= required and row.get("keeps_up") is not False
+def _served_in_words(findings: Mapping[str, Json], highest: Mapping[str, Json] | None) -> str:
+    """The highest rate that held, and the next above it, which did not; without one a higher may, too."""
+    rates, required = (
+        [row["rate"] for row in findings.get("rates") or ()],
+        percent(findings.get("required_share")),
+    )
+    if highest is None:
+        lowest = f"not even at {min(rates):g}" if len(rates) > 1 else f"not at {min(rates):g}"
+        return f"At no rate that was tried, {lowest} per second, {required} were within {findings['slo']}."
+    rate, above = highest["rate"], [each for each in rates if each > highest["rate"]]
+    upto = f"Up to {rate:g} requests per second" if above else f"Up to at least {rate:g} requests per second"
+    next_one = f", at {min(above):g} not" if above else "; no higher rate was tried"
+    return f"{upto}, {required} were within {findings['slo']}{next_one} (each rate was tried once)."
 
 
 def by_streams_in_words(summary: Mapping[str, Json]) -> list[str]:

@@ -172,7 +172,7 @@ def _single_values(summary: Mapping[str, Json]) -> list[tuple[str, str, str]]:
             whose = clean(str(device.get("name") or name), 40) + ", by everything that runs"
             out.append(("memory in use, peak", size(peak), whose))
     if machine.get("tokens_per_joule") is not None:
-        net = "net of the idle baseline" if machine.get("energy_net_j") else "idle power included"
+        net = "net of the idle baseline" if (machine.get("energy_net_j") or 0) > 0 else "idle power included"
         out.append(("energy", f"{number(machine['tokens_per_joule'])} tok/J", net))
     return out
 

@@ -17,7 +17,7 @@ from tiltyard.records import Attempt, Json, Record, Run
 from tiltyard.reports.stages import findings_of
 from tiltyard.stats.contrast import Values
 from tiltyard.stats.pairing import item_key, unit_of
-from tiltyard.stats.queues import IN_LINE, QUEUED
+from tiltyard.stats.queues import IN_LINE, IN_TURN, QUEUED
 
 _COUNTED, _ESTIMATED = "of counted tokens", "of tokens estimated from the text"
 _SERVERS = "the server's own timing"
@@ -29,7 +29,9 @@ _DECODE = {
 }
 _OF_TOKENS = frozenset(("e2e_tps", "output_tps", "output_tokens", "tokens_per_chunk"))
 _BY_DEFINITION = frozenset(("load_ms", "transport_ms"))  # and all that begins with `server_`
-_WHOLE = frozenset(("e2e_ms", "e2e_scheduled_ms", "e2e_tps", "close_ms"))  # hold the prompt and the answer
+_WHOLE = frozenset(  # hold the prompt and the answer
+    ("e2e_ms", "e2e_scheduled_ms", "e2e_tps", "close_ms", "output_tps")
+)
 _FIRST = frozenset(("ttft_ms", "ttfo_ms", "ttft_scheduled_ms", "ttfb_ms", "first_event_ms"))
 _OF_PROMPT = _WHOLE | _FIRST
 _MOST = 2 / 3  # of a side's values have to be measured in one way; the others are left out
@@ -161,7 +163,7 @@ def waited(side: Side, stages: Sequence[str]) -> str | None:
     parts = [part for part in summary.get("stages") or () if part.get("name") in stages]
     for part in (*parts, summary.get("speed") or {}):
         why = (part.get("ttft_ms") or {}).get("why")
-        if why in (QUEUED, IN_LINE):
+        if why in (QUEUED, IN_LINE, IN_TURN):
             return str(why)
         if (part.get("load") or {}).get("kind", "closed") != "closed":
             return QUEUED  # runs of earlier versions have an interval

@@ -74,11 +74,14 @@ LIMIT_REACHED = "maxPredictedTokensReached"  # LM Studio's, likewise
 Accept = Callable[[str], bool] | Collection[str]
 
 
-def read_chat(request: Request, capture: Capture, *, accept: Accept | None = None) -> Exchange:
+def read_chat(
+    request: Request, capture: Capture, *, accept: Accept | None = None, versioned: bool = False
+) -> Exchange:
     """Interpret one captured answer.
 
     `accept` turns on the check of the served model's name: names that may stand for the asked one (its own
     is always among them), or a function that says whether a served name may. None: not checked.
+    `versioned`: the server's `system_fingerprint` is its engine's version; others put anything there.
     """
     body = capture.body
     if capture.status is None or capture.status >= 300:
@@ -109,7 +112,10 @@ def read_chat(request: Request, capture: Capture, *, accept: Accept | None = Non
                 notes.append(UNTERMINATED)
         if events.finish_reason is None and events.error is None:
             events.error = unframed_error(body)
-    return _exchange(request, capture, events, (notes, accept))
+    exchange = _exchange(request, capture, events, (notes, accept))
+    if versioned and exchange.engine_version is None:
+        exchange = replace(exchange, engine_version=events.fingerprint)
+    return exchange
 
 
 def _exchange(
@@ -153,7 +159,7 @@ def _exchange(
         tool_calls=said.tool_calls.finished() if len(said.tool_calls) else (),
         finish_reason="length" if LIMIT_REACHED in _reasons(said).values() else said.finish_reason,
         model_served=_served(request, said, accept),
-        engine_version=runtime_version(said.runtime) or said.fingerprint,
+        engine_version=runtime_version(said.runtime),
         usage=usage,
         timings=timings,
         logprobs=tuple(said.logprobs),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tiltyard import settings
-from tiltyard.errors import NoServer, NotAModelServer, UsageError
+from tiltyard.errors import NoServer, NotAModelServer, ServerError, UsageError
 from tiltyard.servers import DIALECTS, Address, Server
 from tiltyard.servers.error_text import one_line
 from tiltyard.servers.names import nearest
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "tiltyard.servers"
 PROBE_S = 5.0
 AT_ONCE = 3
+BY_LIST = ("vllm", "mlx")  # dialects that a server is taken for by its list of models
+BY_PAGES = ("ollama", "lmstudio", "llamacpp", "sglang")  # those that have pages of their own
 HOMES: Mapping[str, str] = {  # where a dialect is when only its name is given
     "ollama": "http://127.0.0.1:11434",
     "lmstudio": "http://127.0.0.1:1234",
@@ -76,8 +78,8 @@ async def connect(
 
     Without an address the dialect's own default is used. The key is looked up in the settings when it is
     None; some are for an address that is `named`, which means that the user typed it. `like` brings
-    everything else of an address, such as the context to start with. Raises NoServer, NotAModelServer,
-    Unauthorized, UsageError.
+    everything else of an address, such as the context to start with. Raises NoServer, NotAModelServer (also
+    for a dialect that the user named where another is plainly spoken), Unauthorized, UsageError.
     """
     if url is None:
         url = settings.load_settings().ollama_url if dialect == "ollama" else HOMES.get(dialect or "")
@@ -99,10 +101,22 @@ async def connect(
     server = open_server(dialect or await find_dialect(address), address)
     try:
         await server.identify()
+        if named and dialect in BY_LIST:
+            await refuse_another(dialect, address)
     except BaseException:
         await server.close()
         raise
     return server
+
+
+async def refuse_another(dialect: str, address: Address) -> None:
+    """Raises NotAModelServer where a server's own pages say that it speaks something else."""
+    try:
+        spoken = await find_dialect(address)
+    except ServerError:  # it has shown its list of models: that is all which is known
+        return
+    if spoken in BY_PAGES:
+        raise NotAModelServer(f"{base_url(address.url)} speaks {spoken}", f"name that: --dialect {spoken}")
 
 
 async def find_dialect(address: Address) -> str:

@@ -59,16 +59,21 @@ def as_searched(url: str) -> str:
 
 
 async def survey(
-    urls: Sequence[str] | None = None, timeout_s: float = DEADLINE_S, api_key: str | None = None
+    urls: Sequence[str] | None = None,
+    timeout_s: float = DEADLINE_S,
+    api_key: str | None = None,
+    named: bool = True,
 ) -> list[Found]:
     """Everybody at these addresses (None: `addresses()`), side by side, within `timeout_s` in all.
 
     Whoever cannot be used is there with the reason; where nobody listens there is no entry, but for servers
-    that the settings name. Only at addresses that are given here, or that a setting names, is a key shown
-    that is for what the user names.
+    that the settings name. Only at addresses that are given here and `named` by the user, or that a setting
+    names, is a key shown that is for what the user names.
     """
     places = addresses() if urls is None else list(dict.fromkeys(base_url(url, login=True) for url in urls))
-    looked = await asyncio.gather(*(look(url, timeout_s, api_key, urls is not None) for url in places))
+    looked = await asyncio.gather(
+        *(look(url, timeout_s, api_key, named and urls is not None) for url in places)
+    )
     return [each for each in looked if each is not None]
 
 

@@ -31,6 +31,7 @@ SETTINGS = ("params", "n_predict", "model")  # keys of its default settings that
 
 class LlamaCpp(OpenAI):
     dialect: Dialect = "llamacpp"
+    versioned = True
     can = frozenset({"tokenize", "ignore_eos", "cache_off", "seed", "tools", "schema", "think"})
 
     def __init__(self, address: Address) -> None:

@@ -28,6 +28,7 @@ DEFAULT_MODEL = "default_model"  # its name for what it was started with
 class Mlx(OpenAI):
     dialect: Dialect = "mlx"
     from_folders = True
+    versioned = True
     can = frozenset({"seed", "tools", "think", "version"})
 
     def __init__(self, address: Address) -> None:

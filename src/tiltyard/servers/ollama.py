@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from string import hexdigits
 from typing import Any
 
@@ -34,6 +35,7 @@ from tiltyard.servers.names import (
 )
 from tiltyard.servers.notes import COLD, CUT, LOAD_UNTOLD, MAYBE_CUT, PREFIX_SEEN
 from tiltyard.servers.ollama_stream import read_ollama
+from tiltyard.servers.recognise import lists_as_ollama
 from tiltyard.servers.replies import (
     base_url,
     done,
@@ -57,6 +59,7 @@ PREFIXES = 10_000  # remembered ones
 UNLOAD_WAIT_S = 30.0
 LOAD_WAIT_S = 900.0
 PARALLEL = "OLLAMA_NUM_PARALLEL"
+NO_DIGEST = "this server only imitates Ollama: its digest is not believed"
 SETTINGS = ("OLLAMA_KV_CACHE_TYPE", "OLLAMA_FLASH_ATTENTION", PARALLEL)  # its API tells none of them
 
 
@@ -70,6 +73,7 @@ class Ollama:
         self.info = ServerInfo(dialect=self.dialect, url=url, local=is_local(url))
         self.wire = open_wire(replace(address, url=base_url(address.url, login=True)))
         self.where = f"ollama at {self.address.url}"
+        self.imitated = False  # for other programs: what it says of models is made up
         self.contexts: dict[str, int] = {}  # what each model was loaded with; a change would reload it
         self.resident: dict[str, float] = {}  # model -> when it was last seen in memory
         self.prefixes: dict[int, None] = {}
@@ -80,8 +84,12 @@ class Ollama:
     async def identify(self) -> ServerInfo:
         version = word(table(await fetch(self.wire, "/api/version")).get("version"))
         tags = table(await fetch(self.wire, "/api/tags"))
+        by_v1: Json = None
+        with suppress(ServerError):  # a page that hangs, or wants a key, makes nobody another
+            by_v1 = table(await fetch(self.wire, "/v1/models")).get("data")
+        self.imitated = isinstance(by_v1, list) and not lists_as_ollama(by_v1, tags)
         if version is None or not isinstance(tags.get("models"), list):
-            if isinstance(table(await fetch(self.wire, "/v1/models")).get("data"), list):
+            if isinstance(by_v1, list):
                 what = f"{self.address.url} is no Ollama: it lists its models under /v1 alone"
                 raise Unsupported(what, PLAIN)
             raise not_a_model_server(self.address.url, "no /api/version and /api/tags as Ollama has them")
@@ -115,13 +123,14 @@ class Ollama:
 
     async def models(self) -> list[Model]:
         tags, resident = await asyncio.gather(fetch(self.wire, "/api/tags"), self.residents())
-        return without_doubt(
-            [
-                listed_model(item, resident.get(name_of(item) or ""), self.info.version)
-                for item in rows(table(tags).get("models"))
-                if name_of(item)
-            ]
-        )
+        listed = [
+            listed_model(item, resident.get(name_of(item) or ""), self.info.version)
+            for item in rows(table(tags).get("models"))
+            if name_of(item)
+        ]
+        if self.imitated:
+            return [replace(model, digest=None, notes=(*model.notes, NO_DIGEST)) for model in listed]
+        return without_doubt(listed)
 
     async def describe(self, model: str) -> Model:
         known = {each.name: each for each in await self.models()}

@@ -54,6 +54,7 @@ class OpenAI:
     dialect: Dialect = "openai"
     can: frozenset[str] = frozenset({"seed", "tools", "schema"})
     from_folders = False  # its models are folders of config and weights, which may be on this machine
+    versioned = False  # its answers' `system_fingerprint` is the engine's version
     tokenizer_page: str | None = None  # counts the tokens of a text, asked as vLLM is
 
     def __init__(self, address: Address) -> None:
@@ -180,7 +181,12 @@ class OpenAI:
         return self.dialect == "openai" and not known
 
     def read(self, request: Request, capture: Capture) -> Exchange:
-        told = read_chat(request, capture, accept=lambda served: self.accepts(request.model, served))
+        told = read_chat(
+            request,
+            capture,
+            accept=lambda served: self.accepts(request.model, served),
+            versioned=self.versioned,
+        )
         exchange = self.wire.without_pieces(told)
         served = exchange.model_served
         doubtful = exchange.ending == "ok" and served and self.doubts(request.model, served)

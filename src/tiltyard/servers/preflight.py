@@ -13,6 +13,7 @@ from tiltyard.errors import ServerError, Unauthorized, Unsupported, UsageError
 from tiltyard.records import Ending, Exchange, Json, Message, Model, Record, Request, Timeouts
 from tiltyard.servers import SAY_EVERY_S, Loading, Server
 from tiltyard.servers.error_text import FULL, WEB_PAGE
+from tiltyard.servers.nearby import nearby
 from tiltyard.servers.replies import KEY_REMEDY, cloud_refusal
 
 PROBE = "Reply with one word."
@@ -72,8 +73,9 @@ async def prepare(
 
     The context has been checked before (`check_context`), as far as it was known.
     """
-    others = await neighbours(server, model)
-    notes = ("also in the server's memory: " + ", ".join(others),) if others else ()
+    there = {"the server's memory": await neighbours(server, model)}
+    there["memory on this machine"] = await nearby(server)
+    notes = tuple(f"also in {where}: " + ", ".join(others) for where, others in there.items() if others)
     say(f"asking {model.name} for a first word")
     await probe(server, model, timeouts or Timeouts(), say)
     if "load" not in server.can:

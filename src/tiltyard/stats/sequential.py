@@ -145,10 +145,12 @@ class Sequential:
     """Takes the score of one item after the other, and the opponent's of the same item where there is one.
 
     A few numbers of memory; `decided` looks again only after 2 % more scores. Items come in random order.
+    `candidates`: out of how many runs the opponent was picked for its score. The best of many was lucky as
+    well, so each of them gets an equal share of the 5 % (Bonferroni).
     """
 
-    def __init__(self, rule: Rule, level: float = 0.95) -> None:
-        self.rule, self.level = rule, level
+    def __init__(self, rule: Rule, level: float = 0.95, candidates: int = 1) -> None:
+        self.rule, self.level, self.candidates = rule, level, max(candidates, 1)
         self.n = self.pairs = 0
         self.total = self.gains = self.losses = 0.0
         self._next_look = _LEAST
@@ -196,15 +198,15 @@ class Sequential:
 
     def direction(self) -> Direction | None:
         """Is the mean score better or worse than the opponent's? None: cannot be told (yet)."""
-        evidence = log_evidence(self.gains, self.losses)
+        evidence = log_evidence(self.gains, self.losses) - math.log(self.candidates)
         self._p_value = min(self._p_value, math.exp(-max(evidence, 0.0)))
         if self._said is None and evidence >= -math.log(1.0 - self.level):
             self._said = "better" if self.gains > self.losses else "worse"
         return self._said
 
     def p_value(self) -> float | None:
-        """Of "both are equally good", valid at every moment: one over the most evidence seen. None without
-        pairs.
+        """Of "both are equally good", valid at every moment: the candidates over the most evidence seen. None
+        without pairs.
         """
         self.direction()
         return self._p_value if self.pairs else None

@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from tiltyard.records import Json, Record
+from tiltyard.records import Json, Record, Run
 from tiltyard.stats.machines import Machine, as_known, hardware, served_on
 from tiltyard.stats.ranks import Rank
-from tiltyard.store.fingerprint import refiled
+from tiltyard.store.fingerprint import refiled, unstopped
 from tiltyard.store.ranking import Contender, rank_runs
 from tiltyard.store.run_list import AGES, named
 
@@ -201,15 +201,15 @@ def board_rows(db: sqlite3.Connection, wanted: Wanted) -> list[BoardRow]:
     where, values = _conditions(wanted)
     cursor = db.execute(_SQL + where + " ORDER BY since DESC, runs.key DESC", values)
     names = [column[0] for column in cursor.description]
-    known, rows, elsewhere = list[Machine](), list[BoardRow](), dict[str, str]()
+    known, rows, filed = list[Machine](), list[BoardRow](), dict[str, _Filed]()
     for values in cursor.fetchall():
         columns = dict(zip(names, values, strict=True))
         read = json.loads(columns["machine"])
         machine = _settled(read, known)
         rows.append(row := _row(columns, machine))
-        if hardware(machine) != hardware(read):
-            elsewhere[row.run_id] = refiled(named(db, row.run_id), machine)
-    rows = _newest(rows, wanted.newest_only, elsewhere)
+        if hardware(machine) != hardware(read) or columns["ci_method"] == "always_valid":
+            filed[row.run_id] = _filed(named(db, row.run_id), machine)
+    rows = _newest(rows, wanted.newest_only, filed)
     if wanted.min_tps is not None:
         rates = _rates(rows)
         rows = [row for row in rows if (rates.get(_identity(row)) or 0) >= wanted.min_tps]
@@ -419,17 +419,42 @@ def _value(columns: dict[str, Any], metric: str) -> Value | None:
     )
 
 
-def _newest(rows: list[BoardRow], newest_only: bool, elsewhere: Mapping[str, str]) -> list[BoardRow]:
-    """Newest first in, so the first of each key stays; those that measured something go before others.
+class _Filed(NamedTuple):
+    """Under which fingerprints a run counts, where that is not plainly its own."""
 
-    `elsewhere`: fingerprints of runs that were filed under another size of the same machine's memory.
+    fingerprint: str  # on the machine as it is known: its memory may have been seen in another size
+    unstopped: str  # without the rule by which it may end early
+    ended_early: bool
+
+
+def _filed(run: Run, machine: Machine) -> _Filed:
+    here = replace(run, machine=machine)
+    stopping = (run.summary or {}).get("stopping") or {}
+    return _Filed(refiled(run, here), refiled(run, unstopped(here)), bool(stopping.get("decided")))
+
+
+def _newest(rows: list[BoardRow], newest_only: bool, filed: Mapping[str, _Filed]) -> list[BoardRow]:
+    """The newest of each key, newest first in and out; those that measured something go before others.
+
+    The newest settings of a model may be those of a run that ended early: one like it that did not, and so
+    answered more, is shown in its place.
     """
     kept: dict[tuple[Any, ...], BoardRow] = {}
-    for row in sorted(rows, key=_mostly_well, reverse=True):
+    whole: dict[tuple[Any, ...], BoardRow] = {}
+    for row in sorted(rows, key=lambda row: (_mostly_well(row), row.age)):
+        own = filed.get(row.run_id) or _Filed(row.fingerprint, row.fingerprint, False)
         what = (*_identity(row), row.suite, row.item_set)
-        key = what if newest_only else (*what, elsewhere.get(row.run_id, row.fingerprint))
-        kept.setdefault(key, row)
-    return list(kept.values())
+        if not newest_only:
+            kept[(*what, own.fingerprint)] = row
+            continue
+        alike = whole.get((*what, own.unstopped))
+        keeps = alike is not None and own.ended_early and _mostly_well(alike) and _asked_more(alike, row)
+        kept[what] = whole[(*what, own.unstopped)] = alike if alike is not None and keeps else row
+    return sorted(kept.values(), key=lambda row: row.age, reverse=True)
+
+
+def _asked_more(row: BoardRow, other: BoardRow) -> bool:
+    return (row.quality.n if row.quality else 0) > (other.quality.n if other.quality else 0)
 
 
 def _rank(row: BoardRow, sort: SortBy) -> tuple[bool, Any, str]:

@@ -10,7 +10,7 @@ import re
 from msgspec.structs import replace
 
 from tiltyard.records import Json, Run, content_hash
-from tiltyard.stats.machines import Machine, hardware
+from tiltyard.stats.machines import hardware
 
 SETTING = re.compile(r"[A-Z][A-Z0-9_]+=.*")  # a note on a server: how its environment sets it
 NO_EFFECT = (  # on a result: where items lie, who is patient, how the opponent in `against` was found
@@ -20,6 +20,7 @@ NO_EFFECT = (  # on a result: where items lie, who is patient, how the opponent 
     "pause_s",
     "against_best",
 )
+ENDS = ("stop_when", "against", "against_best")  # settings of when a run may end, and nothing else
 
 
 def fingerprint(run: Run, movable: bool) -> str:
@@ -47,12 +48,17 @@ def fingerprint(run: Run, movable: bool) -> str:
     )
 
 
-def refiled(run: Run, machine: Machine) -> str:
-    """What a stored run's fingerprint would be on this machine; its own where it was made by other rules."""
+def refiled(run: Run, otherwise: Run) -> str:
+    """What a stored run's fingerprint would be, were it `otherwise`; its own where made by other rules."""
     for movable in (False, True):
         if fingerprint(run, movable) == run.fingerprint:
-            return fingerprint(replace(run, machine=machine), movable)
+            return fingerprint(otherwise, movable)
     return run.fingerprint
+
+
+def unstopped(run: Run) -> Run:
+    """The same without the rule that may end it early."""
+    return replace(run, settings={name: value for name, value in run.settings.items() if name not in ENDS})
 
 
 def weights(run: Run) -> tuple[dict[str, Json], ...]:

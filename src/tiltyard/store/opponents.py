@@ -18,9 +18,9 @@ from tiltyard.store.store import Store
 
 # Newest first; without those whose opponent is gone.
 _BEGUN = (
-    f"SELECT fingerprint, state, against FROM {AGES} JOIN (SELECT key, fingerprint, state, "
-    "json_extract(settings, '$.against') AS against FROM runs WHERE suite = ? AND NOT forgotten "
-    "AND json_extract(settings, '$.against_best')) ON key = aged WHERE against IS NULL OR EXISTS "
+    f"SELECT fingerprint, state, against, out_of FROM {AGES} JOIN (SELECT key, fingerprint, state, "
+    "json_extract(settings, '$.against') AS against, json_extract(settings, '$.against_best') AS out_of "
+    "FROM runs WHERE suite = ? AND NOT forgotten AND out_of) ON key = aged WHERE against IS NULL OR EXISTS "
     "(SELECT 1 FROM runs AS other JOIN verdicts ON run_key = other.key WHERE other.id = against) "
     "ORDER BY since DESC, key DESC"
 )
@@ -32,26 +32,30 @@ class Begun(NamedTuple):
     fingerprint: str
     state: RunState
     against: str | None
+    out_of: int
 
 
 def with_opponent(run: Run, store: Store, movable: bool, fresh: bool = False) -> Run:
     """The run with its opponent in `against`; null where there is none: then nothing can be decided.
 
-    `against_best` is true where nobody named it. Raises UsageError for one that cannot be an opponent.
+    Where nobody named it, `against_best` says out of how many runs it is the best, at least 1. Raises
+    UsageError for one that cannot be an opponent.
     """
     if run.settings.get("stop_when") != "decided":
         return run
     named = run.settings.get("against")
     if named:
-        return against(run, named_opponent(str(named), store), movable)
-    run = replace(run, settings={**run.settings, "against_best": True})
+        return against(run, named_opponent(str(named), store), None, movable)
     begun = None if fresh else begun_before(run, store, movable)
-    best = store.opponent(run)
-    return begun or against(run, best, movable)
+    return begun or against(run, *store.opponent(run), movable=movable)
 
 
-def against(run: Run, opponent: str | None, movable: bool) -> Run:
-    found = replace(run, settings={**run.settings, "against": opponent})
+def against(run: Run, opponent: str | None, out_of: int | None, movable: bool) -> Run:
+    """The run with this opponent; `out_of`: None where the user named it."""
+    settings = {**run.settings, "against": opponent}
+    if out_of is not None:
+        settings["against_best"] = max(out_of, 1)
+    found = replace(run, settings=settings)
     return replace(found, fingerprint=fingerprint(found, movable))
 
 
@@ -68,7 +72,7 @@ def begun_before(run: Run, store: Store, movable: bool) -> Run | None:
     with store.reading() as db:
         earlier = [Begun(*row) for row in db.execute(_BEGUN, (run.suite,))]
     for begun in earlier:
-        found = against(run, begun.against, movable)
+        found = against(run, begun.against, begun.out_of, movable)
         if found.fingerprint == begun.fingerprint:
             return None if begun.state == "finished" else found
     return None

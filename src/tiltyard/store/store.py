@@ -472,8 +472,10 @@ class Store:
         with self.reading() as db:
             return ranks_of(db, run_ids)
 
-    def opponent(self, run: Run) -> str | None:
-        """The id of the best finished run by another model over the items of a run, which may be new."""
+    def opponent(self, run: Run) -> tuple[str | None, int]:
+        """The id of the best finished run by another model over the items of a run, which may be new, and
+        out of how many.
+        """
         self._put_back_killed()
         with self.reading() as db:
             return opponent(db, run)

@@ -75,8 +75,9 @@ def scores_of(db: sqlite3.Connection, run_key: int) -> Scores | None:
     return None if found is None else Scores.unpacked(*found)
 
 
-def opponent(db: sqlite3.Connection, run: Run) -> str | None:
-    """The best finished run by any other model over what a run asks, graded by the same version: its id.
+def opponent(db: sqlite3.Connection, run: Run) -> tuple[str | None, int]:
+    """The best finished run by any other model over what a run asks, graded by the same version: its id, and
+    out of how many runs it is the best.
 
     Who was asked the whole set was asked whatever is drawn of it. Only runs that answered about as many of
     the items as any of them are looked at, since items that the opponent was not asked decide nothing. Best
@@ -93,7 +94,7 @@ def opponent(db: sqlite3.Connection, run: Run) -> str | None:
         "JOIN models ON models.id = model_id JOIN verdicts ON run_key = runs.key "
         "WHERE suite = :suite AND suite_version = :version AND item_set IN (:own, :whole) "
         "AND state = 'finished' AND models.name <> :but AND score IS NOT NULL) "
-        f"SELECT id FROM others JOIN {AGES} ON aged = key "
+        f"SELECT id, count(*) OVER () FROM others JOIN {AGES} ON aged = key "
         "WHERE shared >= :most * (SELECT max(shared) FROM others) "
         "ORDER BY score_low DESC, since DESC, key DESC LIMIT 1",
         {
@@ -106,4 +107,4 @@ def opponent(db: sqlite3.Connection, run: Run) -> str | None:
             "most": _ABOUT_ALL,
         },
     ).fetchone()
-    return None if found is None else str(found[0])
+    return (None, 0) if found is None else (str(found[0]), int(found[1]))

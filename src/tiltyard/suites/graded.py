@@ -39,6 +39,7 @@ class Asking(Record, frozen=True):
     against: str | None = (
         None  # id of the run that `decided` is about; filled in by the best one of the store
     )
+    against_best: int | bool = 1  # out of so many runs; 1 where the user named it, earlier `true` else
     retries: int = 2
     retry_delay_s: float = 2.0
     pause_s: float = 0.0
@@ -98,7 +99,9 @@ def graded_stage(
     rule = checked_rule(asking.stop_when)
     tally.repeats = asking.repeats
     if rule is not None and tally.stopping is None:
-        tally.stopping = Stopping(rule, asks or asking.repeats, bench.opponent, asking.against)
+        tally.stopping = Stopping(
+            rule, asks or asking.repeats, bench.opponent, asking.against, int(asking.against_best)
+        )
         if bench.stopping is not None:
             tally.stopping.recall(bench.stopping)
     return Stage(

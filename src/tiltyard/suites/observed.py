@@ -33,7 +33,8 @@ WORDS: Mapping[str, str] = {
     notes.INVALID_UTF8: "the answer held bytes that are no text",
     notes.SEVERAL_CHOICES: "the server sent several choices: the first was read",
     notes.NO_DONE_REASON: "the server did not say why the answer ended",
-    notes.ARRIVALS_MERGED: "tokens came as one while this machine kept Tiltyard waiting: gaps too long",
+    notes.ARRIVALS_MERGED: "tokens came as one while this machine kept Tiltyard waiting: gaps too long,"
+    " some first tokens late",
     notes.CLOCK_SET: "this machine's clock was set meanwhile, or it slept: dates are by the clock as it was",
     notes.SENT_AGAIN: "the server closed its connection as the request came: sent again on a new one",
     notes.LEFT_OPEN: "the server kept the stream open after its end",

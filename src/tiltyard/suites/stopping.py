@@ -53,10 +53,15 @@ class Stopping:
     """
 
     def __init__(
-        self, rule: Rule, asks: int = 1, opponent: Scores | None = None, against: str | None = None
+        self,
+        rule: Rule,
+        asks: int = 1,
+        opponent: Scores | None = None,
+        against: str | None = None,
+        candidates: int = 1,
     ) -> None:
         self.rule, self.asks, self.opponent, self.against = rule, asks, opponent, against
-        self.sequence = Sequential(rule)
+        self.sequence = Sequential(rule, candidates=candidates)
         self.under_way: dict[Hashable, list[Pair]] = {}
 
     def recall(self, earlier: Mapping[str, Json]) -> None:
@@ -106,6 +111,7 @@ class Stopping:
         if self.rule.kind == "decided":
             found |= {
                 "against": self.against,  # a run's id; null where the store had none to compare with
+                "candidates": sequence.candidates,  # runs out of which it was picked as the best
                 "pairs": sequence.pairs,
                 "gains": sequence.gains,
                 "losses": sequence.losses,

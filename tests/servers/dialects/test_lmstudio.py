@@ -186,6 +186,10 @@ def test_runtime_and_its_version() -> None:
     assert exchange.engine_version == "llama.cpp-linux 1.52.0"
 
 
+def test_a_fingerprint_is_no_version_of_the_engine() -> None:
+    assert read(finished({"prompt_tokens": 1}, system_fingerprint="phi-4")).engine_version is None
+
+
 def test_the_model_that_happens_to_be_loaded_is_not_the_one_asked_for() -> None:
     assert (
         read(events(chunk("llama-3.2-1b", content="x"), chunk("llama-3.2-1b", finish="stop"))).ending

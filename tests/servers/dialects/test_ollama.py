@@ -606,3 +606,24 @@ def test_who_only_imitates_it_is_told_apart(serve: Serve) -> None:
         run(other := Ollama(Address(url=plain.url)), other.identify)
     for caught in (missing, alone):
         assert "--dialect openai" in caught.value.remedy
+
+
+def test_the_digest_of_who_only_imitates_ollama_is_not_believed() -> None:
+    """KoboldCpp tells the same one whatever it has loaded."""
+    tags = {"models": [{"name": "koboldcpp", "size": 394998579, "digest": "b5dc5e784f2a3ee1", "details": {}}]}
+    listed = [{"id": "koboldcpp/Qwen3", "object": "model", "owned_by": "koboldcpp"}]
+    pages: dict[str, Any] = {"GET /api/version": {"version": "0.7.0"}, "GET /api/tags": tags}
+    pages |= {"GET /api/ps": tags, "POST /api/show": {"model_info": {}}}
+
+    def digest() -> str | None:
+        canned = Canned(pages)
+        try:
+            server = Ollama(Address(url=canned.url))
+            found: str | None = run(server, server.identify, lambda: server.describe("koboldcpp"))[1].digest
+            return found
+        finally:
+            canned.close()
+
+    assert digest() == "b5dc5e784f2a3ee1"
+    pages["GET /v1/models"] = {"data": listed}
+    assert digest() is None

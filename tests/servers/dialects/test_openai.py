@@ -355,3 +355,13 @@ def test_mlx_usage_comes_in_an_object_of_another_name_after_pings() -> None:
 def test_mlx_failing_in_mid_stream_just_closes() -> None:
     body = events(chunk(role="assistant", content="x"), done=False)
     assert Mlx(Address(url=NOWHERE)).read(ask_for("m"), captured(body)).ending == "truncated"
+
+
+def test_a_fingerprint_is_the_engine_s_version_on_mlx_alone() -> None:
+    said = {**chunk("m", content="x"), "system_fingerprint": "0.32.0-0.30.1-macOS"}
+    capture = captured(events(said, chunk("m", finish="stop")))
+    found = [
+        dialect(Address(url=NOWHERE)).read(ask_for("m"), capture).engine_version
+        for dialect in (Mlx, OpenAI, Vllm, SGLang)
+    ]
+    assert found == ["0.32.0-0.30.1-macOS", None, None, None]
