@@ -48,8 +48,13 @@ def test_streams_that_are_answered_together(enough):
 
 def test_streams_that_wait_for_much_of_the_time():
     """All four are generated at once, but each prompt is read after the one before."""
-    waves = [attempt(start, start + 20 * n, start + 150) for start in (0, 150) for n in (1, 2, 3, 4)]
-    assert waited(FOUR, seen(*waves)) == IN_TURN
+    alike, mixed, steady = (1, 2, 3, 4, 4, 3, 2, 1), (1, 4, 2, 3, 1, 4, 2, 3), (1, 1.1, 1.2, 1.3) * 2
+    for turns, why in ((alike, IN_TURN), (mixed, None), (steady, None)):
+        waves = [
+            attempt(150 * (k // 4), 150 * (k // 4) + 20 * turn, 150 + 150 * (k // 4))
+            for k, turn in enumerate(turns)
+        ]
+        assert waited(FOUR, seen(*waves)) == why
     alone = [attempt(start, start + 50, start + 100) for start in (0, 100, 200)]
     assert waited(Load(concurrency=1, stop=Stop(count=3)), seen(*alone)) is None
 

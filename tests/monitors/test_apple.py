@@ -30,7 +30,7 @@ while True:
     source = Macmon([command("macmon", body), "pipe"])
     gpu, package = source.probe()
     assert (gpu.name, gpu.unified_memory, gpu.memory_total_bytes) == ("Apple M3 Max", True, 25769803776)
-    assert package.kind == "package"
+    assert (package.kind, package.within, gpu.within) == ("package", None, "package0")
     first, second = source.sample()
     assert (first.utilisation, first.clock_mhz, first.power_w, first.temperature_c) == (
         42.0,

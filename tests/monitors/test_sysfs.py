@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.monitors.conftest import Tree
 from tiltyard.monitors.host import Host, Rapl
+from tiltyard.monitors.providers import placed
 from tiltyard.monitors.sysfs import AmdGpus, IntelGpus
 
 CARD = "sys/class/drm/card1/device"
@@ -44,6 +47,26 @@ def test_an_apu_lives_in_the_systems_memory(tree: Tree) -> None:
     assert device.memory_total_bytes == 536870912 + 33000000000
     (sample,) = gpus.sample()
     assert sample.memory_bytes == 60_100_000_000
+
+
+def test_a_card_smaller_than_half_the_systems_memory_is_still_a_card(tree: Tree) -> None:
+    """The driver may use half of the system's memory, however much the card has; only cards tell its clock."""
+    (device,) = AmdGpus(
+        tree({**AMD_CARD, f"{CARD}/mem_info_gtt_total": "68000000000", f"{CARD}/hwmon/hwmon3/freq2_input": "96"})
+    ).probe()
+    assert (device.unified_memory, device.memory_total_bytes) == (False, 25753026560)
+
+
+@pytest.mark.parametrize("apu", [True, False])
+def test_an_apus_power_holds_its_processors(tree: Tree, apu: bool) -> None:
+    small = {f"{CARD}/mem_info_vram_total": "536870912"} if apu else {}
+    zone = "sys/class/powercap/intel-rapl:0"
+    root = tree({**AMD_CARD, **small, f"{zone}/name": "package-0", f"{zone}/energy_uj": "0"})
+    sources = [(gpus := AmdGpus(root), gpus.probe(1)), (rapl := Rapl(root), rapl.probe())]
+    assert [(d.device, d.within) for _, found in placed(sources) for d in found] == [
+        ("gpu1", None),
+        ("package0", "gpu1" if apu else None),
+    ]
 
 
 def test_an_amd_card_that_tells_little(tree: Tree) -> None:

@@ -129,6 +129,23 @@ def test_net_energy_leaves_out_idle_power_over_the_time_that_was_read() -> None:
     assert (part["energy_j"], part["power_w"]["mean"], part["energy_net_j"]) == (120.0, 60.0, -80.0)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_another_device_holds_is_shown_and_not_added_again(known: bool) -> None:
+    """25 W of a GPU within the 30 W of its chip; alone where the chip tells nothing."""
+    watts = {"gpu0": 25.0, "package0": 30.0 if known else None}
+    samples = [Sample(t_ns=t * S, device=d, power_w=w) for t in (0, 10) for d, w in watts.items()]
+    devices = [replace(GPU, within="package0"), Device(device="package0", kind="package", name="chip")]
+    idle = {"gpu0": 5.0, "package0": 10.0}
+    summary = Readings(samples=samples, devices=devices, ended_ns=10 * S, idle_w=idle).summary(tokens=600)
+    assert summary["devices"]["gpu0"]["energy_j"] == 250.0
+    assert summary["devices"]["gpu0"]["within"] == "package0"
+    assert summary["energy_of"] == (["package0"] if known else ["gpu0"])
+    assert (summary["energy_j"], summary["energy_net_j"]) == ((300.0, 200.0) if known else (250.0, 200.0))
+    assert summary["tokens_per_joule"] == 3.0
+    unheard = Readings(samples=samples, devices=devices, ended_ns=10 * S, idle_w={"package0": 10.0}).summary()
+    assert unheard["energy_net_j"] == (200.0 if known else None)  # of what counts, all idle power is known
+
+
 def test_what_follows_lies_within_the_readings(command: Command) -> None:
     line = "0, GPU-a, NVIDIA L4, 50, 1000, 24000, 60.0, 50, 2000, P0"
     smi = NvidiaSmi(command("nvidia-smi", f"import time; time.sleep(0.2); print({line!r})"))

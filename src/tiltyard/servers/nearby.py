@@ -9,7 +9,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from tiltyard.servers import Server
-from tiltyard.servers.discover import addresses, survey
 from tiltyard.servers.replies import is_local
 
 LOOK_S = 0.4  # an idle server tells its models within a few milliseconds, and nobody is a refusal at once
@@ -22,6 +21,8 @@ async def nearby(server: Server) -> tuple[str, ...]:
     """
     if not server.info.local:
         return ()
+    from tiltyard.servers.discover import addresses, survey
+
     own = urlsplit(server.info.url).port
     places = [url for url in addresses() if is_local(url) and urlsplit(url).port != own]
     return tuple(

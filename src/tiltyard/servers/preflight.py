@@ -73,9 +73,9 @@ async def prepare(
 
     The context has been checked before (`check_context`), as far as it was known.
     """
-    there = {"the server's memory": await neighbours(server, model)}
-    there["memory on this machine"] = await nearby(server)
-    notes = tuple(f"also in {where}: " + ", ".join(others) for where, others in there.items() if others)
+    there = {"also in the server's memory: ": await neighbours(server, model)}
+    there["also in memory on this machine: "] = await nearby(server)
+    notes = tuple(said + ", ".join(others) for said, others in there.items() if others)
     say(f"asking {model.name} for a first word")
     await probe(server, model, timeouts or Timeouts(), say)
     if "load" not in server.can:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 QUEUED = "waits in a queue are not independent"
 IN_LINE = "not all streams were answered at once: their waits depend on each other"
-IN_TURN = "the streams waited for much of the time: their prompts may have been read one after another"
+IN_TURN = "each wait is like the one before: prompts may have been read one after another"
 SHARED = "answers to arrivals share the server where they overlap"
 _WAITS = frozenset(
     (
