@@ -50,10 +50,9 @@ def test_an_apu_lives_in_the_systems_memory(tree: Tree) -> None:
 
 
 def test_a_card_smaller_than_half_the_systems_memory_is_still_a_card(tree: Tree) -> None:
-    """The driver may use half of the system's memory, however much the card has; only cards tell its clock."""
-    (device,) = AmdGpus(
-        tree({**AMD_CARD, f"{CARD}/mem_info_gtt_total": "68000000000", f"{CARD}/hwmon/hwmon3/freq2_input": "96"})
-    ).probe()
+    """A card may use half of the system's memory too, but an APU tells no clock of a memory of its own."""
+    large = {f"{CARD}/mem_info_gtt_total": "68000000000", f"{CARD}/hwmon/hwmon3/freq2_input": "96000000"}
+    (device,) = AmdGpus(tree({**AMD_CARD, **large})).probe()
     assert (device.unified_memory, device.memory_total_bytes) == (False, 25753026560)
 
 

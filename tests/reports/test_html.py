@@ -2,14 +2,18 @@
 
 import base64
 import hashlib
+import io
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 
 from tests.reports import made
 from tiltyard.reports.html import MAX_BYTES, render
+from tiltyard.reports.terminal import render_summary
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u202egnp.exe\x1b[31m\x00\u2028\"'&{{7*7}}"
@@ -64,6 +68,49 @@ def test_it_holds_everything_and_nothing_that_acts():
                    "95 % were within ttft=2s; no higher rate"):  # fmt: skip
         assert wanted in words
     assert len(text.encode()) < MAX_BYTES
+
+
+def rows_of(text):
+    """The cells of every row of the page, by the words of its first."""
+    rows = re.findall(r"<tr>(.*?)</tr>", text.replace("\u00a0", " "), re.S)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in rows]
+    return {re.sub(r"<[^>]*>", "", row[0]).strip(): [unescape(c) for c in row[1:]] for row in cells if row}
+
+
+def test_it_has_every_figure_that_the_terminal_has():
+    maker = made.quick("a")
+    warm = {"n": 9, "mean": 8123.0, "p50": 8100.0, "ci95": [8000.0, 8246.0]}
+    due = {"n": 9, "mean": 812.0, "p50": 800.0, "why": "one value hangs on the other"}
+    goodput = {"slo": "ttft=500ms", "good": 5, "total": 9, "requests_per_s": 2.5, "share_why": "<they queue>"}
+    figures = {"prefill_warm_tps": warm, "ttft_scheduled_ms": due, "goodput": goodput, "output_tps": 211.0,
+               "figures_from": "all stages"}  # fmt: skip
+    for kind in ("closed", "poisson"):
+        run = maker.run(**figures, stages=[{"name": "s", "load": {"kind": kind}}])
+        text = page_of([(maker, run)])
+        found = rows_of(text)
+        assert found["Prefill speed, cached prompt tok/s"][:3] == ["9", "8,123", "8,000 to 8,246"]
+        scheduled = found.get("Time to first token since it was due ms", [])
+        assert scheduled[:3] == (["9", "812", "one value hangs on the other"] if kind == "poisson" else [])
+        out = io.StringIO()
+        render_summary(run.summary, Console(file=out, width=200, color_system=None))
+        said = [line.strip() for line in out.getvalue().splitlines()]
+        for name, value, unit, note in (
+            ("Output, all streams", "211", "tok/s", "one value: no interval"),
+            ("Requests answered", "0.300", "req/s", "one value: no interval"),
+            ("Goodput", "2.50", "req/s", "5 of 9 requests within ttft=500ms; no interval: <they queue>"),
+            ("Energy", "0.425", "tok/J", "net of the idle baseline"),
+        ):
+            assert found[f"{name} {unit}"] == ["", value, note]
+            (line,) = [line for line in said if line.startswith(name.lower())]
+            assert line.split() == [*name.lower().split(), value, unit, *note.split()]
+
+
+def test_energy_with_idle_power_in_it_is_marked_on_the_board():
+    net, gross = made.quick("net", 100), made.quick("gross", 80)
+    machine = {"telemetry": "ok", "energy_j": 10.0, "energy_net_j": None, "tokens_per_joule": 0.25}
+    found = rows_of(page_of([(net, net.run()), (gross, gross.run(machine=machine))]))
+    assert found["1"][-1] == "0.425"
+    assert re.sub(r"<[^>]*>", " ", found["2"][-1]).split() == ["0.250", "idle", "power", "included"]
 
 
 def test_the_policy_names_the_only_style():

@@ -24,6 +24,7 @@ class Device(Record, frozen=True):
     uuid: str | None = None
     memory_total_bytes: int | None = None
     unified_memory: bool = False  # GPU and CPU share one memory
+    within: str | None = None  # the device whose power holds this one's
     notes: tuple[str, ...] = ()
 
 

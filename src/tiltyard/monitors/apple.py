@@ -58,6 +58,7 @@ class Macmon:
                 vendor="apple",
                 memory_total_bytes=None if total is None else int(total),
                 unified_memory=True,
+                within="package0",
             ),
             Device(device="package0", kind="package", name="Apple SoC", vendor="apple"),
         ]
@@ -117,6 +118,7 @@ def samples_of(t_ns: int, line: Json, gpu: str = "gpu0") -> list[Sample]:
         Sample(
             t_ns=t_ns,
             device="package0",
+            # Of the chip, else of the whole computer: each holds the GPU's.
             power_w=number(line, "all_power", "package_power", "sys_power"),
             temperature_c=number(line, "temp.cpu_temp_avg", "cpu_temp_avg", "cpu_temp"),
         ),

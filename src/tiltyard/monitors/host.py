@@ -1,7 +1,7 @@
 """The processor and the memory of any machine, and the processor's energy counter (RAPL) where readable.
 
-On current Linux kernels that counter is root's alone; nothing is reported then. Sub-domains of a package
-(cores, DRAM) are left out, since the package holds them already.
+On current Linux kernels that counter is root's alone; nothing is reported then. A package's cores are left
+out, since the package holds them already; so are memory (DRAM) and `psys`, which few machines tell.
 """
 
 from __future__ import annotations

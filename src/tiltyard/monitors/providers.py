@@ -9,6 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tiltyard.monitors import Device, Provider
 
 NVIDIA_TRACES = ("dev/nvidiactl", "proc/driver/nvidia", "dev/dxg", "dev/nvhost-gpu", "dev/nvgpu")
@@ -31,7 +33,23 @@ def find_providers(root: Path = Path("/")) -> list[tuple[Provider, list[Device]]
     for provider in (Host(), Rapl(root)):
         if devices := provider.probe():
             found.append((provider, devices))
-    return found
+    return placed(found)
+
+
+def placed(found: list[tuple[Provider, list[Device]]]) -> list[tuple[Provider, list[Device]]]:
+    """The same, with the processors marked whose power a GPU's figure holds.
+
+    AMD's kernel driver tells the power of the whole chip where GPU and processor are one. NVIDIA's chips of
+    that kind have no counter of the processor that could be added to the driver's figure.
+    """
+    every = [device for _, devices in found for device in devices]
+    chips = [d.device for d in every if d.kind == "gpu" and d.vendor == "amd" and d.unified_memory]
+    packages = [d.device for d in every if d.kind == "package"]
+    within = dict(zip(packages, chips, strict=False))
+    return [
+        (provider, [replace(d, within=within.get(d.device, d.within)) for d in devices])
+        for provider, devices in found
+    ]
 
 
 def gpu_sources(root: Path) -> list[Provider]:

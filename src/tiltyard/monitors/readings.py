@@ -60,7 +60,8 @@ class Readings(Record, frozen=True):
         if self.refused:
             return {"telemetry": self.refused}
         devices = {d.device: self._device(d) for d in self.devices}
-        measured = {name: part for name, part in devices.items() if part.get("energy_j") is not None}
+        known = {name: part for name, part in devices.items() if part.get("energy_j") is not None}
+        measured = {name: part for name, part in known.items() if part.get("within") not in known}
         total = sum(part["energy_j"] for part in measured.values()) if measured else None
         nets = [net for part in measured.values() if (net := part.get("energy_net_j")) is not None]
         net = sum(nets) if nets and len(nets) == len(measured) else None
@@ -90,6 +91,7 @@ class Readings(Record, frozen=True):
         part: dict[str, Json] = {
             "name": device.name,
             "kind": device.kind,
+            "within": device.within,
             "utilisation_pct": spread([s.utilisation for s in samples]),
             "memory_bytes": spread([s.memory_bytes for s in samples], 0),
             "memory_total_bytes": device.memory_total_bytes,

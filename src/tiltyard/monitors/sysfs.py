@@ -64,7 +64,9 @@ class AmdGpus:
             device, path = f"gpu{first_gpu + number}", card / "device"
             self._cards[device] = path
             vram, gtt = bytes_of(path / "mem_info_vram_total"), bytes_of(path / "mem_info_gtt_total")
-            unified = gtt is not None and (vram or 0) < gtt / 2
+            # The system's share may outgrow a card's own memory, but only cards tell that memory's clock.
+            own = any(path.glob("hwmon/hwmon*/freq2_input"))
+            unified = not own and gtt is not None and (vram or 0) < gtt / 2
             if unified:
                 self._shared.add(device)
             found.append(

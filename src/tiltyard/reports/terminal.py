@@ -14,17 +14,16 @@ from tiltyard.reports.narrow import Column, Narrowing
 from tiltyard.reports.stages import findings_of, in_words
 from tiltyard.reports.terminal_graded import lines_of, render_graded
 from tiltyard.reports.terminal_stages import stage_table
+from tiltyard.reports.values import came_by_schedule, single_values
 from tiltyard.reports.words import (
     NOTHING,
     answered_in_words,
     broken_calls,
     clean,
     count,
-    milliseconds,
     number,
     percent,
     rate_doubt,
-    size,
     with_interval,
 )
 
@@ -102,9 +101,8 @@ def _figures(summary: Mapping[str, Json]) -> Narrowing:
             rows.append((name, f"[bold]{with_interval(figure)}[/]", unit, f"[dim]{_spread(figure)}[/]"))
         else:
             rows.append((name, NOTHING, "", f"[dim]{why_not(summary, key)}[/]"))
-    for name, value, note in _single_values(summary):
-        number_, _, unit = value.partition(" ")
-        rows.append((name, number_, unit, f"[dim]{note}[/]" if note else ""))
+    for name, value, unit, note in single_values(summary):
+        rows.append((name, value, unit, f"[dim]{note}[/]"))
     left, right = Column("", justify="left"), Column("")
     return Narrowing([left, right, left, left], rows, header=False)
 
@@ -113,13 +111,6 @@ def why_not(summary: Mapping[str, Json], key: str) -> str:
     """Why there is no such figure."""
     known = (summary.get("unmeasured") or {}).get(key)
     return clean(str(known["why"]), 120) if known else "not measurable here"
-
-
-def came_by_schedule(summary: Mapping[str, Json]) -> bool:
-    """Did requests start by the clock? Then a wait counts from when a request was due, too."""
-    stages = [stage for stage in summary.get("stages") or () if isinstance(stage, Mapping)]
-    named = [stage for stage in stages if stage.get("name") == summary.get("figures_from")]
-    return any((stage.get("load") or {}).get("kind", "closed") != "closed" for stage in named or stages)
 
 
 COUNTERS = {
@@ -148,33 +139,6 @@ def provenance(summary: Mapping[str, Json]) -> str:
 def _spread(figure: Mapping[str, Json]) -> str:
     words = f"n {count(figure.get('n'))} · p50 {number(figure.get('p50'))} · p95 {number(figure.get('p95'))}"
     return words if figure.get("ci95") else f"{words} · {figure.get('why') or 'no interval'}"
-
-
-def _single_values(summary: Mapping[str, Json]) -> list[tuple[str, str, str]]:
-    """Name, value with unit, note: of what is one value a run and known."""
-    load, machine = summary.get("load") or {}, summary.get("machine") or {}
-    out = []
-    if (rate := summary.get("output_tps")) is not None:
-        out.append(("output, all streams", f"{number(rate)} tok/s", "one value: no interval"))
-    if (good := summary.get("goodput")) and good.get("total"):
-        judged = good.get("judged", good["total"])
-        kept = f"{count(good['good'])} of {count(judged)} requests within {good['slo']}"
-        if others := good["total"] - judged:
-            kept += f"; {count(others)} not judged: no {' or '.join(good['unjudged'])} measured"
-        out.append(("goodput", f"{number(good['requests_per_s'])} req/s", kept))
-    if load.get("load_ms") is not None:
-        out.append(
-            ("cold load", milliseconds(load["load_ms"]), f"one load, by the {load.get('source', 'client')}")
-        )
-    for name, device in (machine.get("devices") or {}).items():
-        peak = (device.get("memory_bytes") or {}).get("max")
-        if peak is not None and (device.get("kind") == "gpu" or name == "ram"):
-            whose = clean(str(device.get("name") or name), 40) + ", by everything that runs"
-            out.append(("memory in use, peak", size(peak), whose))
-    if machine.get("tokens_per_joule") is not None:
-        net = "net of the idle baseline" if (machine.get("energy_net_j") or 0) > 0 else "idle power included"
-        out.append(("energy", f"{number(machine['tokens_per_joule'])} tok/J", net))
-    return out
 
 
 def cautions(summary: Mapping[str, Json]) -> list[str]:

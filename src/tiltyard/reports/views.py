@@ -19,6 +19,7 @@ from tiltyard.reports.charts import Chart
 from tiltyard.reports.quality import QualityView, quality_view
 from tiltyard.reports.stages import drift_of, findings_of, in_words, load_charts
 from tiltyard.reports.traits import fig, flat, identity, summary_of, version_name, versions_used
+from tiltyard.reports.values import FIGURES, GROSS, Single, came_by_schedule, is_net, single_values
 from tiltyard.reports.ways import Side, samples
 from tiltyard.reports.words import (
     answered_in_words,
@@ -39,19 +40,8 @@ from tiltyard.stats.pairing import item_set
 from tiltyard.stats.proportions import wilson
 from tiltyard.stats.trends import under_load
 
-# summary key -> (name, unit)
-FIGURES: Mapping[str, tuple[str, str]] = {
-    "decode_tps": ("Decode speed", "tok/s"),
-    "prefill_tps": ("Prefill speed", "tok/s"),
-    "ttft_ms": ("Time to first token", "ms"),
-    "ttfo_ms": ("Time to first visible token", "ms"),
-    "itl_ms": ("Time per token (ITL), one per request", "ms"),
-    "chunk_gap_ms": ("Gap between chunks", "ms"),
-    "e2e_ms": ("Whole request", "ms"),
-    "queue_ms": ("Wait in the client", "ms"),
-}
 _KEY_FIGURES = ("decode_tps", "ttft_ms", "prefill_tps")
-_WAITS = ("ttft_ms", "ttfo_ms", "ttft_scheduled_ms", "ttfb_ms", "first_event_ms", "prefill_tps")
+_WAITS = ("ttft_ms", "ttfo_ms", "ttft_scheduled_ms", "prefill_tps", "prefill_warm_tps")
 _ANSWER = 1_200  # characters of the sample answer
 
 
@@ -92,6 +82,7 @@ class ModelView(NamedTuple):
     findings: Sequence[str]
     charts: Sequence[Chart]
     figures: Sequence[FigureRow]
+    singles: Sequence[Single]
     notes: Sequence[str]
     instrument: Sequence[Fact]
     machine: Sequence[Fact]
@@ -111,6 +102,7 @@ class BoardRow(NamedTuple):
     prefill: str
     load: str
     energy: str
+    gross: str  # said of energy with idle power in it
     marks: Sequence[str]
 
 
@@ -176,6 +168,8 @@ def ranks(ordered: Sequence[Run]) -> list[str]:
 
 def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:
     summary, decode = summary_of(run), fig(run, "decode_tps")
+    machine = summary.get("machine") or {}
+    energy = machine.get("tokens_per_joule")
     return BoardRow(
         rank=rank,
         name=run.model.name,
@@ -186,7 +180,8 @@ def _board_row(run: Run, rank: str, anchor: str | None, top: float) -> BoardRow:
         ttft=milliseconds(fig(run, "ttft_ms").get("p50")),
         prefill=number(fig(run, "prefill_tps").get("mean")),
         load=milliseconds((summary.get("load") or {}).get("load_ms")),
-        energy=number((summary.get("machine") or {}).get("tokens_per_joule")),
+        energy=number(energy),
+        gross="" if energy is None or is_net(machine) else GROSS,
         marks=marks(run),
     )
 
@@ -231,8 +226,9 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
         figures=[
             figure_row(name, unit + of_stage(summary, key), fig(run, key))
             for key, (name, unit) in FIGURES.items()
-            if fig(run, key)
+            if fig(run, key) and (key != "ttft_scheduled_ms" or came_by_schedule(summary))
         ],
+        singles=single_values(summary),
         notes=notes_of(run),
         instrument=facts({"client": summary.get("client"), "calibration": run.calibration}),
         machine=facts({**without_known(run.machine), "during the run": summary.get("machine")}),
