@@ -366,7 +366,7 @@ def test_runs_without_a_shared_stage_are_an_error(tmp_path):
 
 def loaded(seed, stage, load, settings, item="pp512-tg128"):
     """A run of one stage under this load, and its maker."""
-    maker = made.Maker("m", 40, seed=seed).stage(stage, n=8, **load)
+    maker = made.Maker("m", 40, seed=seed).stage(stage, n=32, **load)
     maker.attempts = [replace(x, item_id=item) for x in maker.attempts]
     run = maker.run(profile="fixed")
     return maker, replace(run, settings={"profile": "fixed", **settings})

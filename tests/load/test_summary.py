@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from tests.load.attempts import attempts
@@ -13,11 +14,13 @@ from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo, goodput, parse_slo
 from tiltyard.load.steady import WHOLE, steady_output_tps, whole_output_tps
-from tiltyard.load.summary import Window, summarise
-from tiltyard.records import Exchange, Request, ServerTimings, Timeline, Usage
+from tiltyard.load.summary import Window, overlapped, summarise
+from tiltyard.records import Attempt, Exchange, Request, ServerTimings, Timeline, Usage
 from tiltyard.stats.queues import QUEUED, SHARED
+from tiltyard.stats.rounds import Rounds
 
 LOAD = Load(stop=Stop(count=1))
+ALONE = Rounds(None)
 USAGE = Usage(prompt_tokens=100, output_tokens=20, cached_tokens=0)
 
 
@@ -111,15 +114,18 @@ def test_goodput_counts_from_the_schedule_and_failures_against() -> None:
             make_exchange(steady(20, first=290), usage=USAGE, ending="truncated"),
         ]
     )
-    assert goodput(parse_slo("ttfo=305ms"), tried, 2.0, None)["good"] == 2  # the first visible token
-    found = goodput(slo, tried, 2.0, None)
+    assert goodput(parse_slo("ttfo=305ms"), tried, 2.0, ALONE)["good"] == 2  # the first visible token
+    found = goodput(slo, tried, 2.0, ALONE)
     assert (found["good"], found["total"], found["requests_per_s"], found["share"]) == (1, 4, 0.5, 0.25)
 
 
 def test_one_token_keeps_any_limit_of_itl() -> None:
     one = Usage(prompt_tokens=1, output_tokens=1)
     found = goodput(
-        parse_slo("ttft=500ms,itl=50ms"), attempts([make_exchange(steady(1), usage=one)] * 6), 2.0, None
+        parse_slo("ttft=500ms,itl=50ms"),
+        attempts([make_exchange(steady(1), usage=one)] * 6),
+        2.0,
+        Rounds(None),
     )
     assert (found["good"], found["judged"], found["unjudged"], found["share"]) == (6, 6, {}, 1.0)
 
@@ -127,7 +133,7 @@ def test_one_token_keeps_any_limit_of_itl() -> None:
 def test_what_came_too_fast_for_the_clock_keeps_a_limit_far_above_it() -> None:
     fast = attempts([make_exchange(steady(20, gap=0.01), usage=USAGE)] * 3)  # by a clock to 5 ms
     for limit, good in (("itl=1ms", 3), ("itl=0.2ms", 0)):
-        found = goodput(parse_slo(limit), fast, 2.0, None)
+        found = goodput(parse_slo(limit), fast, 2.0, ALONE)
         assert (found["good"], found["unjudged"]) == (good, {} if good else {"itl": 3}), limit
 
 
@@ -135,10 +141,10 @@ def test_what_nobody_can_judge_is_in_no_share() -> None:
     """An answer in one piece has no ITL: where it was too late anyway it counts against, else not at all."""
     whole, late = make_exchange([(300, "c", "one two")], usage=USAGE), [(900, "c", "one two")]
     tried = [make_exchange(steady(20), usage=USAGE), whole, whole, make_exchange(late, usage=USAGE)]
-    found = goodput(parse_slo("ttft=500ms,itl=50ms"), attempts(tried), 2.0, None)
+    found = goodput(parse_slo("ttft=500ms,itl=50ms"), attempts(tried), 2.0, ALONE)
     assert (found["good"], found["judged"], found["total"]) == (1, 2, 4)
     assert (found["unjudged"], found["share"], found["requests_per_s"]) == ({"itl": 2}, 0.5, 0.5)
-    none = goodput(parse_slo("itl=50ms"), attempts([whole]), 2.0, None)
+    none = goodput(parse_slo("itl=50ms"), attempts([whole]), 2.0, ALONE)
     assert (none["share"], none["share_ci95"], none["requests_per_s"]) == (None, None, None)
 
 
@@ -146,13 +152,13 @@ def test_a_limit_within_what_a_guessed_rate_may_be_wrong_by_is_not_judged() -> N
     """More pieces than counted tokens: 40 ms a token if each piece is one, 58 if the count is right."""
     usage = Usage(prompt_tokens=1, output_tokens=44)
     tried = attempts([make_exchange(steady(64, gap=40.0), usage=usage)])
-    found = [goodput(parse_slo(f"itl={limit}ms"), tried, 2.0, None) for limit in (30, 50, 100)]
+    found = [goodput(parse_slo(f"itl={limit}ms"), tried, 2.0, ALONE) for limit in (30, 50, 100)]
     assert [(each["good"], each["judged"]) for each in found] == [(0, 1), (0, 0), (1, 1)]
 
 
 def test_reasoning_alone_is_no_visible_token_in_time() -> None:
     tried = attempts([make_exchange(steady(20, kind="r"), usage=USAGE)])
-    found = goodput(parse_slo("ttfo=10s"), tried, 2.0, None)
+    found = goodput(parse_slo("ttfo=10s"), tried, 2.0, ALONE)
     assert (found["good"], found["judged"]) == (0, 1)
 
 
@@ -348,10 +354,29 @@ def test_waits_under_arrivals_have_no_interval_and_say_why() -> None:
     assert None not in (alone[name]["ci95"] for name in ("ttft_ms", "decode_tps", "chunk_gap_ms"))
 
 
+def apart(start_ms: int, session: int = 1) -> Attempt:
+    """A request that was due then, and took some 600 ms."""
+    made = make_exchange(steady(20, first=200), usage=USAGE)
+    times = structs.asdict(made.timeline)
+    moved = {name: at + start_ms * 1_000_000 for name, at in times.items() if isinstance(at, int)}
+    return replace(attempts([replace(made, timeline=replace(made.timeline, **moved))])[0], session=session)
+
+
+def test_arrivals_that_never_overlap_are_as_of_a_single_stream() -> None:
+    load = Load(kind="constant", rate=1.0, stop=Stop(count=3))
+    each = [apart(0), apart(1000), apart(2000)]
+    found = summarise([Window("1/s", load, each, 3.0)], slo=parse_slo("ttft=1s"))
+    assert not found["stages"][0]["load"]["overlapped"]
+    assert None not in (found[name]["why"] or found[name]["ci95"] for name in ("ttft_ms", "decode_tps"))
+    assert found["goodput"]["share_ci95"] is not None
+    assert overlapped([apart(0), apart(300)])
+    assert not overlapped([apart(2000), apart(300, session=2)])
+
+
 def test_a_share_of_requests_in_a_queue_has_no_interval() -> None:
     tried = attempts([make_exchange(steady(20, first=200 + n), usage=USAGE) for n in range(5)])
     slo = parse_slo(f"ttft={tried[2].measures.ttft_scheduled_ms + 0.5}ms")
-    shares = [goodput(slo, tried, 2.0, waited) for waited in (None, QUEUED)]
+    shares = [goodput(slo, tried, 2.0, Rounds(None, why)) for why in (None, QUEUED)]
     assert [share["share"] for share in shares] == [0.6, 0.6]
     assert [share["share_why"] for share in shares] == [None, QUEUED]
     assert [share["share_ci95"] is None for share in shares] == [False, True]

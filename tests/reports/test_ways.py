@@ -6,7 +6,6 @@ from msgspec.structs import replace
 from tests.reports import made
 from tiltyard.reports.comparison import compare_runs
 from tiltyard.reports.ways import Side
-from tiltyard.stats.queues import IN_LINE
 
 SERVER = {"server_prefill_tps": 900.0}
 CLIENT = {"rate_source": "client", "tokens_source": "server", "prompt_tokens": 512}
@@ -200,15 +199,3 @@ def test_no_verdict_on_waits_in_a_queue(metric):
     found, warnings, [row] = verdicts(a, b, "decode_tps")
     assert (found, row.ratio.low) == ({"decode_tps": "none"}, None)
     assert "share the server" in warnings
-
-
-@pytest.mark.parametrize("queued", [0, 1])
-def test_no_verdict_on_waits_of_more_streams_than_were_answered_at_once(queued):
-    sides = [side(n, CLIENT, "server", decode) for n, decode in (("a", 40.0), ("b", 9.0))]
-    assert verdicts(*sides, "e2e_ms")[0] == {"e2e_ms": "higher"}
-    [stage] = sides[queued].run.summary["stages"]
-    stage["ttft_ms"] |= {"ci95": None, "why": IN_LINE}
-    found, warnings, _ = verdicts(*sides, "e2e_ms")
-    assert found == {"e2e_ms": "none"}
-    assert IN_LINE in warnings
-    assert verdicts(*sides, "decode_tps")[0] == {"decode_tps": "lower"}

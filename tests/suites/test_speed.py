@@ -113,13 +113,8 @@ def test_a_ramp_grows_over_its_seconds() -> None:
     ran = run_speed(settings)
     stage = ran.summary["stages"][0]
     assert stage["name"] == "ramp 10 to 50/s"
-    assert stage["load"] == {
-        "kind": "ramp",
-        "concurrency": None,
-        "rate": 10,
-        "rate_to": 50,
-        "seconds": 1.0,
-    }
+    load = {"kind": "ramp", "concurrency": None, "rate": 10, "rate_to": 50, "seconds": 1.0}
+    assert {name: value for name, value in stage["load"].items() if name != "overlapped"} == load
     assert ran.summary["requests"]["ok"] == 30  # the mean of both rates
     starts = starts_of(ran)
     early, late = sum(t < 0.5 for t in starts), sum(t >= 0.5 for t in starts)

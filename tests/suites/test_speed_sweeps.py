@@ -226,7 +226,8 @@ def test_soak_tells_the_drift() -> None:
 
 
 def test_waits_in_a_queue_have_a_drift_without_an_interval() -> None:
-    ran = run_speed({"profile": "soak", "seconds": 1.0, "rate": 30.0, "output_tokens": 16})
+    ran = run_speed({"profile": "soak", "seconds": 1.0, "rate": 30.0, "output_tokens": 96})
+    assert ran.summary["stages"][0]["load"]["overlapped"]
     drift = ran.summary["findings"]["drift"]
     for name, why in (("ttft_ms", QUEUED), ("e2e_ms", QUEUED), ("decode_tps", SHARED)):
         assert drift[name]["change"] is not None

@@ -334,17 +334,18 @@ def speed_table(found: Comparison) -> Table:
             escape(f"  {clean(row.stage, 60)}" if row.stage else name),
             NOTHING if ratio is None else f"{ratio.ratio:.3f}",
             NOTHING if ratio is None or ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
-            NOTHING if ratio is None else values(ratio),
+            NOTHING if ratio is None else values(ratio, row.each),
             f"[bold]{row.words}[/]" if row.verdict in ("higher", "lower") else row.words,
         )
     return table
 
 
-def values(ratio: Ratio) -> str:
-    """What the ratio is of: pairs of different items, or all values of both."""
+def values(ratio: Ratio, each: int) -> str:
+    """What the ratio is of: pairs of different items, or all values of both. `each`: answers in a round."""
+    rounds = " of rounds" if each > 1 else ""
     if ratio.paired:
-        return f"{ratio.pairs:,} pair{'' if ratio.pairs == 1 else 's'}"
-    return f"{ratio.n_a:,} + {ratio.n_b:,}, unpaired"
+        return f"{ratio.pairs:,} pair{'' if ratio.pairs == 1 else 's'}{rounds}"
+    return f"{ratio.n_a:,} + {ratio.n_b:,}{' rounds' * (each > 1)}, unpaired"
 
 
 def plain_table(*columns: str) -> Table:

@@ -85,6 +85,8 @@ def failure_of(summary: Mapping[str, Json], min_success: float, there: str, agai
             anew = f"{summary['owed']} came since the server had gone: {again} goes on from there; "
         remedy = KEY_REMEDY if refused else f"{each}; {anew}--min-success sets the share"
         return RunFailed(what + because, remedy)
+    if "outcomes" not in summary and summary["e2e_ms"] is None:
+        return RunFailed(f"{model}: every answer was empty", f"{each}; look at the server's log")
     if summary.get("gave_up"):
         what = f"{model}: a part was given up after failures in a row"
         return RunFailed(what, f"{each}; {again} asks again")

@@ -17,7 +17,8 @@ from tiltyard.errors import UsageError
 from tiltyard.load.metrics import MS, SHORTEST_NS, timed_payload, too_short
 from tiltyard.load.payload import find_payload
 from tiltyard.records import Attempt, Json, Measures, Record
-from tiltyard.stats.proportions import wilson
+from tiltyard.stats.proportions import wilson, wilson_clustered
+from tiltyard.stats.rounds import Rounds
 
 UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "": 1.0}
 # what a user may limit -> the fields of Measures that stand for it, best first
@@ -72,13 +73,15 @@ def limited(name: str, measures: Measures) -> float | None:
     """What a limit is held against, in ms; None where it was not measured.
 
     Where there is nothing to measure it is known all the same: one token is followed by no other, and whoever
-    got reasoning alone waits for the first visible token still.
+    got reasoning alone, or nothing, waits for the first visible token still.
     """
     value: float | None = next(
         (v for field in LIMITS[name] if (v := getattr(measures, field)) is not None), None
     )
-    if name == "itl" and value is None and measures.output_tokens is not None and measures.output_tokens <= 1:
+    if name == "itl" and value is None and measures.output_tokens == 1:
         return 0.0
+    if name != "e2e" and value is None and measures.output_tokens == 0 and not measures.chunks:
+        return math.inf  # nothing came, though the answer ended well
     if name == "ttfo" and value is None and measures.ttft_ms is not None:
         return math.inf
     if name == "ttfo" and value is not None:  # from the schedule, as the others
@@ -119,18 +122,21 @@ def parse_slo(text: str) -> Slo:
     return Slo(**limits)
 
 
-def goodput(slo: Slo, attempts: Sequence[Attempt], window_s: float, waited: str | None) -> dict[str, Json]:
+def goodput(slo: Slo, attempts: Sequence[Attempt], window_s: float, rounds: Rounds) -> dict[str, Json]:
     """Requests per second that met every limit, and their share with Wilson's 95 % interval.
 
     The share is of the requests that could be judged. `unjudged`: how many could not, by the limits that
-    kept them from it; a request may lack two. `waited`: why waits depend on each other (`at_once.waited`);
-    then the share has no interval, since where one request misses a limit, the next often does: Wilson's
-    held the truth in 8 to 88 % of simulated runs of queues.
+    kept them from it; a request may lack two. `rounds`: which of the attempts are alike, since where one
+    misses a limit, the next often does: of arrivals, Wilson's held the truth in 8 to 88 % of simulated runs.
     """
-    lacking = [names for attempt in attempts if (names := slo.unjudged(attempt))]
-    good = sum(slo.met_by(attempt) for attempt in attempts) - len(lacking)
-    judged = len(attempts) - len(lacking)
-    interval = None if waited else wilson(good, judged)
+    lacks = [slo.unjudged(attempt) for attempt in attempts]
+    lacking = [names for names in lacks if names]
+    kept = [slo.met_by(attempt) for attempt, names in zip(attempts, lacks, strict=True) if not names]
+    good, judged = sum(kept), len(kept)
+    interval = None if rounds.why else wilson(good, judged)
+    if rounds.ids is not None:
+        ids = [place for place, names in zip(rounds.ids, lacks, strict=True) if not names]
+        interval = wilson_clustered([float(one) for one in kept], ids)
     return {
         "slo": slo.as_text(),
         "good": good,
@@ -140,5 +146,5 @@ def goodput(slo: Slo, attempts: Sequence[Attempt], window_s: float, waited: str 
         "requests_per_s": good / window_s if window_s > 0 and judged else None,
         "share": good / judged if judged else None,
         "share_ci95": None if interval is None else [interval.low, interval.high],
-        "share_why": waited or (None if judged else "no request could be judged"),
+        "share_why": rounds.why or (None if judged else "no request could be judged"),
     }

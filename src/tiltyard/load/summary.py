@@ -18,7 +18,6 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from tiltyard.load.at_once import AtOnce, waited
 from tiltyard.load.metrics import attribute, chunk_gaps_ms, too_short, why_no_rate
 from tiltyard.load.payload import find_payload
 from tiltyard.load.prefill import maybe_cached, maybe_loaded, prompt_cut, waits_for_more
@@ -29,7 +28,8 @@ from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import figure, pooled
 from tiltyard.stats.proportions import wilson
-from tiltyard.stats.queues import why_no_interval
+from tiltyard.stats.queues import QUEUED, why_no_interval
+from tiltyard.stats.rounds import Rounds, joined, rounds_of
 
 NAN = float("nan")
 # what a prompt decides
@@ -77,13 +77,17 @@ class Tally:
     """What is kept of the attempts: a few numbers of each, and every chunk gap."""
 
     def __init__(self) -> None:
-        self.waited: str | None = None  # why waits are not independent
+        self.loads: list[
+            tuple[Rounds, int]
+        ] = []  # of each: the rounds of its answers, and how many there are
         self.endings: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.values = {name: array("d") for name in (*MAIN, *MORE)}
         self.prefill = {kind: array("d") for kind in ("cold", "warm", "unknown")}
+        self.prefilled = {kind: array("l") for kind in self.prefill}  # which answers these are of
         self.gaps = array("d")
         self.gap_sums, self.gap_counts = array("d"), array("l")  # of each attempt that has any
+        self.gapped = array("l")  # which answers these are
         self.prompt_tokens: int | None = 0  # None once a request is in whose tokens nobody told
         self.cached_tokens: int | None = 0
         self.output_tokens: int | None = None  # uncounted are answers without a text
@@ -115,6 +119,7 @@ class Tally:
         estimated = measures.server_prefill_tps is None
         if measures.prefill_tps is not None and (alone or not estimated):
             self.prefill[measures.prefill_kind].append(measures.prefill_tps)
+            self.prefilled[measures.prefill_kind].append(self.endings["ok"] - 1)
             self.prefill_sources["client" if estimated else "server"] += 1
         self.prompt_tokens = all_of(self.prompt_tokens, measures.prompt_tokens)
         self.output_tokens = plus(self.output_tokens, measures.output_tokens)
@@ -136,6 +141,16 @@ class Tally:
             self.gaps.extend(gaps)
             self.gap_sums.append(fsum(gaps))
             self.gap_counts.append(len(gaps))
+            self.gapped.append(self.endings["ok"] - 1)
+
+    def of_window(self, window: Window) -> None:
+        """All answers since the last call are of this one."""
+        answers = self.endings["ok"] - sum(before for _, before in self.loads)
+        self.loads.append((rounds_in(window.load, answers, window.attempts), answers))
+
+    @cached_property
+    def rounds(self) -> Rounds:
+        return joined(self.loads)
 
     def split(self, exchange: Exchange) -> None:
         """Add up where the time of one exchange went."""
@@ -152,14 +167,29 @@ class Tally:
         if why_withheld(self.too_fast, self.rated):
             found |= dict.fromkeys(RATES)
         others = {
-            "chunk_gap_ms": pooled(self.gaps, self.gap_sums, self.gap_counts),
-            "prefill_tps": figure(self.prefill["cold"] + self.prefill["unknown"]),
-            "prefill_warm_tps": figure(self.prefill["warm"]),
+            "chunk_gap_ms": self.gap_figure(),
+            "prefill_tps": self.prefill_figure("cold", "unknown"),
+            "prefill_warm_tps": self.prefill_figure("warm"),
         }
         return found | {name: as_json(self.sure(name, one)) for name, one in others.items()}
 
+    def gap_figure(self) -> Figure:
+        sums, counts = defaultdict[int, float](float), Counter[int]()
+        for place, total, n in zip(self.gapped, self.gap_sums, self.gap_counts, strict=True):
+            unit = place if self.rounds.ids is None else self.rounds.ids[place]
+            sums[unit] += total
+            counts[unit] += n
+        return pooled(self.gaps, [*sums.values()], [*counts.values()])
+
+    def prefill_figure(self, *kinds: str) -> Figure:
+        values = [value for kind in kinds for value in self.prefill[kind]]
+        ids = self.rounds.ids
+        if ids is None:
+            return figure(values)
+        return figure(values, clusters=[ids[place] for kind in kinds for place in self.prefilled[kind]])
+
     def figure_of(self, name: str) -> Figure:
-        found = figure(self.values[name])
+        found = figure(self.values[name], clusters=self.rounds.ids)
         if name in RATES and self.rated:
             found = widened(found, self.rate_biases / self.rated)
         found = self.sure(name, found)
@@ -168,7 +198,7 @@ class Tally:
 
     def sure(self, name: str, found: Figure) -> Figure:
         """The figure without its interval where the requests depended on each other."""
-        why = None if found.ci95 is None else why_no_interval(name, self.waited)
+        why = None if found.ci95 is None else why_no_interval(name, self.rounds.why)
         return found if why is None else replace(found, ci95=None, why=why)
 
     def sources(self) -> dict[str, Json]:
@@ -277,6 +307,8 @@ def why_no_prefill(attempt: Attempt, alone: bool) -> str:
     exchange = attempt.exchanges[-1]
     if prompt_cut(exchange):
         return f"the server {'cut' if CUT in exchange.notes else 'may have cut'} the prompt"
+    if find_payload(exchange.events) is None:
+        return "nothing of the answer was streamed"
     if maybe_loaded(exchange):
         if COLD in exchange.notes:
             return "the wait held the loading of the model"
@@ -325,12 +357,32 @@ def rate(part: int, whole: int) -> dict[str, Json]:
 def tally(windows: Iterable[Window]) -> Tally:
     counted = Tally()
     for window in windows:
-        at_once = AtOnce(window.load.concurrency)
         for attempt in window.attempts:
             counted.add(attempt, window.load.one_at_a_time)
-            at_once.add(attempt)
-        counted.waited = counted.waited or waited(window.load, at_once)
+        counted.of_window(window)
     return counted
+
+
+def rounds_in(load: Load, answers: int, attempts: Iterable[Attempt] | None) -> Rounds:
+    """The rounds of a load's answers; there are none where requests arrived whatever the others did, unless
+    each was due after all before it were over.
+    """
+    if load.kind == "closed":
+        return rounds_of(load.concurrency, answers)
+    return Rounds(None, QUEUED if attempts is None or overlapped(attempts) else None)
+
+
+def overlapped(attempts: Iterable[Attempt]) -> bool:
+    """Was a request due before one that ended earlier was over? They come in the order of their ends."""
+    over = dict[int, int]()  # of each sitting, which has a clock of its own
+    for attempt in attempts:
+        if not attempt.exchanges:
+            continue
+        last = attempt.exchanges[-1].timeline.over_ns
+        if attempt.exchanges[0].timeline.scheduled_ns < over.get(attempt.session, 0):
+            return True
+        over[attempt.session] = max(last, over.get(attempt.session, last))
+    return False
 
 
 def summarise(
@@ -369,9 +421,14 @@ def summarise(
         "stages": [of_stage(w, t, slo) for w, t in zip(windows, tallies, strict=True)],
     }
     if slo is not None:
-        tried = [a for i in chosen for a in windows[i].attempts]
-        found["goodput"] = goodput(slo, tried, wall_s, top.waited)
+        found["goodput"] = goodput_of([windows[i] for i in chosen], wall_s, slo)
     return found
+
+
+def goodput_of(windows: Sequence[Window], wall_s: float, slo: Slo) -> dict[str, Json]:
+    attempts = [attempt for window in windows for attempt in window.attempts]
+    rounds = joined([(rounds_in(w.load, len(w.attempts), w.attempts), len(w.attempts)) for w in windows])
+    return goodput(slo, attempts, wall_s, rounds)
 
 
 def waits_of(
@@ -404,10 +461,12 @@ def of_window(counted: Tally, wall_s: float) -> dict[str, Json]:
     }
 
 
-def of_load(load: Load) -> dict[str, Json]:
-    """How requests arrived. `burst` and `rate_to` only where they mean something."""
+def of_load(load: Load, attempts: Iterable[Attempt]) -> dict[str, Json]:
+    """How requests arrived. `burst`, `rate_to` and `overlapped` only where they mean something."""
     streams = load.concurrency if load.kind == "closed" else None
     found: dict[str, Json] = {"kind": load.kind, "concurrency": streams, "rate": load.rate}
+    if load.kind != "closed":
+        found["overlapped"] = overlapped(attempts)
     if load.kind == "burst":
         found["burst"] = load.burst
     if load.kind == "ramp":
@@ -419,11 +478,11 @@ def of_stage(window: Window, counted: Tally, slo: Slo | None) -> dict[str, Json]
     load = window.load
     return {
         "name": window.name,
-        "load": of_load(load),
+        "load": of_load(load, window.attempts),
         "requests": of_endings(counted.endings),
         "client_bound": counted.client_bound,
         **of_window(counted, window.wall_s),
         **counted.figures,
         **counted.sources(),
-        "goodput": None if slo is None else goodput(slo, window.attempts, window.wall_s, counted.waited),
+        "goodput": None if slo is None else goodput_of([window], window.wall_s, slo),
     }

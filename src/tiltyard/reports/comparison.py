@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tiltyard.errors import UsageError
 from tiltyard.records import Measures, Record, Run
 from tiltyard.reports import traits
+from tiltyard.reports.in_rounds import InRounds, in_rounds
 from tiltyard.reports.scores import (
     ScoreRow,
     about,
@@ -44,7 +45,7 @@ from tiltyard.reports.words import between, broken_calls, not_well
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, mean_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 from tiltyard.stats.pairing import Scores
-from tiltyard.stats.queues import why_no_interval
+from tiltyard.stats.queues import FEW, why_no_interval
 
 METRICS: Mapping[str, str] = {
     "decode_tps": "decode speed",
@@ -81,6 +82,7 @@ class Row(Record, frozen=True):
     p_adjusted: float | None = None
     more: int | None = None
     stages: int = 1  # that the ratio is over
+    each: int = 1  # answers behind one of its values: more than one where streams were answered together
     not_comparable: str | None = None  # why no claim is made: measured in different ways, or of other work
 
 
@@ -102,6 +104,7 @@ class _Contrast(Record, frozen=True):
     ratio: Ratio | None
     stages: int = 1
     guess: tuple[float, float] = (0.0, 0.0)  # the largest relative error of a guess in A and in B
+    each: int = 1  # answers behind one value
     unlike: str | None = None
 
 
@@ -180,12 +183,17 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
     others = {*left_out(a, b), *other_contexts(a, b, metric)}
     shared = [stage for stage in of_a if stage in of_b and stage not in others]
     compared = mean_ratio if metric == "output_tps" or repeats_one(a, b) else log_ratio
+    values = {s: of_a[s] for s in shared}, {s: of_b[s] for s in shared}
+    rounds = InRounds(*values)
+    if metric != "output_tps" and why_no_interval(metric, FEW):
+        rounds = in_rounds(a, b, values, compared is log_ratio)
+    shared = list(rounds.of_a)
     why, guess = unlike(a, b, metric), (guessed(a, metric), guessed(b, metric))
     rows = []
     for stage in (None, *(shared if by_stage and len(shared) > 1 else ())):
         stages = shared if stage is None else [stage]
-        ratio = compared({s: of_a[s] for s in stages}, {s: of_b[s] for s in stages})
-        no_claim = why or why_no_interval(metric, waited(a, stages) or waited(b, stages))
+        ratio = compared({s: rounds.of_a[s] for s in stages}, {s: rounds.of_b[s] for s in stages})
+        no_claim = why or why_no_interval(metric, waited(a, stages) or waited(b, stages) or rounds.why)
         if ratio is not None and no_claim is not None:
             ratio = replace(ratio, low=None, high=None, p_value=None)
         rows.append(
@@ -195,6 +203,7 @@ def _contrasts(a: Side, b: Side, metric: str, by_stage: bool) -> list[_Contrast]
                 ratio=ratio,
                 stages=len(stages),
                 guess=guess,
+                each=rounds.each,
                 unlike=no_claim if ratio else None,
             )
         )
@@ -234,6 +243,7 @@ def _row(of: _Contrast, p: float | None, margin: float) -> Row:
         metric=of.metric,
         stage=of.stage,
         stages=of.stages,
+        each=of.each,
         verdict="none",
         words="no stage in which both measured it",
     )
@@ -249,7 +259,8 @@ def _row(of: _Contrast, p: float | None, margin: float) -> Row:
             words = f"cannot tell: a guess in the figures may be off by {100 * max(of.guess):.2g} %"
         else:
             # its pairs are stages, of which more requests make no more
-            more = None if of.metric == "output_tps" else more_needed(of.ratio, margin)
+            units = None if of.metric == "output_tps" else more_needed(of.ratio, margin)
+            more = None if units is None else units * of.each
             among_others = corrected(p, of.ratio.p_value)
             words = in_words(of.metric, of.ratio, found, more, margin, among_others)
     return replace(row, verdict=found, words=words, ratio=ratio, p_adjusted=p, more=more)

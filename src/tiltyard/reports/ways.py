@@ -17,7 +17,7 @@ from tiltyard.records import Attempt, Json, Record, Run
 from tiltyard.reports.stages import findings_of
 from tiltyard.stats.contrast import Values
 from tiltyard.stats.pairing import item_key, unit_of
-from tiltyard.stats.queues import IN_LINE, IN_TURN, QUEUED
+from tiltyard.stats.queues import QUEUED
 
 _COUNTED, _ESTIMATED = "of counted tokens", "of tokens estimated from the text"
 _SERVERS = "the server's own timing"
@@ -158,15 +158,15 @@ def by_item(a: Side, b: Side, of_a: dict[str, Values], of_b: dict[str, Values]) 
 
 
 def waited(side: Side, stages: Sequence[str]) -> str | None:
-    """Why the waits of these stages are not independent; None where nothing is known to speak against it."""
-    summary = side.run.summary or {}
-    parts = [part for part in summary.get("stages") or () if part.get("name") in stages]
-    for part in (*parts, summary.get("speed") or {}):
-        why = (part.get("ttft_ms") or {}).get("why")
-        if why in (QUEUED, IN_LINE, IN_TURN):
-            return str(why)
-        if (part.get("load") or {}).get("kind", "closed") != "closed":
-            return QUEUED  # runs of earlier versions have an interval
+    """QUEUED where the requests of one of these stages arrived whatever the answers did, and overlapped."""
+    for part in (side.run.summary or {}).get("stages") or ():
+        load = part.get("load") or {}
+        if (
+            part.get("name") in stages
+            and load.get("kind", "closed") != "closed"
+            and load.get("overlapped", True)
+        ):
+            return QUEUED
     return None
 
 

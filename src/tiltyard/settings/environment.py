@@ -38,8 +38,8 @@ def _is_set(variable: str) -> bool:
 
 
 def _dotenv_here() -> dict[str, str]:
-    path = Path.cwd() / DOTENV
     try:
+        path = Path.cwd() / DOTENV  # the folder may be gone
         state = path.stat()
     except OSError:
         return {}

@@ -13,6 +13,7 @@ from tiltyard.stats.figures import Interval
 from tiltyard.stats.student import t_quantile
 
 _BINS = 20  # time bins of a drift: neighbours in a soak are alike, means of bins much less so
+FEWEST_BINS = 6
 
 
 class Drift(Record, frozen=True):
@@ -31,9 +32,10 @@ class Drift(Record, frozen=True):
         return self.change_ci95[0] > 0 or self.change_ci95[1] < 0
 
 
-def drift(times_s: Sequence[float], values: Sequence[float]) -> Drift | None:
+def drift(times_s: Sequence[float], values: Sequence[float], streams: int = 1) -> Drift | None:
     """Least squares with Student's t interval of the slope: through the means of 20 time bins, through the
-    values themselves below 40.
+    values themselves below 40. A bin holds twice as many answers as there are `streams` or more, if there are
+    some; with less than 6 of these the interval is not to be believed.
 
     Bins of equal count take most of the likeness of neighbours out of the residuals, which would make the
     interval too narrow. `change` is slope * span / start. None below 6 values, for a span of 0, or where the
@@ -41,9 +43,12 @@ def drift(times_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     """
     points = sorted(zip(times_s, values, strict=True))
     n = len(points)
-    if n < 6 or points[-1][0] <= points[0][0]:
+    if n < FEWEST_BINS or points[-1][0] <= points[0][0]:
         return None
-    xs, ys = _binned(points, _BINS if n >= 2 * _BINS else n)
+    bins = _BINS if n >= 2 * _BINS else n
+    if streams > 1:
+        bins = max(min(bins, n // (2 * streams)), FEWEST_BINS)
+    xs, ys = _binned(points, bins)
     centre = math.fsum(xs) / len(xs)
     level = math.fsum(ys) / len(ys)
     square = math.fsum((x - centre) ** 2 for x in xs)

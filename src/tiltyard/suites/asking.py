@@ -97,7 +97,7 @@ class StageAsker:
         self.total = 0  # attempts
         self.ended = False  # by its own rule, with nothing left to ask
         self.despair = Despair(stage.patience)
-        self.narrow_enough = NarrowEnough(stage.load.stop)
+        self.narrow_enough = NarrowEnough(stage.load)
         self.left = Remaining(stage, sitting.done, sitting.failed, self.count)
         earlier = [*sitting.done.values(), *sitting.failed.values()] if self.left.failed else []
         self.lost = outage(self.left.failed.values(), earlier)  # what failed since the server had gone

@@ -12,13 +12,22 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from tiltyard.load.at_once import waited
-from tiltyard.load.summary import RATES, as_json, guessed, leading, of_endings, why_withheld, widened
+from tiltyard.load.summary import (
+    RATES,
+    as_json,
+    guessed,
+    leading,
+    of_endings,
+    rounds_in,
+    why_withheld,
+    widened,
+)
 from tiltyard.records import OUTCOMES, UNJUDGED, Json, Outcome
-from tiltyard.stats.figures import Figure, figure
+from tiltyard.stats.figures import Figure, figure, width
 from tiltyard.stats.proportions import wilson, wilson_clustered
 from tiltyard.stats.queues import why_no_interval
 from tiltyard.stats.repeats import repeats_of
+from tiltyard.stats.rounds import Rounds
 from tiltyard.stats.sequential import always_valid
 from tiltyard.suites import StageResult
 from tiltyard.suites.tally import SPEEDS, Tally
@@ -33,7 +42,8 @@ def summarise_graded(tally: Tally, results: Sequence[StageResult]) -> dict[str, 
     whole = array("i", (p for p, cut in enumerate(tally.cut) if cut >= 0))
     items = tally.clusters(everything)
     failed = array("b", (OUTCOMES[verdict] == "error" for verdict in tally.verdicts))
-    depend = next((why for result in results if (why := waited(result.stage.load, tally.at_once))), None)
+    load = max((result.stage.load for result in results), key=lambda load: load.concurrency, default=None)
+    rounds = Rounds(None) if load is None else rounds_in(load, tally.total, None)
     endings, wall_s = tally.endings, sum(result.wall_s for result in results)
     requests = of_endings(endings)
     return {
@@ -57,27 +67,31 @@ def summarise_graded(tally: Tally, results: Sequence[StageResult]) -> dict[str, 
             "source": leading(tally.token_sources),
         },
         "wall_s": wall_s,
+        "streams": None if load is None else load.concurrency,
         "output_tps": tally.output_tokens / wall_s if wall_s > 0 and tally.output_tokens else None,
         "request_rate": endings["ok"] / wall_s if wall_s > 0 else None,
         "rate_bias": tally.rate_bias,
-        "speed": {name: as_json(speed_of(tally, name, items, depend)) for name in SPEEDS},
+        "speed": {name: as_json(speed_of(tally, name, items, rounds)) for name in SPEEDS},
         "unmeasured": unrated(tally),
         "repeats": repeated(tally, everything),
         "stopping": None if tally.stopping is None else tally.stopping.summary(),
     }
 
 
-def speed_of(tally: Tally, name: str, items: Sequence[int] | None, depend: str | None) -> Figure:
-    """One figure over all requests. Those of one item hang together: a long question is one each time.
-    `depend`: why waits are not independent.
+def speed_of(tally: Tally, name: str, items: Sequence[int] | None, rounds: Rounds) -> Figure:
+    """One figure over all requests. Those of one item hang together: a long question is one each time. So do
+    those that were under way together (`rounds`); the wider interval of the two counts.
 
     Empty for a rate that only the late answers have.
     """
     if name in RATES and why_withheld(tally.too_fast, tally.rated):
         return figure(())
-    found = figure(array("f", tally.speeds[name]), clusters=items)
-    if found.ci95 is not None and (why := why_no_interval(name, depend)):
+    values = array("f", tally.speeds[name])
+    found = figure(values, clusters=items)
+    if found.ci95 is not None and (why := why_no_interval(name, rounds.why)):
         found = replace(found, ci95=None, why=why)
+    if found.ci95 is not None and rounds.ids is not None:
+        found = max(found, figure(values, clusters=rounds.ids), key=lambda each: width(each) or 0.0)
     if name not in RATES or not tally.rated:
         return found
     if tally.token_sources["estimate"]:

@@ -9,7 +9,6 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tiltyard.load.at_once import AtOnce
 from tiltyard.load.metrics import why_no_rate
 from tiltyard.load.summary import all_of, plus, too_fast
 from tiltyard.records import OUTCOMES, Attempt, Exchange, Grade, Item, Outcome
@@ -44,7 +43,6 @@ class Tally:
         self.rated = 0  # answers that have a rate
         self.rate_biases = 0.0  # the sum of what guesses can make each rate wrong by, and the largest
         self.rate_bias: float | None = None
-        self.at_once = AtOnce()
         self.too_fast = 0  # answers that have no rate because they arrived within less than the clock tells
         self.unrated: Counter[str] = Counter()  # why answers that ended well have none
         self.prompt_tokens: int | None = 0  # None once an answer is in whose prompt nobody counted
@@ -91,7 +89,6 @@ class Tally:
     def add_answer(self, attempt: Attempt, answer: Exchange) -> None:
         """Count the tokens of an answer that ended well, and whether it has a rate."""
         measures = attempt.measures
-        self.at_once.add(attempt)
         self.prompt_tokens = all_of(self.prompt_tokens, measures.prompt_tokens)
         self.output_tokens = plus(self.output_tokens, measures.output_tokens)
         self.reasoning_tokens = plus(self.reasoning_tokens, measures.reasoning_tokens)

@@ -92,6 +92,7 @@ class Speed:
         headline, waits_from = conclusion.pop("headline", None), conclusion.pop("waits_from", None)
         trial.note_lengths(results)
         trial.note_pieces(results)
+        trial.note_empty(results)
         windows = [Window(r.stage.name, r.stage.load, r.attempts, r.wall_s) for r in results]
         return {
             "profile": trial.settings.profile,

@@ -168,6 +168,9 @@ def check_arrivals(settings: SpeedSettings) -> None:
         raise UsageError("either a rate or a concurrency, not both", "leave one of them out")
     if ways and settings.concurrency is not None:
         raise UsageError(f"either {ways[0]} or a concurrency, not both", "leave one of them out")
+    if settings.width and (ways or settings.rate is not None):
+        remedy = "leave out --width, or ask with --concurrency"
+        raise UsageError("figures of arrivals have no interval whose width could end them", remedy)
     if settings.rate is None:
         if settings.poisson and settings.profile != "serve":
             raise UsageError("arrivals at random need a rate", "add --rate REQUESTS_PER_SECOND")

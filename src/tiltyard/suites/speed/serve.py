@@ -16,6 +16,7 @@ from tiltyard.records import Json
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
 from tiltyard.stats.queues import QUEUED
+from tiltyard.stats.rounds import Rounds
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
 
@@ -100,7 +101,7 @@ def limits(trial: Trial) -> Slo:
 
 def tried_with(trial: Trial, result: StageResult) -> tuple[Tried, dict[str, Json]]:
     """What came of a rate, and its goodput."""
-    stage, found = result.stage, goodput(limits(trial), result.attempts, result.wall_s, QUEUED)
+    stage, found = result.stage, goodput(limits(trial), result.attempts, result.wall_s, Rounds(None, QUEUED))
     return Tried(stage.load.rate or 0.0, stage.name, found["good"], found["judged"], keeps_up(result)), found
 
 

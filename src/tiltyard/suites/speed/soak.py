@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 
-from tiltyard.load.at_once import waited_in
 from tiltyard.load.schedule import Load, Stop
+from tiltyard.load.summary import overlapped
 from tiltyard.records import Json
-from tiltyard.stats.queues import why_no_interval
-from tiltyard.stats.trends import drift, under_load
+from tiltyard.stats.queues import FEW, QUEUED, why_no_interval
+from tiltyard.stats.trends import FEWEST_BINS, drift, under_load
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.fixed import plural
 from tiltyard.suites.speed.trial import Trial
@@ -43,7 +43,8 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     or fall over a run.
     """
     attempts = [a for result in results for a in result.attempts if a.exchanges]
-    depend = next(filter(None, (waited_in(r.stage.load, r.attempts) for r in results)), None)
+    streams = max((r.stage.load.concurrency for r in results), default=1)
+    arrived = any(r.stage.load.kind != "closed" and overlapped(r.attempts) for r in results)
     spans = [
         (a.session, a.exchanges[0].timeline.started_ns / 1e9, a.exchanges[-1].timeline.over_ns / 1e9)
         for a in attempts
@@ -52,11 +53,12 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     found: dict[str, Json] = {}
     for name in WATCHED if asked else ():
         points = [(t, value) for t, a in asked if (value := getattr(a.measures, name)) is not None]
-        line = drift([t for t, _ in points], [value for _, value in points])
+        line = drift([t for t, _ in points], [value for _, value in points], streams)
         if line is None:
             found[name] = None
             continue
-        why = why_no_interval(name, depend)
+        few = streams > 1 and len(points) < FEWEST_BINS * 2 * streams
+        why = why_no_interval(name, QUEUED if arrived else FEW if few else None)
         sure = {"clear": line.clear} if why is None else {**WITHOUT_INTERVAL, "why": why}
         found[name] = {**msgspec.to_builtins(line), **sure}
     return {"drift": found, "sittings": len({a.session for a in attempts})}

@@ -219,6 +219,14 @@ class Trial:
                 f"average instead of {asked:.0f}"
             )
 
+    def note_empty(self, results: Iterable[StageResult]) -> None:
+        """Say of how many answers nothing came, though the server ended them well."""
+        whole = [a for result in results for a in result.attempts if a.ended_well]
+        empty = sum(a.measures.e2e_ms is None and not a.measures.output_tokens for a in whole)
+        if empty:
+            said = "answers were empty: the server ended them without a word"
+            self.notes.append(f"{empty:,} of {len(whole):,} {said}")
+
     def note_pieces(self, results: Iterable[StageResult]) -> None:
         """Say where answers came in more pieces of text than the tokens that somebody counted can make."""
         counts = [
