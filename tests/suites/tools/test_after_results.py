@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import pytest
 
 from tests.suites.tools.test_grading import judged
+from tiltyard.suites.tools.arguments import told
+from tiltyard.suites.tools.cases import Case, cases
 
 EMPTY = [
     ("No.", "correct"),
@@ -68,160 +73,127 @@ EMPTY = [
     ("No, I cannot see your calendar.", "wrong"),
 ]
 ORDER = [
-    ("Your order A-7 has been shipped via DHL, arriving Apr 9.", "correct"),
-    ("Order A-7: shipped with DHL, expected 09.04.2026.", "correct"),
-    ("Your order has shipped and should arrive by 04/09/2026.", "correct"),
-    ("It was dispatched with DHL; expected delivery: 09/04/2026.", "correct"),
-    ("Your order A-7 is on its way with DHL and is expected to arrive on Thursday, 9 April 2026.", "correct"),
-    ("Status: **Shipped**\nCarrier: DHL\nExpected delivery: **April 9, 2026**", "correct"),
-    ("It's in transit with DHL and should reach you on April 9th.", "correct"),
-    ("Your order A-7 has been shipped by DHL, and will be delivered on 2026-04-09.", "correct"),
-    ("Shipped. ETA: Apr. 9, 2026.", "correct"),
-    ("Your order is en route and due on the 9th of April.", "correct"),
-    ("Your order has been shipped with DHL.", "partial"),
-    ("It should arrive on April 9.", "partial"),
-    ("Your order A-7 was shipped and should arrive on 4 September 2026.", "partial"),
-    ("It will be shipped on April 9.", "wrong"),
-    ("Your order hasn't been shipped yet; it is expected on April 9.", "wrong"),
-    ("Your order was shipped on April 9, 2026.", "wrong"),
-    ("Your order was shipped and has been delivered on April 9.", "wrong"),
-    ("Your order A-7 is still being processed.", "wrong"),
+    ("Your order will be 6 days late; it is expected on 9 April 2026.", "correct"),
+    ("It is expected on April 9, 2026, which is 6 days after the promised date.", "correct"),
+    ("6", "correct"),
+    ("6 days", "correct"),
+    ("**Six days.**", "correct"),
+    ("Order A-7 is delayed by six days: it shipped with DHL and is due on 2026-04-09.", "correct"),
+    ("Expected: 9 April. Promised: 3 April. That's a 6-day delay.", "correct"),
+    ("It was shipped with DHL, not with UPS, and will arrive 6 days late.", "correct"),
+    ("It won't arrive on time: it will be 6 days late.", "correct"),
+    ("It isn't going to be on time, but 6 days late.", "correct"),
+    ("Days late: 6", "correct"),
+    ("The delay is 6.", "correct"),
+    ("It has not been delivered yet and will be six full days late.", "correct"),
+    ("Your order will be late by 6.", "correct"),
+    ("Your order A-7 has been shipped via DHL, arriving Apr 9.", "wrong"),
+    ("Order A-7 was promised for 3 April and is expected on 9 April.", "wrong"),
+    ("It will be 7 days late.", "wrong"),
+    ("It will be 9 days late.", "wrong"),
+    ("It will arrive on time.", "wrong"),
+    ("It will arrive 6 days early, on 9 April.", "wrong"),
+    ("It will not be late: 6 days are left.", "wrong"),
+    ("It will be 6 hours late.", "wrong"),
+    ("It comes with UPS, 6 days late.", "wrong"),
+    ("FedEx has your order; it will be 6 days late.", "wrong"),
+    ("Your order A-9 will be 6 days late.", "wrong"),
     ("I could not find order A-7.", "wrong"),
-    ("It shipped via DHL and is expected on April 9, 2026. It has not been delivered yet.", "correct"),
-    ("It shipped via DHL and is expected on April 9, 2026. It hasn't been delivered yet.", "correct"),
-    ("It shipped via DHL and is expected on April 9. Please let me know once it has arrived.", "correct"),
-    ("It has been shipped. On April 9, 2026, it should arrive.", "correct"),
-    ("It was shipped with DHL and is due on April 9; tracking details will be sent to you.", "correct"),
-    ("It will be shipped on April 9", "wrong"),
-    ("It was shipped on Thursday, 9 April 2026.", "wrong"),
-    ("Your order has been handed over to DHL and is due on 9 April 2026.", "correct"),
-    ("It has left our warehouse with DHL and is expected on 9 April.", "correct"),
-    ("It is being shipped and delivered by DHL; expected on 9 April.", "correct"),
-    ("It was shipped with DHL, not with UPS, and is expected on April 9.", "correct"),
-    (
-        "It has been shipped; you will have it on April 9. Tell me whether your order has arrived then.",
-        "correct",
-    ),
-    ("Order A-7 was shipped and will be handed over to you on April 9.", "correct"),
-    ("Thanks for your order. A 2-day wait: it has been shipped and is due on April 9.", "correct"),
-    ("Your order's 9 April delivery is on track: it was shipped; any follow-ups will be sent.", "correct"),
-    ("It was shipped with DHL, due on 9 April. Do not pay before it has arrived.", "correct"),
-    ("Your order was shipped with UPS and is expected on 9 April 2026.", "wrong"),
-    ("Your order A-7 will arrive by FedEx on 9 April; it has been shipped.", "wrong"),
-    ("Status: shipped. Carrier: UPS. Expected: 2026-04-09", "wrong"),
-    ("FedEx has your order; it was shipped and is due on April 9.", "wrong"),
-    ("Your order A-7 has arrived; it was shipped and delivered on 9 April.", "wrong"),
-    ("It was shipped and delivered on 9 April.", "wrong"),
-    ("Your order A-9 was shipped and is expected on 9 April 2026.", "wrong"),
-    ("Order number B-7 was shipped, expected 2026-04-09.", "wrong"),
-    ("It will be handed over to DHL on April 9.", "wrong"),
-    ("It has not been handed over to DHL yet; expected on April 9.", "wrong"),
 ]
 WEATHER = [
-    ("It is -3 °C in Oslo with light snow.", "correct"),
-    ("Right now in Oslo it's -3°C (26.6°F) and there is light snow.", "correct"),
-    ("It is −3 °C; in Fahrenheit that is 26.6. Light snow is falling.", "correct"),
-    ("26.6 °F (-3 °C), light snow", "correct"),
-    ("Light snow at -3 degrees, without any wind.", "correct"),
-    ("It is -3 °C with light snow; no snow accumulation is expected.", "correct"),
-    ("Light snow, not heavy snow, at minus 3 °C.", "correct"),
-    ("It is -3 °C and snowing lightly, it isn't snowing heavily.", "correct"),
-    ("It is -3 °F in Oslo with light snow.", "wrong"),
-    ("Minus three degrees Fahrenheit and light snow.", "wrong"),
-    ("3 degrees below zero Fahrenheit, with snow", "wrong"),
-    ("-3 °C without any light snow", "wrong"),
-    ("It is -3 °C, with no sign of snow.", "wrong"),
-    ("It is -3 °C with heavy snow.", "wrong"),
-    ("It is -3 °C and snowing heavily.", "wrong"),
-    ("Light snow and 3 °C below zero in Oslo.", "correct"),
-    ("Light snow and three degrees Celsius below freezing.", "correct"),
-    ("Expect light snow and -3 °C in Oslo; heavy snow is not reported.", "correct"),
-    ("-3 °C and light snow; heavy snowfall isn't expected.", "correct"),
-    ("It is -3 °C with heavy snow, not rain.", "wrong"),
-    ("3 °F below zero, with light snow", "wrong"),
+    ("Light snow is falling, and it feels 7 degrees colder than it is.", "correct"),
+    ("Light snow. It's -3 °C but feels like -10 °C, so 7 degrees colder.", "correct"),
+    ("It's snowing lightly in Oslo; it feels 7°C (12.6°F) colder than the actual -3°C.", "correct"),
+    ("Snow, 7 degrees.", "correct"),
+    ("It is snowing a little. The wind makes it feel seven degrees colder.", "correct"),
+    ("Light snowfall; the difference is 7 °C.", "correct"),
+    ("It feels like 7 degrees colder, with light snow.", "correct"),
+    ("Light snow, not heavy snow, and 7 degrees colder than the air is.", "correct"),
+    ("Light snow. The air is 7 degrees warmer than it feels.", "correct"),
+    ("It feels 7 degrees colder than it is; no snow accumulation, but light snow is falling.", "correct"),
+    ("It is -3 °C in Oslo, feels like -10 °C, with light snow.", "partial"),
+    ("Light snow.", "partial"),
+    ("It feels 7 degrees colder.", "partial"),
+    ("Light snow, and it feels 10 degrees colder than it is.", "partial"),
+    ("Light snow, and it feels 7 degrees warmer than it is.", "wrong"),
+    ("Light snow, and it feels like 7 °C.", "wrong"),
+    ("Light snow, and it feels 7 °F colder.", "wrong"),
+    ("It feels 7 degrees colder, without any snow.", "wrong"),
+    ("Heavy snow, and it feels 7 degrees colder.", "wrong"),
+    ("It is snowing heavily and feels 7 degrees colder.", "wrong"),
+    ("I cannot look up the weather.", "wrong"),
 ]
 ERROR = [
-    ("I cannot say: the station sends data again from 14 May 2026 on.", "correct"),
-    ("2026-05-14", "correct"),
-    ("The station is closed; from 14 May 2026 on I can tell you how many degrees it has.", "correct"),
-    ("I can't tell how warm it is at 71 degrees north: no data before 14 May 2026.", "correct"),
-    ("No figure in °C is to be had before 14.05.2026.", "correct"),
-    ("I cannot say before May 14. Typically it is about 5 °C there in May.", "correct"),
-    ("The station at the North Cape (71° N) is closed. Ask me on May 14, 2026.", "correct"),
-    ("The temperature will be known on 14 May.", "correct"),
-    ("It is May 14 from which on I can say.", "correct"),
-    ("It is 4 °C at the North Cape. From 2026-05-14 on the station sends data.", "wrong"),
-    ("It is about 5 °C at the North Cape now. The station there is closed until 14 May 2026.", "wrong"),
-    ("The temperature on 14 May will be 8 °C.", "wrong"),
-    ("It's -2.5 degrees Celsius; from 14 May on there is data.", "wrong"),
-    ("It is four degrees there. From May 14 on I can say more.", "wrong"),
-    ("Around 39 °F; the station sends data again from 14 May on.", "wrong"),
-    ("The temperature is 4. The station is closed until 14 May.", "wrong"),
-    ("It's 4 at the North Cape, and from May 14 on I know better.", "wrong"),
-    ("It is 4°, and from 14 May on I know better.", "wrong"),
+    ("I cannot say: the station is closed. In 10 days, on 14 May, I can.", "correct"),
+    ("10 days", "correct"),
+    ("10", "correct"),
+    ("The station is closed; it sends data again on 14 May 2026, ten days from today.", "correct"),
+    ("I can't tell how warm it is at 71 degrees north: no data for the next 10 days.", "correct"),
+    (
+        "I cannot say before May 14, which is 10 days away. Typically it is about 5 °C there in May.",
+        "correct",
+    ),
+    ("No temperature at present; it is 10 days until the station works again.", "correct"),
+    ("In 10 more days.", "correct"),
+    ("I don't know yet. Ask me again in ten.", "correct"),
+    ("I cannot say: the station sends data again from 14 May 2026 on.", "wrong"),
+    ("The station at the North Cape is closed; it sends data again from 2026-05-14 on.", "wrong"),
+    ("I can tell you in 14 days.", "wrong"),
+    ("It is 4 °C at the North Cape. In 10 days the station sends data.", "wrong"),
+    ("It is about 5 °C at the North Cape now. The station is closed for 10 days.", "wrong"),
+    ("The temperature in 10 days will be 8 °C.", "wrong"),
+    ("It's -2.5 degrees Celsius; in 10 days there is data.", "wrong"),
+    ("It is four degrees there. In 10 days I can say more.", "wrong"),
+    ("Around 39 °F; the station sends data again in ten days.", "wrong"),
+    ("The temperature is 4. The station is closed for 10 days.", "wrong"),
+    ("It is 10 degrees.", "wrong"),
 ]
 CHEAPEST = [
-    ("The cheapest flight is FR4771, which costs 62.", "correct"),
-    ("The cheapest flight from Rome to Malta on 2026-10-01 is FR4771 at a price of €62.", "correct"),
-    ("**FR4771** – $62.00", "correct"),
-    ("I found KM613 for 149, FR4771 for 62 and AZ886 for 118. The cheapest is FR4771, for 62.", "correct"),
-    ("FR 4771 is the cheapest at 62; AZ886 costs 118, and KM613 is the most expensive at 149.", "correct"),
-    ("Of KM613 (149), FR4771 (62) and AZ886 (118), FR4771 is the cheapest.", "correct"),
-    ("It's flight FR4771, not KM613 or AZ886, and costs 62.", "correct"),
-    ("The cheapest flight is FR4771.", "partial"),
-    ("The cheapest one costs 62.", "partial"),
-    ("The cheapest is KM613 at 149, not FR4771 at 62.", "wrong"),
-    ("The cheapest flight from Rome to Malta on 2026-10-01 is KM613 for 149; FR4771 costs 62.", "wrong"),
-    ("AZ886 is the cheapest at 118; FR4771 has a price of 62.", "wrong"),
-    ("The cheapest flight is KM613, at 149.", "wrong"),
-    ("The cheapest is flight KM613 at 62.", "wrong"),
+    ("The cheapest flight is FR4771; it costs 87 less than the dearest.", "correct"),
+    ("FR4771 at €62 is the cheapest, €87 cheaper than KM613 (€149).", "correct"),
+    ("**FR4771** – 87", "correct"),
+    ("KM613 costs 149, FR4771 62 and AZ886 118. The cheapest is FR4771, which saves 87.", "correct"),
+    ("Of KM613 (149), FR4771 (62) and AZ886 (118), FR4771 is the cheapest, by 87.", "correct"),
+    ("FR 4771 is the cheapest: 149 - 62 = 87.", "correct"),
+    ("It's FR4771, not KM613 or AZ886, and the difference is 87.00.", "correct"),
+    ("The cheapest is FR4771 at 62. KM613, the dearest, costs 87 more.", "correct"),
+    ("Compared with KM613 you save $87 with FR4771.", "correct"),
+    ("FR4771 costs 87 less than KM613 and is the cheapest.", "correct"),
+    ("The dearest is KM613; the cheapest is FR4771, eighty-seven less.", "correct"),
+    ("FR4771 is cheapest. The next cheapest is AZ886 at 118. The dearest costs 87 more.", "correct"),
+    ("Of FR4771, AZ886 and KM613 the cheapest is FR4771, 87 below KM613.", "correct"),
+    ("The cheapest flight is FR4771, which costs 62.", "partial"),
+    ("The difference is 87.", "partial"),
+    ("KM613 for 149, the cheapest; FR4771 for 62", "wrong"),
+    ("118 – AZ886, 62 – FR4771, 149 – KM613", "partial"),
+    ("FR4771 is the cheapest; it costs 56 less than the dearest.", "partial"),
+    ("The cheapest is KM613, 87 less than FR4771.", "wrong"),
+    ("KM613 is the cheapest: it costs 87 less than FR4771.", "wrong"),
+    ("The cheapest: AZ886, 87 less than the dearest, FR4771.", "wrong"),
+    ("KM613 costs 87 less than FR4771.", "wrong"),
+    ("FR4771 is the most expensive, by 87.", "wrong"),
+    ("FR4771 is not the cheapest; the difference is 87.", "wrong"),
+    ("FR4771 costs 87.", "wrong"),
     ("I cannot look up flights.", "wrong"),
-    ("The cheapest flight is FR4771 at 62. The next cheapest is AZ886 at 118.", "correct"),
-    ("The cheapest flight is FR4771 at 62. The second cheapest flight is AZ886 at 118.", "correct"),
-    ("The most expensive flight from Rome to Malta is KM613 (149); the cheapest is FR4771, 62", "correct"),
-    ("FR4771 is the cheapest, cheaper than AZ886, at 62.", "correct"),
-    ("KM613 is not; FR4771 is the cheapest, at 62.", "correct"),
-    ("The cheapest is FR4771 at 62. After that, the cheapest is AZ886.", "correct"),
-    ("FR4771 is cheaper than KM613: 62 against 149.", "correct"),
-    ("KM613, AZ886 and FR4771 are at 149, 118 and 62; FR4771 is the cheapest.", "correct"),
-    ("FR4771, AZ886 and KM613 for 62, 118 and 149: the first.", "correct"),
-    ("Of KM613, AZ886 and FR4771 at 149, 118 and 62 the last is the cheapest.", "correct"),
-    ("149 for KM613, 62 for FR4771: the latter is the cheapest.", "correct"),
-    ("118 – AZ886, 62 – FR4771, 149 – KM613", "correct"),
-    ("Instead of KM613 for 149 you can take FR4771 for 62.", "correct"),
-    ("KM613 is the most expensive (149); FR4771, not AZ886, is the cheapest (62).", "correct"),
-    ("KM613 is more expensive; FR4771 is the most affordable, for 62.", "correct"),
-    ("Take KM613 for 62; FR4771 is dearer.", "wrong"),
-    ("KM613 is 62, FR4771 is 149.", "wrong"),
-    ("Take AZ886 at €62 rather than FR4771.", "wrong"),
-    ("KM613 – 62, AZ886 – 118, FR4771 – 149", "wrong"),
-    ("FR4771 is the most expensive at 62.", "wrong"),
-    ("At 62, FR4771 is the second cheapest.", "wrong"),
-    ("FR4771 is not the cheapest; it costs 62.", "wrong"),
-    ("FR4771 is for 149, so 62 less is 87.", "wrong"),
 ]
 TIP = [
-    ("A 20% tip on $85.50 is $17.10, and the total is $102.60.", "correct"),
-    ("Tip: $17.10\nTotal: $102.60", "correct"),
-    ("$17.10 tip, $102.60 total.", "correct"),
-    ("The total comes to 102.60, of which 17.10 is the tip.", "correct"),
-    ("You pay $17.10 as a tip and $102.60 altogether.", "correct"),
-    ("- Tip (20%): $17.1\n- **Altogether: $102.6**", "correct"),
-    ("Total: $102.60, tip: $17.10.", "correct"),
-    ("The tip is $17.10.", "partial"),
-    ("Altogether you pay 102.60.", "partial"),
-    ("The tip is $17.10 and the total is $103.60.", "partial"),
-    ("Tip: 102.60, total: 17.10", "wrong"),
-    ("The tip is $102.60 and the total is $17.10.", "wrong"),
-    ("The tip comes to 102.60, and you pay 17.10.", "wrong"),
-    ("The tip is $12.83, so you pay $98.33.", "wrong"),
-    ("The tip is $17.10 and your total with tip is $102.60.", "correct"),
-    ("Your total including tip is $102.60, of which $17.10 is the tip.", "correct"),
-    ("A 20% tip on $85.50 is $17.10. The bill with tip comes to $102.60.", "correct"),
-    ("The total amount with the tip would be $102.60 (tip: $17.10)", "correct"),
-    ("A 20% tip is a total of $17.10; the total with tip is $102.60.", "correct"),
-    ("Total with tip: $102.60\nTotal tip: $17.10", "correct"),
-    ("Total: 17.10, tip: 102.60", "wrong"),
+    ("Each of you pays $34.20.", "correct"),
+    ("$34.20", "correct"),
+    ("34.2 each", "correct"),
+    ("You each pay 34 dollars and 20 cents.", "correct"),
+    ("The tip is $17.10, the total $102.60; split three ways that is $34.20 each.", "correct"),
+    ("102.60 / 3 = 34.20", "correct"),
+    ("With the tip, 34.20 per person.", "correct"),
+    ("Everyone pays $34.20, tip included.", "correct"),
+    ("Including a $17.10 tip, the total is $102.60, so each share with tip is **$34.20**.", "correct"),
+    ("A total of $34.20 each.", "correct"),
+    ("Your share with the tip is $34.20 ($28.50 + $5.70).", "correct"),
+    ("The tip is $17.10 and the total is $102.60.", "wrong"),
+    ("Each of you pays $102.60.", "wrong"),
+    ("Each of you pays $28.50.", "wrong"),
+    ("A tip of $34.20.", "wrong"),
+    ("The tip is $34.20.", "wrong"),
+    ("The total is $34.20.", "wrong"),
 ]
 TWO = [
     ("ABC + XYZ is 80.50.", "correct"),
@@ -254,3 +226,43 @@ def test_what_a_careful_reader_says(name: str, text: str, outcome: str) -> None:
     grade = judged(name, text=text)
     assert grade.outcome == outcome
     assert (grade.score == 1.0) is (outcome == "correct")
+
+
+def restated(case: Case) -> Iterator[str]:
+    """Replies that say what a tool said, and nothing else."""
+    results = [str(message["tool"]) for message in case.messages if "tool" in message]
+    values = [json.loads(result) for result in results]
+    yield "\n".join(results)
+    yield "The function returned: " + "; ".join(results)
+    yield "\n".join(f"```json\n{json.dumps(value, indent=2)}\n```" for value in values)
+    yield "\n".join("- " + line for value in values for line in lines_of(value))
+    yield "Here is what I found. " + ", and ".join(line for value in values for line in lines_of(value)) + "."
+
+
+def lines_of(value: object, name: str = "result") -> list[str]:
+    if isinstance(value, dict):
+        return [line for key, each in value.items() for line in lines_of(each, key)]
+    if isinstance(value, list):
+        return [", ".join(lines_of(each)) for each in value]
+    return [f"{name.replace('_', ' ')}: {value}"]
+
+
+RESTATED = [
+    (case.id, text)
+    for case in cases()
+    if any("tool" in each for each in case.messages)
+    for text in restated(case)
+]
+
+
+@pytest.mark.parametrize(("name", "text"), RESTATED)
+def test_a_result_said_again_is_no_answer(name: str, text: str) -> None:
+    """Where the answer has to be chosen or computed, the tool's own words do not hold it."""
+    assert judged(name, text=text).outcome != "correct"
+    assert judged(name, text=text, words=True).outcome != "correct"
+
+
+def test_no_result_holds_all_that_has_to_be_told() -> None:
+    for case in cases():
+        said = " ".join(str(message["tool"]) for message in case.messages if "tool" in message)
+        assert not case.says or told(said, case.says) < 1, case.id

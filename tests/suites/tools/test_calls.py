@@ -72,6 +72,54 @@ def test_optional_ones_may_leniently_be_empty() -> None:
     assert zeros.same
 
 
+INNER = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "note": {"type": "string"},
+        "tags": {"type": "array"},
+        "marks": {"type": "object", "additionalProperties": {"type": "string"}},
+        "place": {"type": "object", "properties": {"room": {"type": "string"}}},
+    },
+    "required": ["name"],
+}
+GUESTS = {"properties": {"guest": INNER, "guests": {"type": "array", "items": INNER}}, "required": ["guest"]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "left"),
+    [
+        ({"name": "Ada", "note": ""}, {"name": "Ada"}),
+        ({"name": "Ada", "note": None, "tags": []}, {"name": "Ada"}),
+        ({"name": ""}, {"name": ""}),  # required
+        ({"name": "Ada", "place": {"room": ""}}, {"name": "Ada"}),
+        ({"name": "Ada", "place": {"room": "4"}}, {"name": "Ada", "place": {"room": "4"}}),
+        ({"name": "Ada", "marks": {"a": ""}}, {"name": "Ada", "marks": {"a": ""}}),  # names of its own
+        ({"name": "Ada", "other": ""}, {"name": "Ada", "other": ""}),  # the schema does not know it
+        ({"name": "Ada", "tags": ["", None]}, {"name": "Ada", "tags": ["", None]}),
+    ],
+)
+def test_optional_fields_further_in_may_leniently_be_empty(sent: object, left: object) -> None:
+    arguments = json.dumps({"guest": sent, "guests": [sent, sent]})
+    found = read_call(ToolCall(name="f", arguments=arguments), {"f": GUESTS})
+    assert found.strict == {"guest": sent, "guests": [sent, sent]}
+    assert found.lenient == {"guest": left, "guests": [left, left]}
+    assert found.same is (sent == left)
+    assert found.unchanged("guest")  # no type was changed
+
+
+def test_odd_schemas_are_no_obstacle() -> None:
+    inner = {
+        "type": "object",
+        "required": True,
+        "properties": {"note": {"type": "string", "required": False}},
+    }
+    schema = {"properties": {"guest": inner, "more": {"properties": []}}, "required": "guest"}
+    sent = {"guest": {"note": "", "name": "Ada"}, "more": {"a": None}}
+    found = read_call(ToolCall(name="f", arguments=json.dumps(sent)), {"f": schema})
+    assert found.lenient == {"guest": {"name": "Ada"}, "more": {"a": None}}
+
+
 def test_a_tool_that_does_not_exist() -> None:
     assert read("{}", name="format_disk").fault == "unknown_tool"
 

@@ -230,6 +230,29 @@ def test_a_thousand_calls_are_no_better_than_one() -> None:
     assert grade.score == pytest.approx(2 / 1000)
 
 
+MUGS = {"items": [{"sku": "PLATE-7", "quantity": 1}, {"sku": "MUG-01", "quantity": 3}]}
+INES = {"name": "Ines Vogt"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome", "lenient"),
+    [
+        ({**MUGS, "customer": INES}, "correct", True),
+        ({**MUGS, "customer": {**INES, "email": ""}}, "partial", True),
+        ({**MUGS, "customer": {**INES, "email": None}, "shipping": {}}, "partial", True),
+        ({**MUGS, "customer": {**INES, "email": "ines@example.com"}}, "partial", False),
+        ({**MUGS, "customer": {**INES, "phone": ""}}, "partial", False),  # no field of the schema
+        ({**MUGS, "customer": {"name": ""}}, "partial", False),
+    ],
+)
+def test_empty_optional_fields_are_forgiven_leniently(
+    arguments: dict[str, Any], outcome: Outcome, lenient: bool
+) -> None:
+    grade = judged("nested-order", ("create_order", arguments))
+    assert grade.outcome == outcome
+    assert (grade.details["lenient"] == 1.0) is lenient
+
+
 @pytest.mark.parametrize(
     ("name", "text", "outcome", "rule"),
     [
@@ -241,7 +264,7 @@ def test_a_thousand_calls_are_no_better_than_one() -> None:
         ("missing-tip-percentage", "Please tell me the percentage.", "correct", "asked_back"),
         ("missing-tip-percentage", "The tip is $9.", "wrong", "asked_back"),
         ("missing-tip-percentage", "Anything else?", "wrong", "asked_back"),
-        ("result-weather", "It's -3 °C with light snow in Oslo.", "correct", "facts"),
+        ("result-weather", "It feels 7 degrees colder, with light snow.", "correct", "facts"),
         ("result-weather", "It is snowing.", "partial", "facts"),
         ("result-weather", "It is 13 degrees.", "wrong", "facts"),
         (TIP, "The tip is $17.10.", "wrong", "no_call"),
@@ -366,8 +389,8 @@ def cut(text: str = "", *calls: tuple[str, Any], **more: Any) -> Exchange:
         ("parallel-weather-two", cut("", PARIS, ROME), "correct"),
         ("none-capital", cut("The capital of"), "truncated"),
         ("none-capital", cut("", ("get_weather", {"location": "Sydney"})), "wrong"),
-        ("result-weather", cut("It is -3 °C with light snow, so"), "correct"),
-        ("result-weather", cut("It is -3"), "truncated"),
+        ("result-weather", cut("Light snow, and it feels 7 degrees colder, so"), "correct"),
+        ("result-weather", cut("It is snowing"), "truncated"),
     ],
 )
 def test_answers_that_were_cut(name: str, exchange: Exchange, outcome: Outcome) -> None:

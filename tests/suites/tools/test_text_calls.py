@@ -185,6 +185,12 @@ def test_one_of_two_tags_broken_keeps_the_other() -> None:
         "[tip(bill=1)" + ",1" * 60_000 + "]",
         TIP + '{"name": "tip", ' * 12_000,
         "```\nfoo(x=1)\n```\n" * 9_000,
+        "".join(
+            f'```\n{{"name": "tip", "arguments": {{"bill": {n}}}}}\n```\nWait, no. ' for n in range(4_000)
+        ),
+        "".join(f'```\n{{"name": "tip", "arguments": {{"bill": {n}}}}}\n```\n' for n in range(4_000)),
+        TIP.join(["```json\n", "\n```\n"]) * 3_000,
+        f"```json\n{TIP}\n```\n" + "wait, no " * 20_000 + f"\n```json\n{ROME}\n```",
     ],
 )
 def test_hostile_texts_end_soon(text: str) -> None:

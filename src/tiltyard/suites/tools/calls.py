@@ -1,8 +1,8 @@
 """A call as sent becomes a call as read: its arguments, strictly and leniently, or what is wrong with it.
 
 Strict is what arrived; lenient lets numbers, booleans, lists and objects come as text (also where a text is
-allowed), whole numbers as floats, and optional arguments empty. Whether it is the call that was wanted is
-decided elsewhere.
+allowed), whole numbers as floats, and optional arguments and fields empty. Whether it is the call that was
+wanted is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ class ReadCall(NamedTuple):
     lenient_fault: str | None = None
     same: bool = False  # strict and lenient reading see the same
     turned: Mapping[str, Json] | None = None  # lenient, with texts turned that the schema allows as texts
+    typed: Mapping[str, Json] | None = None  # brought to the schema's types, nothing left out
 
     def unchanged(self, name: str) -> bool:
         """Was this argument sent in the type that the schema has? One that lenient reading drops is judged
         as it was sent.
         """
-        if self.same or self.strict is None or self.lenient is None:
+        if self.same or self.strict is None or self.typed is None:
             return self.same
-        return name in self.strict and (
-            name not in self.lenient or alike(self.strict[name], self.lenient[name])
-        )
+        return name in self.strict and alike(self.strict[name], self.typed[name])
 
 
 def schemas_of(tools: Sequence[Mapping[str, Json]]) -> Schemas:
@@ -63,10 +62,11 @@ def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:
         return ReadCall(call.name, None, None, "too_deep", "too_deep")
     strict = value if isinstance(value, dict) else None
     lenient = strict if strict is not None else inner_object(value)
-    turned = None
+    turned = typed = None
     if lenient is not None and schema is not None:
         given = lenient
-        lenient = without_empty(coerced(given, schema), schema)
+        typed = coerced(given, schema)
+        lenient = without_empty(typed, schema)
         turned = without_empty(coerced(given, schema, texts_too=True), schema)
     turned = None if alike(turned, lenient) else turned
     same = strict is not None and turned is None and alike(strict, lenient)
@@ -74,17 +74,44 @@ def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:
     softer = fault if same else "not_object" if lenient is None else fault_of(lenient, schema)
     if softer is not None and turned is not None:
         softer = fault_of(turned, schema)
-    return ReadCall(call.name, strict, lenient, fault, softer, same, turned)
+    return ReadCall(call.name, strict, lenient, fault, softer, same, turned, typed)
 
 
 def without_empty(arguments: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Arguments without optional ones that hold nothing: null, "", [] or {} stand for leaving them out."""
-    required = schema.get("required") or ()
+    """Arguments without optional ones that hold nothing: null, "", [] or {} stand for leaving them out.
+
+    So do fields further in, where the schema names them: what it does not name may be data, {"Ada": ""}.
+    """
+    fields, required = fields_of(schema)
+    inner = {name: without_empty_fields(value, fields.get(name)) for name, value in arguments.items()}
+    return {name: value for name, value in inner.items() if name in required or not is_empty(value)}
+
+
+def without_empty_fields(value: Json, schema: Json) -> Json:
+    """The same within an argument, as deep as the schema describes it."""
+    if not isinstance(schema, Mapping):
+        return value
+    if isinstance(value, list):
+        return [without_empty_fields(each, schema.get("items")) for each in value]
+    if not isinstance(value, dict):
+        return value
+    fields, required = fields_of(schema)
+    inner = {name: without_empty_fields(each, fields.get(name)) for name, each in value.items()}
     return {
-        name: value
-        for name, value in arguments.items()
-        if name in required or not (value is None or value in ("", [], {}))
+        name: each
+        for name, each in inner.items()
+        if name in required or name not in fields or not is_empty(each)
     }
+
+
+def fields_of(schema: Mapping[str, Json]) -> tuple[Mapping[str, Json], Sequence[Json]]:
+    """The fields that a schema names, and those of them that it requires; a data set's may hold anything."""
+    fields, required = schema.get("properties"), schema.get("required")
+    return fields if isinstance(fields, Mapping) else {}, required if isinstance(required, list) else []
+
+
+def is_empty(value: Json) -> bool:
+    return value is None or value in ("", [], {})
 
 
 def inner_object(value: Json) -> Mapping[str, Json] | None:

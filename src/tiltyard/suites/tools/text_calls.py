@@ -18,6 +18,7 @@ from tiltyard.records import Json, ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE, decoded, has_twice
 from tiltyard.suites.tools.call_marks import NAMES, looks_like_call
 from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.fences import is_draft, left_by, not_yet, role_of
 from tiltyard.suites.tools.python_calls import (
     MOST_CALLS,
     MOST_TRIES,
@@ -30,6 +31,7 @@ from tiltyard.suites.tools.python_calls import (
 )
 
 LONGEST = 200_000  # characters of an answer that are looked at
+MOST_FENCES = 2_000
 
 TAGS = (
     ("<tool_call>", "</tool_call>"),
@@ -41,8 +43,10 @@ TAGS = (
 )
 FUNCTION_TAG = re.compile(r"<function=([\w.:-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
 FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
+COMMENT = re.compile(r"^[ \t]*(?://|#).*$", re.MULTILINE)
 BRACKET = re.compile(r"[\[{]")
 ARGUMENTS = ("arguments", "parameters", "args")
+RESULTS = ("result", "results", "output", "response")
 QUOTE = r"[\"']"
 NO_CALL = re.compile(r"[\[\]\s,;.…]|//[^\n]*|#[^\n]*")  # between the calls of a list
 
@@ -122,21 +126,49 @@ def unfenced(text: str) -> str:
 
 
 def in_fences(text: str, schemas: Schemas) -> Found | None:
-    """The last fenced block that holds calls, and those of later blocks that cannot be read."""
-    later: list[ToolCall] = []
-    for match in reversed(list(FENCE.finditer(text))):
-        body = match[2].strip()
+    """The calls of all fenced blocks, but those that the words between them take back, and none twice."""
+    kept: list[ToolCall] = []
+    at, said, draft, empty, readable = 0, "", False, False, False
+    for match in islice(FENCE.finditer(text), MOST_FENCES):
+        said, at = said + text[at : match.start()], match.end()
+        is_empty = value_of(match[2].strip()) == [] and match[1].lower() in ("", "json")
+        calls = block_calls(match[2].strip(), schemas)
+        found = calls or broken_calls(match[2].strip(), schemas, readable or empty)
+        if not found and not is_empty:
+            continue
+        role = role_of(said, draft) if kept else "more"
+        if role != "aside":
+            empty = is_empty
+            if role in ("instead", "anew") and (calls or is_empty):
+                kept = left_by(calls, kept, said) if calls and role == "instead" else []
+                readable = bool(kept)
+            if calls:
+                known = any(call.name in schemas for call in calls)
+                draft = is_draft(said, known) if said.strip() else draft
+            kept += not_yet(found, kept)[: MOST_CALLS - len(kept)]
+            readable = readable or bool(calls)
+        said = ""
+    if readable:
+        return Found(tuple(kept), "fence")
+    return Found(rule="empty_list") if empty and not kept else None
+
+
+def block_calls(body: str, schemas: Schemas) -> list[ToolCall] | None:
+    """The calls that a fenced block holds; None where none can be read."""
+    value = value_of(body)
+    if value is UNREADABLE:
+        body = COMMENT.sub("", body).strip()
         value = value_of(body)
-        calls = None if value is UNREADABLE else calls_of(value, schemas)
-        if calls is None and value is UNREADABLE:
-            calls = line_by_line(body, schemas) or python_calls(body, schemas) or mixed(body, schemas)
-        if calls:
-            return Found((*calls, *later), "fence")
-        if value == [] and match[1].lower() in ("", "json") and not later:
-            return Found(rule="empty_list")
-        if len(later) < MOST_CALLS:
-            later += broken_json(body, schemas) or scan(body, schemas).broken
-    return None
+    if value is not UNREADABLE:
+        return calls_of(value, schemas)
+    return line_by_line(body, schemas) or python_calls(body, schemas) or mixed(body, schemas)
+
+
+def broken_calls(body: str, schemas: Schemas, beside: bool) -> list[ToolCall]:
+    """What begins as a call in a fenced block and cannot be read; code only `beside` calls that can."""
+    if is_quoted(value_of(body)):
+        return []
+    return broken_json(body, schemas) or (scan(body, schemas).broken if beside else [])
 
 
 def mixed(text: str, schemas: Schemas) -> list[ToolCall] | None:
@@ -176,8 +208,8 @@ def json_calls(text: str, schemas: Schemas) -> tuple[list[ToolCall], list[ToolCa
     between, last = [], 0
     for start, end, value in json_values(text):
         found = calls_of(value, schemas)
-        if found:
-            calls += found
+        if found or is_quoted(value):
+            calls += found or ()
             between.append(text[last:start])
             last = end
     rest = "".join((*between, text[last:])).strip()
@@ -274,9 +306,25 @@ def calls_of(value: Json, schemas: Schemas) -> list[ToolCall] | None:
     return None if call is None else [call]
 
 
+def is_quoted(value: Json) -> bool:
+    """Is it a tool as the prompt describes it, with a schema for its parameters, or what one answered? Or a
+    list of such?
+    """
+    if isinstance(value, list):
+        return bool(value) and all(map(is_quoted, value))
+    if not isinstance(value, dict):
+        return False
+    if isinstance(value.get("function"), dict):
+        value = value["function"]
+    if not any(key in value for key in ARGUMENTS):
+        return value.get("role") in ("tool", "function") or any(key in value for key in RESULTS)
+    fields = value.get("parameters")
+    return isinstance(fields, dict) and fields.get("type") == "object" and "properties" in fields
+
+
 def call_of(value: Json, schemas: Schemas) -> ToolCall | None:
     """One object as a call: a name and arguments, or a known tool's name with its arguments under it."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or is_quoted(value):
         return None
     if isinstance(value.get("function"), dict):
         value = value["function"]
