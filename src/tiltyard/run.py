@@ -148,7 +148,7 @@ async def run_job(
             facts["error"] = hide_keys(str(error))
             raise
         finally:
-            readings = watch.stop()
+            readings = watch.stop(in_haste=state not in ("finished", "failed"))
             await writer.flush(soon=state not in ("finished", "failed"))
             lost = not results and overtaken(claim, store)
             if not results and claim.run.summary and not lost:

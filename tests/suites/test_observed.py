@@ -98,4 +98,4 @@ def test_a_rate_of_estimated_tokens_has_no_interval_on_any_screen(tiltyard: Call
     rows = json.loads(tiltyard("board", "--json").out)["rows"]
     assert [row["decode_tps"]["ci95"] for row in rows] == [None]
     board = tiltyard("board").out
-    assert "≈ no interval: too few requests, or their tokens were estimated" in board
+    assert "≈ no interval: too few requests, arrivals that overlap, or estimates" in board

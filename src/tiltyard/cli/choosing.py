@@ -5,6 +5,7 @@ Which server has a name that was given without an address is decided in `servers
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,7 @@ from tiltyard.servers.gguf_file import is_model_path, read_header
 from tiltyard.servers.names import match, mistyped, nearest, shown
 from tiltyard.servers.openai import OpenAI
 
+DESCRIBED_AT_ONCE = 8
 LISTED = 8  # names in an error message
 REMEDY = "start a model server, or name a GGUF file: tiltyard run speed --model ./model.gguf"
 Pairs = list[tuple[Server, Model]]
@@ -242,17 +244,24 @@ async def offered(server: Server) -> list[Model]:
 
 async def that_chat(server: Server, models: Sequence[Model]) -> list[Model]:
     """Those that do not only embed, by their descriptions where the list does not tell; one that cannot be
-    described may chat.
+    described may chat. Where a single one is in memory and chats, it is the choice, and nobody asks for more.
     """
-    found = []
-    for model in models:
-        told = model
-        if model.capabilities is None:
-            with suppress(ServerError):
-                told = await server.describe(model.name)
-        if usable(told):
-            found.append(model)
+    in_memory = [model for model in models if model.loaded]
+    if len(in_memory) == 1 and await chats(server, in_memory[0]):
+        return in_memory
+    found: list[Model] = []
+    for at in range(0, len(models), DESCRIBED_AT_ONCE):
+        some = models[at : at + DESCRIBED_AT_ONCE]
+        told = await asyncio.gather(*(chats(server, model) for model in some))
+        found += [model for model, yes in zip(some, told, strict=True) if yes]
     return found
+
+
+async def chats(server: Server, model: Model) -> bool:
+    if model.capabilities is None:
+        with suppress(ServerError):
+            model = await server.describe(model.name)
+    return usable(model)
 
 
 async def that_chat_at(found: Found, common: Common, like: Address) -> list[Model]:

@@ -157,7 +157,7 @@ def quality_table(rows: Sequence[BoardRow], wide: bool, beside: Sequence[str], b
 def explain_lone(screen: Console, shown: Sequence[Value | None]) -> None:
     """Say what `≈` is, where it stands before one of the rates that are shown."""
     if any(value is not None and value.low is None for value in shown):
-        screen.print("≈ no interval: too few requests, or their tokens were estimated", style="dim")
+        screen.print("≈ no interval: too few requests, arrivals that overlap, or estimates", style="dim")
 
 
 def show_models(

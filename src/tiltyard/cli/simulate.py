@@ -54,7 +54,7 @@ def simulate(config_path: Path | None, as_json: bool, list_faults: bool, **flags
     """Serve made-up models whose true speed is known.
 
     Without options four models of different size, speed and talent are served in seven dialects, each with an
-    address, and at one more in all of them. The true time of every write is at /tiltyard/truth of each.
+    address, and at one more in all that can share one. The true time of every write is at /tiltyard/truth.
     """
     from tiltyard.servers.simulator import DIALECT_NAMES, FAULTS, SimConfig, load_config
 

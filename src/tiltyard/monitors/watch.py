@@ -19,7 +19,8 @@ from tiltyard.monitors.readings import Readings, energy_of
 from tiltyard.records import Sample
 
 ELSEWHERE = "refused: by its address the server may be on another machine"
-BEGUN_S = 5.0  # longer than any source takes that works
+BEGUN_S = 2.0  # longer than any source takes that works
+ENDED_S, IN_HASTE_S = 10.0, 1.0  # for the last sample; a source that hangs is left behind
 Sources = Sequence[tuple[Provider, list[Device]]]
 
 
@@ -72,14 +73,18 @@ class Watch:
     async def begin(self) -> None:
         """Start, and wait for the first sample: all of what is measured next lies within the energy."""
         self.start()
-        if self._thread is not None:
-            await asyncio.to_thread(self._begun.wait, BEGUN_S)
+        late = time.perf_counter() + BEGUN_S
+        while self._thread is not None and not self._begun.is_set() and time.perf_counter() < late:
+            await asyncio.sleep(0.002)  # no executor's thread, whose end a Ctrl+C would wait for
 
-    def stop(self) -> Readings:
-        """Take the last sample, end the thread, hand over what was read. Safe to call when never started."""
+    def stop(self, in_haste: bool = False) -> Readings:
+        """Take the last sample, end the thread, hand over what was read. Safe to call when never started.
+
+        `in_haste`: somebody waits for the end, and the last sample of a slow source is not worth it.
+        """
         if self._thread is not None:
             self._halt.set()
-            self._thread.join(10)
+            self._thread.join(IN_HASTE_S if in_haste else ENDED_S)
             self._thread = None
         devices = [device for _, found in self._sources or () for device in found]
         readings = Readings(

@@ -123,7 +123,7 @@ def _found(a: Side, b: Side, tied: int) -> tuple[str, str]:
     if row is None or row.ratio is None:  # other stages, other loads: only their intervals lie side by side
         return title, f"{behind}, under another load."
     if row.not_comparable is not None:
-        why = unlike(b, a, "decode_tps", (other, one))
+        why = unlike(b, a, "decode_tps", (other, one)) or row.not_comparable
         return title, f"{behind}, but the two cannot be compared: {why}."
     if tied or (row.verdict == "same" and ranks([first, second])[1] == "1="):
         return _level((one, other), max(tied - 1, 0), row, speed)

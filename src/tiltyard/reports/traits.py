@@ -53,7 +53,7 @@ def all_traits(run: Run) -> dict[str, Json]:
         "url": server.url,
         "slots": server.slots,
         "tiltyard": (run.summary or {}).get("tiltyard"),
-        **flat(run.settings, "settings."),
+        **flat({k: v for k, v in run.settings.items() if k != "against_best"}, "settings."),
         **{k: v for k, v in flat(machine, "machine.").items() if k != "machine.tiltyard"},
     }
 

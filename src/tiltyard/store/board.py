@@ -436,8 +436,8 @@ def _filed(run: Run, machine: Machine) -> _Filed:
 def _newest(rows: list[BoardRow], newest_only: bool, filed: Mapping[str, _Filed]) -> list[BoardRow]:
     """The newest of each key, newest first in and out; those that measured something go before others.
 
-    The newest settings of a model may be those of a run that ended early: one like it that did not, and so
-    answered more, is shown in its place.
+    The newest settings of a model may be those of a run that ended early: one like it that answered more is
+    shown in its place.
     """
     kept: dict[tuple[Any, ...], BoardRow] = {}
     whole: dict[tuple[Any, ...], BoardRow] = {}
