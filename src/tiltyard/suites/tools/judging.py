@@ -16,6 +16,7 @@ from tiltyard.suites.tools.arguments import fits, told
 from tiltyard.suites.tools.ask_back import Answer, read_answer
 from tiltyard.suites.tools.calls import ReadCall
 from tiltyard.suites.tools.cases import Case, ExpectedCall
+from tiltyard.suites.tools.restated import without_results
 
 Expected = Sequence[ExpectedCall]
 
@@ -123,6 +124,8 @@ def judge_words(text: str, calls: Sequence[ReadCall], case: Case | None = None) 
         return Grade(outcome="wrong", score=0.0, rule="needless_call", reasons=reasons, details=details)
     if case is not None and case.asks:
         return judge_question(text, case, details)
+    if case is not None:
+        text = without_results(text, [str(each["tool"]) for each in case.messages if "tool" in each])
     denied = told(text, [never]) > 0 if never else False
     share = 0.0 if denied else told(text, says)
     details["lenient"] = share
