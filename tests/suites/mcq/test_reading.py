@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tiltyard.errors import UsageError
+from tiltyard.suites.mcq.layouts import BadRowError, draft_of_json
 from tiltyard.suites.mcq.reading import QuestionSet, Row, files_in
 
 
@@ -175,6 +176,38 @@ def test_gpqa_columns(tmp_path: Path) -> None:
     ]
     (row,) = rows(write_csv(tmp_path / "gpqa.csv", head, ["r1", "Why?", "no", "yes", "never", "maybe"]))
     assert (row.options, row.answer, row.drawn) == (("yes", "no", "never", "maybe"), 0, True)
+
+
+def write_lines(path: Path, *values: object) -> Path:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
+    return path
+
+
+def test_what_is_not_there_is_no_option(tmp_path: Path) -> None:
+    gpqa = {"Question": "Q?", "Correct Answer": 5, "Incorrect Answer 1": 6, "Incorrect Answer 2": None}
+    lettered = {"question": "Q?", "A": "x", "B": "y", "C": None, "answer": "B"}
+    path = write_lines(tmp_path / "nulls.jsonl", gpqa, lettered)
+    assert [(row.options, row.answer) for row in rows(path)] == [(("5", "6"), 0), (("x", "y"), 1)]
+    odd = {"Question": "Q?", "Correct Answer": "a", "Incorrect Answer 1": ["b"], "Incorrect Answer 2": "c"}
+    with pytest.raises(BadRowError, match="not all text"):
+        draft_of_json(json.dumps(odd))
+
+
+@pytest.mark.parametrize("name", ["article", "Passage", "context"])
+def test_a_passage_is_asked_in_front_of_its_question(tmp_path: Path, name: str) -> None:
+    value = {name: "The cat sat. ", "question": "Who sat?", "options": ["cat", "dog"], "answer": "A"}
+    (line,) = rows(write_lines(tmp_path / "read.jsonl", value))
+    head, cells = [name, "question", "A", "B", "answer"], ["The cat sat. ", "Who sat?", "cat", "dog", "A"]
+    (row,) = rows(write_csv(tmp_path / "read.csv", head, cells))
+    assert line.question == row.question == "The cat sat.\n\nWho sat?"
+    (without,) = rows(write_csv(tmp_path / "none.csv", head, [" ", *cells[1:]]))
+    assert without.question == "Who sat?"
+
+
+def test_files_of_a_folder(tmp_path: Path) -> None:
+    for name in ("a.csv", "B.CSV", "c.tsv", "d.jsonl", "e.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in files_in([tmp_path])] == ["B.CSV", "a.csv", "c.tsv", "d.jsonl"]
 
 
 @pytest.mark.parametrize(

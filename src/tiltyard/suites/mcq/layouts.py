@@ -20,7 +20,8 @@ MOST = 26
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HEADERLESS = 6
 
-QUESTION = ("question", "prompt", "query", "stem", "input", "ctx")
+QUESTION = ("question", "prompt", "query", "question stem", "stem", "input", "ctx")
+PASSAGE = ("passage", "article", "context")  # what the question is about: it is asked in front of it
 ANSWER = (
     "answer", "correct answer", "answerkey", "answer key", "label", "target", "gold", "correct",
     "correct option", "correct index", "answer index", "answer idx", "cop",
@@ -76,6 +77,7 @@ class Columns(NamedTuple):
     subject: int | None = None
     id: int | None = None
     words: int | None = None
+    passage: int | None = None
     width: int | None = None  # cells in each row, where it must be so many
 
     @property
@@ -122,6 +124,7 @@ def columns_of(cells: Sequence[str], where: str) -> Columns | None:
         subject=first_of(names, SUBJECT),
         id=first_of(names, IDENTITY),
         words=first_of(names, WORDS),
+        passage=first_of(names, PASSAGE),
     )
 
 
@@ -162,7 +165,7 @@ def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
         return None if place is None or place >= len(cells) else cells[place]
 
     about = About(cell(columns.id), cell(columns.subject), cell(columns.words))
-    question, answer = cells[columns.question], cells[columns.answer]
+    question, answer = behind(cell(columns.passage), cells[columns.question]), cells[columns.answer]
     if columns.wrong:
         options = checked([answer, *without_tail([cell(place) or "" for place in columns.wrong])])
         return Draft(checked_question(question), options, answer, about, settled=0, drawn=True)
@@ -172,6 +175,11 @@ def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
     if not answer.strip():
         raise BadRowError("the answer is empty")
     return Draft(checked_question(question), options, answer, about)
+
+
+def behind(passage: Json, question: str) -> str:
+    """The question, and in front of it the passage that it is about."""
+    return f"{passage.strip()}\n\n{question}" if isinstance(passage, str) and passage.strip() else question
 
 
 def listed(text: str) -> Json:
@@ -211,15 +219,17 @@ def draft_of_json(line: str) -> Draft:
         fields = {**question, **fields}
         question = question.get("stem")
     if not isinstance(question, str):
-        raise BadRowError("no question in it")
+        raise BadRowError(f"no question in it: its fields are {', '.join(fields)}"[:200])
+    question = behind(pick(fields, PASSAGE), question)
     wrong = [field for name, field in fields.items() if WRONG.match(name)]
-    if wrong and isinstance(answer, str):
-        given = checked([answer, *map(str, wrong)])
-        return Draft(checked_question(question), given, answer, about, settled=0, drawn=True)
+    if wrong and isinstance(answer, str | int | float):
+        right = as_text(answer) or ""
+        given = checked([right, *texts_of(without_nulls(wrong))])
+        return Draft(checked_question(question), given, right, about, settled=0, drawn=True)
     options = pick(fields, OPTIONS)
     if options is None:
         places = option_places(list(fields), set())
-        options = [list(fields.values())[place] for place in places]
+        options = without_nulls([list(fields.values())[place] for place in places])
     return from_list(question, options, answer, about)
 
 
@@ -235,9 +245,7 @@ def from_list(question: str, options: Json, answer: Json, about: About) -> Draft
         options = [each.get("text", each.get("value")) for each in options]
     if not isinstance(options, list):
         raise BadRowError("no list of options in it")
-    if not all(isinstance(each, str | int | float) for each in options):
-        raise BadRowError("the options are not all text")
-    texts = checked([as_text(each) or "" for each in options])
+    texts = checked(texts_of(options))
     if isinstance(answer, float):
         answer = as_text(answer)
     if isinstance(answer, bool) or not isinstance(answer, str | int) or answer == "":
@@ -247,6 +255,19 @@ def from_list(question: str, options: Json, answer: Json, about: About) -> Draft
     if len(keys) == len(texts) and len(set(keys)) == len(keys) and str(answer).strip() in keys:
         return Draft(checked_question(question), texts, answer, about, keys.index(str(answer).strip()))
     return Draft(checked_question(question), texts, answer, about)
+
+
+def without_nulls(values: list[Json]) -> list[Json]:
+    """Options up to the last that is there, as empty cells of a row."""
+    while values and values[-1] is None:
+        values.pop()
+    return values
+
+
+def texts_of(values: Sequence[Json]) -> list[str]:
+    if not all(isinstance(each, str | int | float) for each in values):
+        raise BadRowError("the options are not all text")
+    return [as_text(each) or "" for each in values]
 
 
 def pick(fields: Mapping[str, Json], names: Sequence[str]) -> Json:

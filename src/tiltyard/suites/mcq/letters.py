@@ -237,7 +237,8 @@ _TRANSLATED = re.compile(  # the option in the language of the reply
 
 _COPULA = re.compile(  # "Antwort: ", "La respuesta correcta es ", not "Antwort "
     r"(?:[:=是为為选選は은는]|(?<!\w)(?:ist|lautet|est|es|é|è|to|jest|är|er|is|on|este|adalah|является)"
-    r"(?:\s+(?:donc|also|dunque|portanto|demnach))?)\s*\Z"
+    r"(?:,?\s+(?:also|daher|somit|damit|folglich|deshalb|demnach|donc|alors|ainsi|por\s+(?:lo\s+)?tanto|entonces"
+    r"|portanto|então|assim|quindi|dunque|perciò|pertanto|dus|daarom|alltså|więc),?)?)\s*\Z"
     r"|(?<!\w)правильн\w+\s+ответ\s*\Z",
     re.IGNORECASE,
 )

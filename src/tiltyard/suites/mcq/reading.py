@@ -39,7 +39,7 @@ from tiltyard.suites.mcq.source import Record, Source, changed
 from tiltyard.suites.mcq.unclosed import Layout, closes_its_quotes, stands
 from tiltyard.suites.regular import regular
 
-PATTERNS = ("*.csv", "*.jsonl")
+PATTERNS = ("*.csv", "*.jsonl", "*.tsv", "*.CSV", "*.JSONL", "*.TSV")  # upper case comes from Windows
 MOST_BAD = 0.05  # share of bad rows above which a set is not used
 BAD_KEPT = 200
 MOST_OPEN = 16  # files
@@ -389,7 +389,8 @@ def files_in(paths: Sequence[Path], pattern: str | None = None) -> list[Path]:
             inside = sorted({each for one in wanted for each in path.glob(one) if each.is_file()})
             if not inside:
                 raise UsageError(
-                    f"{path} holds no file like {' or '.join(wanted)}", "name a file, or set --csv-pattern"
+                    f"{path} holds no file like {' or '.join(wanted[:3])}",
+                    "name a file, or set --csv-pattern",
                 )
             found += inside
         elif path.exists():

@@ -43,7 +43,8 @@ _COPULA = (
 
 _FOREIGN = (
     r"richtig(?=\s+ist)|(?:richtige|korrekte|beste)\s+(?:option|wahl)(?=\s+ist)|правильный\s+вариант"
-    r"|(?:letra|alternativa|opci[oó]n|opção|lettera|opzione)(?=\s+(?:correc?ta|corretta)\b)"
+    r"|(?:letra|alternativa|opci[oó]n|opção|lettera|opzione)"
+    r"(?=\s+(?:correc?ta|corretta|más\s+adecuada|più\s+(?:appropriata|adatta)|mais\s+(?:adequada|apropriada))\b)"
     r"|je\s+(?:pense|crois)\s+que\s+c['’](?=est\b)"
     r"|(?<!no )(?<!não )(?:creo|pienso|penso|acho)\s+que(?=\s+(?:es|é|è)\b)"
     r"|antwort|lösung|réponse|reponse|respuesta|solución|risposta|resposta|ответ(?:ом)?|відповідь|antwoord"
@@ -51,14 +52,19 @@ _FOREIGN = (
     r"|odpověď|odpoveď|cevap|yanıt|الإجابة|الجواب|उत्तर|जवाब|đáp án|trả lời|jawaban(?:nya)?|vastaus|válasz"
     r"|răspuns(?:ul)?|απάντηση|คำตอบ|ה?תשובה|پاسخ"
 )
+SO_ABROAD = (  # "Die Antwort ist daher C.", "La respuesta es, por lo tanto, C."
+    r"(?:also|daher|somit|damit|folglich|deshalb|demnach|donc|alors|ainsi|por\s+(?:lo\s+)?tanto|entonces"
+    r"|portanto|então|assim|quindi|dunque|perciò|pertanto|dus|daarom|alltså|więc)"
+)
 _QUALITY = (
-    r"(?:\s+(?:correct[ae]?|corretta|correta|correcte|certa|giusta|richtige|juiste|corect|الصحيحة|الصحيح"
+    r"(?:\s+(?:(?:la\s+)?(?:más\s+adecuada|plus\s+appropriée|più\s+(?:appropriata|adatta)|mais\s+(?:adequada|apropriada))"
+    r"|correct[ae]?|corretta|correta|correcte|certa|giusta|richtige|juiste|corect|الصحيحة|الصحيح"
     r"|đúng|yang benar|benar|final))?"
 )
 _FOREIGN_COPULA = (
     r"(?:\s*(?:ist|lautet|wäre|est|es|é|è|to|és|jest|je|является|is|er|är|on|este|adalah"
     r"|هي|هو|है|là|είναι|คือ|היא)(?!\w)"
-    r"(?:\s+(?:a(?=\s+[A-Z]\b)|donc|also|demnach|dus|więc|portanto|quindi|dunque|alltså)\b)?)?"
+    rf"(?:\s+a(?=\s+[A-Z]\b)|,?\s+{SO_ABROAD}\b,?)?)?"
 )
 
 # The correct answer (to this question) is (B)
@@ -210,7 +216,8 @@ BETWEEN = re.compile(  # "Between A and C, C is more likely."
 )
 THEREFORE_GERMAN = re.compile(  # "Daher ist Antwort B richtig."
     r"\b(?i:daher|somit|also|deshalb|damit|folglich)\s+ist\s+(?:(?:die\s+)?(?:Antwort|Option)\s+)?"
-    r"[(\[]?(?P<letter>[A-Z])[)\]]?\s+(?:richtig|korrekt)(?=\s*(?:[.!\n]|\Z))"
+    r"[(\[]?(?P<letter>[A-Z])[)\]]?\s+(?:richtig|korrekt|die\s+(?:richtige|korrekte)\s+(?:Antwort|Option|Lösung))"
+    r"(?=\s*(?:[.!\n]|\Z))"
 )
 ONLY = re.compile(
     r"(?:^|[.!?:,]\s+|\b(?:so|therefore|thus|hence),?\s+)only\s+(?:option\s+|answer\s+|choice\s+)?[(\[]?"
