@@ -111,3 +111,12 @@ def test_ranks_call_ties_ties():
     assert ranks([*runs, wide, unsure]) == ["1=", "2=", "2=", "4", "1=", "1="]
     broken = made.quick("e").run(decode_tps=None)
     assert ranks([*runs, broken])[-1] == ""
+
+
+@pytest.mark.parametrize("top", [5_100.0, 5_000.0, 2_050.0, 9_000.0])
+def test_the_scale_over_a_column_is_not_cut_off_at_its_end(top):
+    words = ET.fromstring(charts.axis_in_head(top)).findall("text")
+    for each in words:
+        x, size, anchor = float(each.get("x")), 7 * len(each.text), each.get("text-anchor")
+        end = x + {"start": size, "middle": size / 2, "end": 0}[anchor]
+        assert end <= 200, (top, each.text)

@@ -267,7 +267,12 @@ def axis_in_head(top: float) -> str:
     """The scale over the miniatures' column."""
     scale = Scale(Axis("", 0, top), 4, 196)
     ticks = [0.0, *[t for t in log_ticks(top / 20, top, 4) if scale(t) > 60][-2:]]
-    words = "".join(text_at(scale(t), 10, tick(t), "tick", "start" if t == 0 else "middle") for t in ticks)
+    words = ""
+    for t in ticks:
+        x = scale(t)
+        at_end = x > 180  # in the middle it would be cut off
+        anchor = "start" if t == 0 else "end" if at_end else "middle"
+        words += text_at(199 if at_end else x, 10, tick(t), "tick", anchor)
     return f'<svg class="mini" viewBox="0 0 200 14" aria-hidden="true">{words}</svg>'
 
 
