@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 Tiltyard = Callable[..., Finished]
 README = Path(__file__).parents[2] / "README.md"
+RUN = re.compile(r"(?<=run )[0-9a-f]{8}|(?<=show )[0-9a-f]{8}")
 NUMBER = re.compile(r"[\d.,]+")
 
 
@@ -26,8 +27,8 @@ def shown() -> tuple[str, list[str]]:
 
 
 def shape(line: str) -> str:
-    """A line without its numbers, and with one blank for many."""
-    return " ".join(NUMBER.sub("#", line).split())
+    """A line without its numbers and names of runs, and with one blank for many."""
+    return " ".join(NUMBER.sub("#", RUN.sub("#", line)).split())
 
 
 def test_the_demo_and_then_the_command_of_the_readme(

@@ -202,6 +202,10 @@ def test_a_passage_is_asked_in_front_of_its_question(tmp_path: Path, name: str) 
     assert line.question == row.question == "The cat sat.\n\nWho sat?"
     (without,) = rows(write_csv(tmp_path / "none.csv", head, [" ", *cells[1:]]))
     assert without.question == "Who sat?"
+    with pytest.raises(BadRowError, match="empty"):
+        draft_of_json(json.dumps({**value, "question": " "}))
+    with pytest.raises(BadRowError, match="passage is not text"):
+        draft_of_json(json.dumps({**value, name: ["The", "cat"]}))
 
 
 def test_files_of_a_folder(tmp_path: Path) -> None:

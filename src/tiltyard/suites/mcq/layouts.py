@@ -178,8 +178,11 @@ def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
 
 
 def behind(passage: Json, question: str) -> str:
-    """The question, and in front of it the passage that it is about."""
-    return f"{passage.strip()}\n\n{question}" if isinstance(passage, str) and passage.strip() else question
+    """The question, and in front of it the passage that it is about. Raises BadRowError."""
+    if isinstance(passage, dict | list) and passage:
+        raise BadRowError("the passage is not text")
+    before = (as_text(passage) or "").strip()
+    return f"{before}\n\n{question}" if before and question.strip() else question
 
 
 def listed(text: str) -> Json:
