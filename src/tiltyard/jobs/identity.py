@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tiltyard.errors import ServerError
 from tiltyard.jobs.plan import Job, Plan, whose
-from tiltyard.monitors.machine import describe_machine
+from tiltyard.monitors.machine import this_machine
 from tiltyard.records import Run, ServerInfo, Timeouts
 from tiltyard.servers import Server
 from tiltyard.servers.discover import LOCALHOST
@@ -54,6 +54,7 @@ async def identified(
     A server that decides by itself with which context it loads tells that only when it has. Where the store
     has no run of what is in memory now that is finished or under way, it is started cold for that.
     """
+    plan = replace(plan, machine=await this_machine(say))
     server, asked = job.server, job.settings.get("context")
     if not movable(server):
         return job, new_run(plan, job, suite, store, movable=False)
@@ -118,7 +119,7 @@ def unfiled(plan: Plan, job: Job, suite: Suite) -> Run:
         fingerprint="",
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command=plan.command,
-        machine=describe_machine(),
+        machine=plan.machine,
     )
 
 

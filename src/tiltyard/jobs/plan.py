@@ -29,6 +29,7 @@ class Plan(Record, frozen=True):
     preflight: bool = True  # cold start and probe; off: send exactly the load asked for
     baseline_s: float = 0.0  # idle seconds whose power is taken off the energy
     timeouts: Timeouts | None = None
+    machine: Mapping[str, Json] = {}  # the one we are on, as it is when a job begins
 
 
 def whose(job: Job) -> tuple[str, str]:

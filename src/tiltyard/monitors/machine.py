@@ -5,11 +5,15 @@ Everything is read from files and cheap calls; what a platform does not tell is 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import re
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tiltyard import __version__
@@ -18,6 +22,8 @@ from tiltyard.monitors.sysfs import text_of
 from tiltyard.records import Json
 from tiltyard.settings import child_environment
 
+ANSWERED_S = 10.0  # what a driver may need that wakes several sleeping GPUs
+SAID_S = 1.0
 HYPERVISORS = (
     "KVM",
     "QEMU",
@@ -33,6 +39,33 @@ HYPERVISORS = (
 
 def describe_machine(root: Path = Path("/")) -> dict[str, Json]:
     """A JSON object for the run's record; `root` is where /proc and /sys are looked for."""
+    thread, found = asked_for_gpus(root)
+    thread.join(ANSWERED_S)
+    return {**facts(root), "gpus": list(found)}
+
+
+async def this_machine(say: Callable[[str], None]) -> dict[str, Json]:
+    """The same of the machine we are on, without holding up the loop; says for whom it waits."""
+    thread, found = asked_for_gpus(Path("/"))
+    begun, said = time.perf_counter(), False
+    while thread.is_alive() and time.perf_counter() - begun < ANSWERED_S:
+        if not said and time.perf_counter() - begun > SAID_S:
+            said = True
+            say(f"waiting for the GPU's driver to answer, {ANSWERED_S:.0f} s at most")
+        await asyncio.sleep(0.002)  # no executor's thread, whose end a Ctrl+C would wait for
+    return {**facts(Path("/")), "gpus": list(found)}
+
+
+def asked_for_gpus(root: Path) -> tuple[threading.Thread, list[Json]]:
+    """A thread that asks, and may be left behind: a driver can hang. The list is filled as it ends."""
+    found: list[Json] = []
+    thread = threading.Thread(target=lambda: found.extend(gpus(root)), daemon=True, name="tiltyard-gpus")
+    thread.start()
+    return thread, found
+
+
+def facts(root: Path) -> dict[str, Json]:
+    """All but the GPUs."""
     import psutil
 
     return {
@@ -44,7 +77,6 @@ def describe_machine(root: Path = Path("/")) -> dict[str, Json]:
         "threads": psutil.cpu_count(),
         "usable_threads": usable_threads(),
         "ram_bytes": int(psutil.virtual_memory().total),
-        "gpus": gpus(root),
         "virtualised": virtualised(root),
         "governor": text_of(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "python": platform.python_version(),

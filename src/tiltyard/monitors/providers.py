@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -14,6 +15,9 @@ from msgspec.structs import replace
 from tiltyard.monitors import Device, Provider
 
 NVIDIA_TRACES = ("dev/nvidiactl", "proc/driver/nvidia", "dev/dxg", "dev/nvhost-gpu", "dev/nvgpu")
+HUNG_S = 4.0  # nothing seen after so long: a driver that hangs, not one without a GPU
+
+_unanswered: set[tuple[type[Provider], Path]] = set()  # sources that hang, or are being asked
 
 
 def find_providers(root: Path = Path("/")) -> list[tuple[Provider, list[Device]]]:
@@ -26,7 +30,7 @@ def find_providers(root: Path = Path("/")) -> list[tuple[Provider, list[Device]]
     for provider in gpu_sources(root):
         if isinstance(provider, NvidiaSmi) and gpus:
             continue  # the library has answered already
-        devices = provider.probe(gpus)
+        devices = seen_by(provider, root, gpus)
         if devices:
             found.append((provider, devices))
             gpus += sum(device.kind == "gpu" for device in devices)
@@ -34,6 +38,19 @@ def find_providers(root: Path = Path("/")) -> list[tuple[Provider, list[Device]]
         if devices := provider.probe():
             found.append((provider, devices))
     return placed(found)
+
+
+def seen_by(provider: Provider, root: Path, first_gpu: int) -> list[Device]:
+    """What a source of GPUs sees; nothing, at once, where it hung before or hangs still in another thread."""
+    source = (type(provider), root)
+    if source in _unanswered:
+        return []
+    _unanswered.add(source)
+    asked = time.perf_counter()
+    devices = provider.probe(first_gpu)
+    if devices or time.perf_counter() - asked < HUNG_S:
+        _unanswered.discard(source)
+    return devices
 
 
 def placed(found: list[tuple[Provider, list[Device]]]) -> list[tuple[Provider, list[Device]]]:
