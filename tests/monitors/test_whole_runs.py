@@ -83,7 +83,7 @@ with open({asked!r}, "a") as file: file.write(str(os.getpid()) + "\\n")
 time.sleep(60)
 """
 TWO_MODELS = SimConfig(models=(SimModel(name="m"), SimModel(name="n")), dialects=("openai",))
-TWO_RUNS = "run speed --all --profile fixed --requests 2 --output-tokens 4 --json".split()
+TWO_RUNS = ["run", "speed", "--all", "--profile", "fixed", "--requests", "2", "--output-tokens=4", "--json"]
 
 
 @pytest.mark.slow
