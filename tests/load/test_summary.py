@@ -350,8 +350,20 @@ def test_waits_under_arrivals_have_no_interval_and_say_why() -> None:
             assert (figures[name]["ci95"], figures[name]["why"]) == (None, QUEUED), name
         for name in ("decode_tps", "itl_ms", "chunk_gap_ms"):
             assert (figures[name]["ci95"], figures[name]["why"]) == (None, SHARED), name
+    assert found["error_rate"] == found["truncation_rate"] == {"value": 0.0, "ci95": None, "why": QUEUED}
     alone = summarise([window(*made)])
     assert None not in (alone[name]["ci95"] for name in ("ttft_ms", "decode_tps", "chunk_gap_ms"))
+
+
+def test_requests_that_fail_together_are_few_witnesses_of_how_many_fail() -> None:
+    good, broken = make_exchange(steady(20), usage=USAGE), make_exchange([], ending="http_error")
+    made = attempts([good] * 32 + [broken] * 32)
+    alone, together = (
+        summarise([Window("s", Load(concurrency=streams, stop=Stop(count=64)), made, 2.0)])["error_rate"]
+        for streams in (1, 8)
+    )
+    assert alone["value"] == together["value"] == 0.5
+    assert together["ci95"][0] < alone["ci95"][0] < alone["ci95"][1] < together["ci95"][1]
 
 
 def apart(start_ms: int, session: int = 1) -> Attempt:

@@ -17,7 +17,7 @@ from tiltyard.errors import UsageError
 from tiltyard.load.metrics import MS, SHORTEST_NS, timed_payload, too_short
 from tiltyard.load.payload import find_payload
 from tiltyard.records import Attempt, Json, Measures, Record
-from tiltyard.stats.proportions import wilson, wilson_clustered
+from tiltyard.stats.proportions import wilson_in_rounds
 from tiltyard.stats.rounds import Rounds
 
 UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "": 1.0}
@@ -133,10 +133,9 @@ def goodput(slo: Slo, attempts: Sequence[Attempt], window_s: float, rounds: Roun
     lacking = [names for names in lacks if names]
     kept = [slo.met_by(attempt) for attempt, names in zip(attempts, lacks, strict=True) if not names]
     good, judged = sum(kept), len(kept)
-    interval = None if rounds.why else wilson(good, judged)
     if rounds.ids is not None:
-        ids = [place for place, names in zip(rounds.ids, lacks, strict=True) if not names]
-        interval = wilson_clustered([float(one) for one in kept], ids)
+        rounds = Rounds([place for place, names in zip(rounds.ids, lacks, strict=True) if not names])
+    interval = wilson_in_rounds(kept, rounds)
     return {
         "slo": slo.as_text(),
         "good": good,

@@ -27,7 +27,7 @@ from tiltyard.records import Attempt, Exchange, Figure, Json
 from tiltyard.servers.notes import COLD, CUT, HEAD_MAYBE_CACHED
 from tiltyard.settings import hide_keys
 from tiltyard.stats.figures import figure, pooled
-from tiltyard.stats.proportions import wilson
+from tiltyard.stats.proportions import wilson_in_rounds
 from tiltyard.stats.queues import QUEUED, why_no_interval
 from tiltyard.stats.rounds import Rounds, joined, rounds_of
 
@@ -107,7 +107,7 @@ class Tally:
         """`alone`: no other request was under way, so that a wait for a first token tells of its prompt."""
         self.total += 1
         self.client_bound += attempt.client_bound
-        ending = attempt.exchanges[-1].ending if attempt.exchanges else "cancelled"
+        ending = ending_of(attempt)
         self.endings[ending] += 1
         if ending != "ok":
             self.failed(attempt)
@@ -345,13 +345,24 @@ def leading(counts: Counter[str]) -> str | None:
     return named[0] if len(named) == 1 else "mixed"
 
 
-def rate(part: int, whole: int) -> dict[str, Json]:
-    """A share with Wilson's 95 % interval."""
-    interval = wilson(part, whole)
-    return {
-        "value": part / whole if whole else None,
-        "ci95": None if interval is None else [interval.low, interval.high],
+def shares(windows: Sequence[Window]) -> dict[str, Json]:
+    """Of all requests, those that failed and those that were cut, with Wilson's 95 % interval over rounds."""
+    endings = [ending_of(attempt) for window in windows for attempt in window.attempts]
+    rounds = rounds_of_all(windows)
+    kinds = {
+        "error_rate": [ending not in ("ok", "truncated") for ending in endings],
+        "truncation_rate": [ending == "truncated" for ending in endings],
     }
+    found: dict[str, Json] = {}
+    for name, kind in kinds.items():
+        interval = wilson_in_rounds(kind, rounds)
+        value = {"value": sum(kind) / len(kind) if kind else None, "ci95": interval and list(interval)}
+        found[name] = {**value, "why": rounds.why} if rounds.why else value
+    return found
+
+
+def ending_of(attempt: Attempt) -> str:
+    return attempt.exchanges[-1].ending if attempt.exchanges else "cancelled"
 
 
 def tally(windows: Iterable[Window]) -> Tally:
@@ -404,13 +415,11 @@ def summarise(
     wall_s = sum(windows[i].wall_s for i in chosen)
     endings = sum((counted.endings for counted in tallies), Counter[str]())
     errors = sum((counted.errors for counted in tallies), Counter[str]())
-    requests = of_endings(endings)
     found: dict[str, Json] = {
-        "requests": requests,
+        "requests": of_endings(endings),
         "endings": dict(endings),
         "errors": dict(errors.most_common(ERRORS_SHOWN)),
-        "error_rate": rate(requests["failed"], requests["total"]),
-        "truncation_rate": rate(requests["truncated"], requests["total"]),
+        **shares(windows),
         "figures_from": headline or "all stages",
         **of_window(top, wall_s),
         **top.figures,
@@ -427,8 +436,12 @@ def summarise(
 
 def goodput_of(windows: Sequence[Window], wall_s: float, slo: Slo) -> dict[str, Json]:
     attempts = [attempt for window in windows for attempt in window.attempts]
-    rounds = joined([(rounds_in(w.load, len(w.attempts), w.attempts), len(w.attempts)) for w in windows])
-    return goodput(slo, attempts, wall_s, rounds)
+    return goodput(slo, attempts, wall_s, rounds_of_all(windows))
+
+
+def rounds_of_all(windows: Sequence[Window]) -> Rounds:
+    """The rounds of all requests of some stages, however they ended."""
+    return joined([(rounds_in(w.load, len(w.attempts), w.attempts), len(w.attempts)) for w in windows])
 
 
 def waits_of(

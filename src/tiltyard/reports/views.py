@@ -37,7 +37,6 @@ from tiltyard.reports.words import (
 from tiltyard.stats.figures import figure
 from tiltyard.stats.machines import without_known
 from tiltyard.stats.pairing import item_set
-from tiltyard.stats.proportions import wilson
 from tiltyard.stats.trends import under_load
 
 _KEY_FIGURES = ("decode_tps", "ttft_ms", "prefill_tps")
@@ -219,7 +218,7 @@ def model_view(side: Side, anchor: str, sample: Attempt | None) -> ModelView:
         quality=quality_view(run),
         about=identity(run),
         key=key_figures(run),
-        endings=endings_in_words(endings, broken_calls(summary)),
+        endings=endings_in_words(endings, broken_calls(summary), summary.get("error_rate")),
         endings_bar=charts.endings_bar(endings),
         findings=in_words(summary),
         charts=[c for c in [*load_charts(summary), _soak(side), *_distributions(side)] if c is not None],
@@ -303,7 +302,8 @@ def of_stage(summary: Mapping[str, Json], key: str) -> str:
     return f" · {stage_of(summary, key)}" if summary.get("waits_from") else ""
 
 
-def endings_in_words(endings: Mapping[str, int], broken: int = 0) -> str:
+def endings_in_words(endings: Mapping[str, int], broken: int = 0, failed: Json = None) -> str:
+    """`failed`: the summary's share of requests that failed."""
     total, ok = sum(endings.values()), endings.get("ok", 0)
     if not total:
         return "No request was sent."
@@ -312,12 +312,9 @@ def endings_in_words(endings: Mapping[str, int], broken: int = 0) -> str:
     if broken:
         return f"{answered_in_words(total, ok, broken)}."
     others = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in endings.items() if name != "ok")
-    interval = wilson(ok, total)
-    assert interval is not None
-    return (
-        f"{ok} of {total} requests ended well, {percent(ok / total)} "
-        f"(95 %: {percent(interval.low)} to {percent(interval.high)}); the rest: {others}."
-    )
+    ci95 = failed.get("ci95") if isinstance(failed, Mapping) and failed.get("value") else None
+    sure = f" Of all, {percent(ci95[0])} to {percent(ci95[1])} fail (95 %)." if ci95 else ""
+    return f"{ok} of {total} requests ended well ({percent(ok / total)}); the rest: {others}.{sure}"
 
 
 def figure_row(name: str, unit: str, f: Mapping[str, Json]) -> FigureRow:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from tiltyard.stats.figures import Interval, cluster_error
+from tiltyard.stats.rounds import Rounds
 from tiltyard.stats.student import normal_quantile, t_quantile
 
 
@@ -58,6 +59,15 @@ def wilson_clustered(
     if error > 0:
         units = max(units, mean * (1.0 - mean) / error**2)
     return _wilson(mean, units, quantile)
+
+
+def wilson_in_rounds(successes: Sequence[bool], rounds: Rounds) -> Interval | None:
+    """Of tries that may be alike within rounds (`rounds.py`). None without a try, or where no rounds help."""
+    if rounds.why:
+        return None
+    if rounds.ids is None:
+        return wilson(sum(successes), len(successes))
+    return wilson_clustered([float(success) for success in successes], rounds.ids)
 
 
 def mean_of_groups(

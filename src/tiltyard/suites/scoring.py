@@ -215,11 +215,20 @@ def share(tally: Tally, values: Sequence[float], places: Sequence[int]) -> dict[
     items = tally.clusters(places)
     alone = items is None or len(set(items)) == len(items)
     if alone and all(value in (0.0, 1.0) for value in values):
-        found = wilson(round(math.fsum(values)), len(values))
-    else:
-        found = wilson_clustered(values, items)
+        return counted_share(round(math.fsum(values)), len(values))
+    found = wilson_clustered(values, items)
     return {
         "value": math.fsum(values) / len(values) if values else None,
         "ci95": None if found is None else [found.low, found.high],
         "n": len(values),
+    }
+
+
+def counted_share(part: int, whole: int) -> dict[str, Json]:
+    """A share of independent ones, with Wilson's 95 % interval."""
+    found = wilson(part, whole)
+    return {
+        "value": part / whole if whole else None,
+        "ci95": None if found is None else [found.low, found.high],
+        "n": whole,
     }

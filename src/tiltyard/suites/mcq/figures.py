@@ -10,13 +10,12 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tiltyard.load.summary import rate
 from tiltyard.records import OUTCOMES, UNJUDGED, Json
 from tiltyard.stats.dealing import Shape, spreads_by_luck
 from tiltyard.suites.columns import Column
 from tiltyard.suites.mcq.calibration import calibration_of
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.scoring import scored, share
+from tiltyard.suites.scoring import counted_share, scored, share
 from tiltyard.suites.tally import Tally
 
 NAMED = 20  # questions with one order that are named
@@ -193,8 +192,8 @@ def over_rotations(tally: Tally, places: Sequence[int]) -> dict[str, Json]:
     whole = [number for number, found in orders.items() if len(found) == expected[number]]
     spoken = [number for number in whole if None not in seen[number]]
     return {
-        "consistent": {**rate(sum(len(seen[n]) == 1 for n in spoken), len(spoken)), "n": len(spoken)},
-        "right_in_all_rotations": {**rate(sum(n not in wrong for n in whole), len(whole)), "n": len(whole)},
+        "consistent": counted_share(sum(len(seen[n]) == 1 for n in spoken), len(spoken)),
+        "right_in_all_rotations": counted_share(sum(n not in wrong for n in whole), len(whole)),
     }
 
 
