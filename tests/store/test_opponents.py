@@ -71,7 +71,20 @@ def test_another_opponent_is_another_fingerprint(store: Store) -> None:
         with_opponent(replace(RUN, settings={**DECIDED, "against": name}), store, movable=False)
         for name in ("good", "poor")
     )
-    assert best.fingerprint == named.fingerprint != other.fingerprint
+    assert (
+        len({best.fingerprint, named.fingerprint, other.fingerprint}) == 3
+    )  # the first pays for its picking
+
+
+def test_out_of_how_many_the_best_was_picked_is_no_other_question(store: Store) -> None:
+    """What was decided paid for those that there were; the same command shows it again."""
+    rival(store, "poor", 0.2)
+    rival(store, "good", 0.5)
+    before = with_opponent(RUN, store, movable=False)
+    rival(store, "poorer", 0.1)
+    after = with_opponent(RUN, store, movable=False)
+    assert (before.settings["against_best"], after.settings["against_best"]) == (2, 3)
+    assert before.fingerprint == after.fingerprint
 
 
 def test_out_of_how_many_the_best_was_picked(store: Store) -> None:

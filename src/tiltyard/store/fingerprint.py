@@ -13,13 +13,7 @@ from tiltyard.records import Json, Run, content_hash
 from tiltyard.stats.machines import hardware
 
 SETTING = re.compile(r"[A-Z][A-Z0-9_]+=.*")  # a note on a server: how its environment sets it
-NO_EFFECT = (  # on a result: where items lie, who is patient, how the opponent in `against` was found
-    "files",
-    "retries",
-    "retry_delay_s",
-    "pause_s",
-    "against_best",
-)
+NO_EFFECT = ("files", "retries", "retry_delay_s", "pause_s")  # on a result: where items lie, who is patient
 ENDS = ("stop_when", "against", "against_best")  # settings of when a run may end, and nothing else
 
 
@@ -32,10 +26,13 @@ def fingerprint(run: Run, movable: bool) -> str:
     identity: two servers may each call something else by it, and so may one that was started anew.
     """
     model, server = run.model, run.server
+    settings = {name: value for name, value in run.settings.items() if name not in NO_EFFECT}
+    if "against_best" in settings:  # whoever picks the best one pays for it, whatever their number
+        settings["against_best"] = True
     return content_hash(
         {
             "suite": (run.suite, run.suite_version),
-            "settings": {name: value for name, value in run.settings.items() if name not in NO_EFFECT},
+            "settings": settings,
             "model": [model.digest or model.name, model.quantization, *weights(run)],
             "served_at": None if model.digest else server.url,
             "engine": [
