@@ -451,3 +451,9 @@ def test_models_side_by_side_say_under_which_load(folder, tmp_path):
     before, scores, _ = last(tmp_path / "speeds")
     assert (scores, before.partition("speed: ")[2]) == ("", load)
     assert last(tmp_path / "scores")[2].endswith("apart; speed: in the requests of mcq")
+
+
+def test_one_row_of_a_model_and_every_one_cannot_both_be_had(tmp_path):
+    done = tiltyard(tmp_path, "board", "--by-model", "--all")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "give one of the two" in done.stderr

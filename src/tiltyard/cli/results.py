@@ -105,6 +105,8 @@ def board(
     from tiltyard.reports.sharing import homeless
     from tiltyard.store.board import Wanted, as_mapping, model_mapping, models_of, tables
 
+    if by_model and all_settings:
+        raise UsageError("--by-model shows one run of each suite and --all every one", "give one of the two")
     wanted = Wanted(
         suite=suite,
         model=model,
