@@ -14,6 +14,9 @@ from tiltyard.load.schedule import Load, Stop
 from tiltyard.servers.clock import now_ns
 
 
+ENDLESS = Stop(seconds=60.0)
+
+
 class Fake:
     """A server that answers after `wait_s`, and remembers."""
 
@@ -77,6 +80,14 @@ def test_should_stop_ends_it() -> None:
 
 @pytest.mark.slow
 @best_of()
+@pytest.mark.parametrize("load", [Load(concurrency=4, stop=ENDLESS), Load(kind="constant", rate=500.0, stop=ENDLESS)])
+def test_what_stops_one_stream_stops_them_all(load: Load) -> None:
+    """An interval is narrow after one answer and may be wide after the next: nobody goes on alone."""
+    fake, looks = Fake(), iter([False] * 20 + [True])
+    run(load, fake, lambda: next(looks, False))
+    assert fake.answered <= 20
+
+
 def test_an_open_loop_starts_on_time_and_waits_for_nobody() -> None:
     fake = run(Load(kind="constant", rate=200, stop=Stop(count=40)), Fake(wait_s=0.3))
     assert fake.most == 40

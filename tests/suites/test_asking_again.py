@@ -286,11 +286,19 @@ def failed(attempts: Sequence[Attempt]) -> int:
     return sum(attempt.exchanges[-1].ending != "ok" for attempt in attempts)
 
 
-def test_failures_of_a_load_that_was_interrupted_are_asked_again() -> None:
+def test_failures_of_a_load_that_was_interrupted_are_part_of_it() -> None:
+    """However often it is interrupted, as many fail as without."""
     whole = run_speed({**FEW, "requests": 9}, faults=("error_500@2",)).results[0]
     second = run_speed({**FEW, "requests": 9}, known=whole.attempts[:6]).results[0]
+    assert (second.total, failed(second.attempts)) == (9, 1)
+    assert sum(attempt.session == 2 for attempt in second.attempts) == 3
+
+
+def test_failures_of_a_load_that_was_interrupted_before_an_answer_are_asked_again() -> None:
+    whole = run_speed({**FEW, "requests": 9}, faults=("error_500@1", "error_500@2")).results[0]
+    assert failed(whole.attempts[:2]) == 2
+    second = run_speed({**FEW, "requests": 9}, known=whole.attempts[:2]).results[0]
     assert (second.total, failed(second.attempts)) == (9, 0)
-    assert sum(attempt.session == 2 for attempt in second.attempts) == 4
 
 
 def test_a_burst_of_which_all_was_sent_was_not_given_up() -> None:

@@ -45,7 +45,7 @@ class _Driver:
         self.load, self.fire, self.should_stop = load, fire, should_stop
         self.began = now_ns()
         self.launched = 0
-        self.exhausted = False
+        self.exhausted = self.ended = False
         stop = load.stop
         self.most = stop.count
         self.until = (
@@ -53,13 +53,17 @@ class _Driver:
         )
 
     def over(self, now: int) -> bool:
-        """Does nothing more start?"""
-        return (
-            self.exhausted
+        """Does nothing more start? Where one stream sees that, all do: else the last of them would be measured
+        as if they were as many as before.
+        """
+        self.ended = (
+            self.ended
+            or self.exhausted
             or (self.most is not None and self.launched >= self.most)
             or (self.until is not None and now >= self.until)
             or self.should_stop()
         )
+        return self.ended
 
     async def closed(self) -> None:
         await _together([self.work() for _ in range(self.load.streams)])

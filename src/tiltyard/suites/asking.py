@@ -22,7 +22,7 @@ from tiltyard.load.lag import ClientMeter
 from tiltyard.load.metrics import measure
 from tiltyard.load.recount import recounted
 from tiltyard.load.schedule import Load, left_of
-from tiltyard.records import Attempt, Capture, Grade, Item, Record, Request, Timeouts
+from tiltyard.records import Attempt, Capture, Grade, Item, Record, Request
 from tiltyard.servers.clock import now_ns, unix_offset_ns, utc_at
 from tiltyard.servers.notes import ARRIVALS_MERGED, CLOCK_SET
 from tiltyard.suites import Bench, Stage, StageResult, Suite
@@ -75,7 +75,6 @@ class Sitting(Record, frozen=True):
     tries: Mapping[Key, int]  # tries already spent on what was not
     meter: ClientMeter
     teller: Teller
-    timeouts: Timeouts | None = None
     origin_unix_ns: int = field(default_factory=unix_offset_ns)  # add to any stamp for this sitting's dates
     failed: Mapping[Key, Attempt] = {}  # failed in an earlier sitting: asked again in what is left
 
@@ -116,7 +115,7 @@ class StageAsker:
         self.made += 1
         name = f"{self.sitting.run_id}-{self.sitting.session}-{self.stage.name}-{self.made}"
         request = self.suite.request(found[0], self.bench)
-        request = replace(request, request_id=name, timeouts=self.sitting.timeouts)
+        request = replace(request, request_id=name, timeouts=self.bench.timeouts)
         self.ready.append(Question(*found, request))
         return True
 
@@ -306,22 +305,23 @@ class StageAsker:
     async def warm_up(self) -> None:
         """Ask the first items without recording them, so that measurement starts on a warm server."""
         for item in self.left.first(self.stage.warmup):
-            request = replace(self.suite.request(item, self.bench), timeouts=self.sitting.timeouts)
+            request = replace(self.suite.request(item, self.bench), timeouts=self.bench.timeouts)
             await self.bench.server.ask(request)
 
     def load(self) -> Load | None:
         """What is left of the stage's load after earlier sittings; None: nothing.
 
-        Failures that nobody grades are results of a load that came to its end: asked again alone, under less
-        of it, they would succeed. Only those after its server had gone are not: its load, too, ends where
-        they begin. Of a load that was broken off all are asked again with the rest.
+        Failures that nobody grades are results of a load: asked again alone, under less of it, they would
+        succeed. Only those after its server had gone are not: its load, too, ends where they begin; nor are
+        those of a load that was broken off before anything was answered.
         """
         load, failed = self.stage.load, list(self.left.failed.values())
         ungraded = [attempt for attempt in failed if attempt.grade is None]
         asked = self.left.already + len(ungraded)
-        if ungraded and left_of(load, asked, wall_s([*self.attempts, *failed])) is None:
-            again = set(map(id, self.lost))
-            self.left.keep(attempt for attempt in ungraded if id(attempt) not in again)
+        ended = left_of(load, asked, wall_s([*self.attempts, *failed])) is None
+        answered, lost = {attempt.session for attempt in self.attempts}, set(map(id, self.lost))
+        counts = (each for each in ungraded if ended or each.session in answered)
+        self.left.keep(attempt for attempt in counts if id(attempt) not in lost)
         spent_s = wall_s([*self.attempts, *failed], self.lost)
         return None if self.was_narrow() else left_of(load, self.left.already, spent_s)
 
