@@ -36,7 +36,7 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("paths", nargs=-1, metavar="[DIR|FILE ...]", type=click.Path(path_type=Path))
-@click.option("--csv-pattern", metavar="GLOB", help="Which files of a folder; *.csv and *.jsonl unless set.")
+@click.option("--csv-pattern", metavar="GLOB", help="Which files of a folder.  [default: csv, tsv, jsonl]")
 @click.option(
     "--answers", type=click.Choice(READINGS), help="How the files write answers; seen by itself mostly."
 )
@@ -63,6 +63,8 @@ def mcq(paths: tuple[Path, ...], **options: Any) -> None:
     from tiltyard.cli.run_log import log_event, log_folder, log_skipped, logging_to
     from tiltyard.suites.mcq.questions import question_set
 
+    if options["csv_pattern"] and not any(path.is_dir() for path in paths):
+        raise UsageError("--csv-pattern chooses among the files of a folder", "name a folder, as in ./mmlu")
     options = with_environment(options)
     own = {name: options.pop(name) for name in OWN}
     common, settings = split_options(options)
@@ -115,12 +117,14 @@ def renamed(own: dict[str, Any]) -> dict[str, Json]:
 def content(paths: tuple[Path, ...], own: dict[str, Any], settings: dict[str, Json]) -> dict[str, Json]:
     """What is asked: files and template, by place and by content. Raises UsageError; tells of bad rows."""
     from tiltyard.cli.progress import clean
+    from tiltyard.suites.mcq.files import files_in, passed_over
     from tiltyard.suites.mcq.prompts import read_template, shipped_template, unknown_places
     from tiltyard.suites.mcq.questions import question_set
-    from tiltyard.suites.mcq.reading import files_in
     from tiltyard.suites.regular import regular
 
     chosen = [path.resolve() for path in files_in(paths, own["csv_pattern"])]
+    if note := passed_over(paths, own["csv_pattern"]):
+        click.echo(clean(note), err=True)
     answers = settings.get("answers")
     questions = question_set(chosen, answers)
     tell(questions)

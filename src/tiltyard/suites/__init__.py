@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tiltyard.errors import UsageError
 from tiltyard.load.schedule import Load
-from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Model, Record, Request
+from tiltyard.records import Attempt, Exchange, Grade, Item, Json, Model, Record, Request, Timeouts
 from tiltyard.servers import Server
 from tiltyard.stats.pairing import Scores
 
@@ -36,6 +36,7 @@ class Bench(Record, frozen=True):
     calibration: Mapping[str, Json] | None = None
     opponent: Scores | None = None  # another run's scores, where `stop_when` is `decided`
     stopping: Mapping[str, Json] | None = None  # what `stop_when` came to in the run's earlier sittings
+    timeouts: Timeouts | None = None  # of every request; None: the usual ones
 
 
 HOPELESS_TIMEOUTS = 3  # each of them takes minutes

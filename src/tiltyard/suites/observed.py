@@ -21,6 +21,7 @@ WORDS: Mapping[str, str] = {
     notes.TOKEN_REPEAT: "the server gave up on a model that repeated itself",
     notes.USAGE_MISSES_THINKING: "the server's token count leaves the thinking out: not used",
     notes.USAGE_UNBELIEVED: "the server's token count contradicts the length of the answer: not used",
+    notes.CACHE_UNBELIEVED: "the server says that more of the prompt was cached than there is: not used",
     notes.USAGE_REFUSED: "this server refuses `stream_options`, and so sent no token counts",
     notes.PREFILL_MAYBE_CACHED: "part of the prompt may have come from a cache",
     notes.COLD: "the model was not in memory: loading is part of the wait",

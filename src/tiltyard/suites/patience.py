@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from tiltyard.records import Capture
 from tiltyard.suites import Patience
 
-ON_THE_WAY = frozenset(("connect_error", "timeout_first_byte", "timeout_gap", "error_midstream"))
+TIMEOUTS = frozenset(("timeout_first_byte", "timeout_gap"))
+ON_THE_WAY = TIMEOUTS | {"connect_error", "error_midstream"}
 MOST_SAID_S = 30.0  # a server may ask for hours
 TRY_LATER = frozenset((408, 425, 429, 502, 503, 504))  # HTTP: busy, restarting, or nobody behind the proxy
 

@@ -284,6 +284,17 @@ HOSTILE = (
     "\\frac \\pi ",
     "I choose ",
     "So **Paris** ",
+    "Since A, B and C are x, ",
+    "The x y z makes ",
+    "- x (A): y\n",
+    "not x (A), ",
+    'question "x? ',
+    ", but x is ",
+    "Berlin (A) is ",
+    "A ☐ ",
+    "<think>a</think>",
+    "-\n",
+    "no, ",
 )
 
 
@@ -295,7 +306,9 @@ def test_long_hostile_replies_are_read_in_bounded_time(unit: str) -> None:
     extract("Answer: A. " + unit * (16_000 // len(unit)) + "\nAnswer: B", CITIES)
 
 
-@pytest.mark.parametrize("unit", ["*A*", "**B** ", "not **B** ", "\\boxed{A} "])
+@pytest.mark.parametrize(
+    "unit", ["*A*", "**B** ", "not **B** ", "\\boxed{A} ", "Answer: A. ", "which is A, "]
+)
 def test_what_costs_for_each_letter_is_asked_a_bounded_number_of_times(unit: str) -> None:
     asked = Counter[str]()
     sys.setprofile(lambda frame, event, _: asked.update([frame.f_code.co_name] if event == "call" else []))

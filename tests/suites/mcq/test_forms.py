@@ -144,3 +144,45 @@ def test_where_options_are_numbers_no_number_counts_them(options: list[str]) -> 
     assert letter_of("The correct option is 3.", options) in (None, "B")
     assert letter_of("Option 3", options) in (None, "B")
     assert letter_of("The third option is correct.", options) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("Vietnam comes second. However, the largest is C. Brazil.", "C"),
+        ("The second one is Vietnam. The largest is Brazil (C).", "C"),
+        ("The largest isn't Vietnam (A), as many think; it's Brazil (C).", "C"),
+        ("A: one\nB: two\nC: three\nD: four\n\nThe largest is Brazil (C).", "C"),
+        ("Vietnam and Colombia follow. Therefore, the largest is the Brazil, option C.", "C"),
+        ("The harvest of Brazil makes C the correct answer.", "C"),
+        ("Step 3: Choose C.", "C"),
+        ("Thus C is the only sensible ending.", "C"),
+        ("Since A, B and D are small, C.", "C"),
+        ("A, B and D are not the largest; C is.", "C"),
+        ('The answer to the question "Which country grows most coffee?" is C', "C"),
+        ("Не Б, а C", "C"),
+        ("A [ ]\nB [ ]\nC [x]\nD [ ]", "C"),
+        ("A. Vietnam [ ]\nB. Colombia [ ]\nC. Brazil [x]\nD. Ethiopia [ ]", "C"),
+        ("The largest is Brazil (C). The second is Vietnam (A).", None),
+        ("A tempting alternative is Vietnam (A).", None),
+        ("My friend says it's Vietnam (A).", None),
+        ("The largest isn't Vietnam (A). It isn't Colombia (B).", None),
+        ("The common misconception makes A the correct answer.", None),
+        ("Step 1: Choose A.\nStep 2: Choose B.", None),
+        ("A, B and C are large, but is D?", None),
+        ("A and B are small, D.", None),
+        ("Не Б, а В", None),
+        ("A [x]\nB [x]\nC [ ]\nD [x]", None),
+    ],
+)
+def test_the_last_words_may_be_an_option_with_its_letter_or_the_one_that_is_left(
+    reply: str, letter: str | None
+) -> None:
+    assert letter_of(reply, COFFEE) == letter
+
+
+def test_all_of_them_may_follow_from_each() -> None:
+    options = ["Fever", "Cough", "Fatigue", "All of the above"]
+    assert letter_of("A is correct. B is correct. C is correct. Therefore D", options) == "D"
+    assert letter_of("A is correct. B is correct. Therefore C", options) is None
+    assert letter_of("A is correct. D is correct.", options) is None

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tiltyard.errors import UsageError
-from tiltyard.suites.mcq.layouts import BadRowError, draft_of_json
-from tiltyard.suites.mcq.reading import QuestionSet, Row, files_in
+from tiltyard.suites.mcq.answers import BadRowError
+from tiltyard.suites.mcq.files import files_in
+from tiltyard.suites.mcq.layouts import draft_of_json
+from tiltyard.suites.mcq.reading import QuestionSet, Row
 
 
 def rows(*paths: Path, answers: str | None = None) -> list[Row]:

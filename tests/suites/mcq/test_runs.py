@@ -209,6 +209,19 @@ def test_who_asks_for_no_log_probabilities_is_told_so(
     assert (summary["confidence"]["n"], summary["confidence"]["why"]) == (0, why)
 
 
+def test_a_server_that_is_silent_about_log_probabilities_is_waited_for_as_long_as_told(
+    tiltyard: Tiltyard, tmp_path: Path
+) -> None:
+    """Once: it is the second request, after the first word."""
+    path = questions(tmp_path / "law.csv")
+    with running(
+        SimConfig(models=(model(),), dialects=("openai",), faults=("stall_first=900000@2",))
+    ) as silent:
+        summary = tiltyard(*command(silent, str(path), "--first-byte-timeout", "1")).summary()
+    assert (summary["n"], summary["requests"]["failed"]) == (24, 0)
+    assert summary["confidence"]["why"].endswith("the server took no request for log-probabilities")
+
+
 def test_the_sample_set_and_a_prompt_of_ones_own(tiltyard: Tiltyard, sim: Running, tmp_path: Path) -> None:
     prompt = tmp_path / "prompt.txt"
     prompt.write_text("<known> {question}\n{options}\nOnly a letter, {tone}.", encoding="utf-8")
@@ -273,6 +286,7 @@ def test_plain_settings_from_environment_and_dotenv(tiltyard: Tiltyard, sim: Run
     summary = done.summary()
     assert (summary["model"], summary["server"]["dialect"], summary["n"]) == ("m", "ollama", 10)
     assert "item=law_val:1 " in done.err
+    assert f"not read, in {folder}: 1 file (.csv 1): name it or set --csv-pattern\n" in done.err
     (log,) = (tmp_path / "results").glob("test_run_*.log")
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert all({"asctime", "levelname", "filename", "lineno", "message"} <= set(entry) for entry in entries)

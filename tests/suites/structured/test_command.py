@@ -50,6 +50,16 @@ def command(sim: Running, *more: str, dialect: str = "openai") -> list[str]:
     return ["run", "json", "--server", url, "--dialect", dialect, "--model", "m", "--fresh", *more]
 
 
+def test_a_server_that_is_silent_about_a_schema_is_waited_for_as_long_as_told(tiltyard: Tiltyard) -> None:
+    with running(
+        SimConfig(models=(model(),), dialects=("openai",), faults=("stall_first=900000@2",))
+    ) as silent:
+        words = ("--first-byte-timeout", "1", "--limit", "1", "--concurrency", "1", "--json")
+        summary = tiltyard(*command(silent, *words)).summary()
+    assert summary["schema_honesty"]["type"]["said"] == "no answer within 1 s"
+    assert summary["requests"]["failed"] == 0
+
+
 @pytest.mark.parametrize("dialect", ["openai", "ollama"])
 def test_the_summary_line(tiltyard: Tiltyard, sim: Running, dialect: str) -> None:
     done = tiltyard(*command(sim, "--level", "1", "--json", dialect=dialect))

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.suites.tools.test_grading import judged
+from tiltyard.suites.tools.ask_back import sentences_of
 from tiltyard.suites.tools.cases import cases
 
 REPLIES: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "replies.json").read_text())
@@ -79,3 +81,11 @@ def test_every_case_has_its_replies() -> None:
 )
 def test_hostile_texts(text: str) -> None:
     assert judged("missing-alarm-time", text=text).outcome in ("wrong", "unparsed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", ["\n", "\n  ", " \n", "1. ", "? ", ", "])
+def test_hostile_replies_end_soon(piece: str) -> None:
+    start = time.thread_time()  # other processes may hold the core
+    list(sentences_of(piece * (200_000 // len(piece))))
+    assert time.thread_time() - start < 5

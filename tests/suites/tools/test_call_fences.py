@@ -1,8 +1,9 @@
-"""Several fences in one answer: which calls it means, as a careful reader of the words between them would."""
+"""Several calls in one answer: which it means, as a careful reader of the words between them would."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -136,3 +137,74 @@ def test_a_call_that_cannot_be_read_is_malformed_before_or_after_one_that_can() 
         assert sorted(call.name for call in find_calls(text, SCHEMAS).calls) == ["", "get_weather"]
     corrected = find_calls(f"{broken}\nWait, let me fix the quotes:\n{R}", SCHEMAS)
     assert [call.name for call in corrected.calls] == ["get_weather"]
+
+
+def bare(place: str) -> str:
+    return f'{{"name": "get_weather", "arguments": {{"location": "{place}"}}}}'
+
+
+NOTATIONS: dict[str, Callable[[str], str]] = {
+    "fence": weather,
+    "tags": lambda place: f"<tool_call>\n{bare(place)}\n</tool_call>",
+    "json": bare,
+    "list": lambda place: f"[{bare(place)}]",
+    "python": lambda place: f"get_weather(location='{place}')",
+}
+SAID = [
+    ("Draft:\nLONDON\nFinal answer:\nPARIS", "Paris"),
+    ("LONDON\nFinal answer:\nPARIS", "Paris"),
+    ("LONDON\nSo the call is:\nPARIS", "Paris"),
+    ("LONDON\nThat is not it. Therefore, the function call would be:\n\nPARIS", "Paris"),
+    ("PARIS\nSo the call is:\nPARIS", "Paris"),
+    ("PARIS\nFor Rome, then, here is the call:\nROME", "Paris Rome"),
+    ("PARIS\nSo for Rome the call is:\nROME", "Paris Rome"),
+    ("PARIS\nThe user also wants Rome.\nSo the call is:\nROME", "Paris Rome"),
+    ("I could call LONDON, so:\nPARIS", "Paris"),
+    ("I could start with Paris:\nPARIS\nand then Rome:\nROME", "Paris Rome"),
+    ("LONDON\nWait, let me correct that:\nPARIS", "Paris"),
+    ("PARIS\nThis is my final answer.\nROME", "Paris Rome"),
+    ("PARIS\nThe final answer will follow from it.\nROME", "Paris Rome"),
+    ("PARIS\nFor example, for London:\nLONDON", "Paris"),
+    ("Step 1:\nPARIS\nStep 2:\nPARIS", "Paris Paris"),
+    ("1. PARIS\n2. ROME", "Paris Rome"),
+    ("Paris. Here is the call:\nPARIS\nRome. Here is the call:\nROME", "Paris Rome"),
+    ("PARIS\nNone is needed after all. Final answer:\n[]", ""),
+]
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+@pytest.mark.parametrize(("said", "places"), SAID)
+def test_words_mean_the_same_in_every_notation(said: str, places: str, notation: str) -> None:
+    for place in ("London", "Paris", "Rome"):
+        said = said.replace(place.upper(), NOTATIONS[notation](place))
+    found = find_calls(said, SCHEMAS)
+    assert [json.loads(call.arguments)["location"] for call in found.calls] == places.split()
+
+
+@pytest.mark.parametrize("notation", [name for name in NOTATIONS if name != "fence"])
+def test_the_same_call_twice_without_words_between_is_made_twice(notation: str) -> None:
+    twice = "\n".join([NOTATIONS[notation]("Paris")] * 2)
+    assert len(find_calls(twice, SCHEMAS).calls) == 2
+
+
+@pytest.mark.parametrize("first", NOTATIONS)
+@pytest.mark.parametrize("second", NOTATIONS)
+def test_notations_may_be_mixed(first: str, second: str) -> None:
+    text = f"{NOTATIONS[first]('Paris')}\n\n{NOTATIONS[second]('Rome')}"
+    assert len(find_calls(text, SCHEMAS).calls) == 2
+    text = f"Draft: {NOTATIONS[first]('Rome')}\n\nFinal answer:\n{NOTATIONS[second]('Paris')}"
+    assert [json.loads(call.arguments)["location"] for call in find_calls(text, SCHEMAS).calls] == ["Paris"]
+
+
+def test_an_alternative_takes_nothing_back() -> None:
+    for words in ("or", "or maybe", "instead of", "rather than"):
+        text = f"I could call {bare('Paris')} {words} {bare('Rome')}."
+        assert len(find_calls(text, SCHEMAS).calls) == 2
+
+
+def test_a_tag_that_is_empty_or_open() -> None:
+    for text in (f"<tool_call>{bare('Paris')}<tool_call>", f"<tool_call>{bare('Paris')}\nI am done."):
+        (call,) = find_calls(text, SCHEMAS).calls
+        assert call.name == "get_weather"
+    text = f"<tool_call>{bare('London')}\nOops, wrong city.\n<tool_call>{bare('Paris')}"
+    assert len(find_calls(text, SCHEMAS).calls) == 1

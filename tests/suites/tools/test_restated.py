@@ -27,6 +27,8 @@ def repetitions(case: Case) -> list[str]:
         json.dumps(values),
         json.dumps({"results": values}),
         f"The tool returned {json.dumps(values[-1])}.",
+        f"{values[-1]}",  # as Python prints it
+        f"The result is `{values}`.",
         f"Result: {json.dumps(next(iter(values[-1].values())))}",
     ]
 
@@ -54,6 +56,9 @@ def test_an_answer_beside_the_result_is_right(case: Case) -> None:
         ('{"n": 1, "m": 2}', '{"n": 1, "m": 2}'),  # says more
         ("n is 1 [1]", "n is 1 [1]"),
         ('{"n": 1', '{"n": 1'),
+        ("So {'a': {'n': 1}} it is", "So  it is"),
+        ("{'n': 2}", "{'n': 2}"),
+        ("{'n': 1", "{'n': 1"),
         ("", ""),
     ],
 )

@@ -35,7 +35,7 @@ from tiltyard.suites.mcq.questions import (
 from tiltyard.suites.mcq.reading import QuestionSet
 from tiltyard.suites.mcq.rungs import Found
 from tiltyard.suites.mcq.source import changed
-from tiltyard.suites.patience import failed_on_the_way
+from tiltyard.suites.patience import TIMEOUTS, failed_on_the_way
 from tiltyard.suites.proof import Proof
 from tiltyard.suites.scoring import summarise_graded
 from tiltyard.suites.tally import Tally
@@ -50,7 +50,7 @@ log = logging.getLogger("tiltyard.mcq")
 class Mcq:
     """Asks for a letter and looks whether it is the right one."""
 
-    name, version = "mcq", "7"
+    name, version = "mcq", "8"
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -104,13 +104,14 @@ class Mcq:
         """
         if not_wanted(settings):
             return None
-        word = replace(first_word(bench.model, None), think=settings.think, context=settings.context)
+        word = first_word(bench.model, bench.timeouts)
+        word = replace(word, think=settings.think, context=settings.context)
         for top in TOPS:
             request = replace(word, logprobs=top, max_tokens=1)
             capture = await bench.server.ask(request)
             for tried in range(settings.retries):
-                if not failed_on_the_way(capture):
-                    break
+                if not failed_on_the_way(capture) or capture.failure in TIMEOUTS:
+                    break  # whoever let it wait that long would do so again
                 await asyncio.sleep(min(settings.retry_delay_s, 1.0) * 2**tried)
                 capture = await bench.server.ask(request)
             exchange = bench.server.read(request, capture.opened())

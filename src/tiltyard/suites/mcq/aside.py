@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 
+from tiltyard.suites.mcq.names import Names
+from tiltyard.suites.mcq.rungs import HEDGES
+
 VERB = re.compile(r"\s+(?:is|are|was|were)\b")
 _VERDICT = re.compile(r"yes|no|maybe|true|false|correct|incorrect|always|never|sometimes")
 _TO_THE_USER = re.compile(  # "Yes, please go ahead." is no answer
@@ -67,3 +70,41 @@ def put_aside(behind: str, option: str) -> bool:
         return True
     own = _SUBJECT.match(said) if VERB.match(behind) is None else None
     return own is None and any(each.search(said) for each in (LIMITED, _HELD_BACK))
+
+
+FIRST_SENTENCE = re.compile(r"\s*([^.!?\n]{1,200})[.!]\s+(?=\S)")
+_STEP = re.compile(r"\W*\d{1,2}(?:[.):]|\s[-–—])\s+(?!(?:explanation|reason(?:ing)?)\b)", re.IGNORECASE)
+_TELLS = re.compile(  # "Mercury is the closest planet": so far, more sentences may follow
+    r"\s+(?:is|are|was|were)\s+(?!(?:the (?:first|last|wrong|other)|an) (?:option|choice)\b)"
+    r"(?:the|an?|what|caused|made|needed|required|called|known|correct|right|best|option|because|since|as|due)\b"
+)
+_TURNS = re.compile(r"\b(?:but|though|although|however|yet)\b|,\s*(?:too|so|and the)\b")
+_ENDED = re.compile(r"[.!?)\]*\"'”’]\s*\Z")
+_MOVES_ON = re.compile(
+    r"\bnext,|\b(?:consider|look at|check)\b[^.]{0,40}\b(?:others?|next|options|choices)\b"
+)
+_STOPS = re.compile(
+    r"(?:\A|[.!…;,–—-])\s*(?:oh,?\s+)?(?:but\s+)?(?:wait|hm+|hold on|actually|hang on|"
+    r"on second thought)\b|[.!…]\s*but\b"
+)
+_EVERY = re.compile(r"(?:both|all|none|neither|no)\b")
+_IN_MY_VIEW = re.compile(r"\bI(?:['’]d| would)? (?:guess|think|believe|say)\b|(?<= )I(?=  )")  # a quoted "I"
+
+
+def no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
+    """Is it a numbered step, a word to the user, or said under a condition or to be left out?"""
+    mine = _IN_MY_VIEW.sub(" ", flat.replace(names.options[index], " "))
+    if _STEP.match(flat) or re.search(r"\bI\b", mine):
+        return True
+    verb = VERB.match(behind)
+    if _STOPS.search(behind):
+        return True
+    if put_aside(behind, names.folded[index]) or _MOVES_ON.search(behind) or (verb and _TURNS.search(behind)):
+        return True
+    more = re.search(r"[.!?\n]\s*\S", behind)
+    if verb and more and not _ENDED.search(flat):
+        return True  # cut in a sentence that goes on to something else
+    if verb and more and not _TELLS.match(behind) and _EVERY.match(names.folded[index]) is None:
+        return True
+    of_two = FIRST_SENTENCE.match(flat) if len(names.folded) == 2 else None
+    return of_two is not None and HEDGES.search(flat, of_two.end()) is not None

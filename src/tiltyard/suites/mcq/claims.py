@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tiltyard.suites.mcq.choices import names_letters
-from tiltyard.suites.mcq.doubt import BEFORE, CORRECTED, STRUCK_FOR, doubted, words_before
+from tiltyard.suites.mcq.doubt import BEFORE, CORRECTED, DOUBTFUL, STRUCK_FOR, doubted, words_before
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.leads import for_show, hedged, shown_as_example, strangely_led, told_otherwise
 from tiltyard.suites.mcq.letters import (
@@ -56,7 +56,7 @@ from tiltyard.suites.mcq.words import (
 
 SUBJECT = 120  # characters before "is the right answer"
 NEXT = 1_000  # characters behind "which is option A" in which another option may follow
-MOST_BOXES = 200  # the last ones: nobody means more, and each costs
+MOST_CLAIMS = 200  # of one kind, the last ones: nobody means more, and each costs
 DOUBTED = "doubted"  # no rule: a label that the words before it take back
 _SAYS = re.compile(r"\b(?:is|be|are)\b", re.IGNORECASE)  # "the answer is", and no label
 
@@ -81,9 +81,13 @@ def claims_in(raw: str, flat: str, names: Names) -> list[Claim]:
     return sorted(claims, key=lambda claim: claim.start)
 
 
+def _last(matches: Iterable[re.Match[str]]) -> deque[re.Match[str]]:
+    return deque(matches, maxlen=MOST_CLAIMS)
+
+
 def _labelled(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     """Boxed, behind a label, or said in place of an earlier one."""
-    for match in deque(BOXED.finditer(raw), maxlen=MOST_BOXES):
+    for match in _last(BOXED.finditer(raw)):
         claim = _value((match[1], plain(match[1])), 0, names, ("boxed", match.start(1)))
         if claim is not None:
             own = "" if claim.option is None else LETTERS[claim.option]
@@ -97,7 +101,7 @@ def _labelled(raw: str, flat: str, names: Names) -> Iterator[Claim]:
             yield claim._replace(rule=rule, start=match.start(), end=match.end())
     for number, pattern in enumerate(LABELS):
         rule = "stated" if pattern is STATED else "labelled"
-        for match in pattern.finditer(flat):
+        for match in _last(pattern.finditer(flat)):
             claim = _value((raw, flat), match.end(), names, (rule, 0))
             if claim is None:
                 continue
@@ -122,7 +126,7 @@ def _labelled(raw: str, flat: str, names: Names) -> Iterator[Claim]:
 
 
 def _chosen(raw: str, flat: str, names: Names) -> Iterator[Claim]:
-    for match in CHOSEN.finditer(flat):
+    for match in _last(CHOSEN.finditer(flat)):
         letter = match.group("letter")
         if letter.isupper() or match.group("wrapped"):
             if MATCHED.match(match[0]) and _goes_on(flat, match, names):
@@ -135,31 +139,38 @@ def _chosen(raw: str, flat: str, names: Names) -> Iterator[Claim]:
 def _declared(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     """Letters that are called right."""
     for pattern in (DECLARED, DECLARED_ALIEN, MAKES, IT_IS, NOT_BUT, BETWEEN, THEREFORE_GERMAN, ONLY):
-        for match in _finditer(pattern, flat, names):
+        for match in _last(_finditer(pattern, flat, names)):
             if pattern is ONLY and any(names_letters(option, len(names.options)) for option in names.options):
                 continue
             if pattern is DECLARED and not (match["letter"].isupper() or match["named"]):
                 continue
             if pattern is DECLARED and _of_a_statement(match, names):
                 continue
-            if (
-                pattern is DECLARED
-                and not match["named"]
-                and not CLAUSE_BEFORE.search(flat[max(0, match.start() - 40) : match.start()])
-            ):
+            if pattern is DECLARED and not match["named"] and not _begins_clause(flat, match, names):
                 continue  # "vitamin C is the best source"
             if negated(match.groupdict().get("between") or ""):
                 continue  # "C) Rome no es correcta"
             if "would" in match[0] and ELSEWHERE.match(flat, match.end()):
                 continue
             if not CONDITION.match(flat, match.end()):
-                rule = DOUBTED if _claim_doubted(raw, flat, match) else "declared"
+                led = pattern is MAKES and DOUBTFUL.search(flat, match.start(), match.start("letter"))
+                rule = DOUBTED if led or _claim_doubted(raw, flat, match) else "declared"
                 yield _letter(match["letter"], len(names.folded), rule, match)
+
+
+def _begins_clause(flat: str, match: re.Match[str], names: Names) -> bool:
+    """Does a clause begin with the letter, or is it in brackets behind its option: "Paris (B) is right"?"""
+    if CLAUSE_BEFORE.search(flat[max(0, match.start() - 40) : match.start()]):
+        return True
+    before = re.split(r"[.!?\n]", flat[max(0, match.start() - SUBJECT) : match.start()])[-1]
+    supposed = match[0][0] not in "([" or CONDITION.match(before)  # "If France is meant, Paris (B) is right"
+    index = None if supposed else _ends_with_option(before, names)
+    return index is not None and index == LETTERS.index(match["letter"].upper())
 
 
 def _named(raw: str, flat: str, names: Names) -> Iterator[Claim]:
     """Options that are called right, or that a reply ends with, by their text."""
-    for match in TEXT_DECLARED.finditer(flat):
+    for match in _last(TEXT_DECLARED.finditer(flat)):
         subject = re.split(r"[.!?\n]", flat[max(0, match.start() - SUBJECT) : match.start()])[-1]
         index = _ends_with_option(subject, names)
         if index is not None and not _claim_doubted(raw, flat, match):

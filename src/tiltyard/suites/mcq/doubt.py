@@ -24,8 +24,7 @@ _ALIEN = r"(?:错误|錯誤|不正确|不正確|干扰|誤った|間違った|н
 LEADS_TO = re.compile(  # before a colon and a letter
     r"(?:^|\b(?:answers?|ans|choice|option|letter|response|solution|selection|verdict|conclusion|result|final|pick|guess"
     r"|is|be|with|so|thus|therefore|hence|choose|select|say|output|correct|right|best|yes|correction"
-    r"|edit|this|that|one|opinion|course)"
-    r"|[^\x00-\x7f])\s*$",
+    r"|edit|this|that|one|opinion|course)|[^\x00-\x7f])\s*$",
     re.IGNORECASE,
 )
 DOUBTFUL = re.compile(rf"\b{_DOUBTFUL}(?!\w)|{_ALIEN}|\b(?:not|never)\b|n['’]t\b|\bruled\b", re.IGNORECASE)
@@ -69,8 +68,7 @@ _THEY = (
 _SOURCES = r"(?:chatgpt|gpt[\w.-]*|claude|gemini|bard|siri|alexa|copilot|google|wikipedia|quora|reddit)"
 _OWN = (
     r"(?:answer|choice|reasoning|conclusion|guess|thoughts?|thinking|explanation|analysis|knowledge"
-    r"|calculations?"
-    r"|understanding|solution|response|verdict|pick|final|best|view|opinion|steps?|work(?:ing)?"
+    r"|calculations?|understanding|solution|response|verdict|pick|final|best|view|opinion|steps?|work(?:ing)?"
     r"|training|memory)"
 )
 _WOULD = r"(?:(?:would|might|may|could|will|often|sometimes|usually|tend\s+to|first|wrongly|mistakenly)\s+)"
@@ -99,8 +97,7 @@ _OTHERS = re.compile(
 _TURN = r"(?:(?!\b(?:but|however|aber|mais|pero|ma|mas)\b|但).)*"  # up to where the sentence turns round
 _SUPPOSED = re.compile(
     r"(?:\b(?:if|wenn|falls|si)\b(?!\s+(?:i|we|you)\s+\w+\s+to\b|\s+(?:\w+\s+){0,2}(?:forced|asked)\s+to"
-    r"|\s+you\s+ask)"
-    rf"{_TURN}\b(?:were|was|had|asked|asks|would|wäre|hätte|était|avait|fuera|fuese)\b"
+    rf"|\s+you\s+ask){_TURN}\b(?:were|was|had|asked|asks|would|wäre|hätte|était|avait|fuera|fuese)\b"
     r"|^[\s,]*(?:were|had|should(?!\s+(?:you|it)\s+(?:\w+\s+)?(?:need|want|require)))\s+(?!to\b)\w+"
     r"|\bunless\b|\blet(?:['’]s|\s+us)\s+(?:say|assume|suppose|imagine|pretend)\b"
     r"|\b(?:i|we|one|you|some|people|many|they)\s+(?:(?:might|may|could|would|first|initially|originally|had)\s+)*"
@@ -156,8 +153,7 @@ _FOR_ANOTHER = re.compile(  # behind a claim
 _SAID = (  # what I and we say is the model's own
     r"(?<!\bi\s)(?<!\bwe\s)(?<!ve\s)(?<!\bas\s)(?<!that\s)(?<!\bbeing\s)(?<!\bhaving\s)\b(?:"
     r"(?:said|wrote|told|replied|answered|announced|responded|stated|claimed|posted|declared"
-    r"|insisted|shouted)"
-    r"(?:[ \t]+(?:me|us|here|there|it|that|back|online))*"
+    r"|insisted|shouted)(?:[ \t]+(?:me|us|here|there|it|that|back|online))*"
     r"|(?:says|writes|replies|answers|announces|responds|states|claims?|declares|put[ \t]+it|reads|contains"
     r"|(?:you|we|i)[ \t]+(?:find|read))(?:[ \t]+\w+)?[ \t]*:)"
 )
@@ -166,8 +162,7 @@ _WHO = (
     rf"|(?:(?:the|an?|other|some)[ \t]+(?:\w+[ \t]+)?)?(?:{_THEY}|{_SOURCES})(?:[ \t]+\w+)?)"
 )
 _SPOKEN = re.compile(  # "ChatGPT said: ", "my teacher: ", "his response was: "
-    rf"(?:{_SAID}"
-    r"|['’]s[ \t]+(?:\w+[ \t]+)?(?:response|answer|reply|output|guess|verdict|opinion|view|words)"
+    rf"(?:{_SAID}|['’]s[ \t]+(?:\w+[ \t]+)?(?:response|answer|reply|output|guess|verdict|opinion|view|words)"
     r"(?:[ \t]+(?:was|is|reads?))?"
     r"|\bquot(?:e|ing)\b[^:]{0,40}|\bask(?:ing|ed)?[ \t]+(?:my|his|her|their|the|a)[ \t]+\w+"
     rf"|(?:^|[\n,;:])[^\w\n]*(?:from[ \t]+|according[ \t]+to[ \t]+)?{_WHO}(?=[ \t]*[:,]))"
@@ -241,13 +236,12 @@ _FILL = (
 _DENIED_NEXT = (
     r"(?:non?|n[ãa]o)[ \t]+(?:(?:es|è|é|est)[ \t]+)?(?:(?:la|el|le|a|o|the)[ \t]+)?"
     r"(?:(?:option|choice|answer|letter|letra|opción|opção|lettre|lettera|réponse|respuesta"
-    r"|risposta|resposta)[ \t]+)?"
-    r"[(\[]?(?-i:[A-Z])(?![^\W_]|['’])"
+    r"|risposta|resposta)[ \t]+)?[(\[]?(?-i:[A-Z])(?![^\W_]|['’])"
 )
 # "No wait, B.", "Correction: B", "on reflection, B is better"
 CORRECTED = re.compile(
     rf"(?!\Ano\s)(?:^|[.!?。！？…,;:()–—\n-])\s{{0,9}}(?i:(?:(?:and|but|oh|ah|ok)\b{_GAP})?(?!{_DENIED_NEXT})"
-    rf"(?:{_MARK}(?![a-z]){_GAP}){{1,4}}"
+    rf"(?:{_MARK}(?![a-z]){_GAP}){{1,4}}+"
     rf"(?:{_FILL}{_GAP})?(?:the\s+)?(?:option|choice|answer|letter)?)[^\S\n]*[(\[]?(?P<letter>[A-Z])(?![^\W_]|['’])"
     r"(?:[)\].!,;。！]{0,4}[^\S\n]*$"
     r"|[)\]]?\s+(?:is\s+(?:clearly\s+|the\s+|a\s+)?(?:better|right|correct|best|answer|more)|fits|because|since|due)\b)",
@@ -340,8 +334,7 @@ _EMPTY = re.compile(
     r"|really|quite|at|all|th(?:at|is|e|en)|(?:it|that)(?:['’]s)?|is|was|be|been|(?:seem|look"
     r"|fit)s?|do|does|did"
     r"|can|right|correct|true|answer|my|final|option|choice|on|second|thoughts?|so|i|know|think"
-    r"|believe|exactly"
-    r"|after|probably|else|either|again|longer|of|me|(?-i:an?)|in|there|above|fast",
+    r"|believe|exactly|after|probably|else|either|again|longer|of|me|(?-i:an?)|in|there|above|fast",
     re.IGNORECASE,
 )
 

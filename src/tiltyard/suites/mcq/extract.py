@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tiltyard.suites.mcq.claims import DOUBTED, Claim, claims_in
+from tiltyard.suites.mcq.claims import DOUBTED, MOST_CLAIMS, Claim, claims_in
 from tiltyard.suites.mcq.doubt import BEFORE, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import beside_another, with_latin_letters
 from tiltyard.suites.mcq.names import Names, forms_of, mentioned
-from tiltyard.suites.mcq.plain import plain, without_markers, without_thought
+from tiltyard.suites.mcq.plain import blank, plain, without_markers, without_thought
 from tiltyard.suites.mcq.rivals import alone_right, called_wrong, in_another_case, of_all, rivalled
 from tiltyard.suites.mcq.rungs import (
     Found,
@@ -25,6 +25,7 @@ from tiltyard.suites.mcq.rungs import (
     leading,
     letter_lines,
     marked,
+    odd_one,
     rather,
     slim,
 )
@@ -90,9 +91,14 @@ def weighed(reply: str, options: Sequence[str]) -> Found:
     return Found(None, "contradiction", why="a further question may follow")
 
 
+_QUESTION = re.compile(
+    r"(?<=question )[\"“«][^\"”»\n]{1,300}\?[\"”»]"
+)  # 'The answer to the question "...?" is B'
+
+
 def _read(text: str, names: Names) -> Found:
     """Of a very long text the end is read, and the beginning where that says nothing."""
-    text = without_markers(text)
+    text = _QUESTION.sub(blank, without_markers(text))
     if len(text) <= LONGEST:
         return _ladder(text, names)
     begin = len(text) - LONGEST
@@ -127,11 +133,24 @@ def _climbed(raw: str, names: Names) -> Found:
     claims = [claim for claim in every if claim.rule != DOUBTED]
     if claims:
         return _of_claims(claims, flat, names)
+    if len(every) >= MOST_CLAIMS:  # and perhaps more that nobody looked at
+        return Found(None, "contradiction", why="too many letters are said to be no answer")
     for claim in every:  # what is said to be no answer is not looked at again
         begin, end = (claim.at, claim.at + 1) if claim.at >= 0 else (claim.start, claim.end)
         hidden = re.sub(r"[^\n]", "·", flat[begin:end])
         flat, raw = flat[:begin] + hidden + flat[end:], raw[:begin] + hidden + raw[end:]
-    for rung in (marked, rather, slim, letter_lines, concluded, leading, last_sentence, bold, with_its_text):
+    for rung in (
+        marked,
+        rather,
+        slim,
+        letter_lines,
+        odd_one,
+        concluded,
+        leading,
+        last_sentence,
+        bold,
+        with_its_text,
+    ):
         found = rung(raw, flat, names)
         if found is not None and rung in (marked, rather):  # these are of the whole reply
             return found
@@ -154,7 +173,9 @@ def _of_claims(claims: Sequence[Claim], flat: str, names: Names) -> Found:
         last = later[-1] if later else last
     else:
         last = claims[-1]
-        if len({claim.option for claim in claims}) > 1:
+        others = {claim.option for claim in claims} - {last.option}
+        reasons = last.option is not None and of_all(names, last.option) and len(others - {None}) > 1
+        if others and not reasons:  # "A is right. B is right. C is right. So D", which is "all of them"
             before = [claim for claim in claims if claim.option != last.option][-1]
             if not REVISED.search(flat[before.end : last.start + 1]):
                 return Found(None, "contradiction", why="two different letters are chosen")

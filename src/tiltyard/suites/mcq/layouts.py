@@ -1,42 +1,55 @@
-"""What the records of a question file mean: which cell is the question, which are options, which the answer.
+"""What the records of a question file mean: a question, its options, and which of them is right.
 
-Knows headerless six-column CSV, headed CSV, GPQA's columns and JSONL. An answer may be a letter, an index or
-the option's text: `readings` says which it can be, the whole file decides (`reading.py`).
+Knows headerless six-column CSV, headed CSV, right and wrong answers apart (GPQA, SciQ) and JSONL; `fields.py`
+has the names. An answer may be a letter, an index or the option's text: `readings` says which it can be, the
+whole file decides (`reading.py`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from tiltyard.errors import UsageError
 from tiltyard.records import Json
+from tiltyard.suites.mcq.answers import (
+    ALL_READINGS,
+    READINGS,
+    SETTLED,
+    BadRowError,
+    by_key,
+    by_name,
+    folded,
+    index_of,
+    manner_of,
+    named_by,
+    place_in,
+)
 from tiltyard.suites.mcq.choices import labelled, texts_behind
+from tiltyard.suites.mcq.fields import (
+    ANSWER,
+    IDENTITY,
+    OPTION,
+    OPTIONS,
+    QUESTION,
+    SUBJECT,
+    TARGETS,
+    WORDS,
+    WOULD_DO,
+    WRONG,
+    Columns,
+    listing,
+    option_places,
+    passages_for,
+    plain_name,
+)
+from tiltyard.suites.mcq.lists import listed
 
 MOST = 26
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-HEADERLESS = 6
-
-QUESTION = ("question", "prompt", "query", "question stem", "stem", "input", "ctx")
-PASSAGE = ("passage", "article", "context")  # what the question is about: it is asked in front of it
-ANSWER = (
-    "answer", "correct answer", "answerkey", "answer key", "label", "target", "gold", "correct",
-    "correct option", "correct index", "answer index", "answer idx", "cop",
-)  # fmt: skip
-WORDS = ("answer text", "correct text")  # the right option in full, beside a letter: both must agree
-OPTIONS = ("options", "choices", "endings")
-SUBJECT = ("subject", "category", "topic")
-IDENTITY = ("id", "question id", "uuid")
-WRONG = re.compile(r"(?:incorrect|wrong) answer ?(\d+)?$")
-OPTION = re.compile(r"(?:option|choice|op)? ?(?:([a-z])|(\d{1,2}))$")
-NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?", re.ASCII)
-LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:]?")
-
-READINGS = {"letter": 1, "text": 2, "index0": 4, "index1": 8}
-ALL_READINGS = 15
+SOME_WORDS = 3  # fewer stand in a question by chance
+TEXTS, LABELS = ("text", "choices", "texts", "options"), ("label", "labels", "key", "keys")
 
 
 class About(NamedTuple):
@@ -59,91 +72,22 @@ class Draft(NamedTuple):
     unlabelled: bool = False  # its options had labels of their own, which were taken off
 
 
-class BadRowError(ValueError):
-    """Why a record is no question; one line."""
+class LackingError(BadRowError):
+    """It has no field for a part of a question: "question", "options" or "answer"."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"no {part} in it")
+        self.part = part
+
+    def among(self, names: Iterable[str]) -> BadRowError:
+        """The same with the fields that there are, and those that would do."""
+        return BadRowError(f"{self}: its fields are {listing(names)}; {WOULD_DO[self.part]} would do")
 
 
 # ------------------------------------------------------------------ CSV
 
 
-class Columns(NamedTuple):
-    """Places of the cells in a row."""
-
-    question: int
-    options: tuple[int, ...]
-    answer: int
-    wrong: tuple[int, ...] = ()
-    listed: int | None = None  # one column with a JSON list of options
-    subject: int | None = None
-    id: int | None = None
-    words: int | None = None
-    passage: int | None = None
-    width: int | None = None  # cells in each row, where it must be so many
-
-    @property
-    def least(self) -> int:
-        """The fewest cells that a row can have."""
-        return max(self.question, self.answer, *self.options[:2], *self.wrong[:1]) + 1
-
-
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-PLAIN = Columns(0, (1, 2, 3, 4), 5, width=HEADERLESS)
-
-
-def plain_name(name: str) -> str:
-    """A column's name without case, underscores and hyphens."""
-    return " ".join(re.sub(r"[_\-\s]+", " ", name).casefold().split())
-
-
-def columns_of(cells: Sequence[str], where: str) -> Columns | None:
-    """The columns that a first row names; None where it is a question itself. Raises UsageError."""
-    names = [plain_name(cell) for cell in cells]
-    question = first_of(names, QUESTION)
-    if question is None:
-        return None
-    wrong = tuple(place for place, name in enumerate(names) if WRONG.match(name))
-    answer = first_of(names, ANSWER)
-    options = option_places(names, {question, answer})
-    listed = first_of(names, OPTIONS)
-    if answer is None and not options and listed is None and not wrong:
-        return None  # a question that reads "question"
-    remedy = (
-        "columns: question, A, B, ... (or options), answer; "
-        "or question, correct answer, incorrect answer 1, ..."
-    )
-    if answer is None:
-        raise UsageError(f"{where}: the header names no column with the answer", remedy)
-    if not wrong and listed is None and len(options) < 2:
-        raise UsageError(f"{where}: the header names no columns with options", remedy)
-    return Columns(
-        question=question,
-        options=options,
-        answer=answer,
-        wrong=wrong,
-        listed=listed if not options else None,
-        subject=first_of(names, SUBJECT),
-        id=first_of(names, IDENTITY),
-        words=first_of(names, WORDS),
-        passage=first_of(names, PASSAGE),
-    )
-
-
-def first_of(names: Sequence[str], wanted: Sequence[str]) -> int | None:
-    """Place of the first wanted name that is there."""
-    return next((names.index(name) for name in wanted if name in names), None)
-
-
-def option_places(names: Sequence[str], taken: set[int | None]) -> tuple[int, ...]:
-    """Columns A, B, ... or option 1, option 2, ..., in order of their letter or number, without a gap."""
-    found: dict[int, int] = {}
-    for place, name in enumerate(names):
-        match = OPTION.match(name)
-        if match and place not in taken:
-            order = ord(match[1]) - ord("a") if match[1] else int(match[2])
-            found.setdefault(order, place)
-    ordered = sorted(found)
-    gapless = bool(ordered) and ordered == list(range(ordered[0], ordered[0] + len(ordered)))
-    return tuple(found[order] for order in ordered) if gapless and ordered[0] in (0, 1) else ()
 
 
 def columns_in(cells: Sequence[str]) -> str:
@@ -165,32 +109,38 @@ def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
         return None if place is None or place >= len(cells) else cells[place]
 
     about = About(cell(columns.id), cell(columns.subject), cell(columns.words))
-    question, answer = behind(cell(columns.passage), cells[columns.question]), cells[columns.answer]
+    question, answer = cells[columns.question], cell(columns.answer)
+    if columns.passages:
+        question = behind([cell(place) for place in columns.passages], question)
     if columns.wrong:
-        options = checked([answer, *without_tail([cell(place) or "" for place in columns.wrong])])
-        return Draft(checked_question(question), options, answer, about, settled=0, drawn=True)
+        wrong = without_tail([cell(place) or "" for place in columns.wrong])
+        return right_first(question, answer or "", wrong, about)
     if columns.listed is not None:
-        return from_list(question, listed(cell(columns.listed) or ""), answer, about)
+        try:
+            found = from_list(question, cell(columns.listed) or "", answer or None, about)
+        except LackingError as error:
+            raise error.among(columns.names) from None
+        return found._replace(drawn=columns.names[columns.listed] in TARGETS and found.settled == 0)
     options = checked(without_tail([cell(place) or "" for place in columns.options]))
-    if not answer.strip():
+    if answer is None or not answer.strip():
         raise BadRowError("the answer is empty")
-    return Draft(checked_question(question), options, answer, about)
+    names = [columns.names[place] for place in columns.options] if columns.names else []
+    return Draft(checked_question(question), options, answer, about, by_name(names, answer, options))
 
 
-def behind(passage: Json, question: str) -> str:
-    """The question, and in front of it the passage that it is about. Raises BadRowError."""
-    if isinstance(passage, dict | list) and passage:
+def behind(passages: Sequence[Json], question: str) -> str:
+    """The question, and in front of it the first passage that is not blank, unless the question holds it.
+
+    Raises BadRowError.
+    """
+    passage = next((each for each in passages if each and (not isinstance(each, str) or each.strip())), None)
+    if passage is None:
+        return question
+    if isinstance(passage, dict | list):
         raise BadRowError("the passage is not text")
     before = (as_text(passage) or "").strip()
-    return f"{before}\n\n{question}" if before and question.strip() else question
-
-
-def listed(text: str) -> Json:
-    """A cell with a JSON list or object of options."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise BadRowError("the options are no JSON list") from None
+    known = len(before.split()) >= SOME_WORDS and folded(before) in folded(question)
+    return question if known or not question.strip() else f"{before}\n\n{question}"
 
 
 def without_tail(cells: list[str]) -> list[str]:
@@ -214,7 +164,16 @@ def draft_of_json(line: str) -> Draft:
     if not isinstance(value, dict):
         raise BadRowError("not a JSON object")
     fields = {plain_name(name): field for name, field in value.items()}
-    question, answer = pick(fields, QUESTION), pick(fields, ANSWER)
+    try:
+        return draft_of_fields(fields)
+    except LackingError as error:
+        raise error.among(fields) from None
+
+
+def draft_of_fields(fields: Mapping[str, Json]) -> Draft:
+    """Raises BadRowError."""
+    asked = named_in(fields, QUESTION)
+    question, answer = fields.get(asked), pick(fields, ANSWER)
     about = About(
         as_text(pick(fields, IDENTITY)), as_text(pick(fields, SUBJECT)), as_text(pick(fields, WORDS))
     )
@@ -222,42 +181,107 @@ def draft_of_json(line: str) -> Draft:
         fields = {**question, **fields}
         question = question.get("stem")
     if not isinstance(question, str):
-        raise BadRowError(f"no question in it: its fields are {', '.join(fields)}"[:200])
-    question = behind(pick(fields, PASSAGE), question)
-    wrong = [field for name, field in fields.items() if WRONG.match(name)]
-    if wrong and isinstance(answer, str | int | float):
-        right = as_text(answer) or ""
-        given = checked([right, *texts_of(without_nulls(wrong))])
-        return Draft(checked_question(question), given, right, about, settled=0, drawn=True)
-    options = pick(fields, OPTIONS)
-    if options is None:
-        places = option_places(list(fields), set())
-        options = without_nulls([list(fields.values())[place] for place in places])
-    return from_list(question, options, answer, about)
+        raise LackingError("question")
+    question = behind([fields.get(name) for name in passages_for(asked)], question)
+    listed_in = named_in(fields, OPTIONS)
+    if listed_in:
+        found = from_list(question, fields[listed_in], answer, about)
+        return found._replace(drawn=True) if listed_in in TARGETS and found.settled == 0 else found
+    wrong = without_nulls([field for name, field in fields.items() if WRONG.match(name)])
+    names = tuple(fields)
+    places = option_places(names, frozenset(), any_word=not wrong)
+    if wrong and len(places) < 2:
+        right = as_text(only(answer))
+        if right is None:
+            raise LackingError("answer")
+        return right_first(question, right, texts_of(wrong), about)
+    options = texts_of(without_nulls([fields[names[place]] for place in places]))
+    if not options:
+        raise LackingError("options")
+    texts, given = checked(options), one_answer(answer)
+    named = by_name([names[place] for place in places], given, texts)
+    return Draft(checked_question(question), texts, given, about, named)
+
+
+def right_first(question: str, right: str, wrong: Sequence[str], about: About) -> Draft:
+    """A question whose right option is told from the wrong ones by its field."""
+    given = checked([right, *wrong])
+    return Draft(checked_question(question), given, right, about, settled=0, drawn=True)
 
 
 def from_list(question: str, options: Json, answer: Json, about: About) -> Draft:
-    """A question whose options are a list, an object of letters, or {"text": [...], "label": [...]}."""
-    keys: list[str] = []
-    if isinstance(options, dict) and isinstance(options.get("text"), list):
-        keys, options = [str(key) for key in options.get("label") or ()], options["text"]
+    """A question whose options are a list, an object of letters, {"text": [...], "label": [...]}, or a text
+    that is one of these. Raises BadRowError.
+    """
+    keys: list[Json] = []
+    if isinstance(options, str):
+        try:
+            options = listed(options)
+        except ValueError:
+            raise BadRowError("the options are no list, as JSON or Python writes one") from None
+    if isinstance(options, dict) and isinstance(within := pick(options, TEXTS), list):
+        labels, options = pick(options, LABELS), within
+        keys = labels if isinstance(labels, list) else []
     elif isinstance(options, dict):
-        keys, options = [str(key) for key in options], list(options.values())
+        keys, options = list(options), list(options.values())
+        if answer is None and are_marks(options) and not any(OPTION.match(plain_name(str(x))) for x in keys):
+            keys, options = options, keys
     elif isinstance(options, list) and options and all(isinstance(each, dict) for each in options):
-        keys = [str(each.get("label", each.get("key", ""))) for each in options]
+        keys = [each.get("label", each.get("key", "")) for each in options]
         options = [each.get("text", each.get("value")) for each in options]
     if not isinstance(options, list):
         raise BadRowError("no list of options in it")
     texts = checked(texts_of(options))
+    if are_marks(keys) and (answer is None or len(set(keys)) < len(keys)):
+        return marked(question, texts, keys, answer, about)
+    answer = one_answer(answer)
+    settled = by_key([str(key) for key in keys], answer, texts)
+    return Draft(checked_question(question), texts, answer, about, settled)
+
+
+def are_marks(keys: Sequence[Json]) -> bool:
+    """Do they say of each option whether it is right?"""
+    return bool(keys) and all(isinstance(key, int) and key in (0, 1) for key in keys)
+
+
+def marked(
+    question: str, options: tuple[str, ...], marks: Sequence[int], answer: Json, about: About
+) -> Draft:
+    """A question with each option marked as right or wrong; an answer beside it must be the same."""
+    if len(marks) != len(options):
+        raise BadRowError(f"{len(marks)} labels for {len(options)} options")
+    if sum(marks) != 1:
+        are = f"{sum(marks)} of its options are" if sum(marks) else "none of its options is"
+        raise BadRowError(f"{are} marked as right instead of one")
+    place = marks.index(1)
+    if answer is None:
+        return Draft(checked_question(question), options, options[place], about, place)
+    draft = Draft(checked_question(question), options, one_answer(answer), about)
+    if not any(index_by(name, draft) == place for name in READINGS):
+        marked_so = f"{options[place][:60]!r}, which is marked as right, disagree"
+        raise BadRowError(f"the answer {str(draft.answer)[:60]!r} and {marked_so}")
+    return draft._replace(settled=place)
+
+
+def one_answer(answer: Json) -> str | int:
+    """Raises BadRowError."""
+    answer = only(answer)
     if isinstance(answer, float):
-        answer = as_text(answer)
-    if isinstance(answer, bool) or not isinstance(answer, str | int) or answer == "":
-        raise BadRowError(
-            "no answer in it" if answer in (None, "") else "the answer is neither text nor a whole number"
-        )
-    if len(keys) == len(texts) and len(set(keys)) == len(keys) and str(answer).strip() in keys:
-        return Draft(checked_question(question), texts, answer, about, keys.index(str(answer).strip()))
-    return Draft(checked_question(question), texts, answer, about)
+        answer = str(answer)
+    if answer is None or (isinstance(answer, str) and not answer.strip()):
+        raise LackingError("answer")
+    if isinstance(answer, bool) or not isinstance(answer, str | int):
+        raise BadRowError("the answer is neither text nor a whole number")
+    return answer
+
+
+def only(answer: Json) -> Json:
+    """An answer without the list around it. Raises BadRowError where there are several."""
+    if not isinstance(answer, list):
+        return answer
+    if len(answer) > 1:
+        raise BadRowError(f"{len(answer)} answers in it instead of one")
+    return answer[0] if answer else None
 
 
 def without_nulls(values: list[Json]) -> list[Json]:
@@ -275,6 +299,11 @@ def texts_of(values: Sequence[Json]) -> list[str]:
 
 def pick(fields: Mapping[str, Json], names: Sequence[str]) -> Json:
     return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
+def named_in(fields: Mapping[str, Json], names: Sequence[str]) -> str:
+    """The first of the names that has a value; empty for none."""
+    return next((name for name in names if fields.get(name) is not None), "")
 
 
 def as_text(value: Json) -> str | None:
@@ -316,8 +345,7 @@ def without_labels(draft: Draft) -> Draft:
     texts = texts_behind(draft.options)
     wanted = sorted(labels) if draft.drawn else labels
     ordered = wanted in ([*LETTERS[: len(texts)]], [str(n + 1) for n in range(len(texts))])
-    letter = LETTER.fullmatch(str(draft.answer).strip())
-    said = letter[1].upper() if letter else str(draft.answer).strip()
+    said = place_in(draft.answer) or str(draft.answer).strip()
     if not ordered and said in labels and draft.settled is None:
         raise BadRowError(f"the options have labels of their own in another order: what is {said!r}?")
     if not ordered or len(set(texts)) < len(texts):
@@ -329,43 +357,13 @@ def without_labels(draft: Draft) -> Draft:
     return draft._replace(options=tuple(texts), about=about, settled=settled, unlabelled=True)
 
 
-def folded(text: str) -> str:
-    return " ".join(text.split()).casefold().rstrip(".")
-
-
 def readings(draft: Draft) -> int:
-    """The ways in which the answer can be understood, as a sum of READINGS."""
+    """The ways in which the answer can be understood, as a sum of READINGS, and whether it is SETTLED."""
     if draft.settled is not None:
-        return ALL_READINGS
+        return SETTLED | (ALL_READINGS if draft.drawn or draft.unlabelled else manner_of(draft.answer))
     return sum(bit for name, bit in READINGS.items() if index_by(name, draft) is not None)
-
-
-def named_by(answer: str | int, options: Sequence[str]) -> int | None:
-    """Index of the one option that an answer is, as text or as a number of the same value."""
-    wanted, names = folded(str(answer)), [folded(option) for option in options]
-    if names.count(wanted) == 1:
-        return names.index(wanted)
-    if not NUMBER.fullmatch(wanted):
-        return None
-    equal = [
-        place for place, name in enumerate(names) if NUMBER.fullmatch(name) and float(name) == float(wanted)
-    ]
-    return equal[0] if len(equal) == 1 else None
 
 
 def index_by(reading: str, draft: Draft) -> int | None:
     """Index of the right option when the answer is read as `reading`; None: it cannot be."""
-    if draft.settled is not None:
-        return draft.settled
-    raw, count = draft.answer, len(draft.options)
-    found: int | None = None
-    if reading == "letter":
-        match = LETTER.fullmatch(raw.strip()) if isinstance(raw, str) else None
-        found = ord(match[1].upper()) - ord("A") if match else None
-    elif reading == "text":
-        found = named_by(raw, draft.options)
-    else:
-        short = isinstance(raw, str) and len(raw) < 10 and raw.strip().isdecimal()
-        number = raw if isinstance(raw, int) else int(raw) if short else -1
-        found = number - (reading == "index1") if number >= 0 else None
-    return found if found is not None and 0 <= found < count else None
+    return index_of(reading, draft.answer, draft.options) if draft.settled is None else draft.settled

@@ -25,8 +25,7 @@ _KNOW = (
     r"(?:think|believe|say|know|conclude|see|find|get|feel|guess|reckon|suspect|determine|deduce|infer"
     r"|confirm|tell"
     r"|state|answer|decide|note|notice|realize|realise|recognize|recognise|recall|remember|identify"
-    r"|understand|agree"
-    r"|maintain|derive|go\s+with|going\s+to\s+say)"
+    r"|understand|agree|maintain|derive|go\s+with|going\s+to\s+say)"
 )
 _KNEW = (
     r"(?:concluded|found|determined|decided|established|shown|seen|deduced|inferred|confirmed|realized"
@@ -48,8 +47,7 @@ _PLAIN = re.compile(  # each word is taken once and for all, or long rows of the
     rf"|(?:inclined|led)\s+to\s+{_KNOW})(?:\s+(?:in\s+saying|enough))?)"
     r"|(?:one|you)\s+can\s+(?:see|conclude|say|tell|infer|deduce)"
     r"|my\s+(?:best\s+)?(?:guess|conclusion|view|opinion|belief|verdict)\s+is\s+that"
-    rf"|let(?:\s+me|\s+us|['’]s)\s+{_KNOW}"
-    rf"|(?:it|that|this)(?:\s+(?:is|seems|appears|becomes|follows"
+    rf"|let(?:\s+me|\s+us|['’]s)\s+{_KNOW}|(?:it|that|this)(?:\s+(?:is|seems|appears|becomes|follows"
     rf"|looks(?:\s+like)?)|['’]s)(?:\s+{_SURELY})*(?:\s+{_CLEAR})?"
     rf"|(?:this|that|which|it|these|all\s+(?:this|that|of\s+this)|everything|(?:(?:the|my"
     rf"|our)\s+)?(?:evidence|reasoning|analysis|calculations?"
@@ -64,14 +62,11 @@ _PLAIN = re.compile(  # each word is taken once and for all, or long rows of the
     rf"|furthermore|although|though|again|here|{_SURELY}|likely|yet|well|okay|ok|yes|sure|right|no"
     rf"|hm+|um+|uh|oh|ah"
     r"|alright|great|easy|correct|good|ergo|also|or|where|when|that|the|my|our|this|an?|its|your|one|single"
-    r"|only"
-    r"|given|answer|question(?:['’]s)?|today['’]s|quiz|same|step|solution|final|short|quick|direct|full"
-    r"|most|best|making|true"
-    r"|model|assistant|ai"
+    r"|only|given|answer|question(?:['’]s)?|today['’]s|quiz|same|step|solution|final|short|quick|direct|full"
+    r"|most|best|making|true|model|assistant|ai"
     r"|likely|probable|plausible|reasonable|logical|sensible|suitable|appropriate|accurate"
     r"|closest|nearest|safest|strongest|ideal|intended|expected|required|desired|logical|proper|valid|real"
-    r"|actual"
-    r"|exact|precise|note|remember|recall|because|since|\d+|is|are|be|was)(?![\w%]))*+[^\w%]*",
+    r"|actual|exact|precise|note|remember|recall|because|since|\d+|is|are|be|was)(?![\w%]))*+[^\w%]*",
     re.IGNORECASE,
 )
 # "Based on my knowledge the answer is": what such words begin goes on up to the claim
@@ -83,16 +78,14 @@ _ADVERBIAL = re.compile(
     r"|in(?=\s+(?:this|my|our|the|these|conclusion|summary|short|general|fact|total|order|other|light|view"
     r"|brief|all)\b)"
     r"|to(?=\s+(?:the\s+best|sum|summari[sz]e|conclude|answer|be|my|me)\b)|putting|taking|having|comparing"
-    r"|when|here"
-    r"|among)\b",
+    r"|when|here|among)\b",
     re.IGNORECASE,
 )
 _THAT_IS_SAID = re.compile(
     r"\b(?:not|no|never|nor|if|unless|whether|why|how|which|who|though|unlikely|improbable|claims?|claimed"
     r"|idea|assum\w+"
     r"|suppos\w+|imagin\w+|pretend\w*|hard|difficult|far\s+from|opposite|others?|some|many|most\s+people"
-    r"|rumou?r\w*)\b"
-    r"|n['’]t\b",
+    r"|rumou?r\w*)\b|n['’]t\b",
     re.IGNORECASE,
 )
 _ODDS = re.compile(
@@ -134,8 +127,7 @@ _LABEL_BEFORE = re.compile(
     r"\b(?:examples?|samples?|instance|format|template|like\s+this|placeholder|output|e\.g\.|claims?|myth"
     r"|rumou?r|hypothesis"
     r"|assumption|illustration|looks?\s+like|(?:should|must|could|would)\s+(?:\w+\s+){0,3}(?:reply|write"
-    r"|answer|respond|say)"
-    r"|(?:reply|respond|write)\s+with)\b[^.!?\n]*$",
+    r"|answer|respond|say)|(?:reply|respond|write)\s+with)\b[^.!?\n]*$",
     re.IGNORECASE,
 )
 _LINE_BEFORE = re.compile(
@@ -245,8 +237,7 @@ _STRAYS = re.compile(  # among words that else keep the meaning: "for the second
     r"|try|attempt)\b|\bat\s+first\b|\b(?:previous|initial|original|earlier|almost|nearly|never|hardly|least|worst"
     r"|no|little|avoid|reject|exclude|eliminate|discard|cross|rule(?=\s+out)|looks?|seems?|sounds?|appears?|lacks?|wrong"
     r"|incorrect|false|untrue|unlikely|cannot)(?:ly)?\b|\b(?:tempt|fail|surpris|confus|contradict|mislead|distract)"
-    r"(?:e?d|e?s|ing)?\b"
-    r"|\byour\s+(?!question|problem|query|quiz)",
+    r"(?:e?d|e?s|ing)?\b|\byour\s+(?!question|problem|query|quiz)",
     re.IGNORECASE,
 )
 

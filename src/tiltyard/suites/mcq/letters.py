@@ -335,8 +335,7 @@ _UNSURE = re.compile(  # "(wenn es um Italien ginge)", "(quizás)", "(eher nicht
 
 _CYRILLIC = re.compile(
     r"(?P<label>(?:(?:ответ(?:ом)?|відповідь)[^\n.:;—–-]{0,30}?(?:[:=—–-]|\s)|\b(?:не|а)\s"
-    r"|^(?=\w[, ]+(?:а )?не ))[ \t]*[(\[]?)"
-    r"(?P<letter>(?-i:[АВСЕ]))"
+    r"|^(?=\w[, ]+(?:а )?не ))[ \t]*[(\[]?)(?P<letter>(?-i:[АВСЕ]))"
     r"(?=[)\]]?[ \t]*(?:[.,;!]|$|а\s+не\s)|\)[ \t]+\w)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -346,6 +345,5 @@ _OTHER_CYRILLIC = re.compile(r"(?<!\w)[БГД](?!\w)")  # then А, Б, В, Г ma
 
 def with_latin_letters(flat: str) -> str:
     """The same with a Cyrillic letter behind a Russian "answer" as the Latin one that it looks like."""
-    if _OTHER_CYRILLIC.search(flat):
-        return flat
-    return _CYRILLIC.sub(lambda match: match["label"] + _LATIN[match["letter"]], flat)
+    known = {"С": "C"} if _OTHER_CYRILLIC.search(flat) else _LATIN
+    return _CYRILLIC.sub(lambda match: match["label"] + known.get(match["letter"], match["letter"]), flat)

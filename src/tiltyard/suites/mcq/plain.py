@@ -69,9 +69,12 @@ def without_thought(text: str) -> str:
         text = _STRUCK_TAGS.sub(
             lambda match: f"{'~~':>{len(match[1])}}{match[3]}{'~~':<{len(match[4])}}", text
         )
+    parts: list[str] = []
+    done = 0
     for start, end in thoughts_in(text):
-        text = text[:start] + _blanks(text[start:end])[:-1] + "\n" + text[end:]
-    return text
+        parts += (text[done:start], _blanks(text[start:end])[:-1], "\n")
+        done = end
+    return "".join((*parts, text[done:]))
 
 
 def without_markers(text: str) -> str:

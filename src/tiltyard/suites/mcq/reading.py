@@ -18,16 +18,12 @@ from typing import NamedTuple
 from tiltyard.errors import UsageError
 from tiltyard.records import content_hash
 from tiltyard.suites.columns import Spill, Whole
+from tiltyard.suites.mcq.answers import ALL_READINGS, READINGS, SETTLED, BadRowError
+from tiltyard.suites.mcq.fields import HEADERLESS, PLAIN, Columns, columns_of
+from tiltyard.suites.mcq.files import names_of
 from tiltyard.suites.mcq.layouts import (
-    ALL_READINGS,
-    HEADERLESS,
     LETTERS,
-    PLAIN,
-    READINGS,
-    BadRowError,
-    Columns,
     Draft,
-    columns_of,
     draft_of,
     draft_of_json,
     index_by,
@@ -37,9 +33,7 @@ from tiltyard.suites.mcq.layouts import (
 from tiltyard.suites.mcq.names import forms_of
 from tiltyard.suites.mcq.source import Record, Source, changed
 from tiltyard.suites.mcq.unclosed import Layout, closes_its_quotes, stands
-from tiltyard.suites.regular import regular
 
-PATTERNS = ("*.csv", "*.jsonl", "*.tsv", "*.CSV", "*.JSONL", "*.TSV")  # upper case comes from Windows
 MOST_BAD = 0.05  # share of bad rows above which a set is not used
 BAD_KEPT = 200
 MOST_OPEN = 16  # files
@@ -191,7 +185,7 @@ class QuestionSet:
             draft = file.draft(file.source.at(offset))
             if file.columns is PLAIN and size < most:
                 self._reject(file, line, f"option {LETTERS[size]} is empty")
-            elif possible & bit:
+            elif possible & (bit | SETTLED):
                 fewer += size < most
                 self._keep(file, draft, offset, line)
             else:
@@ -205,7 +199,7 @@ class QuestionSet:
         places = Places()
         records = file.source.records()
         layout: Layout | None = None  # of CSV
-        usual = ALL_READINGS
+        usual, meant = ALL_READINGS, ALL_READINGS | SETTLED
         for record in records:
             if layout is None and file.source.kind != "jsonl":
                 named = columns_of(record.cells, str(file.path)) if record.problem is None else None
@@ -215,6 +209,7 @@ class QuestionSet:
                 if named is not None:
                     continue
                 usual = READINGS["letter"]
+                meant = usual | SETTLED
             if layout is not None and len(record.lines) > 1 and not stands(record, layout, usual):
                 why = f"{len(record.lines):,} lines" if record.problem is None else record.problem
                 self._reject(file, record.line, f"a quote is opened and not closed in its place ({why})")
@@ -226,28 +221,15 @@ class QuestionSet:
             possible = 0
             try:
                 draft = file.draft(record.cells)
-                self._agrees(draft)
-                possible = readings(draft) & (READINGS["letter"] if file.columns is PLAIN else ALL_READINGS)
+                possible = agreeing(draft) & meant
                 places.add(record, possible, len(draft.options))
             except BadRowError as error:
                 self._reject(file, record.line, str(error))
             if possible:
-                usual = possible
+                usual = possible & ALL_READINGS
             elif len(record.lines) > 1 and not closes_its_quotes(record, file.source.delimiter):
                 file.source.again_from_line_two(record)
         return places
-
-    def _agrees(self, draft: Draft) -> None:
-        """Where a row has its answer twice, both must name the same option."""
-        if draft.about.words is None or not draft.about.words.strip():
-            return
-        names = forms_of(draft.options)
-        index = names.exactly(draft.about.words)
-        index = names.loosely(draft.about.words) if index is None else index
-        if index is None or not any(index_by(name, draft) == index for name in READINGS):
-            raise BadRowError(
-                f"the answer {str(draft.answer)!r} and its text {draft.about.words[:60]!r} disagree"
-            )
 
     def _reading(self, file: File, found: Places) -> str:
         """How this file's answers are meant: the reading that fits most rows. Raises UsageError if two do."""
@@ -350,6 +332,27 @@ class QuestionSet:
             self._open.pop(0).source.close()
 
 
+def agreeing(draft: Draft) -> int:
+    """The READINGS of a row's answer; where the row has the right option in full too, those that name it.
+
+    Raises BadRowError where none does.
+    """
+    found = readings(draft)
+    if draft.about.words is None or not draft.about.words.strip():
+        return found
+    names = forms_of(draft.options)
+    index = names.exactly(draft.about.words)
+    index = names.loosely(draft.about.words) if index is None else index
+    fits = [bit for name, bit in READINGS.items() if index is not None and index_by(name, draft) == index]
+    if not fits:
+        raise BadRowError(disagreeing(draft))
+    return found & (sum(fits) | SETTLED)
+
+
+def disagreeing(draft: Draft) -> str:
+    return f"the answer {str(draft.answer)[:60]!r} and its text {str(draft.about.words)[:60]!r} disagree"
+
+
 def hash_of(draft: Draft, answer: int | None) -> int:
     """The same for rows that say the same, whatever their ids."""
     return hash((draft.question, draft.options, answer))
@@ -357,45 +360,8 @@ def hash_of(draft: Draft, answer: int | None) -> int:
 
 def wrong_answer(reading: str, draft: Draft) -> str:
     """What is wrong with an answer that cannot be read as those of the other rows."""
+    if index_by(reading, draft) is not None:
+        return disagreeing(draft)
     last = LETTERS[len(draft.options) - 1]
     meant = {"letter": f"no letter from A to {last}", "text": "none of the options"}
     return f"the answer {str(draft.answer)[:40]!r} is {meant.get(reading, 'no place in the options')}"
-
-
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """A short name for each file: its stem, with as many folders as it takes to tell it from the others."""
-    names = [path.stem for path in paths]
-    depth = 0
-    while len(set(names)) < len(names) and depth < 20:
-        depth += 1
-        twice = {name for name, count in Counter(names).items() if count > 1}
-        names = [
-            "/".join((*path.resolve().parts[-1 - depth : -1], path.stem)) if name in twice else name
-            for name, path in zip(names, paths, strict=True)
-        ]
-    if len(set(names)) < len(names):  # the same stem twice in one folder
-        names = [
-            path.name if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)
-        ]
-    return names
-
-
-def files_in(paths: Sequence[Path], pattern: str | None = None) -> list[Path]:
-    """The files that some paths stand for; folders are searched for `pattern`. Raises UsageError."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            wanted = (pattern,) if pattern else PATTERNS
-            inside = sorted({each for one in wanted for each in path.glob(one) if each.is_file()})
-            if not inside:
-                raise UsageError(
-                    f"{path} holds no file like {' or '.join(wanted[:3])}",
-                    "name a file, or set --csv-pattern",
-                )
-            found += inside
-        elif path.exists():
-            regular(path)
-            found.append(path)
-        else:
-            raise UsageError(f"there is no file or folder {path}", "check the path")
-    return list(dict.fromkeys(found))

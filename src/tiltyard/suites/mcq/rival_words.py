@@ -41,11 +41,9 @@ TURNING = re.compile(
     r"\b(?:(?:second|closer|further|another)[ \t]+(?:thoughts?|look|reading|glance|reflection|inspection)"
     r"|(?:double|re)[- ]?(?:check|consider|think|read|view|examin|calculat|evaluat|visit)\w*|reflection"
     r"|check(?:ing|ed|s)?|verif(?:y|ying|ied)|review(?:ing|ed)?|hindsight|in[ \t]+fact|actually|(?:on|in"
-    r"|all)[ \t]+"
-    r"(?:\w+[ \t]+)?(?:balance|considered)|wait|sorry|oops|typo|strike|scratch"
+    r"|all)[ \t]+(?:\w+[ \t]+)?(?:balance|considered)|wait|sorry|oops|typo|strike|scratch"
     rf"|{_UNUSUAL}(?:mistake|error)(?![ \t]+to\b)"
-    r"|correct(?:ion|ing)|thinking[ \t]+\w+"
-    r"|changed[ \t]+my[ \t]+mind|again|once[ \t]+more)(?!\w)",
+    r"|correct(?:ion|ing)|thinking[ \t]+\w+|changed[ \t]+my[ \t]+mind|again|once[ \t]+more)(?!\w)",
     re.IGNORECASE,
 )
 HEADING = re.compile(  # before a colon or in brackets: "Better: D", "(edit: D)", "Answer: D"
@@ -63,21 +61,17 @@ _NO_CASE = (  # "in short, D", "after thinking it over, D", "to be precise, D" c
     r"|passage|rate|these|those|asked|mind)|(?:our|the[ \t]+(?:present|given))[ \t]+\w+|(?-i:[A-Z])"
     r"|contrast|short|brief|conclusion|summary|other[ \t]+words|fact|hindsight|light|general"
     r"|the[ \t]+(?:end|whole|record)|my[ \t]+\w+|all|last|once|sure|certain|clarity|definition"
-    r"|this|that|these|here|be|sum\w*"
-    r"|conclude|correct|clarify|put|answer"
-    r"|(?:some[ \t]+)?(?:think|look|read|compar|weigh|consult|reflect|reason)ing"
-    r"|thought)(?!\w)"
+    r"|this|that|these|here|be|sum\w*|conclude|correct|clarify|put|answer"
+    r"|(?:some[ \t]+)?(?:think|look|read|compar|weigh|consult|reflect|reason)ing|thought)(?!\w)"
 )
 CASE = re.compile(  # the case that a sentence is about, at its beginning
     r"\W*(?:(?:however|but|yet|and|also|now|note|that|conversely|similarly|likewise|only|though|while"
     r"|(?:in|by)[ \t]+contrast|on[ \t]+the[ \t]+other[ \t]+hand)[ \t,]+){0,3}"
     r"(?:without(?![ \t]+(?:an?[ \t]+|any[ \t]+)?(?:doubt|question))"
-    r"|(?:in|for|with|at|under|during|among|within|by|to|from|near|before|after|throughout"
-    r"|inside|outside"
+    r"|(?:in|for|with|at|under|during|among|within|by|to|from|near|before|after|throughout|inside|outside"
     r"|beyond|below|above|over|between|per|of|on|upon|as[ \t]+(?:for|to)|regarding|concerning)"
     rf"(?![ \t]+{_NO_CASE})|initially|originally|first(?![ \t]+of[ \t]+all)|at[ \t]+first|previously"
-    r"|elsewhere|where"
-    r"|für|bei|im|pour|dans|chez|para|per|nel|для|при)(?!\w)",
+    r"|elsewhere|where|für|bei|im|pour|dans|chez|para|per|nel|для|при)(?!\w)",
     re.IGNORECASE,
 )
 REASON = re.compile(
@@ -90,8 +84,7 @@ SO = re.compile(
 CONCLUDED = re.compile(r"\b(?:so|therefore|thus|hence|(?:which|that)[ \t]+makes)\b[^,;:]*\Z", re.IGNORECASE)
 OF_THE_PAST = re.compile(
     r"\b(?:first|almost|nearly|initially|originally|about[ \t]+to|tempt\w*|students?|people|many|some"
-    r"|someone|others?"
-    r"|would|might|may|they|you|was|said|picked|chose|thought|considered|hesitat\w*)\b",
+    r"|someone|others?|would|might|may|they|you|was|said|picked|chose|thought|considered|hesitat\w*)\b",
     re.IGNORECASE,
 )
 EQUALLY = re.compile(r"\b(?:equally|just[ \t]+as|alternative)\b", re.IGNORECASE)
@@ -99,8 +92,7 @@ EQUALLY = re.compile(r"\b(?:equally|just[ \t]+as|alternative)\b", re.IGNORECASE)
 FILL = re.compile(
     r"\W*(?:(?:the[ \t]+\w+[ \t]+(?:that|which)[ \t]+(?:match|fit|appl|work)(?:e?s|ies)[ \t]+is"
     r"|the[ \t]+(?:correct|right|real|actual|true|better|best)[ \t]+\w+[ \t]+(?:is|must[ \t]+be"
-    r"|should[ \t]+be)"
-    r"|(?:it|that|this|the[ \t]+(?:answer|one))[ \t]+(?:is|must[ \t]+be|has[ \t]+to[ \t]+be"
+    r"|should[ \t]+be)|(?:it|that|this|the[ \t]+(?:answer|one))[ \t]+(?:is|must[ \t]+be|has[ \t]+to[ \t]+be"
     r"|should[ \t]+be|may[ \t]+be"
     r"|might[ \t]+be|could[ \t]+be|can[ \t]+only[ \t]+be)|(?:it|that)['’]s|should[ \t]+be|must[ \t]+be"
     r"|c['’]est|(?:es|das)[ \t]+ist|es|è|é|это|so|then|thus|hence|therefore|but|and|or|yes|rather"
@@ -168,8 +160,7 @@ DISCOUNTS = re.compile(
 )
 PARTLY = re.compile(
     r"\b(?:if|when|(?<!asks )(?<!asked )for|in(?![ \t]+(?:fact|truth|reality)\b)|unless"
-    r"|only|until|but|partly|partially|almost|than|n['’]t"
-    r"|not)\b",
+    r"|only|until|but|partly|partially|almost|than|n['’]t|not)\b",
     re.IGNORECASE,
 )
 ELSEWHERE = re.compile(
@@ -202,8 +193,7 @@ OWN_WRONG = re.compile(  # "My initial answer was wrong."
     rf"(?:answer|response|choice|(?(the)answer|conclusion)){_GAVE}[ \t]+(?:is|was|seems|contains"
     rf"|contained)[ \t]+"
     r"(?:(?!not\b)\w+[ \t]+){0,2}?(?:wrong|incorrect|mistaken|mistake|error|false"
-    r"|not[ \t]+(?:correct|right))\b"
-    r"|\b(?P<i>(?:i|we)[ \t]+got[ \t]+(?:it|this|that)[ \t]+wrong"
+    r"|not[ \t]+(?:correct|right))\b|\b(?P<i>(?:i|we)[ \t]+got[ \t]+(?:it|this|that)[ \t]+wrong"
     r"|what[ \t]+i[ \t]+(?:said|wrote)[ \t]+(?:is|was)[ \t]+wrong"
     r"|(?:mistake|error)[ \t]+in[ \t]+my[ \t]+\w+)\b",
     re.IGNORECASE,

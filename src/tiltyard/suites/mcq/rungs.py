@@ -35,13 +35,10 @@ _ALONE = re.compile(
     r"[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
     r"|probably|(?:most[ \t]+)?likely|i think|i guess)[ \t]+)?"
     r"(?:(?:choose|select|pick|must be|has to be|go for)[ \t]{1,3})?(?:the[ \t]{1,3})?(?:option"
-    r"|choice|letter|letra|alternativa|lettera|buchstabe"
-    r"|answer)?[ \t]{0,6}[(\[<]?"
-    r"[ \t]{0,6}([A-Za-z])(?![+#*^=<])[ \t]{0,6}[)\]>]?"
+    r"|choice|letter|letra|alternativa|lettera|buchstabe|answer)?[ \t]{0,6}[(\[<]?"
+    r"[ \t]{0,6}([A-Za-z])(?![+#*^=<]|[ \t]{0,6}(?:\[ \]|☐))[ \t]{0,6}[)\]>]?"
     r"(?:,?[ \t](?:for sure|definitely|certainly|clearly|surely|obviously|probably|of course|i think"
-    r"|i guess))?"
-    r"(?:[ \t]\((?:\w+[ \t]?%?[ \t])?(?:sure|certain|confident|confidence)\))?"
-    r"[^\w\n?]{0,24}$",
+    r"|i guess))?(?:[ \t]\((?:\w+[ \t]?%?[ \t])?(?:sure|certain|confident|confidence)\))?[^\w\n?]{0,24}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _FIRST = re.compile(  # the whole reply is "Q1: B"
@@ -51,8 +48,7 @@ LED = re.compile(
     rf"^(?![^\w\n]{{0,24}}[{CROSSES}])"
     r"[^\w\n(\[]{0,24}(?:(?:[Mm]ost[ \t]+likely|[Ll]ikely|[Pp]robably)[ \t]+)?"
     r"(?:[Oo]ption[ \t]+|[Cc]hoice[ \t]+)?([(\[]?)[ \t]{0,6}([A-Za-z])"
-    r"(?![^\W\d_]|['’\d])[ \t]{0,6}([)\].:,]|[-–—](?=[ \t])|[-=]>|→|(?=\())"
-    r"[)\]]?[ \t]{0,6}(.*)$",
+    r"(?![^\W\d_]|['’\d])[ \t]{0,6}([)\].:,]|[-–—](?=[ \t])|[-=]>|→|(?=\())[)\]]?[ \t]{0,6}(.*)$",
     re.MULTILINE,
 )
 _BOLD = re.compile(
@@ -63,7 +59,9 @@ _BOLD = re.compile(
 
 _MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
 _REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
-_BECAUSE = re.compile(r"^[^\w\n]*([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE)
+_BECAUSE = re.compile(
+    r"^[^\w\n]*(?:(?:[Cc]hoose|[Ss]elect|[Pp]ick)[ \t]+)?([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE
+)
 _LAST = re.compile(
     r"(?:[.!;:?)][^\S\n]{1,9}(?:→[ \t]{0,3}|[Oo]ption[ \t])?|(?<!→)[^\S\n]→[ \t]{0,3})"
     r"[(\[]?([A-Z])[)\]]?[\s.!]{0,99}\Z"
@@ -130,6 +128,30 @@ def alone(flat: str, start: int) -> Iterator[tuple[str, int]]:
         start = match.end()
         if not denied:
             yield match[1], match.start(1)
+
+
+_ODD = re.compile(  # "A, C and D are not FIFO; B is.", "Since A, B, and C are all risk factors, D."
+    r"(?:^|[.!?][ \t]+)[^\w\n]*(?:(?:since|because|as|given[ \t]+that)[ \t]+)?(?:options?[ \t]+)?"
+    r"(?P<others>(?-i:[(\[]?[A-Z][)\]]?(?:,[ \t]*(?:and[ \t]+)?|[ \t]+and[ \t]+)){1,25}"
+    r"(?-i:[(\[]?[A-Z][)\]]?))"
+    r"[ \t]+(?:all[ \t]+)?(?:are|were|do|don['’]t|can|cannot|have)\b(?P<what>[^.!?;,\n]{1,100})[.;,][ \t]*"
+    r"(?:(?:so|but|and|while|whereas|only|thus|hence|therefore|leaving|it[ \t]+is|it['’]s)\b,?[ \t]+){0,3}"
+    r"(?:option[ \t]+)?[(\[]?(?P<letter>(?-i:[A-Z]))(?![\w'’])[)\]]?"
+    r"(?:[ \t]+(?:is|does|has|can|was|remains))?[\s.!]{0,99}\Z",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def odd_one(raw: str, flat: str, names: Names) -> Found | None:
+    """The last sentence tells one thing of all the other letters, and of the one that is left another."""
+    match = _ODD.search(flat)
+    what = "" if match is None else match["what"]
+    if match is None or HEDGES.search(what) or re.search(r"\b(?:often|student|people)", what):
+        return None
+    said = "".join(sorted([*re.findall(r"(?<!\w)[A-Z](?!\w)", match["others"]), match["letter"]]))
+    if len(said) < 3 or said != LETTERS[: len(names.folded)]:
+        return None
+    return _agreed([(match["letter"], match.start("letter"))], names, "last_sentence")
 
 
 def leading(raw: str, flat: str, names: Names) -> Found | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from tiltyard.errors import UsageError
+from tiltyard.suites.mcq.files import NO_TEXT, SAVE_AS
 
 CELL_LIMIT = 1 << 20  # characters; more in one cell is a mistake
 CHUNK = 1 << 20
@@ -51,6 +52,8 @@ class Source:
         self._file: IO[bytes] | None = None
         self._state: tuple[int, int] | None = None
         self._again: tuple[int, int] | None = None  # offset and line to read on from
+        if path.suffix.lower() in NO_TEXT:
+            raise UsageError(f"{path} is no text", f"it is {SAVE_AS}")
         try:
             self._prepare()
             self.kind = self._kind()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tiltyard.suites.mcq.aside import LIMITED, PUT_ASIDE, VERB, put_aside
+from tiltyard.suites.mcq.aside import FIRST_SENTENCE, LIMITED, PUT_ASIDE, no_answer_behind
 from tiltyard.suites.mcq.doubt import DOUBTFUL, denies, doubted, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import denies_abroad
@@ -20,6 +20,7 @@ from tiltyard.suites.mcq.names import (
     mentioned,
     without_article,
 )
+from tiltyard.suites.mcq.plain import plain
 from tiltyard.suites.mcq.rungs import CAPITAL, EXPLAINS, HEDGES, LED, OPENER, OVER, Found
 from tiltyard.suites.mcq.words import UNKNOWING
 
@@ -47,17 +48,21 @@ def with_its_text(raw: str, flat: str, names: Names) -> Found | None:
     others = {m[1] or m[2] for m in _SINGLE.finditer(flat) if apart[m.start() : m.end()].strip()} - {letter}
     if match is None or others or not (flat[match.start(1)].isupper() or flat[match.start(1) - 1] in "(["):
         return None  # "Yes, that is a good question."
-    if _REJECTS.search(_SENTENCE.split(said[: match.start()])[-1]):
+    before, start = _SENTENCE.split(said[: match.start()])[-1], match.start()
+    if _REJECTS.search(before) or _IF.match(before) or doubted(raw, flat, start, start):
         return None
     return Found(index, "letter_with_text", match.start(1))
 
 
 _SENTENCE = re.compile(r"[.!?]\s|\n")
+_IF = re.compile(r"\W*(?:if|unless|when)\b(?!\s+(?:i|we)\b)")
 _REJECTS = re.compile(  # in front of an option: "The one to avoid is", "Least likely is", "I would exclude"
     r"\b(?:one|option|answer|choice|first|next)\s+to\s+(?!(?:choose|pick|select|take|mark|tick|prefer|have|go\s+(?:with|for))\b)"
     r"|\b(?:(?:avoid|reject|exclude|eliminate|discard|dismiss|confuse)(?:e?d|ing)?|confuses|rul(?:e|ed|ing)\s+out"
     r"|cross(?:ed)?\s+out|distractors?|decoys?|candidates?|worst\s+of\s+all|weakest|(?:least|un)\s*(?:likely|suitable"
-    r"|plausible|convincing)|watch\s+out|beware|runner-up|second[- ]best|tempting|contradict(?:s|ed)?)\b"
+    r"|plausible|convincing)|(?:is|are)\s+(?:\w+ly\s+)?out|used\s+to|watch\s+out|beware|runner-up"
+    r"|second[- ]best|tempting|contradict(?:s|ed)?"
+    r"|(?!(?:question|today)['’])[a-z]+['’]s\s+(?:first\s+)?(?:pick|choice|guess|answer))\b"
 )
 
 
@@ -79,24 +84,69 @@ def concluded(raw: str, flat: str, names: Names) -> Found | None:
     """A last sentence that draws a conclusion and ends with a letter, with or without its option's text."""
     match = _CONCLUSION.search(flat)
     if match is None or not 0 <= LETTERS.find(match["letter"]) < len(names.folded):
-        return None
+        return _paired_at_end(raw, flat, names)
     index, at, lead = LETTERS.find(match["letter"]), match.start("letter"), match["lead"]
     said = [text for text in (match["text"], match["behind"]) if text and re.search(r"[^\s.!)\]*_]", text)]
-    if any(names.loosely(text.strip(" ).]:,-–—")) != index for text in said) or len(said) > 1:
+    said = [ARTICLE.sub("", text.strip(" ).]:,-–—")) for text in said]
+    if any(names.loosely(text) != index for text in said) or len(said) > 1:
         return None
     if not said and match["so"].casefold() in ("out of", "among"):
         return None
     if not said and any(re.search(rf"(?<!\w){match['letter']}(?!\w)", option) for option in names.options):
         return None  # "So the winner is A.", where an option is "Team A"
-    if (
-        denies(lead)
-        or DOUBTFUL.search(lead)
-        or _OF_OTHERS.search(lead)
-        or _APART.search(lead.casefold())
-        or doubted(raw, flat, at, at)
-    ):
+    if _puts_aside(lead) or doubted(raw, flat, at, at):
         return None
     return Found(index, "last_sentence", at)
+
+
+def _puts_aside(lead: str) -> bool:
+    """Do the words that lead to an option say that it is not the one?"""
+    said = lead.casefold()
+    return denies(said) or any(pattern.search(said) for pattern in (DOUBTFUL, _OF_OTHERS, _APART))
+
+
+_TELLS_IT = re.compile(  # "The capital is the", "it's"
+    r"(?:^|[.!;][ \t]+|,[ \t]+(?=but\b))(?:(?:however|but)\b,?[ \t]+)?"
+    r"((?:(?!,[ \t]+but\b)[^.!;\n]){0,200}?(?:\b(?:is|are|was|were)|['’]s)[ :]{1,3}(?:the |an? )?)\Z",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ITEM = re.compile(  # of a list: "A. Stack: ...", "- Stack (A): ..."
+    r"^[^\w\n(\[]{0,24}(?:[(\[]?([A-Z])[).:\]]|[^\n:]{1,80}[(\[]([A-Z])[)\]][ \t]*[:–—-]).*$", re.MULTILINE
+)
+_NOT_IT = re.compile(r"(?:n['’]t|\b(?:not|nor))[ \t]+[^.;:()\n]{1,80}[(\[][A-Z][)\]]")
+
+
+def _paired_at_end(raw: str, flat: str, names: Names) -> Found | None:
+    """A last sentence that tells an option with its letter: "The capital is Paris (B)."
+
+    Other letters only stand in a list of all options before it, or are denied: "It is not Rome (C)".
+    """
+    if "?" in flat or UNKNOWING.search(flat) or _MISTAKEN.search(flat):
+        return None
+    end = flat.rstrip(" \t\n.!")
+    for index, name in enumerate(names.options):
+        letter, tail = LETTERS[index], max(0, len(end) - len(name) - 40)
+        own = re.escape(plain(name).strip(" ."))
+        if not names.unique[index] or names.unique[index] not in folded(end[tail:]):
+            continue
+        pair = re.compile(
+            rf"(?<!\w)(?:[(\[]?(?P<left>{letter})[)\].:]{{1,2}}[ \t]*(?i:(?:the |an? )?{own})"
+            rf"|(?i:{own})[ \t]*[,(–-]?[ \t]*[(\[]?(?:option |choice |answer )?(?P<right>{letter})[)\]]?)\Z"
+        ).search(end, tail)
+        lead = None if pair is None else _TELLS_IT.search(end[: pair.start()][-300:])
+        if pair is None or lead is None:
+            continue
+        said, start = re.sub(r"\bmost (?:common|frequent)\b", "", lead[1].casefold()), pair.start()
+        spoilt = any(pattern.search(said) for pattern in (_REJECTS, HEDGES, LIMITED))
+        if spoilt or _puts_aside(said) or mentioned(said, names) or doubted(raw, flat, start, start):
+            return None
+        before = _NOT_IT.sub(" ", end[: pair.start()])
+        if {a or b for a, b in _ITEM.findall(before)} == set(LETTERS[: len(names.folded)]):
+            before = _ITEM.sub("", before)
+        others = {a or b for a, b in _SINGLE.findall(before)} & set(LETTERS[: len(names.folded)])
+        at = pair.start("left") if pair["left"] else pair.start("right")
+        return None if others else Found(index, "letter_with_text", at)
+    return None
 
 
 # ------------------------------------------------------------------ the text of an option
@@ -213,7 +263,7 @@ def option_text(flat: str, names: Names) -> Found | None:
     begins = re.match(
         rf"(?:the |an? )?{quoted}(?:\s*(?:{mark})|\s+(?:is|are|was|were|because|since|as|due)\b|\n)", said
     )
-    if begins and _no_answer_behind(flat, said[place + len(name) :], index, names):
+    if begins and no_answer_behind(flat, said[place + len(name) :], index, names):
         begins = None
     unit = "[a-z°%]" if all(map(str.isdigit, names.exact)) and "%" in flat else "[a-z°]"  # 50% may be 0.5
     ends = re.search(rf"{_IS}\s*(?:the |a |an |about |approximately )?{quoted}(?:\s*{unit}{{0,3}})?$", said)
@@ -227,57 +277,21 @@ _GIVEN = re.compile(  # "Let p = 1/3.", "2x = 4", "We know that g = 9.8 m/s²."
     r"|(?:given|since|where|setting|substitut\w+|plug\w*|take|we (?:know|start|are given)|without"
     r"|for)\b[^,]*\Z|(?:so |thus |then |hence )?(?:\d+\s*[a-z]|[a-z]\s*[+-]\s*[a-z\d])\s*=[^=\n,]*\Z"
 )
-_NOT_LAST = re.compile(  # "Next is Rome.", "The question is about Rome."
-    r"\A(?:first|next)\W*\Z|\bsecond best\b|\b(?:there|about|(?:question|passage|text)(?: here)?)\s*\Z"
-)
-_STEP = re.compile(r"\W*\d{1,2}(?:[.):]|\s[-–—])\s+(?!(?:explanation|reason(?:ing)?)\b)", re.IGNORECASE)
-_TELLS = re.compile(  # "Mercury is the closest planet": so far, more sentences may follow
-    r"\s+(?:is|are|was|were)\s+(?!(?:the (?:first|last|wrong|other)|an) (?:option|choice)\b)"
-    r"(?:the|an?|what|caused|made|needed|required|called|known|correct|right|best|option|because|since|as|due)\b"
-)
-_TURNS = re.compile(r"\b(?:but|though|although|however|yet)\b|,\s*(?:too|so|and the)\b")
-_ENDED = re.compile(r"[.!?)\]*\"'”’]\s*\Z")
-_MOVES_ON = re.compile(
-    r"\bnext,|\b(?:consider|look at|check)\b[^.]{0,40}\b(?:others?|next|options|choices)\b"
-)
 _MISTAKEN = re.compile(  # "If you ignore the order, you get 720. Option D."
     r"\bif (?:you|one|someone|they|students?)\b|\b(?:forg[eo]t\w*|mistake\w*|wrong\w*|incorrect\w*"
     r"|ignor\w+|errors?|at first|without|treat (?:the|all))\b",
     re.IGNORECASE,
 )
-_STOPS = re.compile(
-    r"(?:\A|[.!…;,–—-])\s*(?:oh,?\s+)?(?:but\s+)?(?:wait|hm+|hold on|actually|hang on|"
-    r"on second thought)\b|[.!…]\s*but\b"
+_NOT_LAST = re.compile(  # "Next is Rome.", "The question is about Rome."
+    r"\A(?:first|next)\W*\Z|\bsecond best\b|\b(?:there|about|(?:question|passage|text)(?: here)?)\s*\Z"
 )
-_EVERY = re.compile(r"(?:both|all|none|neither|no)\b")
-_IN_MY_VIEW = re.compile(r"\bI(?:['’]d| would)? (?:guess|think|believe|say)\b|(?<= )I(?=  )")  # a quoted "I"
-
-
-def _no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
-    """Is it a numbered step, a word to the user, or said under a condition or to be left out?"""
-    mine = _IN_MY_VIEW.sub(" ", flat.replace(names.options[index], " "))
-    if _STEP.match(flat) or re.search(r"\bI\b", mine):
-        return True
-    verb = VERB.match(behind)
-    if _STOPS.search(behind):
-        return True
-    if put_aside(behind, names.folded[index]) or _MOVES_ON.search(behind) or (verb and _TURNS.search(behind)):
-        return True
-    more = re.search(r"[.!?\n]\s*\S", behind)
-    if verb and more and not _ENDED.search(flat):
-        return True  # cut in a sentence that goes on to something else
-    if verb and more and not _TELLS.match(behind) and _EVERY.match(names.folded[index]) is None:
-        return True
-    of_two = _FIRST_SENTENCE.match(flat) if len(names.folded) == 2 else None
-    return of_two is not None and HEDGES.search(flat, of_two.end()) is not None
 
 
 _BOLD_END = re.compile(r"\*\*([^*\n]{1,200})\*\*[.!]\s*\Z")
 _LEADS_TO_IT = re.compile(  # "So the entropy", "It is caused by the", "The blank should be filled with"
     r"(?:so|therefore|thus|hence|consequently),? (?:the|its?|this|that|their|an?)\b[^,;:]*"
     r"|[^,;:]*\b(?:(?:is|are|was|were|be) (?:most likely )?"
-    r"(?:caused by|filled with|called|known as)|refers to)"
-    r"(?: the| an?)?"
+    r"(?:caused by|filled with|called|known as)|refers to)(?: the| an?)?"
 )
 
 
@@ -306,8 +320,7 @@ _COUNTED = re.compile(
     rf"[^\w?]*(?:(?:the )?(?:(?:correct|right|best) )?(?:answer is )?(?:option|choice)(?: is)?"
     rf"(?: number)?[ :#]{{1,2}}(\d{{1,2}})"
     rf"|(?:it is |the (?:(?:correct|right|best) )?answer is )?the ({'|'.join(_ORDINALS)}|last)"
-    r" (?:option|choice|one|answer)"
-    r"(?: is (?:the )?(?:correct|right)(?: one| answer)?)?)[^\w?]*",
+    r" (?:option|choice|one|answer)(?: is (?:the )?(?:correct|right)(?: one| answer)?)?)[^\w?]*",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
@@ -327,13 +340,12 @@ def _counted(flat: str, names: Names) -> int | None:
     return place if 0 <= place < len(names.folded) else None
 
 
-_FIRST_SENTENCE = re.compile(r"\s*([^.!?\n]{1,200})[.!]\s+(?=\S)")
 _OF_MYSELF = re.compile(r"\bI\b|\b(?:we|you)\b")
 
 
 def _first_of_two(flat: str, names: Names) -> int | None:
     """Of two options the one that is the first sentence, with only reasons behind it: "False. It ..."."""
-    match = _FIRST_SENTENCE.match(flat)
+    match = FIRST_SENTENCE.match(flat)
     if match is None or len(names.folded) != 2 or len(flat) > 1_000:
         return None
     index, rest = names.loosely(match[1]), flat[match.end() :]

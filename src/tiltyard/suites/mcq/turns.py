@@ -45,8 +45,7 @@ _OTHER = re.compile(
 _TURN = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>|<start_of_turn>|\[/INST\]"
     rf"|{_LINE}(?:assistant|ai|bot|chatbot|model|response|(?:chat)?gpt)[ \t]{{0,3}}[*_]{{0,2}}[ \t]{{0,3}}:"
-    r"|^(?:assistant|model)[ \t]*\n\s{0,9}(?=\S)"
-    r"|(?-i:assistant(?:analysis|final|commentary))",
+    r"|^(?:assistant|model)[ \t]*\n\s{0,9}(?=\S)|(?-i:assistant(?:analysis|final|commentary))",
     re.IGNORECASE | re.MULTILINE,
 )
 _NEW = (
@@ -56,8 +55,7 @@ _NEW = (
 _HEADING = r"(?:question|exercise|problem|quiz|task|prompt|pregunta|pergunta|frage|aufgabe|domanda|вопрос)"
 _QUESTION = re.compile(
     rf"{_LINE}(?:{_NEW}?(?:multiple[- ]choice[ \t])?{_HEADING}|Q)[ \t]{{0,4}}"
-    r"(?:no\.?[ \t]?|number[ \t]|\#)?\d{0,6}"
-    r"[ \t]{0,4}[*_]{0,2}[ \t]{0,3}[:.](?!\w)"
+    r"(?:no\.?[ \t]?|number[ \t]|\#)?\d{0,6}[ \t]{0,4}[*_]{0,2}[ \t]{0,3}[:.](?!\w)"
     rf"|^\[{_HEADING}\]"
     r"|^[ \t#*]{0,8}(?:问题|問題|质问|質問|题目|題目)[ \t]?\d{0,6}[ \t]?[:：.]"
     r"|^[ \t#*]{0,8}(?:test[ \t]|Q[ \t]?)\d{1,4}[ \t]?[:.)]"
@@ -75,8 +73,7 @@ _PERHAPS = re.compile(
 )
 _LIST = re.compile(
     r"^[ \t*\-•]{0,8}[(\[]?A[).:\]][ \t*]{1,6}(?P<a>[^\n]{1,400})\n\s{0,9}"
-    r"[ \t*\-•]{0,8}[(\[]?B[).:\]][ \t*]{1,6}"
-    r"(?P<b>[^\n]{1,400})$",
+    r"[ \t*\-•]{0,8}[(\[]?B[).:\]][ \t*]{1,6}(?P<b>[^\n]{1,400})$",
     re.MULTILINE,
 )
 

@@ -11,7 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tiltyard.suites.mcq.layouts import READINGS, BadRowError, Columns, draft_of, readings
+from tiltyard.suites.mcq.answers import READINGS, BadRowError
+from tiltyard.suites.mcq.fields import Columns
+from tiltyard.suites.mcq.layouts import draft_of, readings
 from tiltyard.suites.mcq.source import Record
 
 NONE, PERHAPS, SURELY = 0, 1, 2  # is a line a row?

@@ -12,18 +12,21 @@ from tiltyard.suites.mcq.doubt import denies, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.names import Names, folded, mentioned
 
-_RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒"
+_RIGHT_SIGNS, _WRONG_SIGNS = "✅✔✓☑", "❌✗✘✖🚫☒☐"
 _LISTED = re.compile(
     rf"^(?P<signs>[^\w\n(\[]{{0,12}}(?:\[[ xX{_RIGHT_SIGNS}]\][ \t]{{1,4}})?)"
     rf"(?:[Oo]ption[ \t]+)?[(\[]?(?P<letter>[A-Z])"
-    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:|]|(?=[ \t|]{{0,4}}(?:[{_RIGHT_SIGNS}{_WRONG_SIGNS}]|$)))[)\]]?"
+    rf"(?:[)\].:]|[ \t]{{0,4}}[-–—:|]|(?=[ \t|]{{0,4}}(?:[{_RIGHT_SIGNS}{_WRONG_SIGNS}]|\[[ xX]\]|$)))[)\]]?"
     r"[ \t]{0,4}(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )
 _ROW = re.compile(
     rf"^[^\w\n]{{0,12}}(\d)[.)][ \t]([^\n]*[{_RIGHT_SIGNS}{_WRONG_SIGNS}][^\n]*)$", re.MULTILINE
 )
-_NEXT_LISTED = re.compile(r"(?<=[.;,!])[ \t](?=[ \t]{0,3}(?:[Oo]ption[ \t])?[(\[]?[A-Z][ \t]?[):.][ \t])")
+_NEXT_LISTED = re.compile(
+    r"(?<=[.;,!])[ \t](?=[ \t]{0,3}(?:[Oo]ption[ \t])?[(\[]?[A-Z][ \t]?[):.][ \t])"
+    r"|(?<=[\]☐☑])[ \t]+(?=[A-Z][ \t][\[☐☑])"
+)
 _JUDGED = re.compile(
     r"(?:^|[-–—:,(\[.!?;][ \t]{0,4})(?:this is )?(?:(?P<right>correct|right|yes|true)"
     r"|(?P<wrong>incorrect|wrong|false|no|not correct))(?=[ \t]{0,4}(?:[-–—:.,;!()\]]|$))",
@@ -31,8 +34,7 @@ _JUDGED = re.compile(
 )
 _VERDICT = re.compile(
     r"(?P<own>^|[-–—:,(\[][ \t]{0,4})(?:this is )?"
-    r"(?:(?P<right>(?:the )?(?:correct|right)(?: (?:answer|choice|option))?)"
-    r"|(?P<yes>yes|true)"
+    r"(?:(?P<right>(?:the )?(?:correct|right)(?: (?:answer|choice|option))?)|(?P<yes>yes|true)"
     r"|(?P<wrong>incorrect|wrong|false|no|not correct))[^\w\n?]*$",
     re.IGNORECASE,
 )
@@ -119,7 +121,8 @@ def _mark(line: re.Match[str], names: Names) -> str:
     said = line["signs"] + line["rest"]
     if any(sign in said for sign in _RIGHT_SIGNS):
         return "right"
-    box = re.search(r"\[([ xX])\]", line["signs"])
+    behind = not any("[" in option for option in names.options)
+    box = re.search(r"\[([ xX])\]", line["signs"] + (line["rest"][:3] + line["rest"].rstrip()[-3:]) * behind)
     if box is not None:
         return "wrong" if box[1] == " " else "right"
     if any(sign in said for sign in _WRONG_SIGNS):

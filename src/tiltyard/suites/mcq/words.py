@@ -33,8 +33,7 @@ _NOUN = (
 )
 _SURELY = (
     r"(?:\s*[,:]?\s*(?:therefore|thus|then|hence|clearly|definitely|certainly|indeed|actually"
-    r"|most likely|likely|probably"
-    r"|obviously|simply|still|also|indeed|in fact|of course)\b,?)*"
+    r"|most likely|likely|probably|obviously|simply|still|also|indeed|in fact|of course)\b,?)*"
 )
 _COPULA = (
     r"(?:is|would be|must be|should be|has to be|will be|ought to be|would have to be"
@@ -63,20 +62,20 @@ _QUALITY = (
 )
 _FOREIGN_COPULA = (
     r"(?:\s*(?:ist|lautet|wäre|est|es|é|è|to|és|jest|je|является|is|er|är|on|este|adalah"
-    r"|هي|هو|है|là|είναι|คือ|היא)(?!\w)"
-    rf"(?:\s+a(?=\s+[A-Z]\b)|,?\s+{SO_ABROAD}\b,?)?)?"
+    rf"|هي|هو|है|là|είναι|คือ|היא)(?!\w)(?:\s+a(?=\s+[A-Z]\b)|,?\s+{SO_ABROAD}\b,?)?)?"
 )
 
 # The correct answer (to this question) is (B)
 STATED = re.compile(
-    rf"(?<![^\W_])(?:{_MODIFIER}(?P<noun>{_NOUN})|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
+    rf"(?<![^\W_])(?<!\bof )(?:{_MODIFIER}(?P<noun>{_NOUN})"
+    r"|(?:correct|right|best|closest)\s+(?:one|statement|match|fit|guess"
     rf"|pick|letter)|one\s+that\s+fits\s+best"
     rf"|closest(?!\s+(?:competitor|contender|rival|distractor|alternative)))"
     r"(?:\s+(?:among|out\s+of|of|from)\s+[A-Z](?:\s*,\s*(?:and\s+)?[A-Z]|\s+and\s+[A-Z])+(?=\s+is\b))?"
     r"(?P<between>,?(?:\s+(?:that|which)\s+is\s+(?:the\s+)?(?:most\s+\w+|correct|right|best|true)(?=\s)"
     r"|\s+(?:that\s+)?we\s+are\s+(?:looking|searching)\s+for(?=\s))?"
     rf"(?:\s+(?!(?!answers\s+(?:the|this|your)\b){_NOUN}\b|is\b|not\b|isn|are\b|[A-Z]\s+(?:is|must|are)\b|(?!I\b)[A-Z]\s+would\b)"
-    rf"[\w'’,?-]+){{0,14}}?)\s+{_COPULA}\b{_SURELY}\s*:?",
+    rf"[\w'’,?·-]+){{0,14}}?)\s+{_COPULA}\b{_SURELY}\s*:?",
     re.IGNORECASE,
 )
 _TO_IT = r"(?:[ \t]+(?:to|for)[ \t]+(?:(?:the|this|your)[ \t]+)?question(?:[ \t]+1)?)?"
@@ -103,8 +102,7 @@ LABELS = (
     re.compile(rf"(?<!\w)(?:{_FOREIGN}){_QUALITY}{_FOREIGN_COPULA}\s*[:=—–-]?", re.IGNORECASE),
     re.compile(
         r"(?:正确|正確|最终|最終|因此|所以|最佳)?(?:的)?(?:答案|选项|選項|回答)(?:应该|應該)?(?:是|为|為|选|選)?\s*[:=]?|(?:选择|選擇|选"
-        r"|選)(?=\s*:?\s*[A-Z(])\s*:?"
-        r"|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|(?<!오)답)(?:은|는)?\s*[:=]?"
+        r"|選)(?=\s*:?\s*[A-Z(])\s*:?|(?:答え|正解|回答|答)(?:は)?\s*[:=、]?|(?:정답|(?<!오)답)(?:은|는)?\s*[:=]?"
     ),
 )
 ENGLISH = 5  # so many of them, the first
@@ -121,8 +119,7 @@ _CLAUSE_END = (
 )
 CHOSEN = re.compile(
     r"(?:(?<![^\W_])(?:(?:i|we)(?:['’]d have to|['’]d|['’]ll|['’]m|['’]ve| would| will| am| are"
-    r"| have to| must| should)?(?:\s+ultimately)?\s+"
-    r"(?:go(?:ing)?\s+with|chose|choose|choosing|picked|pick"
+    r"| have to| must| should)?(?:\s+ultimately)?\s+(?:go(?:ing)?\s+with|chose|choose|choosing|picked|pick"
     r"|select(?:ed)?|lean(?:ing)?\s+(?:more\s+|slightly\s+|strongly\s+)?towards?|go(?:ing)?\s+for|answer"
     r"|say|opt\s+for|vote\s+for|left\s+with|settle\s+on|stick(?:ing)?\s+with)"
     r"|go(?:ing)?\s+with|my\s+(?:(?:best|final)\s+)?(?:choice|pick|guess|selection|vote)\s+(?:is"
@@ -134,6 +131,7 @@ CHOSEN = re.compile(
     r"|that(?:['’]s|\s+is|\s+leaves(?:\s+us\s+with)?|\s+would\s+be|\s+must\s+be)"
     r"|(?:which|this)\s+(?:is|leaves|makes\s+it|corresponds\s+to|matches|means)|leaving(?:\s+us\s+with)?"
     r"|leaves(?:\s+us\s+with)?|corresponds\s+to"
+    r"|(?<=[.!:]\s)(?:choose|select|pick)(?=\s+(?:option\s+)?[(\[]?(?-i:[A-Z])[)\]]?(?:[.!]|[ \t]*(?:\n|\Z)))"
     r"|if\s+i\s+ha(?:d|ve)\s+to\s+(?:pick|choose|guess)(?:\s+one)?|therefore|thus|hence|so)(?:\s*,)?)"
     r"\s+(?:(?:definitely|certainly|clearly|surely|obviously|undoubtedly|probably|(?:most\s+)?likely)\s+)?"
     rf"(?:(?:only\s+)?(?:the\s+)?(?:option|choice|answer"
@@ -146,20 +144,19 @@ CHOSEN = re.compile(
 )
 DECLARED = re.compile(
     r"(?<!neither )(?<!nor )(?<!and )(?<!or )(?<!whether )(?<!if )(?<!that )(?<!\b[A-Z], )(?<!not )"
-    r"(?<!only )(?<![\w'’/&])"
-    rf"(?P<named>(?:option|choice|answer|letter"
+    rf"(?<!only )(?<![\w'’/&])(?P<named>(?:option|choice|answer|letter"
     rf"|statement|antwort|antwoord|odpowiedź|svar(?:et)?|réponse|respuesta|risposta|resposta|opción"
     rf"|opzione|opção"
     rf"|alternativa)\s+)?[(\[]?(?P<letter>[A-Za-z]){_NOT_WORD}[)\]]?(?:\s*[:.]?\s*\([^()\n]{{1,60}}\)"
-    rf"|[.:)]\s*(?P<between>[^.\n:]{{1,80}}?))?\s*,?\s+"
+    rf"|[.:)]\s*(?P<between>[^.\n:]{{1,80}}?))?\s*,?\s+(?=[fmwsialhejéèä])"
     r"(?:(?:(?:fits|matches|works|suits\s+it)\s+best|makes\s+(?:the\s+)?most\s+sense)"
     r"(?=\s*(?:[.!,;)\n]|$)|\s+(?:here|because|since|as)\b)"
     r"|(?:is|(?:seems|appears|looks)(?:\s+to\s+be)?|would\s+be|must\s+be|has\s+to\s+be|ist|est|es|é"
-    r"|è|és|jest|är|er)\s+(?:clearly\s+|definitely\s+"
-    r"|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
+    r"|è|és|jest|är|er)\s+(?:clearly\s+|definitely\s+|indeed\s+|therefore\s+|thus\s+|obviously\s+|also\s+)?"
     r"(?:the\s+one(?=\s*[.!\n]|\s*$)|what\s+(?:remains|i\s+would\s+(?:choose|pick))(?=\s*[.!\n]|\s*$)"
     r"|my\s+(?:final\s+|best\s+)?(?:answer|choice|pick|guess)"
     r"|the\s+only\s+(?:possible|valid|remaining|plausible|sensible)\s+(?:answer|choice|option|one)"
+    r"|the\s+only\s+(?:plausible|sensible|logical|reasonable|coherent|suitable|appropriate)\s+\w+(?=\s*(?:[.!\n]|$))"
     r"|(?:the\s+|die\s+|la\s+|a\s+)?(?:only\s+|most\s+)?(?:correct|right|best|answer|richtig|korrekt"
     r"|richtige|correcte?|correcta|correta|corretta|bonne|juiste?|poprawna|prawidłowa|rätt|riktig|rigtig"
     r"|most\s+(?:accurate|appropriate|likely|plausible|reasonable|suitable|fitting|logical|probable|sensible)"
@@ -174,38 +171,34 @@ DECLARED_ALIEN = re.compile(
 )
 MAKES = re.compile(  # "That makes B the right answer."
     r"(?:(?:^|[.!?;:,]\s+|\b(?:and|so|but)\s+)(?:that|this|which)\s+makes"
-    r"|,\s+making)\s+(?:option\s+|choice\s+|answer\s+)?[(\[]?"
+    r"|(?:^|[.!?]\s+)(?:the|this|these)\s+(?:(?!(?:that|which|who|would|could|might|may)\b)[\w'’-]+\s+){1,4}makes?|,\s+making)\s+(?:option\s+|choice\s+|answer\s+)?[(\[]?"
     rf"(?P<letter>(?-i:[A-Z])){_NOT_WORD}[)\]]?(?:\s*\([^()\n]{{1,60}}\))?"
     r"\s+(?:as\s+)?the\s+(?:only\s+|most\s+\w+\s+)?"
-    r"(?:correct|right|best|answer|choice|option)\b(?:\s+(?:answer|choice|option"
-    r"|one)\b)?(?![^.!\n]{0,80}\?)",
+    r"(?:correct|right|best|answer|choice|option)\b(?:\s+(?:answer|choice|option|one)\b)?(?![^.!\n]{0,80}\?)",
     re.IGNORECASE | re.MULTILINE,
 )
 CONCLUDED = re.compile(  # a reply that ends with "So Paris.": what stands behind it may be an option's text
     r"(?:^|[.!:;,)\n]\s+)(?:(?:so|therefore|thus|hence)[,:]?\s+(?:it\s+(?:is|must\s+be)\s+|it['’]s\s+"
     r"|i\s+(?:choose|pick|select)\s+)?|(?:that|which|this)\s+leaves(?:\s+us\s+with)?\s+"
-    r"|i\s+(?:choose|pick|select)\s+)"
-    r"(?=[^.!?\n]{1,200}[\s.!]{0,20}\Z)",
+    r"|i\s+(?:choose|pick|select)\s+)(?=[^.!?\n]{1,200}[\s.!]{0,20}\Z)",
     re.IGNORECASE,
 )
 
 CLAUSE_BEFORE = re.compile(
     r"(?:^|[^\w\s'’&/-]|\n|\b(?:so|therefore|thus|hence|think|believe|say|but|since|because|making|makes"
-    r"|clearly"
-    r"|however|then|conclude|means|while|which|sure|yes|no|case|and|dass|denn|da|que))[\s(\[]*$",
+    r"|clearly|however|then|conclude|means|while|which|sure|yes|no|case|and|dass|denn|da|que))[\s(\[]*$",
     re.IGNORECASE,
 )
 MATCHED = re.compile(r"(?:which|this|that)\s+(?:is|matches|corresponds)|corresponds|that['’]s", re.IGNORECASE)
 TEXT_DECLARED = re.compile(  # behind an option's text: "France is the right answer"
     r"\b(?:is|are|would\s+be|must\s+be|has\s+to\s+be)\s+(?:clearly\s+|definitely\s+|therefore\s+|thus\s+)?"
     r"(?:(?:(?:the|a)\s+)?(?:only\s+)?(?:correct|right|best)(?:\s+(?:answer|choice|option|one))?"
-    r"|the\s+answer)"
-    r"(?=\s*(?:[.!,;)\n]|$)|\s+(?:because|since|as|here)\b)",
+    r"|the\s+answer)(?=\s*(?:[.!,;)\n]|$)|\s+(?:because|since|as|here)\b)",
     re.IGNORECASE,
 )
 NOT_BUT = re.compile(
     r"(?:(?i:\b(?:not|nicht|pas|no\s+es|non(?:\s+è)?|não(?:\s+é)?|не))\s+|不是\s*|(?=[(\[]?[A-Z][)\]]?ではなく))"
-    r"(?:option\s+)?[(\[]?[A-Z][)\]]?(?:\s*\([^()\n]{1,60}\))?\s*,?\s*"
+    r"(?:option\s+)?[(\[]?(?:[A-Z]|[БГД](?![^.!?\n]{1,12}[BE]))[)\]]?(?:\s*\([^()\n]{1,60}\))?\s*,?\s*"
     r"(?:\b(?:but|sondern|mais|sino|ma|mas(?:\s+sim)?|а)\s+|而是\s*|ではなく[、,]?\s*)(?:rather\s+)?(?:option\s+)?"
     rf"[(\[]?(?P<letter>[A-Z])(?:です|{_NOT_WORD}[)\]]?){_CLAUSE_END}(?!\s*[,/]?\s*(?:and|or)\s+[A-Z](?![^\W_]))"
 )
@@ -226,8 +219,7 @@ ONLY = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 IT_IS = re.compile(
-    rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b"
-    r"(?=\s*(?:[.!,;:()–—-]|then\b|because\b|since\b|$))",
+    rf"(?<![\w'’])(?P<letter>[A-Z]){_NOT_WORD}\s+it\s+is\b(?=\s*(?:[.!,;:()–—-]|then\b|because\b|since\b|$))",
     re.MULTILINE,
 )
 
@@ -246,8 +238,7 @@ ELSEWHERE = re.compile(r"\s+(?:for|in|under|at|to)\b", re.IGNORECASE)  # behind 
 _SHARE = r"(?:with|in|for|under|at|on|by|during|according\s+to|to|before|after|when|if)"
 SHARED = re.compile(  # "A in some books and B in others"
     rf"[)\]]*\s*,?\s*\b{_SHARE}\b[^.\n]{{1,80}}?(?:[,;]|\b(?:and|but|or|while|whereas)\b)\s*(?:(?:and|but"
-    rf"|or)\s+)?"
-    rf"(?:option\s+)?[(\[]?(?-i:[A-Z])[)\]]?\s+{_SHARE}\b"
+    rf"|or)\s+)?(?:option\s+)?[(\[]?(?-i:[A-Z])[)\]]?\s+{_SHARE}\b"
     r"|[)\]]*\s*,?\s*(?:(?:and|but|while)\s+)?(?:for|on"
     r"|under)\s+(?:\w+\s+){1,3}(?-i:[A-Z])[)\]]?\s*(?:[.,;\n]|$)",
     re.IGNORECASE,
@@ -294,8 +285,7 @@ DENIED_AFTER = re.compile(
     re.IGNORECASE,
 )
 REVISED = re.compile(
-    r"\b(?:wait|hold\s+on|revis\w+|corrected|apolog\w+|reconsider\w*|on\s+reflection|scratch\s+that"
-    r"|actually"
+    r"\b(?:wait|hold\s+on|revis\w+|corrected|apolog\w+|reconsider\w*|on\s+reflection|scratch\s+that|actually"
     r"|correction|sorry|mistake|instead|rather|however|but|no|hmm|oops"
     r"|let me (?:re\w+|double|verify|check)|double[- ]check\w*|on second thought"
     r"|(?:cannot|can['’]t) be (?:right|correct|it|the answer))\b",

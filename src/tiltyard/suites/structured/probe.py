@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tiltyard.records import Exchange, Json, Message, Request, Timeouts
+from tiltyard.records import Exchange, Json, Message, Request
 from tiltyard.servers.notes import SCHEMA_NOT_SENT
 from tiltyard.suites import Bench
 from tiltyard.suites.graded import Asking
@@ -27,7 +27,6 @@ TRIES = 2  # where an answer could meet the schema by luck
 OPEN_TRIES = 4  # to see one key too many where it may be there
 SHOWN = 200  # characters of an answer that broke the schema
 NOT_TEMPTED = "no key too many where one may be, either"
-PATIENCE = Timeouts(first_byte_s=300.0)
 GONE = frozenset(("connect_error", "timeout_first_byte", "timeout_gap"))
 REFUSALS = frozenset((400, 404, 422, 501))  # HTTP; of 500 only what speaks of schemas
 
@@ -138,7 +137,7 @@ async def verdict_of(bench: Bench, asking: Asking, trial: Trial) -> Json:
         think=asking.think,
         context=asking.context,
         response_format={"type": "json_schema", "json_schema": form},
-        timeouts=PATIENCE,
+        timeouts=bench.timeouts,
     )
     seen, why = "unknown", ""
     for number in range(TRIES if trial.luck else 1):

@@ -57,7 +57,7 @@ class ToolsAsking(Asking, frozen=True):
 
 
 class Tools:
-    name, version = "tools", "8"
+    name, version = "tools", "9"
 
     def __init__(self) -> None:
         self.tally = Tally()

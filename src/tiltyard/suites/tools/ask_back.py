@@ -15,7 +15,7 @@ from tiltyard.suites.tools.arguments import spoken
 
 Answer = Literal["asked", "invented", "unclear_question", "asked_and_answered", "nothing"]
 
-ENTRY = re.compile(r"^(\s*\d{1,2})[.)](?=\s)", re.MULTILINE)  # the number of a list's entry
+ENTRY = re.compile(r"^([^\S\n]*\d{1,2})[.)](?=\s)", re.MULTILINE)  # the number of a list's entry
 INLINE = re.compile(r"(?<=:)[ \t]+1[.)][ \t][^\n]*")  # a list in the line that announces it
 NUMBER = re.compile(r"(?<=[ \t])(\d{1,2})[.)](?=[ \t])")
 BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")

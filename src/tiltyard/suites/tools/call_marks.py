@@ -30,7 +30,10 @@ MARKS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 KEY = r"[\"'](?:" + "|".join(NAMES) + r")[\"']\s*:\s*"
-JSON_CALL = re.compile(KEY + r"[\"'][\w.-]{1,100}[\"']\s*,\s*[\"'](?:arguments|parameters|args)[\"']\s*:")
+JSON_CALL = re.compile(  # its keys in quotes or not
+    r"(?:\b|[\"'])(?:" + "|".join(NAMES) + r")[\"']?\s*:\s*"
+    r"[\"'][\w.-]{1,100}[\"']\s*,\s*[\"']?(?:arguments|parameters|args)[\"']?\s*:"
+)
 
 
 def looks_like_call(text: str, schemas: Schemas) -> bool:
@@ -52,7 +55,7 @@ def names_a_tool(text: str, schemas: Schemas) -> bool:
             rf"{KEY}[\"']{name}[\"']"
             rf"|[\"']\s*:\s*[\"']{name}[\"']\s*,\s*[\"']"  # under any key, before another
             rf"|<(?:tool|function|name|tool_name|function_name)>\s*{name}\s*</"
-            rf"|^[ \t]*(?:>>>|call:)?[ \t]*{name}\s*\{{",  # Functionary, GLM-4
+            rf"|^[ \t]*(?:(?:>>>|call:)[ \t]*)?{name}\s*\{{",  # Functionary, GLM-4
             text,
             re.MULTILINE,
         )

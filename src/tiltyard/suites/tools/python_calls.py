@@ -19,12 +19,13 @@ import msgspec
 from tiltyard.records import Json, ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE
 from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.meant import MOST_CALLS, Piece
 
 LONGEST_CODE = 20_000  # characters of Python's syntax in one call or list
 MOST_TRIES = 200  # places at which JSON or a call may begin
-MOST_CALLS = 200
 DEEPEST = 40
 NEAR = 200  # characters before and after a call that are looked at
+LONGEST_RESULT = 4_000  # characters of a dictionary or list that is no call
 LONGEST_BROKEN = 500  # characters that are kept of a call that cannot be read
 
 JSON_WORDS = {"true": True, "false": False, "null": None}
@@ -38,10 +39,9 @@ PLACEHOLDER = re.compile(r"\.\.\.|…|=\s*<")
 
 
 class Scan(NamedTuple):
-    """What was found in a text. `broken`: calls that cannot be read; `garbled`: something looks like one."""
+    """What was found in a text, from left to right. `garbled`: a known tool's call cannot be read."""
 
-    calls: list[ToolCall]
-    broken: list[ToolCall]
+    pieces: list[Piece]
     garbled: bool = False
 
 
@@ -65,8 +65,7 @@ def scan(text: str, schemas: Schemas) -> Scan:
     """Calls of known tools wherever they stand, and what stands beside them where calls stand."""
     known = "|".join(re.escape(name) for name in schemas)
     names = re.compile(rf"(?<![\w.])(?:(?P<known>{known})\s*|(?P<other>{NAME}))\(" if known else r"(?!)")
-    calls: list[ToolCall] = []
-    broken: list[ToolCall] = []
+    pieces: list[Piece] = []
     garbled, at, last, place = False, 0, 0, NOWHERE
     tries: Counter[bool] = Counter()  # known or not
     while (match := names.search(text, at)) is not None and tries[True] < MOST_TRIES:
@@ -79,19 +78,21 @@ def scan(text: str, schemas: Schemas) -> Scan:
         here = place_of(text, match, end, (last, place), schemas)
         if match["known"] is None:
             call = None if is_helper(match["other"], text) else foreign_call(code, here, end is None)
-            broken += [] if call is None else [call]
+            calls, broken = [], [] if call is None else [call]
             at = match.end() if call is None or not call.name or end is None else end
         else:
-            found = None if end is None else python_calls(code, schemas)
-            calls += found or ()
-            garbled = garbled or not found
-            broken += [broken_call(code)] if not found and is_meant(code, match, here) else []
+            calls = [] if end is None else python_calls(code, schemas) or []
+            garbled = garbled or not calls
+            broken = [broken_call(code)] if not calls and is_meant(code, match, here) else []
             at = match.end() if end is None else end
+        if calls or broken:
+            pieces.append(Piece(match.start(), at, "python", calls, broken))
         if match["known"] is not None or at == end:
             last, place = at, here
-    if calls:
-        broken += [broken_call(text.strip())] * other_elements(text)
-    return Scan(calls[:MOST_CALLS], broken[:MOST_CALLS], garbled)
+    if any(piece.calls for piece in pieces):
+        odd = other_elements(text)
+        pieces += [Piece(len(text), len(text), "python", broken=[broken_call(text.strip())])] * odd
+    return Scan(pieces, garbled)
 
 
 def place_of(
@@ -265,6 +266,14 @@ def literal(node: ast.expr, depth: int = 0) -> Json:
     if isinstance(node, ast.Dict):
         return literal_object(node, depth)
     return UNREADABLE
+
+
+def literal_at(text: str, start: int) -> tuple[Json, int]:
+    """The dictionary or list that Python writes so, and its end; UNREADABLE where none begins here."""
+    code = text[start : start + LONGEST_RESULT]
+    end = closing_of(code, 0)
+    node = expression(code[:end]) if end is not None else None
+    return literal(node) if node is not None else UNREADABLE, start + (end or 0)
 
 
 def literal_object(node: ast.Dict, depth: int) -> Json:

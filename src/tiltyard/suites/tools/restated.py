@@ -1,4 +1,5 @@
-"""What an answer only repeats of the tools' results: JSON that stands in it as the tool sent it.
+"""What an answer only repeats of the tools' results: JSON that stands in it as the tool sent it, or as Python
+prints that.
 
 That is no answer to what was asked, and is taken out before facts are looked for. A result told in words
 is left to the cases.
@@ -14,10 +15,10 @@ from tiltyard.suites.tools.text_calls import json_values
 
 
 def without_results(text: str, results: Sequence[str]) -> str:
-    """A text without the results that it repeats as JSON, pretty-printed, in a list or alone."""
+    """A text without the results that it repeats, pretty-printed, in a list or alone."""
     values = [bare(value) for value in map(decoded, results) if value is not UNREADABLE]
     text, kept, last = text[:LONGEST], [], 0
-    for start, end, value in json_values(text) if values else ():
+    for start, end, value in json_values(text, or_python=True) if values else ():
         if repeats(value, values):
             kept.append(text[last:start])
             last = end

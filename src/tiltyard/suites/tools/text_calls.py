@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -18,14 +19,14 @@ from tiltyard.records import Json, ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE, decoded, has_twice
 from tiltyard.suites.tools.call_marks import NAMES, looks_like_call
 from tiltyard.suites.tools.calls import Schemas
-from tiltyard.suites.tools.fences import is_draft, left_by, not_yet, role_of
+from tiltyard.suites.tools.meant import MOST_CALLS, Piece, meant, stands
 from tiltyard.suites.tools.python_calls import (
-    MOST_CALLS,
     MOST_TRIES,
     PLACEHOLDER,
     broken_call,
     closing_of,
     encoded,
+    literal_at,
     python_calls,
     scan,
 )
@@ -48,6 +49,7 @@ BRACKET = re.compile(r"[\[{]")
 ARGUMENTS = ("arguments", "parameters", "args")
 RESULTS = ("result", "results", "output", "response")
 QUOTE = r"[\"']"
+PLACE = attrgetter("start", "end")
 NO_CALL = re.compile(r"[\[\]\s,;.…]|//[^\n]*|#[^\n]*")  # between the calls of a list
 
 
@@ -63,16 +65,15 @@ class Found(NamedTuple):
 
 
 def find_calls(text: str, schemas: Schemas) -> Found:
-    """The calls in a text, by the first rule that finds any; never raises."""
+    """The calls in a text: in tags, fences and as JSON, else in Python's syntax; never raises."""
     text = text[:LONGEST]
     marked, garbled, prose = looks_like_call(text, schemas), False, False
-    for rule, search in (("tags", in_tags), ("fence", in_fences), ("json", in_json), ("python", in_python)):
+    for search in (in_notation, in_python):
         found = search(text, schemas)
         if found is None:
             continue
         if found.calls or found.rule == "empty_list":
-            name = found.rule if found.rule == "empty_list" else rule
-            return Found(found.calls, name, prose=found.prose and not marked)
+            return found._replace(garbled=False, prose=found.prose and not marked)
         garbled, prose = garbled or (found.garbled and not found.prose), prose or found.prose
     garbled = garbled or marked
     return Found(garbled=garbled or prose, prose=prose and not garbled)
@@ -81,43 +82,82 @@ def find_calls(text: str, schemas: Schemas) -> Found:
 # ------------------------------------------------------------------ the rules
 
 
-def in_tags(text: str, schemas: Schemas) -> Found | None:
-    """Hermes' and others' tags around one call each, or around a list of calls."""
-    functions = list(islice(FUNCTION_TAG.finditer(text), MOST_CALLS))
-    if functions:
-        return function_tags(functions)
-    for opening, closing in TAGS:
-        if opening in text:
-            return tagged(text.split(opening)[1 : MOST_CALLS + 1], closing, schemas)
-    return None
+def in_notation(text: str, schemas: Schemas) -> Found | None:
+    """The whole text as JSON; else the calls in tags, in fences, and as JSON. What stands beside these as a
+    call is one too, also in Python's syntax.
+    """
+    value = value_of(text.strip())
+    if value is not UNREADABLE:
+        calls = calls_of(value, schemas)
+        return Found(tuple(calls or ()), "empty_list" if value == [] else "json")
+    tags, garbled = in_tags(text, schemas)
+    rest = without(text, tags)
+    fences = [*in_fences(rest, schemas)]
+    pieces = [*tags, *fences]
+    rest = without(rest, fences)
+    if any(piece.calls for piece in pieces):  # beside these a sentence may mention a call
+        values = json_pieces(rest, schemas, beside=True)
+        pieces += [piece for piece in values if stands(text, piece)]
+    elif values := json_pieces(text, schemas):
+        pieces = [*(piece for piece in fences if piece.is_empty), *values]
+    if any(piece.calls for piece in pieces):
+        code = scan(without(rest, values), schemas).pieces
+        pieces += [piece for piece in code if piece.calls and stands(text, piece)]
+    rule = next((piece.kind for piece in pieces if piece.calls), "none")
+    found = meant(text, sorted(pieces, key=PLACE), schemas)
+    if found.readable:
+        return Found(found.calls, rule)
+    if found.is_empty and not found.calls:
+        return Found(rule="empty_list")
+    return Found(garbled=True) if garbled else None
 
 
-def tagged(parts: Sequence[str], closing: str, schemas: Schemas) -> Found:
-    """What stands in each tag; one that cannot be read counts as a call without a name."""
-    calls: list[ToolCall] = []
-    readable = False
-    for part in parts:
-        inner = part.partition(closing)[0].strip()
-        inner = unfenced(inner)
-        value = value_of(inner)
-        found = None if value is UNREADABLE else calls_of(value, schemas)
-        if found is None:
-            found = python_calls(inner, schemas) or mixed(inner, schemas)
-        readable = readable or bool(found)
-        calls += found or [ToolCall(name="", arguments=inner)]
-    return Found(tuple(calls), "tags") if readable else Found(garbled=True)
-
-
-def function_tags(matches: Sequence[re.Match[str]]) -> Found:
-    """`<function=name>{...}</function>`; what holds no JSON object counts as a call without a name."""
-    values = [value_of(match[2].strip()) for match in matches]
-    calls = [
-        ToolCall(name=match[1], arguments=encoded(value))
-        if isinstance(value, dict | msgspec.Raw)
-        else ToolCall(name="", arguments=match[2])
-        for match, value in zip(matches, values, strict=True)
+def in_tags(text: str, schemas: Schemas) -> tuple[list[Piece], bool]:
+    """Hermes' and others' tags around one call each, or around a list of calls; and whether there are tags
+    of which none can be read.
+    """
+    pieces = [
+        Piece(match.start(), match.end(), "tags", [function_call(match)])
+        for match in islice(FUNCTION_TAG.finditer(text), MOST_CALLS)
     ]
-    return Found(tuple(calls), "tags") if any(call.name for call in calls) else Found(garbled=True)
+    tags = next((each for each in TAGS if each[0] in text), None)
+    if not pieces and tags is not None:
+        pieces = [*islice(tagged(text, *tags, schemas), MOST_CALLS)]
+    readable = any(call.name for piece in pieces for call in piece.calls)
+    return (pieces, False) if readable else ([], bool(pieces))
+
+
+def tagged(text: str, opening: str, closing: str, schemas: Schemas) -> Iterator[Piece]:
+    """What stands in each tag; one that cannot be read counts as a call without a name, an empty one as none.
+
+    A tag without its end goes as far as its calls.
+    """
+    start = text.find(opening)
+    while start >= 0:
+        begin = start + len(opening)
+        following = text.find(opening, begin)
+        limit = len(text) if following < 0 else following
+        end = text.find(closing, begin, limit)
+        inner = unfenced(text[begin : limit if end < 0 else end].strip())
+        value = value_of(inner)
+        calls = None if value is UNREADABLE else calls_of(value, schemas)
+        stop = limit if end < 0 else end + len(closing)
+        if calls is None and inner[:1] in ("{", "["):
+            values = json_pieces(inner, schemas)
+            calls = [call for piece in values for call in (*piece.calls, *piece.broken)]
+            if values and end < 0:
+                stop = text.find(inner, begin) + values[-1].end
+        calls = calls or python_calls(inner, schemas) or mixed(inner, schemas)
+        if inner:
+            yield Piece(start, stop, "tags", calls or [broken_call(inner)])
+        start = following
+
+
+def function_call(match: re.Match[str]) -> ToolCall:
+    """`<function=name>{...}</function>`; what holds no JSON object counts as a call without a name."""
+    value = value_of(match[2].strip())
+    readable = isinstance(value, dict | msgspec.Raw)
+    return ToolCall(name=match[1], arguments=encoded(value)) if readable else broken_call(match[2])
 
 
 def unfenced(text: str) -> str:
@@ -125,32 +165,26 @@ def unfenced(text: str) -> str:
     return match[2].strip() if match else text
 
 
-def in_fences(text: str, schemas: Schemas) -> Found | None:
-    """The calls of all fenced blocks, but those that the words between them take back, and none twice."""
-    kept: list[ToolCall] = []
-    at, said, draft, empty, readable = 0, "", False, False, False
+def without(text: str, pieces: Sequence[Piece]) -> str:
+    """The text with spaces for what stands in these places, which come in order."""
+    kept: list[str] = []
+    at = 0
+    for piece in pieces:
+        kept += text[at : piece.start], " " * (piece.end - piece.start)
+        at = piece.end
+    return "".join((*kept, text[at:]))
+
+
+def in_fences(text: str, schemas: Schemas) -> Iterator[Piece]:
+    """All fenced blocks: calls, an empty list, or what is neither."""
+    beside = False
     for match in islice(FENCE.finditer(text), MOST_FENCES):
-        said, at = said + text[at : match.start()], match.end()
-        is_empty = value_of(match[2].strip()) == [] and match[1].lower() in ("", "json")
-        calls = block_calls(match[2].strip(), schemas)
-        found = calls or broken_calls(match[2].strip(), schemas, readable or empty)
-        if not found and not is_empty:
-            continue
-        role = role_of(said, draft) if kept else "more"
-        if role != "aside":
-            empty = is_empty
-            if role in ("instead", "anew") and (calls or is_empty):
-                kept = left_by(calls, kept, said) if calls and role == "instead" else []
-                readable = bool(kept)
-            if calls:
-                known = any(call.name in schemas for call in calls)
-                draft = is_draft(said, known) if said.strip() else draft
-            kept += not_yet(found, kept)[: MOST_CALLS - len(kept)]
-            readable = readable or bool(calls)
-        said = ""
-    if readable:
-        return Found(tuple(kept), "fence")
-    return Found(rule="empty_list") if empty and not kept else None
+        body = match[2].strip()
+        calls = block_calls(body, schemas)
+        broken = [] if calls else broken_calls(body, schemas, beside)
+        is_empty = value_of(body) == [] and match[1].lower() in ("", "json")
+        beside = beside or is_empty or bool(calls)
+        yield Piece(match.start(), match.end(), "fence", calls or (), broken, is_empty)
 
 
 def block_calls(body: str, schemas: Schemas) -> list[ToolCall] | None:
@@ -168,15 +202,20 @@ def broken_calls(body: str, schemas: Schemas, beside: bool) -> list[ToolCall]:
     """What begins as a call in a fenced block and cannot be read; code only `beside` calls that can."""
     if is_quoted(value_of(body)):
         return []
-    return broken_json(body, schemas) or (scan(body, schemas).broken if beside else [])
+    pieces = broken_json(body, schemas, [(0, len(body))])
+    if not pieces and beside:
+        pieces = scan(body, schemas).pieces
+    return [call for piece in pieces for call in piece.broken]
 
 
 def mixed(text: str, schemas: Schemas) -> list[ToolCall] | None:
     """Calls of which some cannot be read; None where all can, or none."""
-    calls, broken = json_calls(text, schemas)
-    if not calls:
-        calls, broken, _ = scan(text, schemas)
-    return [*calls, *broken] if calls and broken else None
+    for pieces in (json_pieces(text, schemas), scan(text, schemas).pieces):
+        calls = [call for piece in pieces for call in piece.calls]
+        if calls:
+            broken = [call for piece in pieces for call in piece.broken]
+            return [*calls, *broken] if broken else None
+    return None
 
 
 def line_by_line(body: str, schemas: Schemas) -> list[ToolCall] | None:
@@ -191,37 +230,32 @@ def line_by_line(body: str, schemas: Schemas) -> list[ToolCall] | None:
     return calls
 
 
-def in_json(text: str, schemas: Schemas) -> Found | None:
-    """The whole text as JSON; else the values in it that are calls."""
-    value = value_of(text.strip())
-    if value is not UNREADABLE:
-        if value == []:
-            return Found(rule="empty_list")
-        return Found(tuple(calls_of(value, schemas) or ()))
-    calls, broken = json_calls(text, schemas)
-    return Found((*calls, *broken)[:MOST_CALLS]) if calls else None
-
-
-def json_calls(text: str, schemas: Schemas) -> tuple[list[ToolCall], list[ToolCall]]:
-    """Calls as JSON anywhere in a text, and what between them begins as one and cannot be read."""
-    calls: list[ToolCall] = []
+def json_pieces(text: str, schemas: Schemas, beside: bool = False) -> list[Piece]:
+    """Calls as JSON, results, and what between them begins as a call and cannot be read; nothing where no
+    call can be read, here or `beside`.
+    """
+    found: list[Piece] = []
     between, last = [], 0
     for start, end, value in json_values(text):
-        found = calls_of(value, schemas)
-        if found or is_quoted(value):
-            calls += found or ()
-            between.append(text[last:start])
+        calls = calls_of(value, schemas) or ()
+        if calls or value == [] or is_quoted(value):
+            found.append(Piece(start, end, "json", calls, is_empty=value == []))
+        if calls or is_quoted(value):
+            between.append((last, start))
             last = end
-    rest = "".join((*between, text[last:])).strip()
-    broken = broken_json(rest, schemas) if calls else []
-    if calls and not broken and rest[:1] == "[" and closing_of(rest, 0) == len(rest):
+    if not beside and not any(piece.calls for piece in found):
+        return []
+    between.append((last, len(text)))
+    found += broken_json(text, schemas, between)
+    rest = "".join(text[start:end] for start, end in between).strip()
+    if rest[:1] == "[" and closing_of(rest, 0) == len(rest) and not any(piece.broken for piece in found):
         odd = NO_CALL.sub("", rest)  # what else stands where calls stand
-        broken = [broken_call(odd)] if odd else []
-    return calls, broken
+        found += [Piece(len(text), len(text), "json", broken=[broken_call(odd)])] if odd else []
+    return sorted((each for each in found if not each.is_empty or stands(text, each)), key=PLACE)
 
 
-def broken_json(text: str, schemas: Schemas) -> list[ToolCall]:
-    """What begins as a call in JSON, in a text that holds none that can be read."""
+def broken_json(text: str, schemas: Schemas, places: Sequence[tuple[int, int]]) -> list[Piece]:
+    """What begins as a call in JSON in these places, which hold none that can be read."""
     names = "|".join(re.escape(name) for name in schemas) or r"(?!)"
     key, argument = "|".join(NAMES), "|".join(ARGUMENTS)
     starts = re.compile(
@@ -229,27 +263,33 @@ def broken_json(text: str, schemas: Schemas) -> list[ToolCall]:
         rf"(?:[\w.-]{{1,100}}{QUOTE}\s*,\s*{QUOTE}?(?:{argument}){QUOTE}?\s*:|(?:{names}){QUOTE})"
         rf"|{QUOTE}(?:{names}){QUOTE}\s*:\s*\{{)"
     )
-    found = islice(starts.finditer(text), MOST_CALLS)
+    found = (match for start, end in places for match in starts.finditer(text, start, end))
     return [
-        broken_call(text[match.start() :])
-        for match in found
+        Piece(match.start(), match.end(), "json", broken=[broken_call(text[match.start() :])])
+        for match in islice(found, MOST_CALLS)
         if not PLACEHOLDER.match(text[match.end() : match.end() + 20].lstrip(" {"))
+        and not is_quoted(literal_at(text, match.start())[0])
     ]
 
 
-def json_values(text: str) -> Iterator[tuple[int, int, Json]]:
-    """Objects and lists that stand in a text and their places, outermost ones, from left to right."""
+def json_values(text: str, or_python: bool = False) -> Iterator[tuple[int, int, Json]]:
+    """Objects and lists that stand in a text and their places, outermost ones, from left to right; also as
+    Python writes them, where that is asked for.
+    """
     at = 0
     for _ in range(MOST_TRIES):
         match = BRACKET.search(text, at)
         if match is None:
             return
         try:
-            value, at = READER.raw_decode(text, match.start())
+            value, end = READER.raw_decode(text, match.start())
         except (ValueError, RecursionError):
+            value, end = literal_at(text, match.start()) if or_python else (UNREADABLE, 0)
+        if value is UNREADABLE:
             at = match.start() + 1
             continue
-        yield match.start(), at, value
+        at = end
+        yield match.start(), end, value
 
 
 def value_of(text: str) -> Json:
@@ -280,15 +320,19 @@ def in_python(text: str, schemas: Schemas) -> Found | None:
     """`[f(x=1), g("a")]` or `f(x=1)`: the whole text, else wherever a known name is called."""
     whole = python_calls(text.strip(), schemas)
     if whole:
-        return Found(tuple(whole))
+        return Found(tuple(whole), "python")
     if not schemas:
         return None
     names = re.compile(r"(?:\[\s*)?(?:" + "|".join(re.escape(name) for name in schemas) + r")\s*\(")
     found = scan(text, schemas)
-    if not found.calls and not found.garbled:
-        return None
-    calls = (*found.calls, *found.broken)[:MOST_CALLS] if found.calls else ()
-    return Found(calls, garbled=found.garbled and not calls, prose=names.match(text.lstrip()) is None)
+    prose = names.match(text.lstrip()) is None
+    if not any(piece.calls for piece in found.pieces):
+        return Found(garbled=True, prose=prose) if found.garbled else None
+    empty = [piece for piece in json_pieces(text, schemas, beside=True) if piece.is_empty]
+    calls, readable, is_empty = meant(text, sorted([*found.pieces, *empty], key=PLACE), schemas)
+    if readable:
+        return Found(calls, "python", prose=prose)
+    return Found(rule="empty_list") if is_empty and not calls else Found(garbled=True)
 
 
 # ------------------------------------------------------------------ JSON values that are calls

@@ -1,0 +1,151 @@
+"""What the words before a call make of it: one more, a correction of earlier ones, the final one, or none.
+
+Decided by these words alone, however calls are written. Which calls are left is decided in `meant.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+Role = Literal["more", "instead", "anew", "aside"]
+
+DOING = r"(?:let me|i(?:'ll| will| should| must| need to| have to)) (?:\w+ )?"
+ANSWER = r"(?:answer|response|reply|output|json|version|format|list|array|(?:tool |function )?calls)\b"
+ANEW = re.compile(  # all of it, once more; not "the final answer will be", of what is still to come
+    rf"\b(?:final|complete) {ANSWER}(?! (?:will|would|can|could|may|might|depends)\b)|\bstart over\b",
+    re.IGNORECASE,
+)
+SAID_BEFORE = re.compile(r"\b(?:this|that|these|those|it|above)\b[^:]*$", re.IGNORECASE)
+CORRECTED = re.compile(  # not "the correct call for Rome", which may be one of several
+    r"\b(?:corrected|correction|revised|oops|my mistake|my bad|on second thought|scratch that|attempt)\b"
+    rf"|\b{DOING}(?:correct|fix|revise|redo|rewrite|rethink|reconsider)\b"
+    rf"|\b{DOING}try (?:(?:that|this|it) )?again\b"
+    r"|\bi made (?:a|an) (?:\w+ )?(?:mistake|error)\b"
+    rf"|\b(?:correct|proper|fixed|updated) {ANSWER}"
+    r"|\b(?:correct|right|proper|fixed|updated) (?:\w+ )?call(?: is\b|:)"
+    r"|\b(?:wait\b|actually\b|no,)[^.!?\n]{0,200}(?<!\bi) should\b(?! also)"
+    r"|\bshould (?:be|have been)(?: like this)?\s*:",
+    re.IGNORECASE,
+)
+TURNED = re.compile(  # a correction too, unless it goes on with one more
+    r"(?<!please )\bwait\b(?! (?:a |while|for|until))"
+    r"|\b(?:hold on|hmm+|actually|sorry|apologies|instead(?! of))\b",
+    re.IGNORECASE,
+)
+MORE = re.compile(
+    r"^\W*(?:and|or(?! rather| better)|then|next|now for|similarly|likewise|finally|secondly|after that)\b"
+    r"|\b(?:also|too|as well|in addition|additionally|second|third|another|one more|the other)\b",
+    re.IGNORECASE,
+)
+ASIDE = re.compile(
+    r"^\W*if (?:this|that|it|the user)\b|\b(?:example|for instance|if you)\b"
+    r"|\be\.g\.|\bresults? (?:is|was|will|would|could|might|may|looks)\b"
+    r"|\b(?:returns|returned|(?:would|will) return)\b",
+    re.IGNORECASE,
+)
+DRAFT = re.compile(
+    r"\b(?:example(?! of)|for instance|draft|first (?:attempt|try|thought)|attempt 1)\b|\be\.g\.",
+    re.IGNORECASE,
+)
+ORDINALS = ("first", "second", "third", "fourth")
+ORDINAL = re.compile(rf"\bthe ({'|'.join(ORDINALS)})\b", re.IGNORECASE)
+CONCLUSION = re.compile(r"(?:^\W{0,9}|, ?)(?:and )?(?:so|thus|therefore|hence)\b", re.IGNORECASE)
+HERE = re.compile(r"\bhere(?:'s| is| are) the\b", re.IGNORECASE)
+THE_CALL = re.compile(rf"\b(?:call|{ANSWER})\b", re.IGNORECASE)
+ANOTHER = re.compile(  # "so for Rome the call is" may go on with one more
+    r"\bnext\b|\bfor (?!you\b|your\b|this\b|that\b|it\b|the (?:request|task|query|question|user)\b)",
+    re.IGNORECASE,
+)
+COULD = re.compile(
+    r"\b(?:i|we|one|you) (?:could|might|may)\b|\b(?:perhaps|maybe|something like)\b", re.IGNORECASE
+)
+SENTENCE = re.compile(r"[.!?;]\s")
+MARK = re.compile(r"^[ \t]*```[^\n]*$", re.MULTILINE)  # of a fence around what is no call, or around a tag
+NUMBERED = re.compile(r"\b(?:calls?|steps?|requests?|functions?|tools?) ?#?\d|^\W*\d+[.):]", re.IGNORECASE)
+TWO_WORDS = re.compile(r"[^\W\d_]{2}[,:]?\s+[^\W\d_]{2}")
+FORM = re.compile(r"\b(?:format|form|syntax|structure|template)\b", re.IGNORECASE)
+LONGEST = 2_000  # characters of the words before a call
+LONGEST_LEAD = 300  # characters of the sentence that announces one
+
+
+class Earlier(NamedTuple):
+    """What was said of the calls before."""
+
+    draft: bool = False  # an example, or a form to be filled in
+    loose: bool = False  # only mentioned within a sentence, or as what could be called
+
+
+def role_of(said: str, earlier: Earlier) -> Role:
+    """What the words between two calls make of the later one.
+
+    Only a line that ends with a colon announces what is no call; others speak of the call before.
+    """
+    words = plain_words(said)
+    line = last_line(words)
+    if any(map(begins_anew, words.strip().splitlines())):
+        return "anew"
+    if CORRECTED.search(words):
+        return "instead"
+    if line.endswith((":", ":**")) and ASIDE.search(line):
+        return "aside"
+    if MORE.search(line) or NUMBERED.search(line) or not line:
+        return "more"
+    if earlier.draft or (concludes(line, earlier.loose) and not any(map(MORE.search, words.splitlines()))):
+        return "anew"
+    return "instead" if TURNED.search(words) else "more"
+
+
+def begins_anew(line: str) -> bool:
+    """Does a line announce all of the answer, and not say of the calls before that they were it?"""
+    return ANEW.search(line) is not None and not SAID_BEFORE.search(line)
+
+
+def concludes(line: str, loosely: bool) -> bool:
+    """Does a line announce the one call that was arrived at: "So the call is:"? `loosely`: "so:", "here is
+    the call:".
+    """
+    sentence = SENTENCE.split(line)[-1].rstrip("* `")[-LONGEST_LEAD:]
+    if not sentence.endswith(":") or ANOTHER.search(sentence):
+        return False
+    so, the_call = CONCLUSION.search(sentence), THE_CALL.search(sentence)
+    return bool((so and (the_call or loosely)) or (loosely and the_call and HERE.search(sentence)))
+
+
+def said_of(said: str, names_a_tool: bool, before: Earlier, stands: bool) -> Earlier:
+    """What the words before a call make of it: an example, a form to be filled in, or one that could be made.
+
+    Where there are none, it is what the call before it is.
+    """
+    words = plain_words(said)
+    line = last_line(words)
+    if not any(map(str.isalnum, words)):
+        return Earlier(before.draft, before.loose or not stands)
+    draft = DRAFT.search(line) is not None or (not names_a_tool and FORM.search(line) is not None)
+    return Earlier(draft, not stands or COULD.search(line) is not None)
+
+
+def place_named(said: str) -> int | None:
+    """The place of the call that the words before another name: "the second"."""
+    named = ORDINAL.search(said[-LONGEST:])
+    return None if named is None else ORDINALS.index(named[1].lower())
+
+
+def says_again(said: str, in_fence: bool) -> bool:
+    """May a call behind these words be an earlier one said again? Not the next of a numbered list; and one
+    without a fence only behind words of another kind than "and" or "x =".
+    """
+    line = last_line(plain_words(said))
+    if NUMBERED.search(line):
+        return False
+    told = TWO_WORDS.search(line) is not None or line.endswith((":", ":**"))
+    return in_fence or (told and "=" not in line and MORE.search(line) is None)
+
+
+def plain_words(said: str) -> str:
+    return MARK.sub("", said[-LONGEST:]).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+
+
+def last_line(words: str) -> str:
+    lines = words.strip().splitlines()
+    return lines[-1].strip() if lines else ""

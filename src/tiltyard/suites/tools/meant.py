@@ -1,0 +1,106 @@
+"""Which of several calls an answer means: all of them, or those that a correction left standing.
+
+A call said again is not made twice. What the words before a call make of it is decided in `leads.py`; what
+stands in each place is read in `text_calls.py` and `python_calls.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from tiltyard.records import ToolCall
+from tiltyard.suites.tools.arguments import UNREADABLE, decoded
+from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.leads import Earlier, place_named, role_of, said_of, says_again
+
+MOST_CALLS = 200
+NEAR = 200  # characters before and after a call that are looked at
+MARKUP = " \t`*_>([-+•0123456789.)"  # of a list or a quotation, between a line's beginning and a call
+REST = re.compile(r"[ \t`*_)\].,;]{0,40}(?:$|#|//)", re.MULTILINE)  # of the line behind a call
+
+
+class Piece(NamedTuple):
+    """A place with calls, or with a result or a description that is no call and no words either."""
+
+    start: int
+    end: int
+    kind: Literal["tags", "fence", "json", "python"]
+    calls: Sequence[ToolCall] = ()
+    broken: Sequence[ToolCall] = ()  # where no call can be read
+    is_empty: bool = False  # a list without calls
+
+
+class Meant(NamedTuple):
+    """The calls that are left, and whether one of them can be read. `is_empty`: last comes a list without."""
+
+    calls: tuple[ToolCall, ...]
+    readable: bool
+    is_empty: bool
+
+
+def meant(text: str, pieces: Iterable[Piece], schemas: Schemas) -> Meant:
+    """The calls of all places, from left to right, but those that the words between take back."""
+    kept: list[ToolCall] = []
+    earlier = Earlier()
+    at, said, empty, readable = 0, "", False, False
+    for piece in pieces:
+        said, at = said + text[at : piece.start], piece.end
+        found = piece.calls or piece.broken
+        if not found and not piece.is_empty:
+            continue
+        sure = piece.kind in ("tags", "fence") or stands(text, piece)
+        role = role_of(said, earlier) if kept and sure else "more"
+        if role != "aside":
+            empty = piece.is_empty
+            if role in ("instead", "anew") and (piece.calls or empty):
+                kept = left_by(piece.calls, kept, said) if piece.calls and role == "instead" else []
+                readable = bool(kept)
+            if piece.calls:
+                known = any(call.name in schemas for call in piece.calls)
+                now = said_of(said, known, earlier, sure)
+                earlier = now._replace(loose=now.loose and (not kept or earlier.loose))
+            again = says_again(said, piece.kind == "fence")
+            kept += (not_yet(found, kept) if again else found)[: MOST_CALLS - len(kept)]
+            readable = readable or bool(piece.calls)
+        said = ""
+    return Meant(tuple(kept), readable, empty)
+
+
+def stands(text: str, piece: Piece) -> bool:
+    """Does a call stand where calls stand, behind a colon or on lines of its own, and not in a sentence?"""
+    line = text[text.rfind("\n", max(0, piece.start - NEAR), piece.start) + 1 : piece.start][-NEAR:]
+    before = line.rstrip(MARKUP)
+    if before:
+        return before.endswith(":")
+    return bool(piece.broken) or REST.match(text[piece.end : piece.end + NEAR]) is not None
+
+
+def left_by(calls: Sequence[ToolCall], kept: Sequence[ToolCall], said: str) -> list[ToolCall]:
+    """What a correction leaves of earlier calls: all but the one that it names, or those of the same tools.
+
+    Calls of other tools take the place of all.
+    """
+    place = place_named(said)
+    if place is not None and place < len(kept) and len(calls) == 1:
+        return [call for number, call in enumerate(kept) if number != place]
+    tools = {"", *(call.name for call in calls)}
+    left = [call for call in kept if call.name not in tools]
+    return left if len(left) < len(kept) else []
+
+
+def not_yet(calls: Sequence[ToolCall], known: Sequence[ToolCall]) -> list[ToolCall]:
+    """Calls that an earlier place does not hold: saying one again does not make it twice."""
+    before = {(call.name, sorted_names(call.arguments)) for call in known}
+    return [call for call in calls if (call.name, sorted_names(call.arguments)) not in before]
+
+
+@lru_cache(maxsize=1024)
+def sorted_names(arguments: str) -> str:
+    """Arguments with their names in one order, however they were written."""
+    value = decoded(arguments)
+    return arguments if value is UNREADABLE else msgspec.json.encode(value, order="sorted").decode()
