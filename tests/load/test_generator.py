@@ -13,7 +13,6 @@ from tiltyard.load.generator import Ticket, drive
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.servers.clock import now_ns
 
-
 ENDLESS = Stop(seconds=60.0)
 
 
@@ -80,7 +79,9 @@ def test_should_stop_ends_it() -> None:
 
 @pytest.mark.slow
 @best_of()
-@pytest.mark.parametrize("load", [Load(concurrency=4, stop=ENDLESS), Load(kind="constant", rate=500.0, stop=ENDLESS)])
+@pytest.mark.parametrize(
+    "load", [Load(concurrency=4, stop=ENDLESS), Load(kind="constant", rate=500.0, stop=ENDLESS)]
+)
 def test_what_stops_one_stream_stops_them_all(load: Load) -> None:
     """An interval is narrow after one answer and may be wide after the next: nobody goes on alone."""
     fake, looks = Fake(), iter([False] * 20 + [True])

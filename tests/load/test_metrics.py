@@ -151,11 +151,18 @@ def test_prefill_leaves_cached_tokens_out() -> None:
 
 
 def test_the_servers_prefill_goes_first() -> None:
-    """Ollama: the count holds cached tokens, the duration does not."""
-    native = ServerTimings(source="ollama", prefill_tokens=100, prefill_ms=50.0)
+    """What came from the cache is in neither its count nor its duration."""
+    native = ServerTimings(source="llamacpp", prefill_tokens=100, prefill_ms=50.0)
     m = measure(make_exchange(steady(5), usage=usage(5, 500), timings=native))
     assert (m.prefill_tps, m.server_prefill_tps) == (2000.0, 2000.0)
     assert (m.cached_tokens, m.prefill_kind) == (400, "warm")
+
+
+def test_what_ollama_leaves_unsaid_of_its_cache_is_not_zero() -> None:
+    """Of a prompt that is new it knew the template's head, or not."""
+    native = ServerTimings(source="ollama", prefill_tokens=500, prefill_ms=250.0)
+    m = measure(make_exchange(steady(5), usage=usage(5, 500), timings=native))
+    assert (m.prefill_tps, m.cached_tokens, m.prefill_kind) == (2000.0, None, "cold")
 
 
 def test_a_prompt_that_was_cut_has_no_prefill_rate() -> None:
@@ -245,7 +252,7 @@ def test_more_pieces_than_tokens_make_the_rate_a_guess() -> None:
     found = measure(make_exchange(twenty, usage=Usage(output_tokens=10)))
     assert found.rate_source == "client-chunked"
     assert found.decode_tps == pytest.approx(9.5 / 0.190)
-    assert found.rate_bias == pytest.approx(0.5)
+    assert found.rate_bias == pytest.approx(1.0)
     timings = ServerTimings(source="x", decode_tokens=20, decode_ms=200.0, decode_tps=100.0)
     told = measure(make_exchange(twenty, usage=Usage(output_tokens=10), timings=timings))
     assert (told.rate_source, told.decode_tps) == ("server", told.server_decode_tps)

@@ -291,8 +291,12 @@ def test_what_a_guess_can_be_wrong_by_is_part_of_the_interval() -> None:
     alike = make_exchange(events, usage=Usage(output_tokens=41))
     found = summarise([window(*[alike] * 5)])
     for rate in (found["decode_tps"], found["stages"][0]["decode_tps"]):
-        assert rate["mean"] * found["rate_bias"] == pytest.approx((rate["ci95"][1] - rate["ci95"][0]) / 2)
+        factor = 1 + found["rate_bias"]
+        assert rate["ci95"] == pytest.approx([rate["mean"] / factor, rate["mean"] * factor])
         assert rate["ci95"][0] <= 25.0 <= rate["ci95"][1]
+    halved = make_exchange(steady(40, gap=10.0), usage=Usage(output_tokens=20))  # each piece was a token
+    rate, itl = (summarise([window(*[halved] * 5)])[name]["ci95"] for name in ("decode_tps", "itl_ms"))
+    assert (rate[1], itl[0]) == pytest.approx((100.0, 10.0))
     told = summarise([window(*[make_exchange(steady(20), usage=USAGE)] * 5)])
     assert told["decode_tps"]["ci95"] == pytest.approx([25.0, 25.0])
 

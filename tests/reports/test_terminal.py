@@ -54,7 +54,7 @@ def test_cautions_are_words():
 )
 def test_a_guess_that_makes_up_most_of_an_interval_is_said(bias, source, said):
     decode = {"n": 5, "mean": 186.0, "ci95": [166.0, 206.0]}
-    words = "decode rates of single answers may be off by up to 11 %"
+    words = "decode rates of single answers may be wrong by a factor of up to 1.11"
     for figures in ({"decode_tps": decode}, {"speed": {"decode_tps": decode}}):
         found = cautions({**figures, "rate_bias": bias, "rate_source": source})
         assert any(line.startswith(words) for line in found) is said

@@ -86,7 +86,9 @@ def test_a_guess_is_no_difference():
         guess = CLIENT | {"rate_source": "client-chunked", "rate_bias": error}
         found, _, [row] = verdicts(a, side("b", guess, decode=30.0), "decode_tps")
         assert found == {"decode_tps": verdict}
-        assert ("a guess in the figures may be off by 60 %" in row.words) == (verdict == "unclear")
+        assert ("a guess in the figures may make them wrong by a factor of up to 1.6" in row.words) == (
+            verdict == "unclear"
+        )
 
 
 def test_what_servers_define_themselves_is_not_compared_across_dialects():

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tiltyard.records import Capture, Exchange, Message, Request, Timeline, ToolCall
 from tiltyard.servers.chat import chat_body, read_chat
@@ -565,6 +566,27 @@ def test_a_count_that_an_answer_contradicts_is_not_used(counted: int, believed: 
     assert exchange.usage.prompt_tokens is None
     assert exchange.usage.output_tokens == (counted if believed else None)
     assert ("usage_unbelieved" in exchange.notes) is not believed
+
+
+@pytest.mark.parametrize(("counted", "believed"), [(900, True), (10**15, False)])
+def test_nor_is_one_far_beyond_what_was_asked_for(counted: int, believed: bool) -> None:
+    """A limit may not be kept, or not hold for the thinking."""
+    usage = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": counted}}
+    asked = replace(REQUEST, max_tokens=100)
+    exchange = read_chat(asked, capture_of(body_of([*words(*["word "] * 12), END, usage])))
+    assert exchange.usage is not None
+    assert exchange.usage.output_tokens == (counted if believed else None)
+    assert ("usage_unbelieved" in exchange.notes) is not believed
+
+
+@pytest.mark.parametrize(("cached", "believed"), [(30, True), (31, False)])
+def test_no_more_of_a_prompt_is_cached_than_there_is(cached: int, believed: bool) -> None:
+    details = {"prompt_tokens_details": {"cached_tokens": cached}}
+    usage = {"choices": [], "usage": {"prompt_tokens": 30, "completion_tokens": 1, **details}}
+    exchange = read_chat(REQUEST, capture_of(body_of([*words("a"), END, usage])))
+    assert exchange.usage is not None
+    assert exchange.usage.cached_tokens == (cached if believed else None)
+    assert ("cache_unbelieved" in exchange.notes) is not believed
 
 
 def test_an_empty_answer_may_have_no_tokens() -> None:

@@ -53,8 +53,8 @@ class _Driver:
         )
 
     def over(self, now: int) -> bool:
-        """Does nothing more start? Where one stream sees that, all do: else the last of them would be measured
-        as if they were as many as before.
+        """Does nothing more start? What one stream sees is so for all: else the last of them would be
+        measured as if they were as many as before.
         """
         self.ended = (
             self.ended

@@ -37,7 +37,7 @@ class FirstChunk(NamedTuple):
     tokens: float
     after: float  # tokens that arrived later, up to the last payload
     chunked: bool  # a guess, since chunks hold several tokens and nothing says how many
-    bias: float | None  # largest relative error that this can do to the decode rate
+    bias: float | None  # the decode rate may be wrong by a factor of 1 + bias, either way
 
 
 def find_payload(events: Events) -> Payload | None:
@@ -78,7 +78,7 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
     3. an answer that begins with a tool call: see `_after_an_opening`;
     4. a guess from the chunks: N / chunks where the first holds about as many characters as the others, else
        N in proportion to its characters (speculative decoding starts with a single token). The bias then is
-       the larger relative error of the rate when the first chunk really held one token, or twice the guess.
+       the larger error of the rate when the first chunk really held one token, or twice the guess.
     """
     start = events.t_ns[payload.first]
     end = payload.first
@@ -103,7 +103,7 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
         if abs(share - guess) > LIKE_THE_OTHERS * guess:
             guess = min(max(share, 1.0), n - 1.0)
     after = n - guess
-    bias = max(abs(after / (n - 1) - 1), after / (n - 2 * guess) - 1 if n > 2 * guess else 1.0)
+    bias = max((n - 1) / after - 1, guess / (n - 2 * guess) if n > 2 * guess else 1.0)
     return FirstChunk(guess, after, True, bias)
 
 
@@ -119,7 +119,7 @@ def _in_pieces(payload: Payload, opening: int, n: int) -> FirstChunk:
     each piece was a token that the count leaves out.
     """
     first = n * opening / payload.events
-    return FirstChunk(first, n - first, True, 1 - n / payload.events)
+    return FirstChunk(first, n - first, True, payload.events / n - 1)
 
 
 def _after_an_opening(payload: Payload, opening: int, n: int) -> FirstChunk:

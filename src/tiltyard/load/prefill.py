@@ -32,14 +32,16 @@ class Prefill(NamedTuple):
 
 def cached_tokens(exchange: Exchange, prompt_tokens: int | None) -> int | None:
     """Prompt tokens that the server did not process again: its own word, else prompt - processed. Of a prompt
-    that was cut nobody but the server knows what was new.
+    that was cut nobody but the server knows what was new; nor does Ollama say it of the template's head.
     """
     usage, timings = exchange.usage, exchange.timings
     if usage is not None and usage.cached_tokens is not None:
         return usage.cached_tokens
     if prompt_cut(exchange):
         return None
-    if timings is not None and timings.prefill_tokens is not None and prompt_tokens is not None:
+    if timings is None or timings.source == "ollama":
+        return None
+    if timings.prefill_tokens is not None and prompt_tokens is not None:
         return max(prompt_tokens - timings.prefill_tokens, 0)
     return None
 
@@ -69,10 +71,13 @@ def prefill(
     if prompt_cut(exchange):
         return Prefill(None, "unknown")
     kind = prefill_kind(prompt_tokens, cached)
-    server = server_prefill_tps(exchange.timings)
+    timings = exchange.timings
+    if timings is not None and timings.source == "ollama" and timings.prefill_tokens is not None:
+        kind = "cold"  # it was read as a whole, but for the template's head
+    server = server_prefill_tps(timings)
     if server is not None:
         return Prefill(server, kind)
-    load = load_ms(exchange.timings)
+    load = load_ms(timings)
     unknown = cached is None and maybe_cached(exchange)
     if not alone or maybe_loaded(exchange) or unknown or ttft is None or prompt_tokens is None:
         return Prefill(None, kind)

@@ -103,7 +103,7 @@ def in_doubt(name: str, attempt: Attempt, limit: float) -> bool:
     bias, itl = attempt.measures.rate_bias, attempt.measures.itl_ms
     if name != "itl" or not bias or itl is None:
         return False
-    return itl / (1 + bias) < limit and (bias >= 1 or limit < itl / (1 - bias))
+    return itl / (1 + bias) < limit < itl * (1 + bias)
 
 
 def parse_slo(text: str) -> Slo:

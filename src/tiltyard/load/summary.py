@@ -271,13 +271,14 @@ def guessed(found: Figure) -> Figure:
 
 
 def widened(found: Figure, error: float) -> Figure:
-    """A figure whose values rest on guesses: with the relative error that these make on average added to its
-    interval. It is the same way in every request, so that more requests do not take it away.
+    """A figure whose values rest on guesses, and may be wrong by a factor of 1 + `error` either way: with
+    what that makes of its mean added to its interval. It is the same way in every request, so that more
+    requests do not take it away.
     """
     if found.ci95 is None or found.mean is None:
         return found
-    (low, high), reach = found.ci95, error * found.mean
-    return replace(found, ci95=(max(low - reach, min(low, 0.0)), high + reach))
+    (low, high), more = found.ci95, error * found.mean
+    return replace(found, ci95=(max(low - more / (1 + error), min(low, 0.0)), high + more))
 
 
 def missing(attempt: Attempt, alone: bool) -> list[tuple[str, str]]:

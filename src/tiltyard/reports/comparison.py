@@ -41,7 +41,7 @@ from tiltyard.reports.ways import (
     unlike,
     waited,
 )
-from tiltyard.reports.words import between, broken_calls, not_well
+from tiltyard.reports.words import between, broken_calls, factor_in_words, not_well
 from tiltyard.stats.contrast import Ratio, Verdict, holm, log_ratio, mean_ratio, more_needed, verdict
 from tiltyard.stats.paired import Difference
 from tiltyard.stats.pairing import Scores
@@ -256,7 +256,9 @@ def _row(of: _Contrast, p: float | None, margin: float) -> Row:
     words = in_words(of.metric, ratio, found, None, margin)
     if found == "unclear":
         if verdict(of.ratio, p, margin) != found:
-            words = f"cannot tell: a guess in the figures may be off by {100 * max(of.guess):.2g} %"
+            words = (
+                f"cannot tell: a guess in the figures may make them wrong {factor_in_words(max(of.guess))}"
+            )
         else:
             # its pairs are stages, of which more requests make no more
             units = None if of.metric == "output_tps" else more_needed(of.ratio, margin)
@@ -270,9 +272,9 @@ def _widened(ratio: Ratio, guess: tuple[float, float]) -> Ratio:
     """With the errors that guesses can make added to its interval."""
     if ratio.low is None or ratio.high is None or not any(guess):
         return ratio
-    of_a, of_b = (min(error, 0.99) for error in guess)
-    low, high = ratio.low * (1 - of_b) / (1 + of_a), ratio.high * (1 + of_b) / (1 - of_a)
-    return replace(ratio, low=low, high=high)
+    of_a, of_b = guess
+    factor = (1 + of_a) * (1 + of_b)
+    return replace(ratio, low=ratio.low / factor, high=ratio.high * factor)
 
 
 def in_words(

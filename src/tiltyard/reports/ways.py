@@ -214,7 +214,7 @@ def main_way(side: Side, metric: str) -> str | None:
 
 
 def guessed(side: Side, metric: str) -> float:
-    """The most by which guesses of the first chunk's tokens can shift the mean of a stage; 0 without any."""
+    """A stage's mean may be wrong by a factor of 1 + this, for guesses of tokens; 0 without any."""
     if metric not in ("decode_tps", "itl_ms"):
         return 0.0
     found: dict[str, list[float]] = {}

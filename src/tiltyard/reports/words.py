@@ -151,8 +151,13 @@ def rate_doubt(summary: Mapping[str, Json]) -> str | None:
     low, high = fig.get("ci95") or (0.0, 0.0)
     if bias * fig["mean"] < (high - low) / 4:  # half of half the interval, which holds it
         return None
-    off = f"decode rates of single answers may be off by up to {percent(bias)}"
-    return f"{off}: nobody tells how many tokens the first chunk held"
+    off = f"decode rates of single answers may be wrong {factor_in_words(bias)}"
+    return f"{off}: nobody tells how their tokens lie in the chunks"
+
+
+def factor_in_words(bias: float) -> str:
+    """`by a factor of up to 1.11`: upwards as well as downwards."""
+    return f"by a factor of up to {1 + bias:.3g}"
 
 
 def answered_in_words(total: int, ok: int, broken: int) -> str:

@@ -5,6 +5,7 @@ Serves every dialect that speaks `/v1/chat/completions`; what is Ollama's own is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 
 from msgspec.structs import replace
@@ -42,6 +43,7 @@ from tiltyard.servers.error_text import (
 )
 from tiltyard.servers.names import same_model
 from tiltyard.servers.notes import (
+    CACHE_UNBELIEVED,
     CONTEXT_REACHED,
     ERROR_TOLD,
     NOT_STREAMED,
@@ -138,7 +140,7 @@ def _exchange(
     if "f" in kinds:
         notes.append(REFUSAL)
         text = text or _of_kind(kinds, texts, "f")
-    usage, timings = _believed(said, notes)
+    usage, timings = _believed(said, request.max_tokens, notes)
     told = _told_error(said)
     ending, error = ("error_midstream", told) if told is not None else _ending(request, capture, said, accept)
     notes += after_the_end(ending, capture)
@@ -227,14 +229,19 @@ def _accepted(asked: str, served: str, accept: Accept) -> bool:
     return any(same_model(name, served) for name in (asked, *accept))
 
 
-def _believed(said: ChatEvents, notes: list[str]) -> tuple[Usage | None, ServerTimings | None]:
-    """What the server claims, without counts that the answer's length contradicts."""
+def _believed(
+    said: ChatEvents, most: int | None, notes: list[str]
+) -> tuple[Usage | None, ServerTimings | None]:
+    """What the server claims, without counts that the answer's length, or the prompt's, contradicts."""
     usage, timings = usage_of(said.usage, said.timings), _timings(said)
     length = sum(map(len, said.texts))
-    if usage is not None and not believable(usage.output_tokens, length):
+    if usage is not None and not believable(usage.output_tokens, length, most):
         usage = replace(usage, output_tokens=None)
         notes.append(USAGE_UNBELIEVED)
-    if timings is not None and not believable(timings.decode_tokens, length):
+    if usage is not None and (usage.cached_tokens or 0) > (usage.prompt_tokens or math.inf):
+        usage = replace(usage, cached_tokens=None)
+        notes.append(CACHE_UNBELIEVED)
+    if timings is not None and not believable(timings.decode_tokens, length, most):
         timings = replace(timings, decode_tokens=None)
     return usage, timings
 

@@ -13,6 +13,7 @@ from tiltyard.servers.replies import table
 
 COUNTS = ("prompt_tokens", "completion_tokens")
 LONGEST_TOKEN = 40  # characters, on average over an answer: runs of spaces are long, words never
+FAR_MORE = 10  # times the tokens that were asked for, or the characters of the answer: no server counts so
 
 
 def integer(value: Json) -> int | None:
@@ -60,9 +61,14 @@ def usage_of(usage: Mapping[str, Json] | None, timings: Mapping[str, Json] | Non
     )
 
 
-def believable(tokens: int | None, characters: int) -> bool:
-    """May an answer of so many characters have as few tokens as the server says? A text has one at least."""
-    return tokens is None or characters <= (LONGEST_TOKEN * (tokens + 1) if tokens else 0)
+def believable(tokens: int | None, characters: int, most: int | None) -> bool:
+    """May an answer of so many characters have as few tokens as the server says, or as many where `most` were
+    asked for? A text has one at least; thinking that is not shown, or a limit that is not kept, makes more.
+    """
+    if tokens is None:
+        return True
+    longest = LONGEST_TOKEN * (tokens + 1) if tokens else 0
+    return characters <= longest and (most is None or tokens <= FAR_MORE * max(most, characters))
 
 
 def counts_more(usage: Mapping[str, Json], before: Mapping[str, Json] | None) -> bool:

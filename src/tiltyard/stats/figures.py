@@ -158,7 +158,7 @@ def _clustered(
     sums: Sequence[float], sizes: Sequence[int], mean: float
 ) -> tuple[Interval | None, str | None]:
     if len(sums) < 2:
-        return None, "all values come from one request, or of one item: no interval"
+        return None, "all values are of one request, one item, or one round of answers: no interval"
     error, df = cluster_error(sums, sizes, mean)
     return _interval(mean, error, len(sums), df)
 
