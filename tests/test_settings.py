@@ -83,6 +83,8 @@ def test_the_file_of_the_folder_comes_before_the_users(tmp_path: Path) -> None:
         ("# one\ngap_timout_s = 3", "line 2: unknown setting 'gap_timout_s'"),
         ("connect_timeout_s = 1\n[nonsense]\na = 1", "line 2: unknown setting 'nonsense'"),
         ("\ngap_timeout_s = 'long'", "line 2: gap_timeout_s: Expected float, got str"),
+        ("a = " + "[" * 5000, "cannot be read: brackets are too deep"),
+        ("gap_timeout_s = " + "9" * 6000, "cannot be read: a number is too long"),
         ("gap_timeout_s = -1", "line 1: gap_timeout_s must be above 0"),
         ("gap_timeout_s = nan", "must be above 0"),
         ("servers = 'one'", "servers: Expected array"),

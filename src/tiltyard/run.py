@@ -112,7 +112,7 @@ async def run_job(
     plan: Plan, job: Job, suite: Suite, claim: Claim, store: Store, tell: Listener
 ) -> Mapping[str, Json]:
     """One run from its first request, or from where it was left, to its summary."""
-    bench = bench_of(job, claim, store)
+    bench = bench_of(plan, job, claim, store)
     run = {"run_id": claim.run.id, "started_at": claim.run.started_at}
     teller = Teller(tell, {**run, "suite": job.suite, "model": job.model.name})
     watch = Watch(server_local=job.server.info.local, port=urlsplit(job.server.info.url).port)
@@ -135,7 +135,7 @@ async def run_job(
                 teller.say(f"measuring the idle machine for {plan.baseline_s:.0f} s")
                 await watch.baseline(plan.baseline_s)
             await watch.begin()
-            more = {"timeouts": plan.timeouts, "origin_unix_ns": origin_unix_ns, **known_to(store, claim)}
+            more = {"origin_unix_ns": origin_unix_ns, **known_to(store, claim)}
             sitting = Sitting(record=writer.put, meter=meter, teller=teller, **more)
             await put_through(suite, bench, sitting, results)
             state = "failed" if any(result.gave_up for result in results) else "finished"
@@ -183,7 +183,7 @@ def in_memory(seen: Model, planned: Model) -> Model:
     return replace(seen, engine_version=seen.engine_version or planned.engine_version)
 
 
-def bench_of(job: Job, claim: Claim, store: Store) -> Bench:
+def bench_of(plan: Plan, job: Job, claim: Claim, store: Store) -> Bench:
     """What the suite may use."""
     against = job.settings.get("against")
     return Bench(
@@ -193,4 +193,5 @@ def bench_of(job: Job, claim: Claim, store: Store) -> Bench:
         calibration=claim.run.calibration,
         opponent=store.scores(against) if against else None,
         stopping=(claim.run.summary or {}).get("stopping"),
+        timeouts=plan.timeouts,
     )

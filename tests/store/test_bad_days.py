@@ -428,3 +428,20 @@ def test_a_try_is_recorded_only_once_per_number(store: Store) -> None:
     store.claim(make_run())
     attempt = make_attempt()
     assert store.add([attempt, attempt, replace(attempt, try_no=2)]) == 2
+
+
+def test_a_store_without_one_of_its_tables_is_recovered_without_it(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    with Store.open(path) as store:
+        store.claim(make_run())
+        store.add([make_attempt()])
+        store.finish("r1", "finished", {"decode_tps": {"n": 3, "mean": 5.0}})
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute("DROP TABLE attempts")
+    with Store.open(path, to_read=True) as store:
+        assert not store.whole()
+    recover(path)
+    with Store.open(path) as store:
+        assert (store.run("r1").suite, store.attempts("r1")) == (make_run().suite, [])
+        assert store.whole(thorough=True)

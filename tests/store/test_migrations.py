@@ -61,16 +61,17 @@ def test_a_migrated_store_has_the_tables_of_a_fresh_one(tmp_path: Path) -> None:
         assert schema_of(old) == fresh
 
 
-def test_a_store_that_lost_its_number_is_known_by_its_columns(tmp_path: Path) -> None:
-    """As after `sqlite3 .dump | sqlite3`. A new version needs a place in `NEW_IN`, or a step that may be
-    taken twice.
+@pytest.mark.parametrize("number", [0, -3])
+def test_a_store_that_lost_its_number_is_known_by_its_columns(tmp_path: Path, number: int) -> None:
+    """As after `sqlite3 .dump | sqlite3`, or where the header is damaged. A new version needs a place in
+    `NEW_IN`, or a step that may be taken twice.
     """
     fresh = schema_of(tmp_path / "fresh.sqlite3")
     for version in range(1, len(MIGRATIONS) + 1):
         old = tmp_path / f"v{version}.sqlite3"
         connect(old, migrations=MIGRATIONS[:version]).close()
         with closing(sqlite3.connect(old)) as db, db:
-            db.execute("PRAGMA user_version = 0")
+            db.execute(f"PRAGMA user_version = {number}")
         assert schema_of(old) == fresh
         with closing(sqlite3.connect(old)) as db:
             assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)

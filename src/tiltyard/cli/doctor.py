@@ -234,7 +234,7 @@ def store() -> Check:
     from tiltyard.store.store import FILE, Store
 
     path = settings.data_dir() / FILE
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return Check(topic="store", state="ok", found=f"not there yet; the first run makes {path}")
     try:
         with Store.open(path, to_read=True) as opened:

@@ -45,9 +45,10 @@ def base_url(text: str, *, login: bool = False) -> str:
     try:
         parts = urlsplit(written if SCHEME.match(written) else f"http://{written}")
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # as it is looked up: no label may be empty, or of more than 63 letters
     except ValueError:
         parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in host):
+    if parts.scheme not in ("http", "https") or not host or port == 0 or any(c.isspace() for c in host):
         shown = settings.without_login(text)
         raise UsageError(f"{shown!r} is not the address of a server", "write it like http://127.0.0.1:11434")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

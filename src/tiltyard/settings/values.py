@@ -111,6 +111,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}, {_broken_place(str(error), text)}", "correct that line") from error
+    except (ValueError, RecursionError) as error:
+        long = "a number is too long" if isinstance(error, ValueError) else "brackets are too deep"
+        raise UsageError(f"{path} cannot be read: {long}", "correct it, or move the file away") from error
     values = {}
     for name, value in found.items():
         line = _line_of(name, text)

@@ -104,8 +104,9 @@ def version_of(db: sqlite3.Connection, path: Path, migrations: Migrations) -> in
 
 
 def _version(db: sqlite3.Connection) -> int:
+    """0 where it has none, or none that can be."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    return int(version)
+    return max(int(version), 0)
 
 
 def _numbered(db: sqlite3.Connection) -> int:

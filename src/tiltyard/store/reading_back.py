@@ -18,6 +18,19 @@ from tiltyard.store.run_list import every
 from tiltyard.store.search import index_some
 from tiltyard.store.verdicts import scores_of
 
+# Parents first. Figures are made again from the summaries, the search index from the texts.
+TABLES = (
+    "models",
+    "servers",
+    "texts",
+    "prompts",
+    "runs",
+    "attempts",
+    "exchanges",
+    "timelines",
+    "samples",
+    "calibrations",
+)
 _EXCHANGES = (
     "SELECT * FROM exchanges LEFT JOIN timelines ON exchange_id = exchanges.id "
     "WHERE attempt_id = ? ORDER BY id"
@@ -31,7 +44,8 @@ def check(db: sqlite3.Connection, thorough: bool) -> bool:
     StoreCorrupt or one of STUMBLES says that something cannot.
     """
     pages = "integrity_check" if thorough else "quick_check"
-    sound: bool = db.execute(f"PRAGMA {pages}(1)").fetchone() == ("ok",)
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    sound = db.execute(f"PRAGMA {pages}(1)").fetchone() == ("ok",) and there.issuperset(TABLES)
     for _ in every(db):
         pass
     if sound and thorough:

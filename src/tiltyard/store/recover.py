@@ -26,23 +26,10 @@ from tiltyard.store.connection import STUMBLES, connect, dicts, transaction
 from tiltyard.store.figures import put_figures
 from tiltyard.store.migrations import MIGRATIONS
 from tiltyard.store.owner import alive
-from tiltyard.store.reading_back import unreadable
+from tiltyard.store.reading_back import TABLES, unreadable
 from tiltyard.store.rows import to_json
 from tiltyard.store.run_list import owner_of
 
-# Parents first. Figures are made again from the summaries, the search index from the texts.
-TABLES = (
-    "models",
-    "servers",
-    "texts",
-    "prompts",
-    "runs",
-    "attempts",
-    "exchanges",
-    "timelines",
-    "samples",
-    "calibrations",
-)
 LISTED = 6  # the version whose list of tables is put in place of a lost one
 _PROBES = 20_000  # unreadable ranges looked into, per table
 # The second from an error that quotes a text, the third from a length of gigabytes.
@@ -169,9 +156,10 @@ def _save(copy: Path, into: sqlite3.Connection, folder: Path) -> Recovered:
     with closing(source), transaction(into):
         for table in TABLES:
             reader = _Table(source, table, _columns(into, table))
-            marks = ", ".join("?" * len(reader.columns))
-            insert = f"INSERT OR IGNORE INTO {table} ({', '.join(reader.columns)}) VALUES ({marks})"
-            into.executemany(insert, reader.rows())
+            if reader.columns:  # else the whole table is gone
+                marks = ", ".join("?" * len(reader.columns))
+                insert = f"INSERT OR IGNORE INTO {table} ({', '.join(reader.columns)}) VALUES ({marks})"
+                into.executemany(insert, reader.rows())
             gone[table] = reader.unreadable
         runs_lost, attempts_left = into.execute(_ORPHANS).fetchone()
         models_lost, servers_lost = (into.execute(sql).rowcount for sql in (_LOST_MODELS, _LOST_SERVERS))
@@ -333,8 +321,6 @@ class _Table:
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Range by range, the widest unreadable one halved first, until the probes are spent."""
-        if not self.columns:
-            return
         names = ", ".join(self.columns)
         sql = f"SELECT rowid, {names} FROM {self.table} WHERE rowid BETWEEN ? AND ? ORDER BY 1"
         ranges = [(-self._last(), 1, self._last())]

@@ -306,9 +306,8 @@ class Store:
         with self.reading():
             ids = self._attempt_ids(run_id, f" AND {NEWEST_TRY}")
             if not 1 <= number <= len(ids):
-                raise UsageError(
-                    f"run {run_id} has attempts 1 to {len(ids)}, not {number}", f"tiltyard show {run_id}"
-                )
+                has = f"attempts 1 to {len(ids)}, not {number}" if ids else "no attempts"
+                raise UsageError(f"run {run_id} has {has}", f"tiltyard show {run_id}")
             return self._attempts(run_id, " AND attempts.id = ?", True, (ids[number - 1],))[0]
 
     def endings(self, run_id: str) -> list[str | None]:

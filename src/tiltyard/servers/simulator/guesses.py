@@ -33,16 +33,20 @@ WORDS = (
     "he",
     "up",
 )
+LONGEST = 10_000  # characters of one piece; more is a fault's line, and no row of tokens
 LEFT = 0.02  # of the rest, for what is no letter
 
 
 def guesses(text: str, top: int, confidence: float) -> list[dict[str, Any]]:
     """One entry per token of a text, as OpenAI's chat gives them."""
-    return [guess(token, top, confidence) for token in tokens.split(text)]
+    pieces = tokens.split(text) if len(text) <= LONGEST else [text]
+    return [guess(token, top, confidence) for token in pieces]
 
 
 def guess(token: str, top: int, confidence: float) -> dict[str, Any]:
     """A token with its `top` likeliest alternatives, itself among them."""
+    if len(token) > LONGEST:
+        return {"token": token, "logprob": logprob(confidence), "bytes": None, "top_logprobs": []}
     word = token.strip()
     blank = token[: len(token) - len(token.lstrip())]
     rest = 1.0 - confidence
@@ -58,7 +62,11 @@ def guess(token: str, top: int, confidence: float) -> dict[str, Any]:
 
 
 def entry(token: str, probability: float) -> dict[str, Any]:
-    return {"token": token, "logprob": math.log(max(probability, 1e-12)), "bytes": list(token.encode())}
+    return {"token": token, "logprob": logprob(probability), "bytes": list(token.encode())}
+
+
+def logprob(probability: float) -> float:
+    return math.log(max(probability, 1e-12))
 
 
 def asked_for(payload: Any) -> int | None:

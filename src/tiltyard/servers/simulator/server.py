@@ -60,11 +60,10 @@ class Simulator:
                 hub = Hub(self.sites)
                 port = self.config.ports.get("all", 0)
                 self.shared_port = await self._listen(loop, lambda: self._connection(hub), port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a host that can be no name
             await self.__aexit__()
-            raise UsageError(
-                f"cannot listen: {error.strerror or error}", "choose another --port-base"
-            ) from None
+            why = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot listen: {why}", "choose another --port-base or --host") from None
         self.world.urls = self.urls()
         return self
 
