@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,16 @@ def stocked(tiltyard: Tiltyard, healthy: str) -> Tiltyard:
 
 
 @posix_only
-@pytest.mark.parametrize("command", [["export", "--format", "jsonl"], ["show", "latest"], ["runs", "--json"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "--format", "jsonl"],
+        ["show", "latest"],
+        ["runs", "--json"],
+        ["report", "-o", "/dev/stdout"],
+        ["results", "consolidate", "-o", "/dev/stdout"],
+    ],
+)
 def test_a_reader_that_has_seen_enough(stocked: Tiltyard, spawn: Spawn, command: list[str]) -> None:
     process = spawn(*command)
     assert process.stdout is not None
@@ -93,17 +101,39 @@ def test_an_output_on_a_full_disk(stocked: Tiltyard, spawn: Spawn, healthy: str)
 @pytest.mark.slow
 @posix_only
 def test_a_closed_output(stocked: Tiltyard, healthy: str, clean_env: dict[str, str], tmp_path: Path) -> None:
-    """As `tiltyard ... >&-` in a shell."""
-    for command in (["board"], ["export"], fixed(healthy, "--fresh", "--json"), ["nonsense"]):
-        for closed in (">&-", "2>&-", ">&- 2>&-"):
+    """As `tiltyard ... >&-` in a shell: what is written there fails, whatever else the command does."""
+    said = b"error: cannot write the output: Bad file descriptor"
+    for command, failure in (
+        (["board"], (1, said)),
+        (["export"], (1, said)),
+        (["runs", "--json"], (1, said)),
+        (["results", "stats"], (1, said)),
+        (["export", "-o", "written.json"], (0, b"")),
+        (
+            fixed(healthy, "--fresh", "--json"),
+            (130, b"error: the output takes no more (Bad file descriptor)"),
+        ),
+        (["nonsense"], (2, b"error: No such command")),
+    ):
+        for closed in (">&-", "2>&-", ">&- 2>&-", "<&- >&-"):
+            code, line = failure if ">&-" in closed.split() or command == ["nonsense"] else (0, b"")
             script = f'exec "$@" {closed}'
             words = ["sh", "-c", script, "sh", sys.executable, "-m", "tiltyard", *command]
             done = subprocess.run(
                 words, env=clean_env, cwd=tmp_path, capture_output=True, timeout=120, check=False
             )
-            assert done.returncode == (2 if command == ["nonsense"] else 0), (command, closed, done.stderr)
+            assert done.returncode == code, (command, closed, done.stderr)
             assert b"Traceback" not in done.stderr
-    assert len(json.loads(stocked("runs", "--json").out)["runs"]) == 4
+            assert line in done.stderr or "2>" in closed, (command, closed, done.stderr)
+    assert json.loads((tmp_path / "written.json").read_text(encoding="utf-8"))["runs"]
+
+
+@posix_only
+def test_a_closed_input_says_no(stocked: Tiltyard, clean_env: dict[str, str], tmp_path: Path) -> None:
+    words = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "tiltyard", "rm", "latest"]
+    done = subprocess.run(words, env=clean_env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "nothing was deleted" in done.stderr
 
 
 @pytest.mark.slow
@@ -176,10 +206,10 @@ def test_a_bundle_that_is_none(stocked: Tiltyard, tmp_path: Path) -> None:
 
 
 @posix_only
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGHUP"])
 @best_of()
 def test_stopped_while_a_server_does_not_answer(
-    tiltyard: Tiltyard, spawn: Spawn, sign: signal.Signals, patience: Callable[[float], float]
+    tiltyard: Tiltyard, spawn: Spawn, sign: str, patience: Callable[[float], float]
 ) -> None:
     with simulated("stall_first") as simulator:
         run = spawn("run", "speed", "--server", simulator.url("openai"), "-m", "m", "--json")
@@ -189,7 +219,7 @@ def test_stopped_while_a_server_does_not_answer(
                 break
         time.sleep(0.2)
         began = time.monotonic()
-        run.send_signal(sign)
+        run.send_signal(signal.Signals[sign])
         _, err = run.communicate(timeout=120)
     took = time.monotonic() - began
     assert took < patience(2.0)
@@ -198,41 +228,3 @@ def test_stopped_while_a_server_does_not_answer(
     assert b"the same command carries on" in err
     runs = json.loads(tiltyard("runs", "--json").out)["runs"]
     assert {each["state"] for each in runs} == {"interrupted"}
-
-
-INTERRUPTED_IMPORT = """
-import os, signal, sys
-
-awaited = sys.argv.pop(1)
-
-class Impatient:
-    def find_spec(self, name, path=None, target=None):
-        if name == awaited:
-            os.kill(os.getpid(), signal.SIGINT)
-
-sys.meta_path.insert(0, Impatient())
-from tiltyard.__main__ import main
-main()
-"""
-
-
-def interrupted_at_import(name: str, *args: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    """The command line `args`, with a Ctrl+C when it imports `name`."""
-    command = [sys.executable, "-c", INTERRUPTED_IMPORT, name, *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **more)
-
-
-@posix_only
-def test_ctrl_c_before_anything_is_imported_ends_it_without_a_word() -> None:
-    done = interrupted_at_import("click", "board")
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
-
-
-@posix_only
-@pytest.mark.parametrize("name", ["uvloop", "tiltyard.cli.choosing", "tiltyard.servers.connect"])
-def test_ctrl_c_while_a_run_starts_says_what_any_ctrl_c_does(
-    clean_env: dict[str, str], tmp_path: Path, healthy: str, name: str
-) -> None:
-    done = interrupted_at_import(name, *fixed(healthy), env=clean_env, cwd=tmp_path)
-    assert done.returncode == 130, done.stderr
-    assert [line[:8] for line in done.stderr.splitlines()] == ["error: i", "   try: "]

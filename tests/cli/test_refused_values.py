@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -144,6 +146,15 @@ def test_only_suites_that_can_be_known_are_offered(tiltyard: Tiltyard, suite: st
     assert done.code == 2
     assert f"there is no graded suite called '{suite}'" in done.err
     assert done.err.split("choose from: ")[1].split() == ["mcq,", "json,", "tools"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes with names are POSIX's")
+@pytest.mark.parametrize("name", ["pipe", "/dev/stdout", "/dev/null"])
+def test_a_model_is_written_to_a_regular_file(tiltyard: Tiltyard, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = tiltyard("make-model", name, timeout_s=60)
+    assert (done.code, done.out) == (2, "")
+    assert f"error: {name} is there already, and no regular file" in done.err
 
 
 @pytest.mark.parametrize("command", ["servers", "models"])

@@ -13,11 +13,13 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import click
 
 from tiltyard import __version__
+from tiltyard.cli.signals import interruptible
 from tiltyard.errors import TiltyardError, UsageError
 
 NOBODY_READS = 130
@@ -88,8 +90,7 @@ def app() -> None:
 
 def main() -> None:
     """The command line: our errors become one line, a remedy and an exit code."""
-    if sys.stdout is None:  # closed by whoever called; the number must not go to a file of ours
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    occupy_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names come from servers: no terminal can show them all
             stream.reconfigure(errors="replace")
@@ -98,12 +99,28 @@ def main() -> None:
     sys.exit(code)
 
 
+def occupy_closed() -> None:
+    """Standard streams that the caller closed: their numbers must not go to files of ours, and what is
+    written to the output must fail as it does on a full disk.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (number := os.open(os.devnull, os.O_RDONLY)) <= 2:
+        pass
+    os.close(number)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def outcome() -> int:
     """Run the command; the exit code."""
     try:
-        check_arguments(sys.argv[1:])
-        code = app.main(prog_name="tiltyard", standalone_mode=False)
-        sys.stdout.flush()
+        with interruptible():
+            check_arguments(sys.argv[1:])
+            code = app.main(prog_name="tiltyard", standalone_mode=False)
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0  # what a command's `ctx.exit` asked for
     except TiltyardError as error:
         return refused(str(error), error.remedy, error.exit_code)
@@ -134,7 +151,8 @@ def refused(message: str, remedy: str, code: int) -> int:
     for head, text in (("error", message), ("   try", remedy)):
         line = "".join(char if char.isprintable() else " " for char in hide_keys(text))
         if line:
-            click.echo(f"{head}: {line}", err=True)
+            with suppress(OSError):  # nobody can be told
+                click.echo(f"{head}: {line}", err=True)
     try:
         sys.stdout.flush()
     except OSError:

@@ -5,7 +5,6 @@ Measuring is `load/calibrate.py`; here are the words, and the place in the store
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 import click
 
 from tiltyard.cli.data_dir import DATA_DIR, open_store
+from tiltyard.cli.loop import loop_run
 from tiltyard.errors import RunFailed, install
 from tiltyard.records import Json
 
@@ -42,12 +42,10 @@ def calibrate(seconds: float, suites: bool, as_json: bool, data_dir: Path | None
         calibrate_suites(as_json, data_dir)
         return
     from tiltyard.load.calibrate import calibrate as measure
-    from tiltyard.load.calibrate import new_loop
 
     store = open_store(data_dir)
     try:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            result = runner.run(measure(seconds, lambda text: click.echo(f"  {text} ...", err=True)))
+        result = loop_run(measure(seconds, lambda text: click.echo(f"  {text} ...", err=True)))
         known = store.calibration() or {}
         if "ability" in known:  # measured by `--suites`, and still true
             result["ability"] = known["ability"]
@@ -63,7 +61,6 @@ def calibrate(seconds: float, suites: bool, as_json: bool, data_dir: Path | None
 def calibrate_suites(as_json: bool, data_dir: Path | None) -> None:
     """Put models of known ability through the graded suites; kept beside what is known of the timing."""
     from tiltyard.cli import ability
-    from tiltyard.load.calibrate import new_loop
 
     def tell(text: str) -> None:
         click.echo(f"  {text} ...", err=True)
@@ -72,8 +69,7 @@ def calibrate_suites(as_json: bool, data_dir: Path | None) -> None:
         open_store(data_dir) as store,
         tempfile.TemporaryDirectory(prefix="tiltyard-") as folder,
     ):
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            results = runner.run(ability.abilities(Path(folder), tell))
+        results = loop_run(ability.abilities(Path(folder), tell))
         store.set_calibration({**(store.calibration() or {}), "ability": results})
     if as_json:
         click.echo(json.dumps({"ability": results}, separators=(",", ":")))

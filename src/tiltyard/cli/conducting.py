@@ -6,10 +6,9 @@ Whoever has settings of a suite and the options in common calls `run_suite` or `
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tiltyard.cli.data_dir import in_words, open_store
@@ -86,7 +85,7 @@ def run_jobs(
             tell = Telling(listener, also)
             kept = tell.summaries
             loop_run(conduct(suites, common, preflight, store, tell))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         if not common.as_json and tell.error is None:
             show_summaries([summary for summary in kept if summary["requests"]["total"]], there)
         why = f"the output takes no more ({tell.error.strerror})" if tell.error else "interrupted"
@@ -117,9 +116,6 @@ async def conduct(
     from tiltyard.settings import load_settings
 
     tell.main = asyncio.current_task()
-    assert tell.main is not None
-    with suppress(NotImplementedError, AttributeError):  # Windows has no such signal
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell.main.cancel)
     flags = {"first_byte_timeout_s": common.first_byte_timeout, "gap_timeout_s": common.gap_timeout}
     known = load_settings(flags)
     like = Address(

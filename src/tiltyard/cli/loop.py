@@ -1,6 +1,6 @@
 """The event loop of a run: uvloop where there is one, as many open files as it takes, and Ctrl+C that counts.
 
-Nothing here knows what is run.
+So does what ends a process otherwise. Nothing here knows what is run.
 """
 
 from __future__ import annotations
@@ -10,19 +10,30 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from tiltyard.cli.signals import ENDINGS, handled
 from tiltyard.load import open_files
 
 T = TypeVar("T")
 
 
 def loop_run(main: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up first."""
+    """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up first.
+
+    However it was cancelled, KeyboardInterrupt is raised.
+    """
 
     async def heeding() -> T:
         """A Ctrl+C that came while something was tidied up, and was swallowed there, still counts."""
-        found = await main
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+
+        def cancel(*_: object) -> None:
+            task.cancel()
+            loop.call_soon_threadsafe(lambda: None)  # it may be asleep
+
+        with handled(dict.fromkeys(ENDINGS, cancel)):  # asyncio listens to Ctrl+C alone, unless it is ignored
+            found = await main
+        if task.cancelling():
             raise asyncio.CancelledError
         return found
 
@@ -36,6 +47,8 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
             factory = uvloop.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(heeded)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     finally:  # a Ctrl+C may come before either has begun; Python complains of what is never begun
         heeded.close()
         main.close()

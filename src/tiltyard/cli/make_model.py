@@ -95,6 +95,8 @@ def check_free(out: Path) -> None:
 
     if not out.exists():
         return
+    if not out.is_file():  # nor could anybody go back in it, as the writing does
+        raise UsageError(f"{out} is there already, and no regular file", "choose another name")
     try:
         ours = "made by tiltyard" in str(read_header(out).metadata.get("general.description"))
     except (OSError, ServerError):

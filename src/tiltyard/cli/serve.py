@@ -5,7 +5,6 @@ What is served is in `web/`; here is where it comes from, and how long it lives.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -98,14 +97,9 @@ def serve(metrics_port: int | None, metrics_host: str | None, data_dir: Path | N
 
 
 def wait() -> None:
-    """Until the signal that services are stopped with, or Ctrl+C, which is raised."""
-    ended = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    try:
-        while not ended.wait(0.5):
-            pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """Until Ctrl+C, which is raised."""
+    while True:
+        time.sleep(60)
 
 
 class StoreFigures:

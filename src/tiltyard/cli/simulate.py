@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,10 @@ Examples:
 @click.option("--router", is_flag=True, help="llama-server's router mode.")
 @click.option("--list-faults", is_flag=True, help="List every fault and behaviour, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line with the addresses.")
-def simulate(config_path: Path | None, as_json: bool, list_faults: bool, **flags: Any) -> None:
+@click.option("--end-with-input", is_flag=True, hidden=True, help="End when standard input does.")
+def simulate(
+    config_path: Path | None, as_json: bool, list_faults: bool, end_with_input: bool, **flags: Any
+) -> None:
     """Serve made-up models whose true speed is known.
 
     Without options four models of different size, speed and talent are served in seven dialects, each with an
@@ -72,8 +74,13 @@ def simulate(config_path: Path | None, as_json: bool, list_faults: bool, **flags
         click.echo(f"warning: listening on {config.host}: others on the network can reach it", err=True)
     from tiltyard.servers.simulator.server import run_loop
 
+    if end_with_input:  # which whoever started it holds open while it lives
+        from tiltyard.servers.engine_process import watch_input
+
+        watch_input()
     try:
-        run_loop(lambda: _serve(config, as_json))
+        with contextlib.suppress(KeyboardInterrupt):
+            run_loop(lambda: _serve(config, as_json))
     except UsageError as error:  # it cannot listen there
         way = next((f"--{name.replace('_', '-')}" for name in ("port", "port_base") if flags[name]), None)
         raise UsageError(str(error), f"choose another {way or 'host or port'}") from None
@@ -120,12 +127,6 @@ def _merged(config: Any, flags: dict[str, Any], known: tuple[str, ...]) -> Any:
 async def _serve(config: Any, as_json: bool) -> None:
     from tiltyard.servers.simulator import Simulator
 
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows has no signal handlers in its loop; there Ctrl+C raises KeyboardInterrupt.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, over.set)
     async with Simulator(config) as simulator:
         if as_json:
             models = [model.name for model in config.models]
@@ -134,7 +135,7 @@ async def _serve(config: Any, as_json: bool) -> None:
             _table("Simulated servers", ("dialect", "address"), list(simulator.urls().items()))
             click.echo("models: " + ", ".join(model.name for model in config.models))
             click.echo(f"truth:  {simulator.url()}/tiltyard/truth      Ctrl+C stops")
-        await over.wait()
+        await asyncio.Event().wait()  # until Ctrl+C
 
 
 def _table(title: str, columns: tuple[str, str], rows: list[tuple[str, str]]) -> None:

@@ -75,25 +75,46 @@ def export(*, runs: tuple[str, ...], kind: str, output: Path | None, data_dir: P
 
 
 def write_llmperf(store: Store, runs: list[Run], folder: Path) -> None:
-    """Three files for each run: rows, summary, individual responses. Raises UsageError."""
+    """Three files for each run: rows, summary, individual responses; those of all runs, or none.
+
+    Raises UsageError.
+    """
     import json
 
-    from tiltyard.errors import UsageError
     from tiltyard.reports import llmperf
     from tiltyard.suites.tabled import beside
 
+    told: list[str] = []
+    with made(folder), contextlib.ExitStack() as together:
+        for run in runs:
+            rows = list(llmperf.rows(run, store.attempts(run.id, with_exchanges=True), beside))
+            table, stem = llmperf.csv_name(run), llmperf.json_stem(run, rows)
+            summary = json.dumps(llmperf.summary(run, rows), indent=1, ensure_ascii=False)
+            answers = json.dumps(rows, ensure_ascii=False)
+            together.enter_context(written(folder / table, llmperf.as_csv(rows)))
+            together.enter_context(written(folder / f"{stem}_summary.json", [summary]))
+            together.enter_context(written(folder / f"{stem}_individual_responses.json", [answers]))
+            told.append(f"{folder / stem}_*.json, {table}")
+    for line in told:
+        click.echo(line, err=True)
+
+
+@contextlib.contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """A folder, there within the block; what was made of it stays where something is in it afterwards."""
+    from tiltyard.errors import UsageError
+
     try:
+        new = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be a folder: {error.strerror}", "choose another -o") from None
-    for run in runs:
-        rows = list(llmperf.rows(run, store.attempts(run.id, with_exchanges=True), beside))
-        stem = llmperf.json_stem(run, rows)
-        summary = llmperf.summary(run, rows)
-        write_file(folder / llmperf.csv_name(run), llmperf.as_csv(rows))
-        write_file(folder / f"{stem}_summary.json", [json.dumps(summary, indent=1, ensure_ascii=False)])
-        write_file(folder / f"{stem}_individual_responses.json", [json.dumps(rows, ensure_ascii=False)])
-        click.echo(f"{folder / stem}_*.json, {llmperf.csv_name(run)}", err=True)
+    try:
+        yield
+    finally:
+        for each in new:
+            with contextlib.suppress(OSError):
+                each.rmdir()
 
 
 def exported(store: Store, runs: list[Run], kind: str) -> Iterator[str]:
@@ -115,28 +136,47 @@ def exported(store: Store, runs: list[Run], kind: str) -> Iterator[str]:
 
 
 def write_file(path: Path, parts: Iterable[str]) -> None:
-    """Write the file whole or not at all; UsageError where it cannot be, TiltyardError on a full disk.
+    """Write the file whole or not at all, as `written` does."""
+    with written(path, parts):
+        pass
 
-    A pipe or a device, such as /dev/stdout, is written to and stays what it is; so does a link.
+
+@contextlib.contextmanager
+def written(path: Path, parts: Iterable[str]) -> Iterator[None]:
+    """A file that is complete when the block begins, and takes its place when the block ends well.
+
+    A pipe or a device, such as /dev/stdout, is written to and stays what it is; so does a link. Raises
+    UsageError where it cannot be written, TiltyardError on a full disk.
     """
-    from tiltyard.cli import OUTPUT_ERRORS
-    from tiltyard.errors import TiltyardError, UsageError
-
     ordinary = path.is_file() or not path.exists()
     target = path.resolve() if ordinary else path
     partial = target.with_name(target.name + ".partial") if ordinary else path
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with refusals(path), partial.open("w", encoding="utf-8", newline="") as file:
             file.writelines(parts)
+        yield
         if ordinary:
-            partial.replace(target)
-    except OSError as error:
-        kind = TiltyardError if error.errno in OUTPUT_ERRORS else UsageError
-        raise kind(f"cannot write {path}: {error.strerror}", "choose another place with --output") from error
+            with refusals(path):
+                partial.replace(target)
     finally:
         if ordinary:  # still there only where the writing failed
             with contextlib.suppress(OSError):
                 partial.unlink()
+
+
+@contextlib.contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Say what the system refuses as an error of ours; a reader that has left is no such thing."""
+    from tiltyard.cli import OUTPUT_ERRORS
+    from tiltyard.errors import TiltyardError, UsageError
+
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        kind = TiltyardError if error.errno in OUTPUT_ERRORS else UsageError
+        raise kind(f"cannot write {path}: {error.strerror}", "choose another place with --output") from error
 
 
 @click.command("import", epilog=IMPORT_EPILOG)

@@ -242,8 +242,7 @@ def main(argument: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then closes the pipe
     pipe = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever the engine prints goes to the log
-    watch = threading.Thread(target=_watch, daemon=True)
-    watch.start()
+    watch = watch_input()
     server, report = _serve(launch)
     pipe.write(msgspec.json.encode(report) + b"\n")
     if report.url is None:
@@ -283,11 +282,17 @@ def _serve(launch: Launch) -> tuple[object, Report]:
     return server, Report(url=server.listening_address, load_ms=load_ms)
 
 
-def _watch() -> None:
+def watch_input() -> threading.Thread:
     """Ends the process at once when standard input does: the parent closed it, or is no more."""
-    while os.read(0, 4096):
-        pass
-    os._exit(0)
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(0)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
 
 
 def _end_with(parent: int) -> None:

@@ -172,7 +172,9 @@ class Spawned:
 
 @contextlib.contextmanager
 def spawn(config_path: Path, *arguments: str) -> Iterator[Spawned]:
-    """`tiltyard simulate --config PATH --json ARGUMENTS` as a child, stopped at the end of the block."""
+    """`tiltyard simulate --config PATH --json ARGUMENTS` as a child, stopped at the end of the block, or when
+    this process is no more: either closes its standard input.
+    """
     command = [
         sys.executable,
         "-m",
@@ -181,20 +183,23 @@ def spawn(config_path: Path, *arguments: str) -> Iterator[Spawned]:
         "--config",
         str(config_path),
         "--json",
+        "--end-with-input",
         *arguments,
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=child_environment())
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        line = process.stdout.readline() if process.stdout is not None else ""
+        line = process.stdout.readline()
         if not line.strip():
             raise UsageError("the simulator did not start", " ".join(command))
         yield Spawned(process, json.loads(line)["urls"])
     finally:
-        process.terminate()
+        process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5)
         if process.poll() is None:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        process.stdout.close()
