@@ -35,6 +35,11 @@ def hook(event, args):
         left -= 1
         if left == 0 and where == "destructor":
             Short()
+        elif left == 0 and where == "import":
+            try:
+                os.kill(os.getpid(), signal.Signals[name])
+            except KeyboardInterrupt:
+                raise TypeError("expected a message argument") from None
         elif left == 0:
             os.kill(os.getpid(), signal.Signals[name])
 
@@ -109,6 +114,12 @@ def test_what_comes_where_nothing_can_be_raised_is_not_lost(hit: Hit, sign: str,
     """As in the callbacks by which Python's own imports tidy up."""
     module = "tiltyard.load.calibrate"
     interrupted(hit(sign, "import", module, "calibrate", ignored=ignored, where="destructor"))
+
+
+@pytest.mark.parametrize("sign", ENDINGS)
+def test_what_an_import_turns_into_another_error_is_still_an_interruption(hit: Hit, sign: str) -> None:
+    """As Python's own `ssl` and `ipaddress` do."""
+    interrupted(hit(sign, "import", "tiltyard.store.board", "board", where="import"))
 
 
 @pytest.mark.parametrize("sign", ["SIGTERM", "SIGHUP"])

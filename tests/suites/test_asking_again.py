@@ -294,6 +294,13 @@ def test_failures_of_a_load_that_was_interrupted_are_part_of_it() -> None:
     assert sum(attempt.session == 2 for attempt in second.attempts) == 3
 
 
+def test_failures_of_a_sitting_without_an_answer_of_its_own_are_part_of_the_load() -> None:
+    whole = run_speed({**FEW, "requests": 9}, faults=("error_500@3", "error_500@4")).results[0]
+    sittings = [replace(each, session=1 if place < 2 else 2) for place, each in enumerate(whole.attempts[:4])]
+    third = run_speed({**FEW, "requests": 9}, known=sittings).results[0]
+    assert (third.total, failed(third.attempts)) == (9, 2)
+
+
 def test_failures_of_a_load_that_was_interrupted_before_an_answer_are_asked_again() -> None:
     whole = run_speed({**FEW, "requests": 9}, faults=("error_500@1", "error_500@2")).results[0]
     assert failed(whole.attempts[:2]) == 2

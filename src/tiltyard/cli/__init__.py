@@ -19,7 +19,7 @@ from typing import NamedTuple
 import click
 
 from tiltyard import __version__
-from tiltyard.cli.signals import interruptible
+from tiltyard.cli.signals import heard, interruptible
 from tiltyard.errors import TiltyardError, UsageError
 
 NOBODY_READS = 130
@@ -133,23 +133,37 @@ def outcome() -> int:
     except click.ClickException as error:
         return refused(error.format_message(), "tiltyard --help", error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        return refused("interrupted", "", 130)
+        return interrupted()
     except (BrokenPipeError, SystemExit):  # the latter is how click and rich say it, and nothing else
         silence()
         return NOBODY_READS
-    except OSError as error:
-        if error.filename is not None or error.errno not in OUTPUT_ERRORS:
-            raise
-        silence()
-        return refused(f"cannot write the output: {error.strerror}", "look at where it is sent to", 1)
+    except Exception as error:
+        if heard:  # some imports of Python's own turn an interruption into another error
+            return interrupted()
+        if isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT_ERRORS:
+            silence()
+            return refused(f"cannot write the output: {error.strerror}", "look at where it is sent to", 1)
+        raise
+
+
+def interrupted() -> int:
+    """Say so; without an import, which may be what was interrupted."""
+    say("interrupted", "")
+    return 130
 
 
 def refused(message: str, remedy: str, code: int) -> int:
     """Say what is wrong in one line, and in another what to do."""
     from tiltyard.settings import hide_keys
 
+    say(hide_keys(message), hide_keys(remedy))
+    return code
+
+
+def say(message: str, remedy: str) -> None:
+    """An error and its remedy, if there is one, behind what was written to the output."""
     for head, text in (("error", message), ("   try", remedy)):
-        line = "".join(char if char.isprintable() else " " for char in hide_keys(text))
+        line = "".join(char if char.isprintable() else " " for char in text)
         if line:
             with suppress(OSError):  # nobody can be told
                 click.echo(f"{head}: {line}", err=True)
@@ -157,7 +171,6 @@ def refused(message: str, remedy: str, code: int) -> int:
         sys.stdout.flush()
     except OSError:
         silence()
-    return code
 
 
 def check_arguments(arguments: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The event loop of a run: uvloop where there is one, as many open files as it takes, and Ctrl+C that counts.
 
-So does what ends a process otherwise. Nothing here knows what is run.
+Nothing here knows what is run.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
-from tiltyard.cli.signals import ENDINGS, handled
+from tiltyard.cli.signals import handled, interrupt
 from tiltyard.load import open_files
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ T = TypeVar("T")
 def loop_run(main: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where there is one; Ctrl+C cancels the main task, which tidies up first.
 
-    However it was cancelled, KeyboardInterrupt is raised.
+    However that was cancelled, KeyboardInterrupt is raised. A second Ctrl+C is one wherever it comes.
     """
 
     async def heeding() -> T:
@@ -27,11 +28,13 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
 
-        def cancel(*_: object) -> None:
+        def cancel(number: int, frame: FrameType | None) -> None:
+            if task.cancelling():
+                interrupt(number, frame)
             task.cancel()
             loop.call_soon_threadsafe(lambda: None)  # it may be asleep
 
-        with handled(dict.fromkeys(ENDINGS, cancel)):  # asyncio listens to Ctrl+C alone, unless it is ignored
+        with handled(cancel):
             found = await main
         if task.cancelling():
             raise asyncio.CancelledError

@@ -319,9 +319,9 @@ class StageAsker:
         ungraded = [attempt for attempt in failed if attempt.grade is None]
         asked = self.left.already + len(ungraded)
         ended = left_of(load, asked, wall_s([*self.attempts, *failed])) is None
-        answered, lost = {attempt.session for attempt in self.attempts}, set(map(id, self.lost))
-        counts = (each for each in ungraded if ended or each.session in answered)
-        self.left.keep(attempt for attempt in counts if id(attempt) not in lost)
+        lost = set(map(id, self.lost))
+        if ended or self.attempts:
+            self.left.keep(attempt for attempt in ungraded if id(attempt) not in lost)
         spent_s = wall_s([*self.attempts, *failed], self.lost)
         return None if self.was_narrow() else left_of(load, self.left.already, spent_s)
 
