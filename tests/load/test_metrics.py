@@ -41,6 +41,40 @@ def test_an_answer_that_is_all_reasoning_has_no_visible_output() -> None:
     assert (m.ttft_ms, m.ttfo_ms) == (300, None)
 
 
+HIDDEN = ("thinking_hidden",)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "output", "reasoning", "tps", "per_chunk"),
+    [
+        (20, "word", 120, 100, 25.0, 1.0),
+        (20, "four more words ", 180, 100, 100.0, 4.0),
+        (20, "word", 20, 100, 25.0, 1.0),  # counted apart from the output
+        (20, "word", 100, 100, None, None),  # nothing is left for what was shown
+    ],
+)
+def test_reasoning_that_was_not_shown_is_no_part_of_the_rate(
+    pieces: int, text: str, output: int, reasoning: int, tps: float | None, per_chunk: float | None
+) -> None:
+    shown = make_exchange(
+        steady(pieces, text=text), usage=usage(output, reasoning_tokens=reasoning), notes=HIDDEN
+    )
+    m = measure(shown)
+    assert (m.decode_tps, m.tokens_per_chunk) == (tps and pytest.approx(tps), per_chunk)
+    assert (m.output_tokens, m.reasoning_tokens, m.ttft_ms) == (output, reasoning, 300)
+    assert m.prefill_tps is None  # the wait held the thinking
+    if tps is None:
+        assert "as reasoning" in why_no_rate(shown)
+
+
+def test_reasoning_that_was_not_shown_is_part_of_the_servers_rate() -> None:
+    timings = ServerTimings(source="llamacpp", decode_tokens=100, decode_ms=4000.0)
+    events = steady(20)
+    assert measure(
+        make_exchange(events, usage=usage(100, reasoning_tokens=100), notes=HIDDEN, timings=timings)
+    ).decode_tps == pytest.approx(25.0)
+
+
 def test_equal_bursts_take_the_first_chunks_tokens_off() -> None:
     m = measure(make_exchange(steady(10, gap=160, text="four more words "), usage=usage(40)))
     assert m.itl_ms == pytest.approx(40.0)

@@ -129,6 +129,7 @@ ON_THE_WIRE: dict[str, Callable[[Running], bool]] = {
     "reasoning": lambda sim: (
         "<think>" in ask(sim, "reasoning=tags").said()
         and "thinking" in deltas(ask(sim, "reasoning=thinking"))[1]
+        and not any(deltas(ask(sim, "reasoning=hidden"))[1].values())
     ),
     "think_anyway": lambda sim: "reasoning_content" in deltas(ask(sim, "think_anyway"))[1],
     "tool_index": lambda sim: "index" not in tool_parts(sim, "tool_index=missing")[0],

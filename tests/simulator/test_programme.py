@@ -169,7 +169,7 @@ def test_where_it_listens() -> None:
         ("usage=bogus", "none, finish, trailing"),
         ("usage", "none, finish, trailing"),
         ("stats=bogus", "none, finish, trailing, both"),
-        ("reasoning=bogus", "reasoning_content, reasoning, thinking, tags"),
+        ("reasoning=bogus", "reasoning_content, reasoning, thinking, tags, hidden"),
         ("tool_index=one", "missing, zero, repeated"),
         ("tool_arguments=list", "object, string"),
         ("tool_name=none", "repeated, empty"),

@@ -43,9 +43,9 @@ def test_no_line_without_enough_points():
 
 
 def test_the_time_between_two_sittings_is_no_time_under_load():
-    spans = [(1, 100.0, 101.0), (1, 101.0, 103.0), (3, 7.0, 8.0), (3, 7.5, 9.0)]
-    assert under_load(spans) == [0.0, 1.0, 3.0, 3.5]
-    assert under_load([]) == []
+    starts = [(1, 100.0), (1, 101.0), (3, 7.0), (3, 7.5)]
+    assert under_load(starts, {1: 3.0, 3: 2.0}) == [0.0, 1.0, 3.0, 3.5]
+    assert under_load([], {}) == []
 
 
 def points(*rates, reach=0.01):

@@ -64,7 +64,7 @@ async def ask_all(
     earlier = {(a.stage, a.item_id, a.repetition): a for a in known}
     sitting = Sitting(
         run_id="r",
-        session=2 if known else 1,
+        session=1 + max((attempt.session for attempt in known), default=0),
         record=record,
         done={key: a for key, a in earlier.items() if a.exchanges[-1].ending == "ok"},
         failed={key: a for key, a in earlier.items() if a.exchanges[-1].ending != "ok"},

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.patience import best_of
 from tests.suites.graded_runs import Doubles, clever, run_doubles, sitting
 from tests.suites.speed_runs import FAST, run_speed
 from tiltyard.errors import ServerError
@@ -292,6 +293,22 @@ def test_failures_of_a_load_that_was_interrupted_are_part_of_it() -> None:
     second = run_speed({**FEW, "requests": 9}, known=whole.attempts[:6]).results[0]
     assert (second.total, failed(second.attempts)) == (9, 1)
     assert sum(attempt.session == 2 for attempt in second.attempts) == 3
+
+
+@best_of()
+@pytest.mark.parametrize("arrivals", [{"rate": 8.0, "burst": 4}, {"rate": 8.0}])
+def test_the_waiting_between_arrivals_is_part_of_a_load_however_often_it_is_interrupted(
+    arrivals: dict[str, Any],
+) -> None:
+    """The schedule of 12 requests at 8 a second has the same time for it in three sittings."""
+    whole = run_speed({**FEW, **arrivals, "requests": 12}).summary
+    known: list[Attempt] = []
+    for requests in (4, 8, 12):
+        parts = run_speed({**FEW, **arrivals, "requests": requests}, known=known)
+        known = parts.results[0].attempts
+    assert {attempt.session for attempt in known} == {1, 2, 3}
+    for name in ("wall_s", "request_rate", "output_tps"):
+        assert parts.summary[name] == pytest.approx(whole[name], rel=0.1), name
 
 
 def test_failures_of_a_sitting_without_an_answer_of_its_own_are_part_of_the_load() -> None:

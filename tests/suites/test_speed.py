@@ -45,6 +45,28 @@ def test_quick_finds_the_speed_and_stops_when_it_is_sure() -> None:
     assert width / summary["decode_tps"]["mean"] <= 0.05
 
 
+@pytest.mark.slow
+@best_of()
+@pytest.mark.parametrize("dialect", ["openai", "vllm"])
+@pytest.mark.parametrize("more", [(), ("tokens_per_chunk=4",)])
+def test_thinking_that_is_not_shown_makes_no_answer_faster(dialect: str, more: tuple[str, ...]) -> None:
+    """90 of 120 tokens are counted and not shown: the other 30 still come at 200 a second."""
+    model = replace(FAST, decode_tps=200, thinking_tokens=90, capabilities=("completion", "thinking"))
+    settings = {
+        "profile": "fixed",
+        "requests": 3,
+        "concurrency": "1",
+        "output_tokens": 120,
+        "prompt": "Hello.",
+        "think": True,
+    }
+    ran = run_speed(settings, model, dialect, faults=("reasoning=hidden", "output_tokens=120", *more))
+    assert ran.summary["decode_tps"]["mean"] == pytest.approx(200, rel=0.05)
+    assert ran.summary["prefill_tps"] is None
+    assert ran.summary["ttft_ms"]["p50"] > 90 / 200 * 1000
+    assert any("thought without showing it" in said for said in observed(ran.results))
+
+
 def test_fixed_sends_exactly_what_was_asked_and_nothing_else() -> None:
     settings = {
         "profile": "fixed",

@@ -11,7 +11,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from tiltyard.load.payload import Payload, counted_tokens, find_payload, first_chunk_tokens, payload_times
+from tiltyard.load.payload import (
+    Payload,
+    counted_tokens,
+    find_payload,
+    first_chunk_tokens,
+    payload_times,
+)
 from tiltyard.load.prefill import cached_tokens, prefill, prompt_cut, waits_for_more
 from tiltyard.load.server_claims import (
     load_ms,
@@ -21,7 +27,7 @@ from tiltyard.load.server_claims import (
     server_total_ms,
 )
 from tiltyard.records import Exchange, Measures, Timeline, TokenSource
-from tiltyard.servers.notes import LEFT_OPEN, NOT_STREAMED
+from tiltyard.servers.notes import LEFT_OPEN, NOT_STREAMED, THINKING_HIDDEN
 
 MS = 1e6  # nanoseconds
 # a rate needs a time that the clock can tell to a tenth: ten times twice its error at p99
@@ -151,14 +157,27 @@ def output_tokens(exchange: Exchange, payload: Payload | None) -> tuple[int | No
     return None, None
 
 
+def streamed_tokens(exchange: Exchange, payload: Payload | None, tokens: int | None) -> int | None:
+    """Output tokens that had an arrival: all, but for reasoning that the server counts and does not show.
+    None if unknown, as where it counts what it showed as reasoning. Counts of each event have those in them.
+    """
+    if tokens is None or payload is None or THINKING_HIDDEN not in exchange.notes:
+        return tokens
+    hidden = (exchange.usage.reasoning_tokens if exchange.usage else None) or 0
+    if hidden > tokens or counted_tokens(exchange.events, payload) is not None:
+        return tokens
+    return tokens - hidden or None
+
+
 def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> Decode:
     """Decode rate in tokens/s: (N - n_first) / (t_last_payload - t_first_payload).
 
-    N: output tokens. n_first: tokens of the first chunk (`first_chunk_tokens`). `client` when n_first is
-    known; when it is a guess, or N an estimate, the server's own rate is taken if it gave one (`server`),
-    else the guess with its bias (`client-chunked`, `client-estimated`). None when the answer came in one
-    piece or within the clock's resolution (`SHORTEST_NS`), nothing counted the tokens, or too many of them
-    may hide in the opening of a tool call, unless the server gave a rate; `why_no_rate` says which.
+    N: output tokens that were streamed (`streamed_tokens`). n_first: tokens of the first chunk
+    (`first_chunk_tokens`). `client` when n_first is known; when it is a guess, or N an estimate, the server's
+    own rate is taken if it gave one (`server`), else the guess with its bias (`client-chunked`,
+    `client-estimated`). None when the answer came in one piece or within the clock's resolution
+    (`SHORTEST_NS`), nothing counted the tokens, or too many of them may hide in the opening of a tool call,
+    unless the server gave a rate; `why_no_rate` says which.
     """
     server = server_decode_tps(exchange.timings, tokens)
     if payload is None or tokens == 1:  # one token has no rate, whatever a server divides
@@ -166,8 +185,9 @@ def decode(exchange: Exchange, payload: Payload | None, tokens: int | None) -> D
     events = exchange.events
     window = events.t_ns[payload.last] - events.t_ns[payload.first]
     timed = timed_payload(exchange, payload) is not None and window >= SHORTEST_NS[exchange.timeline.clock]
-    if timed and tokens is not None and tokens > 1:
-        first = first_chunk_tokens(events, payload, tokens)
+    shown = streamed_tokens(exchange, payload, tokens)
+    if timed and shown is not None and shown > 1:
+        first = first_chunk_tokens(events, payload, shown)
         estimated = exchange.usage is not None and exchange.usage.source == "estimate"
         vague = estimated or (first.chunked and (first.bias or 0.0) > VAGUE)
         if first.after > 0 and (server is None or not vague):
@@ -191,7 +211,10 @@ def why_no_rate(exchange: Exchange) -> str:
     shortest = SHORTEST_NS[exchange.timeline.clock] / MS
     if payload.chunks < 2 or timed_payload(exchange, payload) is None:
         return "the whole answer arrived at once"
-    if not too_short(exchange) and first_chunk_tokens(exchange.events, payload, tokens).after <= 0:
+    shown = streamed_tokens(exchange, payload, tokens)
+    if shown is None or shown <= 1:
+        return "the server counts as reasoning what it showed as the answer"
+    if not too_short(exchange) and first_chunk_tokens(exchange.events, payload, shown).after <= 0:
         return "nothing tells how many tokens the opening of the tool call held"
     return f"the whole answer arrived within {shortest:g} ms: too short for this clock"
 
@@ -287,6 +310,7 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
         )
     ttft, e2e, closed = ttft_ms(exchange, payload), e2e_ms(exchange, payload), close_ms(exchange)
     rate = decode(exchange, payload, tokens)
+    shown = streamed_tokens(exchange, payload, tokens)
     wait = None if waits_for_more(exchange, payload, tokens) else ttft
     filling = prefill(exchange, wait, prompt, cached, alone)
     server_total = server_total_ms(timings)
@@ -313,7 +337,7 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
         cached_tokens=cached,
         reasoning_tokens=reasoning,
         chunks=chunks,
-        tokens_per_chunk=None if payload is None or tokens is None else tokens / payload.chunks,
+        tokens_per_chunk=None if payload is None or shown is None else shown / payload.chunks,
         tokens_source=source,
         rate_source=rate.source,
         rate_bias=rate.bias,

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tiltyard.records import PAYLOAD, Events
+from tiltyard.servers.claims import ONE_EACH
 
 VISIBLE = "ctf"  # all but reasoning
-NEARLY_ONE = 1.02  # tokens per chunk up to which chunks count as tokens
 MORE_PIECES = 1.1  # pieces of text per token from which one of both counts is not believed
 FEW_PIECES = 2  # that many more may be a server's own: the parts of a tool call's opening
 LIKE_THE_OTHERS = 0.5  # a first chunk within 50 % of the mean in characters counts as a mean one
@@ -86,12 +86,12 @@ def first_chunk_tokens(events: Events, payload: Payload, output_tokens: int) -> 
         end += 1
     n = output_tokens
     counted = _counted_first(events, payload, end)
-    if counted is not None and counted.tokens + counted.after <= max(n * NEARLY_ONE, n + 1):
+    if counted is not None and counted.tokens + counted.after <= max(n * ONE_EACH, n + 1):
         return counted  # more than were generated are no counts of this answer
     first = sum(k in PAYLOAD for k in events.kinds[payload.first : end])
     if more_pieces(payload.events, n):
         return _in_pieces(payload, first, n)
-    if n <= payload.events * NEARLY_ONE:
+    if n <= payload.events * ONE_EACH:
         uncertain = max(n - payload.events, 0)
         return FirstChunk(first, n - first, False, uncertain / (n - 1) if uncertain and n > 1 else None)
     if events.kinds[payload.first] == "t":

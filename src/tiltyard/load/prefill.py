@@ -20,6 +20,7 @@ from tiltyard.servers.notes import (
     MAYBE_CUT,
     NOT_STREAMED,
     PREFILL_MAYBE_CACHED,
+    THINKING_HIDDEN,
 )
 
 PrefillKind = Literal["cold", "warm", "unknown"]
@@ -88,12 +89,13 @@ def prefill(
 
 def waits_for_more(exchange: Exchange, payload: Payload | None, tokens: int | None) -> bool:
     """Does the wait for the first payload hold the making of several tokens? A tool call is kept back until
-    its name is known, and some servers keep back the whole answer.
+    its name is known, and some servers keep back the reasoning or the whole answer.
     """
     if payload is None:
         return False
     at_once = payload.chunks == 1 and (tokens is None or tokens > 2)  # a letter and its end are no wait
-    return at_once or NOT_STREAMED in exchange.notes or exchange.events.kinds[payload.first] == "t"
+    kept = NOT_STREAMED in exchange.notes or THINKING_HIDDEN in exchange.notes
+    return at_once or kept or exchange.events.kinds[payload.first] == "t"
 
 
 def prompt_cut(exchange: Exchange) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from itertools import count, islice
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, count, islice, pairwise
 from typing import Literal
 
 from msgspec.structs import replace
@@ -91,7 +91,8 @@ class Load(Record, frozen=True, kw_only=True):
 def start_offsets_ns(load: Load) -> Iterator[int] | None:
     """Start times in ns after the beginning, endless and non-decreasing; None for a closed loop.
 
-    Those that `skip` leaves out are taken off the others: the first is due at once.
+    Those that `skip` leaves out are taken off the others: the first is due at once, and what it would have
+    waited for is the earlier sitting's (`due_s`).
     """
     offsets = all_offsets_ns(load)
     if offsets is None or not load.skip:
@@ -117,6 +118,18 @@ def left_of(load: Load, already: int, spent_s: float) -> Load | None:
     if stop.seconds is not None and spent_s >= stop.seconds:
         return None
     return replace(load, stop=stop, skip=0 if offsets is None else already, spent_s=spent_s)
+
+
+def due_s(load: Load, asked: Sequence[int]) -> list[float]:
+    """Seconds that each sitting of a load has by its schedule, up to the first start of the next one; `asked`:
+    requests of each. 0 for the last sitting, which ends with its answers, and for a closed loop.
+    """
+    offsets = all_offsets_ns(load)
+    if offsets is None or len(asked) < 2:
+        return [0.0] * len(asked)
+    firsts = list(accumulate(asked[:-1], initial=0))
+    starts = list(islice(offsets, firsts[-1] + 1))
+    return [(starts[b] - starts[a]) / SECOND for a, b in pairwise(firsts)] + [0.0]
 
 
 def all_offsets_ns(load: Load) -> Iterator[int] | None:

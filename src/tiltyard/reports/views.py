@@ -383,10 +383,13 @@ def _distributions(side: Side) -> list[Chart | None]:
 def _soak(side: Side) -> Chart | None:
     if side.run.settings.get("profile") != "soak":
         return None
-    starts = [datetime.fromisoformat(a.started_at).timestamp() for a in side.attempts]
-    waits = [(a.measures.close_ms or a.measures.e2e_ms or 0.0) / 1e3 for a in side.attempts]
-    sittings = [a.session for a in side.attempts]
-    under = under_load([(n, t, t + wait) for n, t, wait in zip(sittings, starts, waits, strict=True)])
+    findings = summary_of(side.run).get("findings") or {}
+    sittings = sorted({a.session for a in side.attempts})
+    lasted_s = dict(zip(sittings, findings.get("sitting_s") or [], strict=False))
+    if len(sittings) > 1 and len(lasted_s) < len(sittings):  # its last sitting is under way
+        return None
+    starts = [(a.session, datetime.fromisoformat(a.started_at).timestamp()) for a in side.attempts]
+    under = under_load(starts, lasted_s)
     rates = [a.measures.decode_tps for a in side.attempts]
     timed = [(t, rate) for t, rate in zip(under, rates, strict=True) if rate is not None]
     times, values = [t for t, _ in timed], [rate for _, rate in timed]

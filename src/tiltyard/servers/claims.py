@@ -15,6 +15,7 @@ from tiltyard.servers.notes import (
     MAYBE_CUT,
     NOT_STREAMED,
     THINKING_DESPITE_OFF,
+    THINKING_HIDDEN,
     THINKING_NOT_TO_BE_OFF,
 )
 
@@ -26,6 +27,7 @@ FEWEST_WORDS, SHARE = 48, 0.75
 DUE_SHARE, DUE_LESS = 0.9, 32
 # It may have been cut already at these: the words that only one prompt has are 16 tokens, too.
 SUSPECT_SHARE, SUSPECT_LESS = 0.98, 16
+ONE_EACH = 1.02  # tokens per piece of text up to which each piece is a token
 TEMPLATE_TOKENS = 32  # a cached part up to this size is the chat template's head, not the prompt
 COLD_SHARE = 0.1  # of a prompt; what came from a cache beyond that makes it a warm one
 # An answer was held back where its words came within this share of the time in which the server says that it
@@ -43,9 +45,12 @@ def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) 
         kept = tuple(note for note in exchange.notes if note not in (COLD, LOAD_UNTOLD))
         exchange = exchange if kept == exchange.notes else replace(exchange, notes=kept)
     found = list(more)
-    if request.think is False and exchange.reasoning.strip():
+    hidden = thinking_was_hidden(exchange)
+    if hidden:
+        found.append(THINKING_HIDDEN)
+    if request.think is False and (hidden or exchange.reasoning.strip()):
         found.append(THINKING_DESPITE_OFF if told else THINKING_NOT_TO_BE_OFF)
-    if ok and was_held_back(exchange):
+    if ok and not hidden and was_held_back(exchange):
         found.append(NOT_STREAMED)
     if ok and prompt_was_cut(request, exchange):
         found.append(CUT)
@@ -53,6 +58,18 @@ def judged(request: Request, exchange: Exchange, *more: str, told: bool = True) 
         found.append(MAYBE_CUT)
     fresh = tuple(note for note in dict.fromkeys(found) if note not in exchange.notes)
     return replace(exchange, notes=(*exchange.notes, *fresh)) if fresh else exchange
+
+
+def thinking_was_hidden(exchange: Exchange) -> bool:
+    """Does the server count reasoning of which it showed nothing? Where there are as many pieces of text as
+    tokens, it is among the words.
+    """
+    usage, kinds = exchange.usage, exchange.events.kinds
+    if usage is None or not usage.reasoning_tokens or "r" in kinds:
+        return False
+    pieces = sum(kinds.count(kind) for kind in PAYLOAD)
+    n = usage.output_tokens
+    return n is None or usage.reasoning_tokens > n or pieces * ONE_EACH < n
 
 
 def was_held_back(exchange: Exchange) -> bool:

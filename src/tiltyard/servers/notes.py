@@ -28,6 +28,7 @@ UNLISTED = "unlisted"  # the server's list lacks the model: its name was taken a
 ANSWERED_BY = "answered_by:"  # before the name in the answer, which may be another model's
 THINKING_DESPITE_OFF = "thinking_despite_off"
 THINKING_NOT_TO_BE_OFF = "thinking_not_to_be_off"  # this server has no switch for it
+THINKING_HIDDEN = "thinking_hidden"  # counted, and not shown
 USAGE_MISSES_THINKING = "usage_misses_thinking"
 USAGE_UNBELIEVED = "usage_unbelieved"  # far fewer tokens than so long an answer has, or far too many
 CACHE_UNBELIEVED = "cache_unbelieved"  # more of the prompt than there is

@@ -6,7 +6,7 @@ Leaves out forecasting: a slope is about the time that was measured, a knee abou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tiltyard.records import Record
 from tiltyard.stats.figures import Interval
@@ -71,20 +71,21 @@ def drift(times_s: Sequence[float], values: Sequence[float], streams: int = 1) -
     )
 
 
-def under_load(spans: Sequence[tuple[int, float, float]]) -> list[float]:
-    """When each request began, in seconds under load. `spans`: its sitting of the run, start and end.
+def under_load(starts: Sequence[tuple[int, float]], lasted_s: Mapping[int, float]) -> list[float]:
+    """When each request began, in seconds under load. `starts`: its sitting of the run, and when it began by
+    that sitting's clock; `lasted_s`: how long each sitting but the last was
+    under load.
 
     The time between two sittings is left out, and each may have a clock of its own.
     """
-    first, last = dict[int, float](), dict[int, float]()
-    for sitting, start, end in spans:
+    first = dict[int, float]()
+    for sitting, start in starts:
         first[sitting] = min(start, first.get(sitting, start))
-        last[sitting] = max(end, last.get(sitting, end))
     before, total = dict[int, float](), 0.0
     for sitting in sorted(first):
         before[sitting] = total
-        total += last[sitting] - first[sitting]
-    return [before[sitting] + start - first[sitting] for sitting, start, _ in spans]
+        total += lasted_s.get(sitting, 0.0)
+    return [before[sitting] + start - first[sitting] for sitting, start in starts]
 
 
 def _binned(points: Sequence[tuple[float, float]], bins: int) -> tuple[list[float], list[float]]:

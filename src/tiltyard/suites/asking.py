@@ -31,7 +31,7 @@ from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.narrow_enough import NarrowEnough
 from tiltyard.suites.patience import Batches, failed_on_the_way, wait_s
 from tiltyard.suites.resuming import Key, Remaining, outage
-from tiltyard.suites.spans import Spans, wall_s
+from tiltyard.suites.spans import Spans, spans_of
 from tiltyard.suites.telling import Teller
 
 AHEAD = 16  # requests made ahead of time, at least
@@ -92,7 +92,7 @@ class StageAsker:
         self.busy_until_ns = 0
         self.attempts: list[Attempt] = []
         self.notes: Counter[str] = Counter()
-        self.spans = Spans()
+        self.spans = Spans(stage.load)
         self.total = 0  # attempts
         self.ended = False  # by its own rule, with nothing left to ask
         self.despair = Despair(stage.patience)
@@ -318,11 +318,11 @@ class StageAsker:
         load, failed = self.stage.load, list(self.left.failed.values())
         ungraded = [attempt for attempt in failed if attempt.grade is None]
         asked = self.left.already + len(ungraded)
-        ended = left_of(load, asked, wall_s([*self.attempts, *failed])) is None
+        ended = left_of(load, asked, spans_of(load, [*self.attempts, *failed]).wall_s) is None
         lost = set(map(id, self.lost))
         if ended or self.attempts:
             self.left.keep(attempt for attempt in ungraded if id(attempt) not in lost)
-        spent_s = wall_s([*self.attempts, *failed], self.lost)
+        spent_s = spans_of(load, [*self.attempts, *failed], self.lost).wall_s
         return None if self.was_narrow() else left_of(load, self.left.already, spent_s)
 
     def was_narrow(self) -> bool:

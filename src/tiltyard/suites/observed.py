@@ -20,6 +20,7 @@ WORDS: Mapping[str, str] = {
     notes.CONTEXT_REACHED: "the answer ended at the end of the context",
     notes.TOKEN_REPEAT: "the server gave up on a model that repeated itself",
     notes.USAGE_MISSES_THINKING: "the server's token count leaves the thinking out: not used",
+    notes.THINKING_HIDDEN: "the model thought without showing it: the wait for the first token holds that",
     notes.USAGE_UNBELIEVED: "the server's token count contradicts the length of the answer: not used",
     notes.CACHE_UNBELIEVED: "the server says that more of the prompt was cached than there is: not used",
     notes.USAGE_REFUSED: "this server refuses `stream_options`, and so sent no token counts",

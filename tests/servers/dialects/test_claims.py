@@ -41,6 +41,35 @@ def test_thinking_though_asked_not_to_is_said_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kinds", "output", "reasoning", "hidden"),
+    [
+        ("c" * 20, 120, 100, True),
+        ("o" * 50 + "c" * 5, 120, 100, True),
+        ("r" + "c" * 20, 120, 100, False),  # shown in large pieces
+        ("c" * 120, 120, 100, False),  # among the words
+        ("c" * 20, 20, 100, True),  # counted apart
+        ("c" * 20, 120, 0, False),
+        ("c" * 20, 120, None, False),
+    ],
+)
+@pytest.mark.parametrize("think", [None, False])
+def test_reasoning_that_is_counted_and_not_shown(
+    kinds: str, output: int, reasoning: int | None, hidden: bool, think: bool | None
+) -> None:
+    request = replace(ask_for("m", "short words"), think=think)
+    exchange = Exchange(
+        request=request,
+        timeline=captured(b"").timeline,
+        ending="ok",
+        usage=Usage(output_tokens=output, reasoning_tokens=reasoning),
+        events=Events(t_ns=tuple(range(len(kinds))), kinds=kinds, texts=("word",) * len(kinds)),
+    )
+    notes = judged(request, exchange).notes
+    assert ("thinking_hidden" in notes) is hidden
+    assert ("thinking_despite_off" in notes) is (hidden and think is False)
+
+
+@pytest.mark.parametrize(
     ("due", "tokens", "shared", "cut"),
     [(512, 450, False, True), (512, 480, False, False), (60, 40, False, False), (512, 450, True, False)],
 )

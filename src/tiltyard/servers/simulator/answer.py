@@ -273,6 +273,8 @@ def decorate(answer: Answer, faults: Faults) -> None:
     if "long_line" in faults and answer.content:
         answer.content = ["x" * int(faults.number("long_line", 10_000_000)), *answer.content[1:]]
         answer.content_variant = None
+    if faults.get("reasoning") == "hidden":
+        answer.reasoning, answer.reasoning_variant = [""] * len(answer.reasoning), None
     if faults.get("reasoning") == "tags" and answer.reasoning:
         answer.reasoning = [*answer.reasoning]
         answer.reasoning[0] = "<think>\n" + answer.reasoning[0]

@@ -59,7 +59,7 @@ FAULTS: Mapping[str, str] = {
     "token_repeat": "one piece over and over; at 31 the stream ends without finish or done",
     "truncate_context": "=N (64): the prompt is cut to N tokens, and nobody says so",
     # reasoning
-    "reasoning": "=reasoning_content|reasoning|thinking|tags: thinks, in that field",
+    "reasoning": "=reasoning_content|reasoning|thinking|tags|hidden: thinks, in that field or unseen",
     "think_anyway": "thinks although told not to",
     # tool calls
     "tool_index": "=missing|zero|repeated: the index of parallel calls is absent, always 0, or shared by two",
@@ -127,7 +127,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "output_tokens": Argument(TOKENS, needed=True),
     "load_ms": _EXACT_MS,
     "truncate_context": Argument(TOKENS),
-    "reasoning": Argument(words=("reasoning_content", "reasoning", "thinking", "tags")),
+    "reasoning": Argument(words=("reasoning_content", "reasoning", "thinking", "tags", "hidden")),
     "tool_index": Argument(words=("missing", "zero", "repeated")),
     "tool_arguments": Argument(words=("object", "string"), needed=True),
     "tool_name": Argument(words=("repeated", "empty")),

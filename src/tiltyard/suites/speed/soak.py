@@ -15,6 +15,7 @@ from tiltyard.records import Json
 from tiltyard.stats.queues import FEW, QUEUED, why_no_interval
 from tiltyard.stats.trends import FEWEST_BINS, drift, under_load
 from tiltyard.suites import Stage, StageResult
+from tiltyard.suites.spans import spans_of
 from tiltyard.suites.speed.fixed import plural
 from tiltyard.suites.speed.trial import Trial
 
@@ -45,11 +46,9 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
     attempts = [a for result in results for a in result.attempts if a.exchanges]
     streams = max((r.stage.load.concurrency for r in results), default=1)
     arrived = any(r.stage.load.kind != "closed" and overlapped(r.attempts) for r in results)
-    spans = [
-        (a.session, a.exchanges[0].timeline.started_ns / 1e9, a.exchanges[-1].timeline.over_ns / 1e9)
-        for a in attempts
-    ]
-    asked = [(t, a) for t, a in zip(under_load(spans), attempts, strict=True) if a.ended_well]
+    lasted_s = {n: s for r in results for n, s in spans_of(r.stage.load, r.attempts).seconds.items()}
+    starts = [(a.session, a.exchanges[0].timeline.started_ns / 1e9) for a in attempts]
+    asked = [(t, a) for t, a in zip(under_load(starts, lasted_s), attempts, strict=True) if a.ended_well]
     found: dict[str, Json] = {}
     for name in WATCHED if asked else ():
         points = [(t, value) for t, a in asked if (value := getattr(a.measures, name)) is not None]
@@ -61,4 +60,4 @@ def conclude(trial: Trial, results: Sequence[StageResult]) -> Mapping[str, Json]
         why = why_no_interval(name, QUEUED if arrived else FEW if few else None)
         sure = {"clear": line.clear} if why is None else {**WITHOUT_INTERVAL, "why": why}
         found[name] = {**msgspec.to_builtins(line), **sure}
-    return {"drift": found, "sittings": len({a.session for a in attempts})}
+    return {"drift": found, "sittings": len(lasted_s), "sitting_s": [*lasted_s.values()]}
