@@ -137,6 +137,19 @@ def test_what_came_too_fast_for_the_clock_keeps_a_limit_far_above_it() -> None:
         assert (found["good"], found["unjudged"]) == (good, {} if good else {"itl": 3}), limit
 
 
+@pytest.mark.parametrize(
+    ("limit", "good", "judged"),
+    [("itl=161ms", 1, 1), ("itl=100ms", 0, 0), ("itl=11ms", 0, 0), ("itl=9ms", 0, 1)],
+)
+def test_a_limit_near_a_rate_over_estimated_tokens_is_not_judged(limit: str, good: int, judged: int) -> None:
+    """40 ms, give or take a factor of four."""
+    guessed = make_exchange(steady(20), usage=Usage(prompt_tokens=1, output_tokens=20, source="estimate"))
+    found = goodput(parse_slo(limit), attempts([guessed]), 2.0, ALONE)
+    assert (found["good"], found["judged"]) == (good, judged)
+    fast = make_exchange(steady(20, gap=0.01), usage=Usage(output_tokens=20, source="estimate"))
+    assert goodput(parse_slo("itl=1ms"), attempts([fast]), 2.0, ALONE)["judged"] == 0
+
+
 def test_what_nobody_can_judge_is_in_no_share() -> None:
     """An answer in one piece has no ITL: where it was too late anyway it counts against, else not at all."""
     whole, late = make_exchange([(300, "c", "one two")], usage=USAGE), [(900, "c", "one two")]

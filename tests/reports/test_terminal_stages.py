@@ -244,6 +244,16 @@ def test_any_table_can_be_made_to_fit() -> None:
     ],
 )  # fmt: skip
 def test_the_highest_rate_says_whether_a_higher_one_was_tried(rates, said):
-    rows = [{"rate": float(rate), "share": 0.96, "share_ci95": None} for rate in rates]
+    rows = [{"rate": float(rate), "share": 0.96, "share_ci95": None, "judged": 25} for rate in rates]
     found = {"slo": "ttft=2s", "required_share": 0.95, "rates": rows, "highest_rate": {"rate": 40.0}}
     assert in_words({"findings": found}) == [said]
+
+
+def test_rates_whose_requests_nobody_could_judge_are_not_called_too_high():
+    row = {"rate": 5.0, "share": None, "share_ci95": None, "judged": 0}
+    found = {"slo": "itl=50ms", "required_share": 0.95, "rates": [row], "highest_rate": None}
+    assert in_words({"findings": found}) == [
+        "No request could be judged by itl=50ms: at what rate they are kept cannot be told."
+    ]
+    [said] = in_words({"findings": {**found, "rates": [{**row, "judged": 10}]}})
+    assert said.startswith("At no rate that was tried")

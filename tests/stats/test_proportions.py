@@ -12,7 +12,8 @@ import pytest
 from scipy import stats as scipy_stats  # type: ignore[import-untyped]
 
 from tiltyard.stats.bootstrap import bootstrap_mean
-from tiltyard.stats.proportions import mean_of_groups, wilson, wilson_clustered
+from tiltyard.stats.proportions import mean_of_groups, wilson, wilson_clustered, wilson_in_rounds
+from tiltyard.stats.rounds import rounds_of
 
 log = logging.getLogger(__name__)
 
@@ -144,3 +145,34 @@ def test_bootstrap_is_repeatable_and_needs_two() -> None:
     seen = bootstrap_mean(many)
     assert seen is not None
     assert seen.low < sum(many) / len(many) < seen.high
+
+
+def test_rounds_that_are_all_alike_say_what_their_tries_do() -> None:
+    """Nothing of 40 failed on four streams: at most a sixth do, not three fifths."""
+    none, few = (wilson_in_rounds([place < n for place in range(40)], rounds_of(4, 40)) for n in (0, 1))
+    assert none is not None
+    assert few is not None
+    assert (none.low, round(none.high, 2)) == (0.0, 0.16)
+    assert none.high < few.high < 0.25
+    every = wilson_in_rounds([True] * 40, rounds_of(4, 40))
+    assert every is not None
+    assert every.low == pytest.approx(1 - none.high)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("alike", [0.0, 0.3])
+def test_how_often_shares_over_rounds_hold(rate: float, alike: float) -> None:
+    """80 tries on 4 streams; `alike`: the share of the spread that lies between rounds."""
+    rng = np.random.default_rng(7)
+    rounds = rounds_of(4, 80)
+    assert rounds.ids is not None
+    held = 0
+    for _ in range(1000):
+        chances = [rate] * 10
+        if alike:
+            chances = list(rng.beta(rate * (1 / alike - 1), (1 - rate) * (1 / alike - 1), 10))
+        interval = wilson_in_rounds([bool(rng.random() < chances[place]) for place in rounds.ids], rounds)
+        held += interval is not None and interval.low <= rate <= interval.high
+    log.info("rate %g, alike %g: %.3f", rate, alike, held / 1000)
+    assert held / 1000 > 0.90

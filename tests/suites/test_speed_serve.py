@@ -10,6 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.load.attempts import make_attempt
+from tests.patience import best_of
+from tests.suites.speed_runs import run_speed
 from tiltyard.load.schedule import Stop
 from tiltyard.records import Attempt, Exchange, Measures, Model, Request, Timeline
 from tiltyard.suites import Bench, Stage, StageResult
@@ -127,3 +129,15 @@ def test_the_rate_that_is_named_goes_with_its_neighbours(
     found = profile.conclude(trial, results)
     assert found["highest_rate"] == (None if named is None else {"rate": named, "missed_at": missed_at})
     assert found["headline"] == f"{named or 1}/s"
+
+
+@pytest.mark.slow
+@best_of()
+def test_requests_that_never_met_have_an_interval_at_every_rate() -> None:
+    """The same one in the findings as in the goodput: 20 requests of 15 ms, 100 ms apart or more."""
+    settings = {"profile": "serve", "slo": "e2e=1s", "poisson": False, "seconds": 1.0, "requests": 10}
+    ran = run_speed({**settings, "rates": "5,10", "prompt": "Hi.", "output_tokens": 8})
+    rows, goodput = ran.summary["findings"]["rates"], ran.summary["goodput"]
+    assert [row["judged"] for row in rows] == [10, 10]
+    assert all(row["share_why"] is None and row["share_ci95"] is not None for row in rows)
+    assert goodput["share_ci95"] in [row["share_ci95"] for row in rows]

@@ -121,8 +121,9 @@ def left_of(load: Load, already: int, spent_s: float) -> Load | None:
 
 
 def due_s(load: Load, asked: Sequence[int]) -> list[float]:
-    """Seconds that each sitting of a load has by its schedule, up to the first start of the next one; `asked`:
-    requests of each. 0 for the last sitting, which ends with its answers, and for a closed loop.
+    """Seconds that each sitting of a load has by its schedule, up to the first start of the next one.
+
+    `asked`: requests of each. 0 for the last sitting, which ends with its answers, and for a closed loop.
     """
     offsets = all_offsets_ns(load)
     if offsets is None or len(asked) < 2:

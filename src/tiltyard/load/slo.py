@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tiltyard.errors import UsageError
-from tiltyard.load.metrics import MS, SHORTEST_NS, timed_payload, too_short
+from tiltyard.load.metrics import MS, SHORTEST_NS, streamed_tokens, timed_payload, too_short
 from tiltyard.load.payload import find_payload
 from tiltyard.records import Attempt, Json, Measures, Record
 from tiltyard.stats.proportions import wilson_in_rounds
@@ -28,6 +28,8 @@ LIMITS = {
     "itl": ("itl_ms",),
     "e2e": ("e2e_scheduled_ms", "e2e_ms"),
 }
+# by which tokens may be more or fewer than an estimate: between one character each and 17
+ESTIMATED = 4.0
 EXAMPLE = "as in ttft=500ms,itl=50ms,e2e=2s"
 
 
@@ -91,19 +93,23 @@ def limited(name: str, measures: Measures) -> float | None:
 
 def most_itl_ms(attempt: Attempt) -> float | None:
     """What the ITL of an answer is less than that came in parts, too fast for its clock to tell a rate."""
-    exchange, tokens = attempt.exchanges[-1], attempt.measures.output_tokens
+    exchange, counted = attempt.exchanges[-1], attempt.measures.tokens_source != "estimate"
     payload = timed_payload(exchange, find_payload(exchange.events))
-    if payload is None or payload.chunks < 2 or not tokens or not too_short(exchange):
+    tokens = streamed_tokens(exchange, payload, attempt.measures.output_tokens) if counted else None
+    if payload is None or payload.chunks < 2 or tokens is None or tokens < 2 or not too_short(exchange):
         return None
     return SHORTEST_NS[exchange.timeline.clock] / MS / (tokens - 1)
 
 
 def in_doubt(name: str, attempt: Attempt, limit: float) -> bool:
     """Does a limit on ITL lie within what a guessed decode rate may be wrong by?"""
-    bias, itl = attempt.measures.rate_bias, attempt.measures.itl_ms
-    if name != "itl" or not bias or itl is None:
+    measures, itl = attempt.measures, attempt.measures.itl_ms
+    if name != "itl" or itl is None:
         return False
-    return itl / (1 + bias) < limit < itl * (1 + bias)
+    factor = 1 + (measures.rate_bias or 0.0)
+    if measures.rate_source == "client-estimated":
+        factor *= ESTIMATED
+    return itl / factor < limit < itl * factor
 
 
 def parse_slo(text: str) -> Slo:

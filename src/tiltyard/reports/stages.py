@@ -121,6 +121,8 @@ def _served_in_words(findings: Mapping[str, Json], highest: Mapping[str, Json] |
         [row["rate"] for row in findings.get("rates") or ()],
         percent(findings.get("required_share")),
     )
+    if highest is None and not any(row["judged"] for row in findings["rates"]):
+        return f"No request could be judged by {findings['slo']}: at what rate they are kept cannot be told."
     if highest is None:
         lowest = f"not even at {min(rates):g}" if len(rates) > 1 else f"not at {min(rates):g}"
         return f"At no rate that was tried, {lowest} per second, {required} were within {findings['slo']}."

@@ -14,7 +14,7 @@ from tiltyard.records import Attempt
 
 
 class Spans:
-    """Seconds under load: per sitting the last end less the first start, and no less than the schedule has."""
+    """Seconds under load: per sitting last end less first start, and no less than the schedule has."""
 
     def __init__(self, load: Load) -> None:
         self.load = load

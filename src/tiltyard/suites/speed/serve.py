@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.load.slo import Slo, goodput
+from tiltyard.load.summary import rounds_in
 from tiltyard.records import Json
 from tiltyard.stats.figures import figure
 from tiltyard.stats.proportions import wilson
-from tiltyard.stats.queues import QUEUED
-from tiltyard.stats.rounds import Rounds
 from tiltyard.suites import Stage, StageResult
 from tiltyard.suites.speed.trial import Trial
 
@@ -101,7 +100,9 @@ def limits(trial: Trial) -> Slo:
 
 def tried_with(trial: Trial, result: StageResult) -> tuple[Tried, dict[str, Json]]:
     """What came of a rate, and its goodput."""
-    stage, found = result.stage, goodput(limits(trial), result.attempts, result.wall_s, Rounds(None, QUEUED))
+    stage, attempts = result.stage, result.attempts
+    rounds = rounds_in(stage.load, len(attempts), attempts)
+    found = goodput(limits(trial), attempts, result.wall_s, rounds)
     return Tried(stage.load.rate or 0.0, stage.name, found["good"], found["judged"], keeps_up(result)), found
 
 
