@@ -56,32 +56,41 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
+BESIDE = "tiltyard in turns with it"
+
+
 def peer_rows(own: Mapping[str, Any], peers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Tiltyard first, then the peers; a figure that is missing is a dash."""
+    """Tiltyard first, then each peer and what Tiltyard needed in the same minutes: a machine's speed changes
+    by the hour. A figure that is missing is a dash.
+    """
     timed, flat, least = own.get("timed", {}), own.get("flat_out", {}), own.get("smallest", {})
-    rows = [
-        {
-            "tool": "**tiltyard**",
-            "ttft": f"{number(timed.get('ttft_error_ms_p50'))} / {number(timed.get('ttft_error_ms_p99'))}",
-            "cpu_us_per_token": timed.get("cpu_us_per_token"),
-            "tokens_per_s": flat.get("tokens_per_s"),
-            "smallest": f"{number(least.get('cpu_s'))} / {number(least.get('peak_mb'))}",
-        }
-    ]
+    smallest = {f"smallest_{key}": least.get(key) for key in ("cpu_s", "peak_mb")}
+    rows = [compared("**tiltyard**", {**timed, "tokens_per_s": flat.get("tokens_per_s"), **smallest})]
     for name, row in peers.items():
         if "failed" in row:
             rows.append({"tool": f"{name} ({row['failed']})"})
             continue
-        rows.append(
-            {
-                "tool": f"{name} {row.get('version') or ''}".strip(),
-                "ttft": f"{number(row.get('ttft_error_ms_p50'))} / {number(row.get('ttft_error_ms_p99'))}",
-                "cpu_us_per_token": row.get("cpu_us_per_token"),
-                "tokens_per_s": row.get("tokens_per_s"),
-                "smallest": f"{number(row.get('smallest_cpu_s'))} / {number(row.get('smallest_peak_mb'))}",
-            }
-        )
+        rows.append(compared(f"{name} {row.get('version') or ''}".strip(), row))
+        rows.append(compared(BESIDE, ours_beside(row)))
     return rows
+
+
+def compared(tool: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of one row of the peers' table."""
+    errors = [row.get(f"ttft_error_ms_{which}") for which in ("p50", "p99")]
+    least = [row.get(f"smallest_{key}") for key in ("cpu_s", "peak_mb")]
+    return {
+        "tool": tool,
+        "ttft": "-" if errors == [None, None] else " / ".join(map(number, errors)),
+        "cpu_us_per_token": row.get("cpu_us_per_token"),
+        "tokens_per_s": row.get("tokens_per_s"),
+        "smallest": " / ".join(map(number, least)),
+    }
+
+
+def ours_beside(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own figures of the same minutes, by their plain names."""
+    return {key.removeprefix("ours_"): value for key, value in row.items() if key.startswith("ours_")}
 
 
 RATIOS = {  # the heading, the key, and whether ours by theirs: what is better is then above 1
@@ -104,7 +113,7 @@ def ratios(peers: Mapping[str, Any], wanted: Mapping[str, tuple[str, bool]]) -> 
         times = [(row.get(f"times_ours_{key}"), turned) for key, turned in wanted.values()]
         if any(value for value, _ in times):
             rows.append([name, *(f"{1 / n if turned else n:.1f}" if n else "-" for n, turned in times)])
-    return grid(["times ours, measured in turns", *wanted], rows) + "\n" if rows else ""
+    return grid(["times ours of the same minutes", *wanted], rows) + "\n" if rows else ""
 
 
 def page(own: Mapping[str, Any], peers: Mapping[str, Any], graded: Mapping[str, Any] | None = None) -> str:
@@ -146,6 +155,8 @@ def graded_page(own: Mapping[str, Any], peers: Mapping[str, Any]) -> str:
     for name, row in peers.items():
         words = [name, row.get("version") or ""] if "failed" not in row else [name, f"({row['failed']})"]
         rows.append([" ".join(words).strip(), *(number(row.get(key)) for key in GRADED_KEYS)])
+        if beside := ours_beside(row):
+            rows.append([BESIDE, *(number({**row, **beside}.get(key)) for key in GRADED_KEYS)])
     lines = ["## Grading: four-option questions, 16 at a time, a server that answers at once", ""]
     lines += [grid(["tool", *GRADED_KEYS], rows), ""]
     lines += [found] if (found := ratios(peers, GRADED_RATIOS)) else []
