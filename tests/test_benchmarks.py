@@ -16,8 +16,9 @@ from benchmarks.store_bench import fill
 from benchmarks.table import page
 from benchmarks.yardstick import MODEL, yardstick
 
-from tiltyard.load.calibrate import errors_of, new_loop
+from tiltyard.load.calibrate import errors_of
 from tiltyard.load.generator import Ticket, drive
+from tiltyard.load.loops import new_loop
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Exchange, Message, Request
 from tiltyard.servers import Address

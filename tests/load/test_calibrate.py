@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.patience import best_of
-from tiltyard.load.calibrate import calibrate, errors_of, gather, new_loop, report_of
+from tiltyard.load.calibrate import calibrate, errors_of, gather, report_of
+from tiltyard.load.loops import new_loop
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Events, Exchange, Message, Request, Timeline, Usage
 from tiltyard.servers import Address

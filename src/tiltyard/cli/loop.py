@@ -6,13 +6,13 @@ Nothing here knows what is run.
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
 from tiltyard.cli.signals import handled, interrupt
 from tiltyard.load import open_files
+from tiltyard.load.loops import new_loop
 
 T = TypeVar("T")
 
@@ -42,13 +42,8 @@ def loop_run(main: Coroutine[Any, Any, T]) -> T:
 
     heeded = heeding()
     try:
-        factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-        if sys.platform != "win32":
-            import uvloop
-
-            open_files.allow()
-            factory = uvloop.new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
+        open_files.allow()
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(heeded)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None

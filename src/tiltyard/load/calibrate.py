@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -325,13 +324,3 @@ async def engine_part(server: Server, seconds: float) -> dict[str, Json]:
         else None,
         "apart_pct": spread(apart),
     }
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """The loop that runs use: uvloop where it exists."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop

@@ -11,6 +11,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from tiltyard.load.payload import (
     Payload,
     counted_tokens,
@@ -295,28 +297,26 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
     tokens, source = output_tokens(exchange, payload)
     prompt = None if usage is None else usage.prompt_tokens
     cached = cached_tokens(exchange, prompt)
-    reasoning = None if usage is None else usage.reasoning_tokens
-    chunks = None if payload is None else payload.events
+    counts = Measures(
+        queue_ms=queue_ms(timeline),
+        connect_ms=connect_ms(timeline),
+        prompt_tokens=prompt,
+        output_tokens=tokens,
+        cached_tokens=cached,
+        reasoning_tokens=None if usage is None else usage.reasoning_tokens,
+        chunks=None if payload is None else payload.events,
+        tokens_source=source,
+    )
     if exchange.ending != "ok":
-        return Measures(
-            queue_ms=queue_ms(timeline),
-            connect_ms=connect_ms(timeline),
-            prompt_tokens=prompt,
-            output_tokens=tokens,
-            cached_tokens=cached,
-            reasoning_tokens=reasoning,
-            chunks=chunks,
-            tokens_source=source,
-        )
+        return counts
     ttft, e2e, closed = ttft_ms(exchange, payload), e2e_ms(exchange, payload), close_ms(exchange)
     rate = decode(exchange, payload, tokens)
     shown = streamed_tokens(exchange, payload, tokens)
     wait = None if waits_for_more(exchange, payload, tokens) else ttft
     filling = prefill(exchange, wait, prompt, cached, alone)
     server_total = server_total_ms(timings)
-    return Measures(
-        queue_ms=queue_ms(timeline),
-        connect_ms=connect_ms(timeline),
+    return replace(
+        counts,
         ttfb_ms=ttfb_ms(timeline),
         first_event_ms=first_event_ms(exchange),
         ttft_ms=ttft,
@@ -332,13 +332,7 @@ def measure(exchange: Exchange, *, alone: bool = True) -> Measures:
         prefill_tps=filling.tps,
         prefill_kind=filling.kind,
         load_ms=load_ms(timings),
-        prompt_tokens=prompt,
-        output_tokens=tokens,
-        cached_tokens=cached,
-        reasoning_tokens=reasoning,
-        chunks=chunks,
         tokens_per_chunk=None if payload is None or shown is None else shown / payload.chunks,
-        tokens_source=source,
         rate_source=rate.source,
         rate_bias=rate.bias,
         server_prefill_tps=None if prompt_cut(exchange) else server_prefill_tps(timings),
