@@ -17,10 +17,10 @@ from benchmarks.tool import errors_row
 from benchmarks.yardstick import CLIENT_CORE, MODEL, Yardstick, pinned, yardstick
 from tiltyard.load.calibrate import errors_of
 from tiltyard.load.generator import Ticket, drive
-from tiltyard.load.loops import new_loop
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Capture, Message, Request
 from tiltyard.servers import Address
+from tiltyard.servers.loops import new_loop
 from tiltyard.servers.openai import OpenAI
 
 

@@ -18,10 +18,10 @@ from benchmarks.yardstick import MODEL, yardstick
 
 from tiltyard.load.calibrate import errors_of
 from tiltyard.load.generator import Ticket, drive
-from tiltyard.load.loops import new_loop
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Exchange, Message, Request
 from tiltyard.servers import Address
+from tiltyard.servers.loops import new_loop
 from tiltyard.servers.openai import OpenAI
 from tiltyard.store.store import FILE
 

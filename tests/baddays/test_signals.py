@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -239,3 +241,34 @@ def test_what_serves_until_it_is_ended_ends_well(spawn: Spawn, sign: str, comman
     process.send_signal(signal.Signals[sign])
     out, _ = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, b"")
+
+
+IN_A_CALLBACK = """
+import os, signal, sys
+
+def profile(frame, event, arg):
+    if event == "call" and frame.f_code.co_name == "eof_received":
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.Signals[sign])
+
+sign = sys.argv.pop(1)
+sys.setprofile(profile)
+from tiltyard.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("sign", ENDINGS)
+def test_what_comes_in_a_callback_of_the_event_loop_is_not_lost(clean_env: dict[str, str], sign: str) -> None:
+    """Which catches whatever is raised there."""
+    command = [sys.executable, "-c", IN_A_CALLBACK, sign, "simulate", "--dialect", "openai", "--json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=clean_env, **pipes) as process:
+        assert process.stdout is not None
+        try:
+            address = urlsplit(json.loads(process.stdout.readline())["urls"]["openai"])
+            socket.create_connection((address.hostname, address.port)).close()
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, err) == (0, b"")

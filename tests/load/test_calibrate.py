@@ -12,10 +12,10 @@ import pytest
 
 from tests.patience import best_of
 from tiltyard.load.calibrate import calibrate, errors_of, gather, report_of
-from tiltyard.load.loops import new_loop
 from tiltyard.load.schedule import Load, Stop
 from tiltyard.records import Events, Exchange, Message, Request, Timeline, Usage
 from tiltyard.servers import Address
+from tiltyard.servers.loops import new_loop
 from tiltyard.servers.openai import OpenAI
 from tiltyard.servers.simulator import SimConfig, SimModel, running
 from tiltyard.store.store import Store

@@ -6,7 +6,6 @@ Nothing is changed, but a store that does not exist yet is not made either.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 import os
 import shutil
@@ -115,6 +114,7 @@ def python() -> Check:
 
 def engine() -> Check:
     """Runs a tiny model: an engine that is installed may still not start on this processor."""
+    from tiltyard.cli.loop import loop_run
     from tiltyard.servers.embedded import wheel_version
     from tiltyard.servers.engine_process import EXTRA
 
@@ -128,7 +128,7 @@ def engine() -> Check:
         )
     try:
         with tempfile.TemporaryDirectory(prefix="tiltyard-") as folder:
-            load_ms, tps = asyncio.run(_try_engine(Path(folder) / "doctor.gguf"))
+            load_ms, tps = loop_run(_try_engine(Path(folder) / "doctor.gguf"))
     except TiltyardError as error:
         return Check(topic="engine", state="broken", found=f"{version}: {error}", remedy=error.remedy)
     speed = f", {tps:,.0f} tok/s on a tiny model" if tps else ""
@@ -156,10 +156,11 @@ async def _try_engine(path: Path) -> tuple[float, float | None]:
 
 
 def servers() -> Iterator[Check]:
+    from tiltyard.cli.loop import loop_run
     from tiltyard.cli.servers import beside_address
     from tiltyard.servers.discover import survey
 
-    places = asyncio.run(survey())
+    places = loop_run(survey())
     if not any(place.info or place.refused for place in places):
         yield Check(
             topic="servers",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from tiltyard.cli.signals import handled, interrupt
 from tiltyard.load import open_files
-from tiltyard.load.loops import new_loop
+from tiltyard.servers.loops import new_loop
 
 T = TypeVar("T")
 

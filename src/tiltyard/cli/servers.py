@@ -99,11 +99,10 @@ def named_key(urls: Sequence[str], variable: str | None) -> str | None:
 
 def search(urls: Sequence[str], key: str | None) -> list[Found]:
     """Everybody at these addresses, or at the known ones."""
-    import asyncio
-
+    from tiltyard.cli.loop import loop_run
     from tiltyard.servers.discover import DEADLINE_S, survey
 
-    return asyncio.run(survey(urls or None, NAMED_S if urls else DEADLINE_S, key))
+    return loop_run(survey(urls or None, NAMED_S if urls else DEADLINE_S, key))
 
 
 def identities(urls: Sequence[str], key: str | None) -> tuple[list[Found], list[tuple[str, str, Model]]]:
@@ -113,6 +112,7 @@ def identities(urls: Sequence[str], key: str | None) -> tuple[list[Found], list[
     """
     import asyncio
 
+    from tiltyard.cli.loop import loop_run
     from tiltyard.servers.connect import connect
     from tiltyard.servers.replies import base_url
 
@@ -138,7 +138,7 @@ def identities(urls: Sequence[str], key: str | None) -> tuple[list[Found], list[
         return await asyncio.gather(*(described(each) for each in found))
 
     found = search(urls, key)
-    rows = [row for rows in asyncio.run(main(found)) for row in rows]
+    rows = [row for rows in loop_run(main(found)) for row in rows]
     if untold and not rows:
         raise untold[0][1]
     for name, error in untold:

@@ -72,7 +72,7 @@ def simulate(
     check(config)
     if config.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"warning: listening on {config.host}: others on the network can reach it", err=True)
-    from tiltyard.servers.simulator.server import run_loop
+    from tiltyard.cli.loop import loop_run
 
     if end_with_input:  # which whoever started it holds open while it lives
         from tiltyard.servers.engine_process import watch_input
@@ -80,7 +80,7 @@ def simulate(
         watch_input()
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            run_loop(lambda: _serve(config, as_json))
+            loop_run(_serve(config, as_json))
     except UsageError as error:  # it cannot listen there
         way = next((f"--{name.replace('_', '-')}" for name in ("port", "port_base") if flags[name]), None)
         raise UsageError(str(error), f"choose another {way or 'host or port'}") from None

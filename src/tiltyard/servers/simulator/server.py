@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tiltyard.errors import TiltyardError, UsageError
+from tiltyard.servers.loops import new_loop
 from tiltyard.servers.simulator.checks import check
 from tiltyard.servers.simulator.config import SimConfig
 from tiltyard.servers.simulator.connection import Connection
@@ -129,7 +130,8 @@ def running(config: SimConfig | None = None) -> Iterator[Running]:
 
     def main() -> None:
         try:
-            run_loop(serve)
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                runner.run(serve())
         except (TiltyardError, OSError, ImportError) as error:  # handed to the caller's thread below
             failed.append(error)
         finally:
@@ -145,17 +147,6 @@ def running(config: SimConfig | None = None) -> Iterator[Running]:
     finally:
         stop[0]()
         thread.join(10)
-
-
-def run_loop(main: Callable[[], Any]) -> None:
-    """Run a coroutine function on uvloop, or on the standard loop where there is none."""
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main())
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
 
 
 class Spawned:
