@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.suites.mcq.letters import letter_of
@@ -166,3 +168,47 @@ def test_cyrillic_letters_that_look_like_latin_ones(reply: str, letter: str | No
 )
 def test_the_answer_key_of_a_json_object_is_the_answer(reply: str, letter: str | None) -> None:
     assert letter_of(reply, CITIES) == letter
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("Best: C. Second best: B.", "C"),
+        ("Best: C\nRunner-up: B", "C"),
+        ("Best: C. Worst: A.", "C"),
+        ("Yes: C. No: A.", "C"),
+        ("Yes: C\nNo: A", "C"),
+        ("Correct: C. Incorrect: A.", "C"),
+        ("Most likely: C; least likely: A", "C"),
+        ("No: A, B and D. Yes: C.", "C"),
+        ("Right: A, C. Wrong: B, D.", None),
+        ("Yes: A. Yes: C. No: B.", None),
+        ("First: A. Second: B.", None),
+        ("No: A.", None),
+        ("Second best: B.", None),
+        ("Worst: A.", None),
+        ("Ja: C. Nein: A.", "C"),
+        ("Nicht best: C. Second best: B.", None),
+        ("Not correct: C. Incorrect: A.", None),
+        ("Best of the wrong ones: C. Second best: B.", None),
+        ("Least likely: C. Most likely: B.", "B"),
+    ],
+)
+def test_verdicts_each_with_its_letters(reply: str, letter: str | None) -> None:
+    assert letter_of(reply, CITIES) == letter
+
+
+@pytest.mark.parametrize(
+    "form", ['"{}": "{}"', '"{}":"{}"', "{} : {}", "{} - {}", "{} → {}", "{}={}", "[{}] {}"]
+)
+def test_options_that_are_repeated_on_one_line_are_no_answer(form: str) -> None:
+    for joint in (", ", ",", "; ", " "):
+        listed = joint.join(form.format(*pair) for pair in zip("ABCD", CITIES, strict=True))
+        for reply in (f"{{{listed}}}", listed):
+            assert letter_of(reply, CITIES) is None
+
+
+def test_an_answer_beside_repeated_options_is_read() -> None:
+    listed = json.dumps(dict(zip("ABCD", CITIES, strict=True)))
+    assert letter_of(f'{{"options": {listed}, "answer": "B"}}', CITIES) == "B"
+    assert letter_of(f'{listed[:-1]}, "answer": "B"}}', CITIES) == "B"

@@ -147,6 +147,35 @@ def test_what_runs_on_into_another_turn_is_read_up_to_there() -> None:
     assert extract(own, CITIES).at == len(own) - 1
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "### Question",
+        "## Problem",
+        "**Question**",
+        "# Exercise",
+        "Question",
+        "**Next question**",
+        "## Task ##",
+    ],
+)
+def test_a_heading_without_number_or_colon_begins_another_question(heading: str) -> None:
+    for answer in ("Answer: B", "B. Paris", "(B)", "Paris", "It is Paris, so B."):
+        for rest in ("Italy?\n\nC. Rome", "Italy?\n\n### Answer\nC", "Italy?\nThe answer is C."):
+            assert letter_of(f"{answer}\n\n{heading}\n{rest}", CITIES) == "B"
+
+
+def test_a_question_that_is_repeated_under_a_heading_is_answered_below_it() -> None:
+    for heading in ("## Question", "**Question**"):
+        for before in ("", "Let us see.\n\n"):
+            assert letter_of(f"{before}{heading}\nThe capital?\n\n## Answer\nB. Paris", CITIES) == "B"
+
+
+@pytest.mark.parametrize("user", ["### User", "**Human**", "## Instruction"])
+def test_a_turn_may_have_a_heading_without_a_colon(user: str) -> None:
+    assert letter_of(f"Answer: B\n\n{user}\nAnd Italy?\n\nAnswer: C", CITIES) == "B"
+
+
 def test_a_later_answer_counts_only_where_the_first_is_corrected() -> None:
     for reply in ("Answer: A\nAnswer: B", "The answer is A. The answer is B.", "Answer: A\n\n\\boxed{B}"):
         assert extract(reply, CITIES).rule == "contradiction"

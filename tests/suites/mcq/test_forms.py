@@ -186,3 +186,77 @@ def test_all_of_them_may_follow_from_each() -> None:
     assert letter_of("A is correct. B is correct. C is correct. Therefore D", options) == "D"
     assert letter_of("A is correct. B is correct. Therefore C", options) is None
     assert letter_of("A is correct. D is correct.", options) is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Without a doubt, C.",
+        "Without any doubt: C",
+        "Undoubtedly C.",
+        "Next best step: C",
+        "Best next step in management: C.",
+        "Most likely diagnosis: **C**",
+        "Best option here: C",
+        "Korrekt ist C.",
+        "Es la opción C.",
+        "C'est la réponse C.",
+        "È la risposta C.",
+        "Das ist Option C.",
+        "Ce n'est pas A, c'est C.",
+        "No es A ni B; es C.",
+        "Non è A, è C.",
+        "Es ist nicht A, sondern C.",
+        "A가 아니라 C입니다.",
+        "Gabarito: C",
+        "Верный вариант C.",
+        "Правильный вариант: C.",
+        "C. Not A, not B, and certainly not D.",
+        "C, not A and not B.",
+        "Answer: C\nAlternative answer: B",
+        "Answer: C\nSecond choice: B",
+        "Answer: C\nWrong answers: B",
+        "C. Since A, B and D are all wrong.",
+        "C, because A, B and D grow none of it.",
+    ],
+)
+def test_a_letter_in_few_words(reply: str) -> None:
+    assert letter_of(reply, COFFEE) == "C"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Second best step: C",
+        "Least likely diagnosis: C",
+        "Most likely wrong: C",
+        "Most common mistake: C",
+        "Best grade: C or D",
+        "Si ce n'est pas A, c'est C.",
+        "Ce n'est pas A, c'est C ?",
+        "Ce n'est ni A ni C.",
+        "No es C.",
+        "Wenn nicht A, dann C.",
+        "C가 아니라 C입니다.",
+        "Es la opción C?",
+        "Неверный вариант C.",
+        "Не верный вариант C.",
+        "Without a doubt not C.",
+        "C. Not A, not B, and certainly not C.",
+        "C. Since A and B are wrong, D.",
+        "Answer: C\nBetter answer: B",
+        "Answer: C\nAnother correct answer: B",
+    ],
+)
+def test_no_letter_in_few_words(reply: str) -> None:
+    assert letter_of(reply, COFFEE) is None
+
+
+def test_all_of_the_others_are_right() -> None:
+    options = ["It is red", "It is round", "It is sweet", "All of the above"]
+    assert letter_of("D. Since A, B and C are all correct.", options) == "D"
+    assert letter_of("(D) because A, B, and C are true.", options) == "D"
+
+
+def test_a_label_before_letters_that_options_hold_is_none() -> None:
+    assert letter_of("Best vitamin: C", ["Vitamin A", "Vitamin C", "Vitamin D", "Vitamin K"]) is None

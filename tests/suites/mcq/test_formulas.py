@@ -114,3 +114,60 @@ def test_a_text_behind_a_letter_is_no_second_letter(
 )
 def test_an_option_is_known_in_another_notation(options: str, reply: str, letter: str | None) -> None:
     assert letter_of(reply, options.split("|")) == letter
+
+
+SETS = ["A ∪ B", "A ∩ B", "A \\setminus B", "A^c"]
+LOGIC = ["A → B", "B → A", "¬A", "A ∧ B"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reply", "letter"),
+    [
+        (SETS, "\\boxed{A \\cap B}", "B"),
+        (SETS, "A ∪ B", "A"),
+        (SETS, "The answer is $A \\cup B$.", "A"),
+        (SETS, "So it is A \\cup B.", "A"),
+        (SETS, "Answer: B) A ∩ B", "B"),
+        (SETS, "\\boxed{D}", "D"),
+        (SETS, "\\boxed{A^c}", "D"),
+        (LOGIC, "\\boxed{A \\land B}", "D"),
+        (LOGIC, "\\boxed{\\neg A}", "C"),
+        (LOGIC, "\\boxed{A \\rightarrow B}", "A"),
+        (LOGIC, "\\boxed{B \\to A}", "B"),
+        (LOGIC, "Answer: ¬A", "C"),
+        (LOGIC, "Answer: C (¬A)", "C"),
+        (LOGIC, "B", "B"),
+    ],
+)
+def test_a_formula_of_sets_or_logic_is_the_option_that_it_is(
+    options: list[str], reply: str, letter: str
+) -> None:
+    assert letter_of(reply, options) == letter
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "A \\triangle B",
+        "A ⊂ B",
+        "A \\subseteq B",
+        "A ∨ B",
+        "A \\lor B",
+        "A \\Rightarrow B",
+        "A ⇒ B",
+        "A \\setminus C",
+        "¬B",
+        "\\lnot B",
+        "A ⊕ B",
+        "B | A",
+    ],
+)
+def test_a_formula_that_no_option_is_holds_no_letter(formula: str) -> None:
+    for around in ("\\boxed{{{}}}", "Answer: {}", "The answer is {}.", "I choose {}.", "{}", "**{}**"):
+        for options in (SETS, ["Berlin", "Paris", "Rome", "Madrid"]):
+            assert letter_of(around.format(formula), options) is None
+
+
+def test_a_letter_behind_a_sign_of_sets_or_logic_is_not_called_right() -> None:
+    for formula in ("A ∪ C", "A \\cap C", "¬C", "A ∧ C"):
+        assert letter_of(f"{formula} is the right answer.", SETS) is None

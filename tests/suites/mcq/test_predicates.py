@@ -122,3 +122,60 @@ def test_an_answer(options: list[str], reply: str, letter: str) -> None:
 )
 def test_no_answer(options: list[str], reply: str) -> None:
     assert letter_of(reply, options) is None
+
+
+DEGREES = ["35", "36", "37", "38"]
+SPEEDS = ["5 m/s", "10 m/s", "15 m/s", "20 m/s"]
+ROOTS = ["x = 10", "x = 15", "x = 20", "x = 25"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reply", "letter"),
+    [
+        (DEGREES, "37 C", "C"),
+        (DEGREES, "37 °C", "C"),
+        (DEGREES, "37 D", None),
+        (DEGREES, "37 hours", "C"),
+        (DEGREES, "37 million", None),
+        (DEGREES, "37 or 38", None),
+        (SPEEDS, "15", "C"),
+        (SPEEDS, "v = 15", "C"),
+        (SPEEDS, "15 km/h", None),
+        (SPEEDS, "15 or 20", None),
+        (SPEEDS, "-15", None),
+        (SPEEDS, "12", None),
+        (["1 kg", "2 kg", "3 kg", "4 kg"], "3", None),
+        (["2 kg", "1 kg", "4 kg", "3 kg"], "3", None),
+        (["5", "50", "500", "7"], "50 km", None),
+        (["5", "50", "500", "7"], "7 km", "D"),
+        (["5 m", "15 m", "15 km", "20 m"], "15", None),
+        (ROOTS, "15", "B"),
+        (ROOTS, "x=15", "B"),
+        (ROOTS, "y = 15", None),
+        (["10%", "20%", "0.2", "0.1"], "20", None),
+    ],
+)
+def test_a_number_alone_is_the_option_that_has_it(options: list[str], reply: str, letter: str | None) -> None:
+    assert letter_of(reply, options) == letter
+
+
+@pytest.mark.parametrize(
+    ("options", "reply", "letter"),
+    [
+        (CITIES, "Definitely Paris.", "B"),
+        (CITIES, "Without a doubt, Paris.", "B"),
+        (CITIES, "Certainly, Paris!", "B"),
+        (CITIES, "Definitely not Paris.", None),
+        (CITIES, "Definitely Paris or Rome.", None),
+        (["Likely true", "True", "False"], "Likely true.", "A"),
+        (CITIES, "It's Paris, not Berlin, since the seat of the French government is there.", "B"),
+        (CITIES, "It is Paris and not Rome because that is in Italy.", "B"),
+        (CITIES, "It's Paris, not Berlin, since Rome is older.", None),
+        (CITIES, "It's Paris, not Berlin, as some say.", None),
+        (CITIES, "Let's consider Paris, not Berlin, since it is larger.", None),
+    ],
+)
+def test_an_option_with_words_that_only_say_how_sure_or_why(
+    options: list[str], reply: str, letter: str | None
+) -> None:
+    assert letter_of(reply, options) == letter

@@ -29,6 +29,9 @@ SOCIAL = {
     "answerC": "ill",
 }
 PIQA = {"goal": "Boil an egg", "sol1": "in water", "sol2": "in sand"}
+COPA: Fields = {"premise": "It was warm.", "choice1": "sun", "choice2": "rain", "question": "cause"}
+ARRAYS = """{{'text': array(["it's", 'a (b), c'],
+      dtype={0}), 'label': array(['A', 'B'], dtype={0})}}"""
 WINO = {"sentence": "The cup fell off the desk as _ was round.", "option1": "cup", "option2": "desk"}
 
 
@@ -69,6 +72,9 @@ def right(found: QuestionSet) -> list[str]:
         ([{"question": "?", "mc0_targets": {"It is so": 1, "It is not": 0}}], ["It is so"]),
         ([{"question": "?", "options": ["a", "it's", 'a "b"'], "answer": n} for n in (0, 2)], ["a", 'a "b"']),
         ([{"question": "?", "options": {"text": ["x", "y"], "label": ["A", "B"]}, "answer": "B"}], ["y"]),
+        ([{"question": "?", "choices": ARRAYS.format("object"), "answerKey": "B"}], ["a (b), c"]),
+        ([{"question": "?", "choices": ARRAYS.format("'<U8'"), "answerKey": "B"}], ["a (b), c"]),
+        ([{**COPA, "label": 0}, {**COPA, "premise": "It rained.", "label": 1}], ["sun", "rain"]),
     ],
 )  # fmt: skip
 def test_public_sets_are_read(
@@ -252,3 +258,19 @@ def test_a_first_row_of_such_words_is_a_row(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("Which is best?,gold,1,2,3,A\nNext?,a,b,c,d,B\n", encoding="utf-8")
     assert right(QuestionSet([path])) == ["gold", "b"]
+
+
+@pytest.mark.parametrize("write", [jsonl, table])
+@pytest.mark.parametrize("name", ["premise", "narrative", "hint", "text", "story", "paragraph", "background"])
+def test_passages_of_public_sets_are_asked(tmp_path: Path, write: type[QuestionSet], name: str) -> None:
+    """COPA, MuSR, ScienceQA, LogiQA2 and others."""
+    row = {"question": "Who?", "A": "x", "B": "y", "answer": "A", name: "Kim saw Lee."}
+    assert write(tmp_path, row).row(0).question == "Kim saw Lee.\n\nWho?"
+
+
+def test_answers_that_are_kept_back(tmp_path: Path) -> None:
+    """MedMCQA's test split."""
+    row = {"question": "?", "opa": "x", "opb": "y", "opc": "z", "opd": "u", "cop": -1}
+    found = jsonl(tmp_path, row, row)
+    assert len(found) == 0
+    assert found.bad[0].reason == "there is no answer: it is -1, as where a set keeps its answers back"

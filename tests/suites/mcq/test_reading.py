@@ -256,7 +256,7 @@ def test_bad_json_lines(tmp_path: Path) -> None:
     ]
     path = write(tmp_path / "x.jsonl", "\n".join(lines))
     assert len(rows(path)) == 1
-    assert [each.line for each in QuestionSet([path]).bad] == list(range(1, 10))
+    assert sorted(each.line for each in QuestionSet([path]).bad) == list(range(1, 10))
 
 
 def test_a_json_array_is_refused_with_a_remedy(tmp_path: Path) -> None:

@@ -99,3 +99,12 @@ def test_what_is_chosen_as_wrong_or_set_apart_is_no_answer(reply: str) -> None:
 )
 def test_an_explanation_may_speak_of_the_other_options(options: list[str], reply: str) -> None:
     assert letter_of(reply, options) == "B"
+
+
+def test_what_speaks_against_the_given_option_may_lead_to_another() -> None:
+    cities = ["Sydney", "Melbourne", "Canberra", "Perth"]
+    begin = "Answer: B. Melbourne was the capital until 1927, but it no longer is, so"
+    for verb in ("should be", "must be", "has to be"):
+        assert letter_of(f"{begin} this {verb} C.", cities) is None
+        assert letter_of(f"{begin} it {verb} C.", cities) == "C"
+    assert letter_of("Answer: B. Perth lies in the west, so it must be B.", cities) == "B"

@@ -50,7 +50,7 @@ log = logging.getLogger("tiltyard.mcq")
 class Mcq:
     """Asks for a letter and looks whether it is the right one."""
 
-    name, version = "mcq", "8"
+    name, version = "mcq", "9"
 
     def __init__(self) -> None:
         self.tally = Tally()

@@ -26,7 +26,10 @@ _OPTION = (
     r"(?:opci[oó]n|opção|opzione|optie|opcja|вариант|variante?|lettre|буква"
     r"|选项|選項|選択肢|옵션|보기|선택지)"
 )
-_THE = r"(?:\s+(?:la|a))?"
+_THE = (
+    r"(?:\s+(?:la|a|die))?(?:\s+(?:opci[oó]n|opção|opzione|option|antwort|réponse|respuesta|risposta|resposta"
+    r"|letra|lettre|lettera|alternativa))?"
+)
 _SO_IN_ASIA = r"(?:所以|因此|因而|したがって|よって|だから|従って|따라서|그러므로)[,、]?\s*"
 _CHINESE = r"(?:我?选择?|我?選擇?|(?:(?:答案)?(?:应该|應該)?|正[确確]的)是)\s*"
 _JAPANESE_OR_KOREAN = (
@@ -34,6 +37,7 @@ _JAPANESE_OR_KOREAN = (
     r"|번?(?:입니다|이다|이에요|예요)|(?:이)?라고\s*생각합니다)"
 )
 _LETTER = r"[(\[]?[ \t]*(?P<letter>(?-i:[A-Z]))[ \t]*[)\]]?"
+_EITHER = r"[(\[]?(?-i:[A-Z])(?![A-Za-z'’])[)\]]?"
 _BEGIN, _END = r"(?:\A|(?<=[.!?\n]))[ \t]*", r"[\s.!)]{0,9}\Z"
 _LAST = (
     re.compile(
@@ -43,6 +47,14 @@ _LAST = (
     ),
     re.compile(rf"{_BEGIN}(?:{_SO_IN_ASIA})?{_LETTER}\s*{_JAPANESE_OR_KOREAN}{_END}", re.IGNORECASE),
     re.compile(rf"{_BEGIN}ich\s+würde\s+{_LETTER}\s+(?:wählen|nehmen|sagen){_END}", re.IGNORECASE),
+    re.compile(  # "Ce n'est pas A, c'est B.", "A가 아니라 B입니다."
+        r"\A\W*(?:(?:(?:ce\s+)?n['’]est\s+pas|no\s+es|non\s+è|não\s+é|(?:es|das)\s+ist\s+nicht|это\s+не)"
+        rf"(?P<denied>{_THE}\s+{_EITHER}(?:(?:,|,?\s+(?:ni|und|oder|ou|o|e|y|или|и)){_THE}\s+{_EITHER}){{0,9}})"
+        rf"(?:[,;.:]|(?=\s+(?:mais|sino|ma|mas|sondern|а)\s))(?:\s+(?:mais|sino|ma|mas(?:\s+sim)?|sondern|а))?"
+        rf"(?:\s+{_IT_IS})?{_THE}\s+"
+        rf"|(?P<korean>{_EITHER})[가이]?\s*아니라\s*){_LETTER}(?:번?(?:입니다|이다|이에요|예요))?{_END}",
+        re.IGNORECASE,
+    ),
     re.compile(rf"\A\s*{_OPTION}:?\s*{_LETTER}(?:번?입니다|です)?{_END}", re.IGNORECASE),
 )
 _LONGEST = 60
@@ -62,6 +74,9 @@ def concluded_abroad(flat: str, names: Names) -> tuple[str, int] | None:
     found = (pattern.search(flat, max(0, len(flat) - _LONGEST)) for pattern in _LAST)
     match = next((each for each in found if each is not None), None)
     if match is None or any(map(_CAPITAL.search, names.options)):
+        return None
+    denied = match.groupdict()
+    if match["letter"] in _CAPITAL.findall(denied.get("denied") or denied.get("korean") or ""):
         return None
     letter, before = match["letter"], flat[: match.start()].strip()
     if before:

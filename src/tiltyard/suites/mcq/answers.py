@@ -9,16 +9,18 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tiltyard.suites.mcq.fields import LETTER, PLACE, plain_name
+from tiltyard.suites.mcq.fields import LETTER, PLACE, foreign_letter, plain_name
 
 NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?", re.ASCII)
 DIGITS = "0123456789"
 MOST_NUMBER = 10**9  # more are no place
 LONGEST_PLACE = 40  # characters
+SLACK = 3  # characters by which a text may be longer than what is equal to it: "1.0", "A..."
 
 READINGS = {"letter": 1, "text": 2, "index0": 4, "index1": 8}
 ALL_READINGS = 15
 SETTLED = 16  # however the others of the file are read
+CONTRARY = 32  # a letter that names one option, and is the text of another
 
 
 class BadRowError(ValueError):
@@ -54,8 +56,9 @@ def place_of(answer: str | int) -> tuple[str, bool]:
 def _place_of(answer: str) -> tuple[str, bool]:
     if letter := LETTER.fullmatch(answer):
         return letter[1].upper(), False
-    if answer.isdecimal():
-        return (str(int(answer)) if int(answer) < MOST_NUMBER else ""), False
+    whole, _, rest = answer.partition(".")  # "1.0", as tables with gaps are written
+    if whole.isdecimal() and not rest.strip("0"):
+        return (str(int(whole)) if int(whole) < MOST_NUMBER else ""), False
     match = PLACE.fullmatch(answer)
     if match is None:
         return "", False
@@ -85,27 +88,35 @@ def folded(text: str) -> str:
     return " ".join(text.split()).casefold().rstrip(".")
 
 
-def by_key(keys: Sequence[str], answer: str | int, options: Sequence[str]) -> int | None:
-    """Index of the option whose label the answer is. Raises BadRowError for a label of none of them: to read
-    it as a place would be a guess.
+def by_key(keys: Sequence[str], answer: str | int, options: Sequence[str]) -> tuple[int | None, int | None]:
+    """Index of the option whose label the answer is; behind it instead where it is another one's text, too.
+
+    Raises BadRowError for a label of none of them: to read it as a place would be a guess.
     """
     if len(keys) != len(options) or len(set(keys)) < len(keys):
-        return None
+        return None, None
     text = str(answer).strip()
-    if text in keys:
-        return keys.index(text)
-    said, labels = place_in(text), [place_in(key) for key in keys]
-    named = named_by(answer, options)
+    label = keys.index(text) if text in keys else None
+    if label is not None and min(map(len, options)) > len(text) + SLACK:
+        return label, None  # told at once, as nearly all are
+    said, named = place_in(text), named_by(answer, options)
+    labels = [place_in(key) for key in keys]
+    if label is None and said and labels.count(said) == 1:
+        label = labels.index(said)
+    if label is not None:
+        return (label, None) if named in (None, label) else (None, label)
     if named is not None:
-        return None if said else named
-    if not said or not all(labels):
-        return None
-    if labels.count(said) == 1:
-        return labels.index(said)
+        return (None if said else named), None
+    if said.isalpha() and (other := next((key for key in keys if foreign_letter(key)), None)):
+        raise BadRowError(f"{no_label(text)}, of which {other!r} is {foreign_letter(other)}")
     rising = labels == sorted(labels, key=lambda label: (len(label), label))
-    if not rising or said.isdecimal() == labels[0].isdecimal():
-        raise BadRowError(f"the answer {text[:60]!r} is none of the options' labels")
-    return None
+    if said and all(labels) and (not rising or said.isdecimal() == labels[0].isdecimal()):
+        raise BadRowError(no_label(text))
+    return None, None
+
+
+def no_label(answer: str) -> str:
+    return f"the answer {answer[:60]!r} is none of the options' labels"
 
 
 def by_name(names: Sequence[str], answer: str | int, options: Sequence[str]) -> int | None:

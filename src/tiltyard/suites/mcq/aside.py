@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from tiltyard.suites.mcq.names import Names
-from tiltyard.suites.mcq.rungs import HEDGES
+from tiltyard.suites.mcq.names import ARTICLE, Names, mentioned
+from tiltyard.suites.mcq.rungs import HEDGES, OVER
 
 VERB = re.compile(r"\s+(?:is|are|was|were)\b")
 _VERDICT = re.compile(r"yes|no|maybe|true|false|correct|incorrect|always|never|sometimes")
@@ -108,3 +108,33 @@ def no_answer_behind(flat: str, behind: str, index: int, names: Names) -> bool:
         return True
     of_two = FIRST_SENTENCE.match(flat) if len(names.folded) == 2 else None
     return of_two is not None and HEDGES.search(flat, of_two.end()) is not None
+
+
+_CONTRASTS = (
+    re.compile(
+        rf"([^.!?;\n]{{1,200}}?){OVER}()([^.!?;,\n]{{1,200}}?)(?P<why>,?\s(?:because|since|as)\s[^.!?;\n]{{1,200}})?[.!]?\s*",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"([^.!?;\n]{0,200}?)(?:\b(?:not|nicht|(?:ce )?n['’]est pas|pas|no(?: es)?|non(?: è)?|não(?: é)?|не) "
+        r"|不是)([^.!?;\n]{1,200}?),? ?(?:(?<= )(?:but|sondern|mais|sino|ma|mas(?: sim)?|а) |而是)"
+        r"([^.!?;\n]{1,200})[.!]?\s*",
+        re.IGNORECASE,
+    ),
+    re.compile(r"()([^.!?;\n]{1,200}?)ではなく[、,]?([^.!?;\n]{1,200}?)(?:です)?[.!]?\s*"),
+)
+
+
+def without_contrast(flat: str, names: Names) -> str:
+    """A single sentence without the option that it denies beside another: "X, not Y", "not Y but X"."""
+    for pattern in _CONTRASTS:
+        match = pattern.fullmatch(flat)
+        if match is None:
+            continue
+        said, rest = match[2] or match[3], match[1] + (match[3] if match[2] else "")
+        rest += match.groupdict().get("why") or ""
+        denied = names.loosely(said)
+        denied = names.loosely(ARTICLE.sub("", said)) if denied is None else denied
+        if denied is not None and denied not in mentioned(rest, names):
+            return rest
+    return flat

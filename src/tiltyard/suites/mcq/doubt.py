@@ -240,7 +240,7 @@ _DENIED_NEXT = (
 )
 # "No wait, B.", "Correction: B", "on reflection, B is better"
 CORRECTED = re.compile(
-    rf"(?!\Ano\s)(?:^|[.!?。！？…,;:()–—\n-])\s{{0,9}}(?i:(?:(?:and|but|oh|ah|ok)\b{_GAP})?(?!{_DENIED_NEXT})"
+    rf"(?!\Ano\s|\A[Nn]o:)(?:^|[.!?。！？…,;:()–—\n-])\s{{0,9}}(?i:(?:(?:and|but|oh|ah|ok)\b{_GAP})?(?!{_DENIED_NEXT})"
     rf"(?:{_MARK}(?![a-z]){_GAP}){{1,4}}+"
     rf"(?:{_FILL}{_GAP})?(?:the\s+)?(?:option|choice|answer|letter)?)[^\S\n]*[(\[]?(?P<letter>[A-Z])(?![^\W_]|['’])"
     r"(?:[)\].!,;。！]{0,4}[^\S\n]*$"

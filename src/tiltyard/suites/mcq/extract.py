@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tiltyard.suites.mcq.claims import DOUBTED, MOST_CLAIMS, Claim, claims_in
 from tiltyard.suites.mcq.doubt import BEFORE, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
-from tiltyard.suites.mcq.letters import beside_another, with_latin_letters
+from tiltyard.suites.mcq.letters import beside_another, in_formula, with_latin_letters
 from tiltyard.suites.mcq.names import Names, forms_of, mentioned
 from tiltyard.suites.mcq.plain import blank, plain, without_markers, without_thought
 from tiltyard.suites.mcq.rivals import alone_right, called_wrong, in_another_case, of_all, rivalled
@@ -31,6 +31,7 @@ from tiltyard.suites.mcq.rungs import (
 )
 from tiltyard.suites.mcq.texts import concluded, first_line, last_in_bold, option_text, with_its_text
 from tiltyard.suites.mcq.turns import Kind, boundaries, is_empty
+from tiltyard.suites.mcq.verdicts import sorted_out
 from tiltyard.suites.mcq.words import NOT_LISTED, REVISED
 
 LONGEST = 16_000  # characters that are read at once
@@ -129,6 +130,9 @@ def _climbed(raw: str, names: Names) -> Found:
     whole = names.exactly(raw.strip() if fenced is None else fenced[1])
     if whole is not None:
         return Found(whole, "option_text")
+    under = sorted_out(flat, names)
+    if under is not None:
+        return Found(under[0], "labelled" if under[1] >= 0 else "contradiction", under[1])
     every = claims_in(raw, flat, names)
     claims = [claim for claim in every if claim.rule != DOUBTED]
     if claims:
@@ -152,6 +156,8 @@ def _climbed(raw: str, names: Names) -> Found:
         with_its_text,
     ):
         found = rung(raw, flat, names)
+        if found is not None and found.at >= 0 and in_formula(flat, found.at, names):
+            continue
         if found is not None and rung in (marked, rather):  # these are of the whole reply
             return found
         if found is not None:

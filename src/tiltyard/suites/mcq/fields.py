@@ -7,6 +7,7 @@ For the columns of a headed table and for the fields of JSON lines alike. What t
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,7 +20,10 @@ NAMES_SHOWN = 12
 QUESTION = (
     "question", "prompt", "query", "question stem", "stem", "input", "ctx", "goal", "sentence",
 )  # fmt: skip
-PASSAGE = ("passage", "article", "context", "support")  # asked in front of the question
+PASSAGE = (  # asked in front of the question
+    "passage", "article", "context", "support", "premise", "narrative", "story", "paragraph", "background",
+    "dialogue", "hint", "text",
+)  # fmt: skip
 ANSWER = (
     "answer", "correct answer", "answerkey", "answer key", "label", "target", "gold", "correct",
     "correct option", "correct index", "answer index", "answer idx", "cop",
@@ -29,6 +33,8 @@ TARGETS = ("mc1 targets", "mc0 targets", "mc2 targets")  # with the right option
 OPTIONS = ("options", "choices", "endings", *TARGETS)
 SUBJECT = ("subject", "category", "topic")
 IDENTITY = ("id", "question id", "uuid")
+REASONS = ("explanation", "explanations", "exp", "rationale", "reasoning", "solution", "cot", "cot content")
+BESIDE = frozenset((*ANSWER, *WORDS, *OPTIONS, *SUBJECT, *IDENTITY, *REASONS))  # never asked
 WRONG = re.compile(r"(?:(?:incorrect|wrong) answer|distractor) ?(\d+)?$")
 USUAL = ("", "option", "choice", "opt", "op")  # words before an option's letter or number, in any mixture
 OTHERS = ("answer", "ans", "solution", "sol", "ending", "alternative")  # where there are no usual ones
@@ -41,6 +47,7 @@ PLACE = re.compile(  # an answer that names its option: "Option B", "choice (b)"
     re.IGNORECASE | re.ASCII,
 )
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 WOULD_DO = {
     "question": ", ".join(QUESTION),
     "options": ", ".join((*OPTIONS[:4], "A, B, ...", "option 1, option 2, ...", "distractor 1, ...")),
@@ -59,7 +66,9 @@ class Columns(NamedTuple):
     subject: int | None = None
     id: int | None = None
     words: int | None = None
+    also: tuple[int, ...] = ()  # further answers, which must agree
     passages: tuple[int, ...] = ()
+    unasked: tuple[int, ...] = ()  # what may be text that nobody asks
     width: int | None = None  # cells in each row, where it must be so many
     names: tuple[str, ...] = ()  # of all columns, as `plain_name` gives them
 
@@ -106,9 +115,19 @@ def columns_of(cells: Sequence[str], where: str) -> Columns | None:
         subject=first_of(names, SUBJECT),
         id=first_of(names, IDENTITY),
         words=first_of(names, WORDS),
+        also=tuple(names.index(name) for name in ANSWER if name in names and name != names[answer or 0]),
         passages=tuple(names.index(name) for name in passages_for(names[question]) if name in names),
+        unasked=tuple(place for place, name in enumerate(names) if name in unasked(names, names[question])),
         names=names,
     )
+
+
+def columns_in(cells: Sequence[str]) -> str:
+    """How many there are, with a hint where another separator is in use."""
+    if len(cells) == 1:
+        other = next((name for mark, name in SEPARATORS.items() if cells[0].count(mark) >= 2), None)
+        return "1 column" + (f" (separated by {other}? commas, or tabs in a .tsv file)" if other else "")
+    return f"{len(cells)} columns"
 
 
 def lacking(where: str, what: str, names: Sequence[str]) -> UsageError:
@@ -120,8 +139,19 @@ def lacking(where: str, what: str, names: Sequence[str]) -> UsageError:
 
 def listing(names: Iterable[str]) -> str:
     """Some names of fields, for people."""
-    short = [name[:30] for name in names if name]
+    short = [told(name[:30]) for name in names if name]
     return ", ".join(short[:NAMES_SHOWN]) + (", ..." if len(short) > NAMES_SHOWN else "") or "none"
+
+
+def told(name: str) -> str:
+    """A name, and which letter it is where it may look like another."""
+    return f"{name} ({letter})" if (letter := foreign_letter(name)) else name
+
+
+def foreign_letter(text: str) -> str:
+    """Which letter it is, of an alphabet with capitals but none from A to Z; empty for all else."""
+    alone = len(text) == 1 and not text.isascii() and text.lower() != text.upper()
+    return unicodedata.name(text, "") if alone else ""
 
 
 def first_of(names: Sequence[str], wanted: Sequence[str]) -> int | None:
@@ -135,11 +165,28 @@ def passages_for(question: str) -> Sequence[str]:
 
 
 @lru_cache(maxsize=256)
+def unasked(names: tuple[str, ...], question: str) -> tuple[str, ...]:
+    """The fields that may hold text which belongs to the question and is not asked."""
+    return tuple(
+        name
+        for name in names
+        if name
+        and name != question
+        and name not in BESIDE
+        and not OPTION.match(name)
+        and not WRONG.match(name)
+    )
+
+
+@lru_cache(maxsize=256)
 def option_places(names: tuple[str, ...], taken: frozenset[int | None], any_word: bool) -> tuple[int, ...]:
     """Fields A, B, ... or option 1, option 2, ..., in order of their letter or number, without a gap.
 
     `any_word`: also "answer 1", "sol 1" and their like, if there are no others and these of one word only.
+    None where a further field is a letter of another alphabet: it may be meant as one of these.
     """
+    if any(map(foreign_letter, names)):
+        return ()
     usual = places_behind(names, taken, USUAL)
     if len(usual) > 1 or not any_word:
         return usual

@@ -8,6 +8,7 @@ whole file decides (`reading.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -15,21 +16,20 @@ import msgspec
 from tiltyard.records import Json
 from tiltyard.suites.mcq.answers import (
     ALL_READINGS,
+    CONTRARY,
     READINGS,
     SETTLED,
     BadRowError,
     by_key,
     by_name,
-    folded,
     index_of,
     manner_of,
-    named_by,
     place_in,
 )
-from tiltyard.suites.mcq.choices import labelled, texts_behind
 from tiltyard.suites.mcq.fields import (
     ANSWER,
     IDENTITY,
+    LETTER,
     OPTION,
     OPTIONS,
     QUESTION,
@@ -39,16 +39,19 @@ from tiltyard.suites.mcq.fields import (
     WOULD_DO,
     WRONG,
     Columns,
+    columns_in,
     listing,
     option_places,
     passages_for,
     plain_name,
+    unasked,
 )
 from tiltyard.suites.mcq.lists import listed
+from tiltyard.suites.mcq.passages import behind, left_out
 
 MOST = 26
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-SOME_WORDS = 3  # fewer stand in a question by chance
+NAMES = ("label", "key", "letter", "id", "name", "option", "index", "number")  # of an option's object
 TEXTS, LABELS = ("text", "choices", "texts", "options"), ("label", "labels", "key", "keys")
 
 
@@ -58,6 +61,8 @@ class About(NamedTuple):
     id: str | None = None
     subject: str | None = None
     words: str | None = None  # the right option in full, where the file has it too
+    others: tuple[tuple[str, str | int], ...] = ()  # further answer fields, and what they say
+    left_out: tuple[str, ...] = ()  # fields with text that is not asked
 
 
 class Draft(NamedTuple):
@@ -68,8 +73,14 @@ class Draft(NamedTuple):
     answer: str | int
     about: About
     settled: int | None = None  # index of the right option, where the layout says it
+    label: int | None = None  # index of the option of that label, where the answer may be a text as well
     drawn: bool = False  # the layout names the right option first: its order means nothing
     unlabelled: bool = False  # its options had labels of their own, which were taken off
+    keys: tuple[str, ...] = ()  # names that the options have in the file
+
+
+class NoAnswerError(BadRowError):
+    """What stands in an answer field can be none."""
 
 
 class LackingError(BadRowError):
@@ -87,31 +98,27 @@ class LackingError(BadRowError):
 # ------------------------------------------------------------------ CSV
 
 
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-
-
-def columns_in(cells: Sequence[str]) -> str:
-    """How many there are, with a hint where another separator is in use."""
-    if len(cells) == 1:
-        other = next((name for mark, name in SEPARATORS.items() if cells[0].count(mark) >= 2), None)
-        return "1 column" + (f" (separated by {other}? commas, or tabs in a .tsv file)" if other else "")
-    return f"{len(cells)} columns"
-
-
 def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
     """A CSV row as a question. Raises BadRowError."""
     if columns.width is not None and len(cells) != columns.width:
         raise BadRowError(f"{columns_in(cells)} instead of {columns.width} (question, A, B, C, D, letter)")
     if len(cells) < columns.least:
         raise BadRowError(f"{columns_in(cells)} instead of {columns.least} or more")
+    if columns.width is not None and (number := cells[0].strip().rstrip(".")).isdecimal():
+        hint = "is that a column of numbers? Then name the columns in a first line"
+        raise BadRowError(f"the question is the number {number}: {hint}")
 
     def cell(place: int | None) -> str | None:
         return None if place is None or place >= len(cells) else cells[place]
 
-    about = About(cell(columns.id), cell(columns.subject), cell(columns.words))
+    others = tuple((columns.names[at], said) for at in columns.also if (said := (cell(at) or "").strip()))
+    about = About(cell(columns.id), cell(columns.subject), cell(columns.words), others)
     question, answer = cells[columns.question], cell(columns.answer)
     if columns.passages:
-        question = behind([cell(place) for place in columns.passages], question)
+        question = behind([(columns.names[place], cell(place)) for place in columns.passages], question)
+    if columns.unasked:
+        left = left_out([(columns.names[place], cell(place)) for place in columns.unasked], question)
+        about = about._replace(left_out=left) if left else about
     if columns.wrong:
         wrong = without_tail([cell(place) or "" for place in columns.wrong])
         return right_first(question, answer or "", wrong, about)
@@ -126,21 +133,6 @@ def draft_of(cells: Sequence[str], columns: Columns) -> Draft:
         raise BadRowError("the answer is empty")
     names = [columns.names[place] for place in columns.options] if columns.names else []
     return Draft(checked_question(question), options, answer, about, by_name(names, answer, options))
-
-
-def behind(passages: Sequence[Json], question: str) -> str:
-    """The question, and in front of it the first passage that is not blank, unless the question holds it.
-
-    Raises BadRowError.
-    """
-    passage = next((each for each in passages if each and (not isinstance(each, str) or each.strip())), None)
-    if passage is None:
-        return question
-    if isinstance(passage, dict | list):
-        raise BadRowError("the passage is not text")
-    before = (as_text(passage) or "").strip()
-    known = len(before.split()) >= SOME_WORDS and folded(before) in folded(question)
-    return question if known or not question.strip() else f"{before}\n\n{question}"
 
 
 def without_tail(cells: list[str]) -> list[str]:
@@ -170,25 +162,39 @@ def draft_of_json(line: str) -> Draft:
         raise error.among(fields) from None
 
 
+def further(fields: Mapping[str, Json]) -> tuple[tuple[str, str | int], ...]:
+    """The answers that a record has beside the one that counts."""
+    found: list[tuple[str, str | int]] = []
+    for name in [name for name in ANSWER if name in fields and fields[name] is not None][1:]:
+        with suppress(LackingError, NoAnswerError):
+            found.append((name, one_answer(fields[name])))
+    return tuple(found)
+
+
 def draft_of_fields(fields: Mapping[str, Json]) -> Draft:
     """Raises BadRowError."""
     asked = named_in(fields, QUESTION)
     question, answer = fields.get(asked), pick(fields, ANSWER)
     about = About(
-        as_text(pick(fields, IDENTITY)), as_text(pick(fields, SUBJECT)), as_text(pick(fields, WORDS))
+        as_text(pick(fields, IDENTITY)),
+        as_text(pick(fields, SUBJECT)),
+        as_text(pick(fields, WORDS)),
+        further(fields),
     )
     if isinstance(question, dict):  # ARC: {"question": {"stem": ..., "choices": ...}}
         fields = {**question, **fields}
         question = question.get("stem")
     if not isinstance(question, str):
         raise LackingError("question")
-    question = behind([fields.get(name) for name in passages_for(asked)], question)
+    names = tuple(fields)
+    question = behind([(name, fields.get(name)) for name in passages_for(asked) if name in fields], question)
+    if left := left_out([(name, fields[name]) for name in unasked(names, asked)], question):
+        about = about._replace(left_out=left)
     listed_in = named_in(fields, OPTIONS)
     if listed_in:
         found = from_list(question, fields[listed_in], answer, about)
         return found._replace(drawn=True) if listed_in in TARGETS and found.settled == 0 else found
     wrong = without_nulls([field for name, field in fields.items() if WRONG.match(name)])
-    names = tuple(fields)
     places = option_places(names, frozenset(), any_word=not wrong)
     if wrong and len(places) < 2:
         right = as_text(only(answer))
@@ -227,16 +233,40 @@ def from_list(question: str, options: Json, answer: Json, about: About) -> Draft
         if answer is None and are_marks(options) and not any(OPTION.match(plain_name(str(x))) for x in keys):
             keys, options = options, keys
     elif isinstance(options, list) and options and all(isinstance(each, dict) for each in options):
-        keys = [each.get("label", each.get("key", "")) for each in options]
-        options = [each.get("text", each.get("value")) for each in options]
+        keys, options = named_options(options, answer)
     if not isinstance(options, list):
         raise BadRowError("no list of options in it")
     texts = checked(texts_of(options))
     if are_marks(keys) and (answer is None or len(set(keys)) < len(keys)):
         return marked(question, texts, keys, answer, about)
     answer = one_answer(answer)
-    settled = by_key([str(key) for key in keys], answer, texts)
-    return Draft(checked_question(question), texts, answer, about, settled)
+    names = tuple(map(str, keys))
+    settled, label = by_key(names, answer, texts)
+    return Draft(checked_question(question), texts, answer, about, settled, label, keys=names)
+
+
+def named_options(options: Sequence[Mapping[str, Json]], answer: Json) -> tuple[list[Json], list[Json]]:
+    """The names and the texts of options that are objects. Raises BadRowError where the answer is the name of
+    two, by two fields.
+    """
+    own = {plain_name(name): name for name in options[0]}
+    texts = [each.get(own.get("text", ""), each.get(own.get("value", ""))) for each in options]
+    fields = {name: [each.get(own[name]) for each in options] for name in NAMES if name in own}
+    for name in own.keys() - fields.keys() - {"text", "value"}:
+        letters = [each.get(own[name]) for each in options]
+        if all(isinstance(letter, str) and LETTER.fullmatch(letter) for letter in letters):
+            fields[name] = letters
+    said = str(answer).strip()
+    having = {
+        name: keys.index(said) for name, found in fields.items() if said in (keys := [*map(str, found)])
+    }
+    if len(set(having.values())) > 1:
+        one, other, *_ = having
+        raise BadRowError(f"the answer {said[:60]!r} names one option by its {one}, another by its {other}")
+    name = next(iter((*having, *fields)), "")
+    if name in ("label", "key"):  # may say of each option whether it is right
+        return fields[name], texts
+    return [*map(str, fields.get(name, ()))], texts
 
 
 def are_marks(keys: Sequence[Json]) -> bool:
@@ -266,12 +296,14 @@ def marked(
 def one_answer(answer: Json) -> str | int:
     """Raises BadRowError."""
     answer = only(answer)
+    if isinstance(answer, bool):
+        answer = as_text(answer)
     if isinstance(answer, float):
-        answer = str(answer)
+        answer = int(answer) if answer.is_integer() else str(answer)
     if answer is None or (isinstance(answer, str) and not answer.strip()):
         raise LackingError("answer")
-    if isinstance(answer, bool) or not isinstance(answer, str | int):
-        raise BadRowError("the answer is neither text nor a whole number")
+    if not isinstance(answer, str | int):
+        raise NoAnswerError("the answer is neither text nor a number")
     return answer
 
 
@@ -280,7 +312,7 @@ def only(answer: Json) -> Json:
     if not isinstance(answer, list):
         return answer
     if len(answer) > 1:
-        raise BadRowError(f"{len(answer)} answers in it instead of one")
+        raise NoAnswerError(f"{len(answer)} answers in it instead of one")
     return answer[0] if answer else None
 
 
@@ -336,34 +368,22 @@ def checked(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(options)
 
 
-def without_labels(draft: Draft) -> Draft:
-    """Its options without labels of their own ("A) ...", "B) ..."), where these are in order.
-
-    Where the file gives no order of the options, their labels may have any. Raises BadRowError.
-    """
-    labels = labelled(draft.options)
-    texts = texts_behind(draft.options)
-    wanted = sorted(labels) if draft.drawn else labels
-    ordered = wanted in ([*LETTERS[: len(texts)]], [str(n + 1) for n in range(len(texts))])
-    said = place_in(draft.answer) or str(draft.answer).strip()
-    if not ordered and said in labels and draft.settled is None:
-        raise BadRowError(f"the options have labels of their own in another order: what is {said!r}?")
-    if not ordered or len(set(texts)) < len(texts):
-        return draft
-    named, words = named_by(draft.answer, draft.options), draft.about.words
-    whole = None if words is None else named_by(words, draft.options)
-    about = draft.about if whole is None else draft.about._replace(words=texts[whole])
-    settled = named if draft.settled is None else draft.settled
-    return draft._replace(options=tuple(texts), about=about, settled=settled, unlabelled=True)
-
-
 def readings(draft: Draft) -> int:
-    """The ways in which the answer can be understood, as a sum of READINGS, and whether it is SETTLED."""
+    """The ways in which the answer can be understood, as a sum of READINGS, and whether it is SETTLED, or a
+    letter that is CONTRARY.
+    """
     if draft.settled is not None:
         return SETTLED | (ALL_READINGS if draft.drawn or draft.unlabelled else manner_of(draft.answer))
-    return sum(bit for name, bit in READINGS.items() if index_by(name, draft) is not None)
+    found = [index_by(name, draft) for name in READINGS]
+    bits = sum(bit for bit, index in zip(READINGS.values(), found, strict=True) if index is not None)
+    letter, text, *_ = found
+    if letter == text or letter is None or text is None:
+        return bits
+    return bits + (CONTRARY if place_in(draft.answer).isalpha() else 0)
 
 
 def index_by(reading: str, draft: Draft) -> int | None:
     """Index of the right option when the answer is read as `reading`; None: it cannot be."""
-    return index_of(reading, draft.answer, draft.options) if draft.settled is None else draft.settled
+    if draft.settled is None and (draft.label is None or reading == "text"):
+        return index_of(reading, draft.answer, draft.options)
+    return draft.label if draft.settled is None else draft.settled

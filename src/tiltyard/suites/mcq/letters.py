@@ -33,15 +33,24 @@ def is_letter(flat: str, match: re.Match[str], names: Names) -> bool:
     return index < len(names.folded) and word[1] in re.findall(r"\w+", names.folded[index])
 
 
-_FORMULA = re.compile(  # behind a letter: "C(10, 3) = 120", "A × B", "A = 2"
-    r"\([ \t]?(?:\d{1,3}|[A-Za-z])[ \t]?[,)]|[ \t]*(?:[=+×·÷*/^>≤≥−]|<(?!\w+>))[ \t]*[\w(]"
+_JOINS = (  # of sets, logic and relations, as signs and in LaTeX
+    r"(?:[∪∩∖⊂⊆⊄⊃⊇∈∉∋∧∨⊕⊗⊖△∘≡≠≈≅]|\\(?:cap|cup|(?:small)?setminus|(?:sub|sup)set(?:eq)?|in|notin|ni"
+    r"|l?and|wedge|lor|vee|oplus|otimes|ominus|(?:big)?triangle|circ|equiv|neq?|approx|cong|sim|mid|to|implies|iff"
+    r"|(?:long)?(?:left)?rightarrow|(?:Long)?(?:Left)?[Rr]ightarrow)(?![A-Za-z]))"
 )
+_FORMULA = re.compile(  # behind a letter: "C(10, 3) = 120", "A × B", "A = 2", "A ∩ B"
+    r"\([ \t]?(?:\d{1,3}|[A-Za-z])[ \t]?[,)]|[ \t]*(?:[=+×·÷*/^>≤≥−]|<(?!\w+>))[ \t]*[\w(]"
+    rf"|[ \t]{{0,9}}{_JOINS}|[ \t]{{0,9}}[⇒⇔↔|][ \t]{{0,9}}[¬(]?[A-Z](?!\w)"
+)
+_IN_FRONT = re.compile(rf"(?:¬|\\(?:neg|lnot)(?![A-Za-z])|[\w)’'][ \t]{{0,9}}{_JOINS})[ \t(]{{0,9}}\Z")
 _ITSELF = re.compile(r"(?![\w'’]|[ \t]*(?:,[ \t]*\d|[+*/^=×]))")
 
 
 def in_formula(flat: str, at: int, names: Names) -> bool:
     """Is the letter there a name in a formula, and does not its own option's text begin behind it?"""
     index, formula = LETTERS.find(flat[at].upper()), _FORMULA.match(flat, at + 1) is not None
+    if _IN_FRONT.search(flat[max(0, at - 40) : at]):
+        return True
     if not 0 <= index < len(names.folded):
         return formula or flat[at + 1 : at + 2] == "("  # "x = 4", "O(n log n)"
     if not formula:

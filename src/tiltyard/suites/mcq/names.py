@@ -25,6 +25,13 @@ _TURNS = re.compile(  # "dogs" is not "cats and dogs", nor "permitted" "not perm
 _NUMBERED = re.compile(r"\W*(\d{1,2})[.):][ \t]+(.+)")
 
 
+_FIGURE = re.compile(r"(?:([A-Za-z])\s*=\s*)?([-+−]?\d[\d.,]*)(?:\s*([^\s\d][^\d]{0,20}))?")
+_UNIT = re.compile(
+    r"°?[CFK]|[kcmdµnMG]?(?:m|g|s|l|L|J|W|V|A|N|Hz|Pa|eV|mol|cal)(?:[²³]|/(?:s|h)[²]?)?|km/h|mph|min|h|ft|lbs?"
+    r"|(?:second|minute|hour|day|week|month|year|met(?:er|re)|degree|dollar|euro|mile|gram|people|time|point)s?"
+)
+
+
 class Names(NamedTuple):
     """The options in the forms by which a reply may name them."""
 
@@ -75,6 +82,29 @@ class Names(NamedTuple):
         index = None if match is None else self.loosely(match[2])
         return index if match is not None and index == int(match[1]) - 1 else None
 
+    def by_figure(self, said: str) -> int | None:
+        """The option whose number is said alone, or with a unit where the options have none: "15", "37 C".
+
+        None where it may count the options or be of another order of magnitude.
+        """
+        told = _FIGURE.fullmatch(said.strip(" \t\n.!"))
+        every = [_FIGURE.fullmatch(name) for name in self.options]
+        if told is None or any(each is None for each in every):
+            return None
+        found = [each.groups("") for each in every if each is not None]
+        (of, number, unit), units = told.groups(""), {each[2] for each in found}
+        numbers = [by_value(each[1]) for each in found]
+        if len(units) > 1 or len({each[0] for each in found}) > 1 or numbers.count(by_value(number)) != 1:
+            return None
+        index = numbers.index(by_value(number))
+        if unit:
+            alike = [_digits(each) for each in numbers].count(_digits(number)) == 1
+            mine = len(unit) > 1 or LETTERS[: len(numbers)].find(unit) in (-1, index)
+            same = units <= {"", "°" + unit}
+            return index if alike and mine and same and _UNIT.fullmatch(unit) else None
+        counts = number.isdigit() and int(number) <= len(numbers)
+        return None if counts or (found[0][0] and of not in ("", found[0][0])) else index
+
     def is_letter(self, index: int) -> bool:
         """Is an option itself a letter that may stand before an option?"""
         name = self.folded[index].upper()
@@ -90,6 +120,10 @@ def forms_of(options: Sequence[str]) -> Names:
 
 def _unique(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(word if words.count(word) == 1 else "" for word in words)
+
+
+def _digits(number: str) -> str:
+    return re.sub(r"\D", "", number).strip("0")
 
 
 def by_value(name: str) -> str:

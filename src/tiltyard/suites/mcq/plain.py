@@ -37,8 +37,8 @@ _HTML = re.compile(r"</?(?:b|strong|i|em|u|ins|span|code)(?:\s[^<>\n]{0,80})?/?>
 _HTML_LINE = re.compile(r"</?(?:p|br|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>")
 _CLOSING_TAG = re.compile(r"</[a-z_ ]{1,30}>", re.IGNORECASE)
 _LATEX = re.compile(
-    r"\\(?:boxed|fbox|text(?:bf|it|rm|sf|tt)?|math(?:bf|rm|it|sf|tt)|mathbf|bm|displaystyle|left|right|,|;|!|quad)"
-    r"\s*\{?|\\[()\[\]]"
+    r"\\(?:boxed|fbox|text(?:bf|it|rm|sf|tt)?|math(?:bf|rm|it|sf|tt)|mathbf|bm|displaystyle|left|right|quad)"
+    r"(?![A-Za-z])\s*\{?|\\[,;!]\s*\{?|\\[()\[\]]"
 )
 _MARKUP = re.compile(r"[*$`{}]|(?<!\w)_+|_+(?!\w)|^[ \t]*(?:>+|#+|[-•+])(?=[ \t*_(])", re.MULTILINE)
 _GAP = re.compile(r"\s{40,}")

@@ -18,19 +18,13 @@ from typing import NamedTuple
 from tiltyard.errors import UsageError
 from tiltyard.records import content_hash
 from tiltyard.suites.columns import Spill, Whole
-from tiltyard.suites.mcq.answers import ALL_READINGS, READINGS, SETTLED, BadRowError
-from tiltyard.suites.mcq.fields import HEADERLESS, PLAIN, Columns, columns_of
+from tiltyard.suites.mcq.agreement import agreeing, wrong_answer
+from tiltyard.suites.mcq.answers import ALL_READINGS, CONTRARY, READINGS, SETTLED, BadRowError
+from tiltyard.suites.mcq.fields import HEADERLESS, PLAIN, Columns, columns_of, listing
 from tiltyard.suites.mcq.files import names_of
-from tiltyard.suites.mcq.layouts import (
-    LETTERS,
-    Draft,
-    draft_of,
-    draft_of_json,
-    index_by,
-    readings,
-    without_labels,
-)
-from tiltyard.suites.mcq.names import forms_of
+from tiltyard.suites.mcq.headers import refuse_header
+from tiltyard.suites.mcq.labels import finished
+from tiltyard.suites.mcq.layouts import LETTERS, Draft, draft_of, draft_of_json, index_by
 from tiltyard.suites.mcq.source import Record, Source, changed
 from tiltyard.suites.mcq.unclosed import Layout, closes_its_quotes, stands
 
@@ -76,7 +70,7 @@ class File:
     def draft(self, cells: list[str]) -> Draft:
         """Raises BadRowError."""
         draft = draft_of_json(cells[0]) if self.columns is None else draft_of(cells, self.columns)
-        return without_labels(draft)
+        return finished(draft)
 
 
 class Places:
@@ -179,6 +173,7 @@ class QuestionSet:
         bit = READINGS[file.reading]
         self._digest.update(file.reading.encode())
         most, fewer = max(found.sizes), 0
+        left: dict[str, None] = {}  # fields that are not asked
         for offset, line, possible, size in zip(
             found.offsets, found.lines, found.readings, found.sizes, strict=True
         ):
@@ -187,11 +182,15 @@ class QuestionSet:
                 self._reject(file, line, f"option {LETTERS[size]} is empty")
             elif possible & (bit | SETTLED):
                 fewer += size < most
+                left |= dict.fromkeys(draft.about.left_out)
                 self._keep(file, draft, offset, line)
             else:
                 self._reject(file, line, wrong_answer(file.reading, draft))
         if fewer and file.columns is not None and file.columns.listed is None:
             self.notes.append(f"{file.path}: questions with fewer than {most} options: {fewer:,}")
+        if left:
+            names = f"{listing(left)} (docs/mcq.md names those that are)"
+            self.notes.append(f"{file.path}: fields with text that is not asked: {names}")
         file.source.close()
 
     def _checked(self, file: File) -> Places:
@@ -199,7 +198,8 @@ class QuestionSet:
         places = Places()
         records = file.source.records()
         layout: Layout | None = None  # of CSV
-        usual, meant = ALL_READINGS, ALL_READINGS | SETTLED
+        begun = False  # a question has been found
+        usual, meant = ALL_READINGS, ALL_READINGS | SETTLED | CONTRARY
         for record in records:
             if layout is None and file.source.kind != "jsonl":
                 named = columns_of(record.cells, str(file.path)) if record.problem is None else None
@@ -225,8 +225,10 @@ class QuestionSet:
                 places.add(record, possible, len(draft.options))
             except BadRowError as error:
                 self._reject(file, record.line, str(error))
+            if file.columns is PLAIN and not (possible and begun):
+                refuse_header(record.cells, str(file.path), record.line, first=not begun)
             if possible:
-                usual = possible & ALL_READINGS
+                usual, begun = possible & ALL_READINGS, True
             elif len(record.lines) > 1 and not closes_its_quotes(record, file.source.delimiter):
                 file.source.again_from_line_two(record)
         return places
@@ -236,8 +238,14 @@ class QuestionSet:
         fits = {name: sum(bool(each & bit) for each in found.readings) for name, bit in READINGS.items()}
         most = max(fits.values())
         best = [name for name, count in fits.items() if count == most]
-        if "letter" in best or file.columns is PLAIN:
+        contrary = "text" in best and any(each & CONTRARY for each in found.readings)
+        if file.columns is PLAIN or ("letter" in best and not contrary):
             return "letter"
+        if "letter" in best:
+            raise UsageError(
+                f"{file.path}: its answers are letters that are options too (by letter or as text)",
+                "say which with --answers letter|text",
+            )
         if len(best) > 1:
             way = " or ".join(
                 {"text": "as text", "index0": "from 0", "index1": "from 1"}[name] for name in best
@@ -332,36 +340,6 @@ class QuestionSet:
             self._open.pop(0).source.close()
 
 
-def agreeing(draft: Draft) -> int:
-    """The READINGS of a row's answer; where the row has the right option in full too, those that name it.
-
-    Raises BadRowError where none does.
-    """
-    found = readings(draft)
-    if draft.about.words is None or not draft.about.words.strip():
-        return found
-    names = forms_of(draft.options)
-    index = names.exactly(draft.about.words)
-    index = names.loosely(draft.about.words) if index is None else index
-    fits = [bit for name, bit in READINGS.items() if index is not None and index_by(name, draft) == index]
-    if not fits:
-        raise BadRowError(disagreeing(draft))
-    return found & (sum(fits) | SETTLED)
-
-
-def disagreeing(draft: Draft) -> str:
-    return f"the answer {str(draft.answer)[:60]!r} and its text {str(draft.about.words)[:60]!r} disagree"
-
-
 def hash_of(draft: Draft, answer: int | None) -> int:
     """The same for rows that say the same, whatever their ids."""
     return hash((draft.question, draft.options, answer))
-
-
-def wrong_answer(reading: str, draft: Draft) -> str:
-    """What is wrong with an answer that cannot be read as those of the other rows."""
-    if index_by(reading, draft) is not None:
-        return disagreeing(draft)
-    last = LETTERS[len(draft.options) - 1]
-    meant = {"letter": f"no letter from A to {last}", "text": "none of the options"}
-    return f"the answer {str(draft.answer)[:40]!r} is {meant.get(reading, 'no place in the options')}"

@@ -53,6 +53,12 @@ HEADING = re.compile(  # before a colon or in brackets: "Better: D", "(edit: D)"
     r"|in[ \t]+(?:the[ \t]+end|short|summary)|it[ \t]+is)\W*\Z",
     re.IGNORECASE,
 )
+OTHER_HEADING = re.compile(  # "Alternative answer: B" tells of one more, or of somebody else's
+    r"\b(?:alternative|wrong|incorrect|false|second|third|possible|plausible|tempting|common"
+    r"|worst|bad|initial|first|previous|earlier|original|rejected)[ \t]+(?:(?!correct\b|right\b)\w+[ \t]+)?"
+    r"(?:answers?|choices?|options?|best|right|correct)\W*\Z",
+    re.IGNORECASE,
+)
 UNREAL = re.compile(r"\b(?:had|were|asked|would)\b[^,;:]*[,;:]?[ \t]*then\b", re.IGNORECASE)
 CONDITION = re.compile(r"\b(?:if|would|had|unless|when|whenever|until|otherwise)\b", re.IGNORECASE)
 _NO_CASE = (  # "in short, D", "after thinking it over, D", "to be precise, D" conclude
@@ -217,7 +223,7 @@ NOT_THAT = re.compile(  # "D, not A."
     r"[ \t)\]]*,[ \t]*(?:and[ \t]+)?(?:not|rather[ \t]+than)[ \t]+(?:option[ \t]+)?[(\[]?[A-Z][)\]]?"
     r"[ \t]*(?:[.!\n]|\Z)"
 )
-PRONOUN = re.compile(r"\b(?:it|that|answer|one)\b", re.IGNORECASE)
+PRONOUN = re.compile(r"\b(?:it|that|this|answer|one)\b", re.IGNORECASE)
 OF_ALL = re.compile(
     r"(?:all|both|each)[ ](?:of[ ])?(?:the|these|those|them|above|options|answers|choices|\w+[ ]and)\b"
 )

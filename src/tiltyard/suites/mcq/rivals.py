@@ -49,6 +49,7 @@ from tiltyard.suites.mcq.rival_words import (
     ONE_ALONE,
     ONLY_IF,
     OPTION_MARK,
+    OTHER_HEADING,
     OWN_WRONG,
     PARTLY,
     PRONOUN,
@@ -142,13 +143,13 @@ def _index(match: re.Match[str]) -> int:
 # ------------------------------------------------------------------ a second answer
 
 
-def _turns(before: str, sentence: _Sentence, names: Names, to: tuple[int, bool]) -> bool:
+def _turns(before: str, sentence: _Sentence, names: Names, to: tuple[int, int, bool]) -> bool:
     """Do the words before a letter or text in its sentence lead to it as an answer?
 
-    `to`: its option, and whether it may as well be one of the reasons: a text, or a letter that the sentence
-    goes on behind.
+    `to`: its option and the one that was given, and whether it may as well be one of the reasons: a text, or
+    a letter that the sentence goes on behind.
     """
-    index, strict = to
+    index, option, strict = to
     bracket = max(before.rfind("("), before.rfind("["))
     if bracket > max(before.rfind(")"), before.rfind("]")) and before[bracket + 1 :].strip():
         return (HEADING.search(before) or TURNING.search(before, bracket)) is not None
@@ -164,12 +165,14 @@ def _turns(before: str, sentence: _Sentence, names: Names, to: tuple[int, bool])
         return False
     if marks and marks[-1][0] in (":", *ARROWS):
         outcome = marks[-1][0] in ARROWS and re.search(r"\d", topic) is not None  # "2*4 = 8 → C"
-        return (outcome or HEADING.search(topic) is not None) and not CASE.match(topic)
+        heading = HEADING.search(topic) is not None and OTHER_HEADING.search(topic) is None
+        return (outcome or heading) and not CASE.match(topic)
     if not topic.strip():
         return not sentence.asked
-    if CASE.match(topic) or _named(topic, names) - {index}:
-        return False
     words, pronoun = len(re.findall(r"\w+", topic)), PRONOUN.search(fill) is not None
+    against = {option} if pronoun and SO.match(fill) else set()  # "Melbourne no longer is, so it must be C."
+    if CASE.match(topic) or _named(topic, names) - {index} - against:
+        return False
     if not strict or words <= (4 if pronoun else 2):
         return True
     return pronoun and (REASON.match(topic) or SO.match(fill)) is not None
@@ -198,7 +201,7 @@ def _given(flat: str, match: re.Match[str], sentence: _Sentence, option: int, na
         return False
     if GIVES.search(before):
         return _now_given(before)
-    return not THING.search(before) and _turns(before, sentence, names, (_index(match), told))
+    return not THING.search(before) and _turns(before, sentence, names, (_index(match), option, told))
 
 
 def _now_given(before: str) -> bool:
@@ -269,7 +272,7 @@ def _text_given(said: str, sentence: _Sentence, option: int, names: Names) -> bo
             before = said[: at + begin]
             if CHANGED_TO.search(before) or GIVES.search(before):
                 return _now_given(before)
-            return _turns(before, sentence, names, (index, clause == said[at:]))
+            return _turns(before, sentence, names, (index, option, clause == said[at:]))
         if names.loosely(_favoured_end(clause[begin:])) == index:
             return bool(TURNING.search(said)) or not (CASE.match(said) or CONDITION.search(said))
     turned = marks and TURNING.search(said[: marks[0].start()])

@@ -18,7 +18,7 @@ from tiltyard.suites.mcq.letters import CROSSES, begins_with, crossed_before, de
 from tiltyard.suites.mcq.names import Names, folded, mentioned
 from tiltyard.suites.mcq.plain import plain
 from tiltyard.suites.mcq.verdicts import called_right
-from tiltyard.suites.mcq.words import DENIED_AFTER, GOES_ON, UNKNOWING
+from tiltyard.suites.mcq.words import BEST_LABEL, CERTAINLY, DENIED_AFTER, GOES_ON, UNKNOWING
 
 
 class Found(NamedTuple):
@@ -32,8 +32,7 @@ class Found(NamedTuple):
 
 _ALONE = re.compile(
     rf"^(?![^\w\n]{{0,24}}[{CROSSES}])"
-    r"[^\w\n(\[<]{0,24}(?:(?:definitely|certainly|clearly|surely|obviously"
-    r"|probably|(?:most[ \t]+)?likely|i think|i guess)[ \t]+)?"
+    rf"[^\w\n(\[<]{{0,24}}(?:(?:{CERTAINLY}|i think|i guess)[,:]?[ \t]+)?"
     r"(?:(?:choose|select|pick|must be|has to be|go for)[ \t]{1,3})?(?:the[ \t]{1,3})?(?:option"
     r"|choice|letter|letra|alternativa|lettera|buchstabe|answer)?[ \t]{0,6}[(\[<]?"
     r"[ \t]{0,6}([A-Za-z])(?![+#*^=<]|[ \t]{0,6}(?:\[ \]|☐))[ \t]{0,6}[)\]>]?"
@@ -57,7 +56,8 @@ _BOLD = re.compile(
 )
 
 
-_MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])(?:[)\]]|[.:](?=\s))")
+_MARKED = re.compile(r"(?<![\w'’])[(\[]?([A-Z])[ \t]{0,2}(?:[)\]]|[.:](?=\s))")
+_JOINED = re.compile(r"(?<![\w'’])([A-Z])[ \t]{0,2}([-–—](?=[ \t])|[-=]>|→)")
 _REASON = re.compile(r"\s*(?:because|since|as|for|due)\b", re.IGNORECASE)
 _BECAUSE = re.compile(
     r"^[^\w\n]*(?:(?:[Cc]hoose|[Ss]elect|[Pp]ick)[ \t]+)?([A-Z])[ \t]+(?:because|since)\b", re.MULTILINE
@@ -85,13 +85,19 @@ _RATHER = re.compile(
     rf"\W*(?:{_LEAD}{_LETTER}{OVER}|Es\s+(?:la\s+)?{_LETTER},?\s+(?:y\s+)?no\s+(?:la\s+)?"
     rf"|{_LETTER}です[.、,]\s*(?=[A-Z]では)){_LETTER}(?:では(?:ありません|ない(?:です)?))?\W*"
 )
+_NONE_OF = re.compile(
+    rf"\W*{_LETTER}(?P<not>(?:[.,;]?\s+(?:and\s+)?(?:certainly\s+)?[Nn]ot\s+(?:[Oo]ption\s+)?[(\[]?[A-Z][)\]]?){{2,25}})\W*"
+)
 
 
 def rather(raw: str, flat: str, names: Names) -> Found | None:
     """The whole reply is "B, not A"."""
     match = _RATHER.fullmatch(flat)
     if match is None:
-        return None
+        several = _NONE_OF.fullmatch(flat)
+        if several is None or several[1] in re.findall(r"[A-Z](?!\w)", several["not"]):
+            return None
+        return _agreed([(several[1], several.start(1))], names, "letter")
     own = next(group for group in (1, 2, 3) if match[group])
     return _agreed([(match[own], match.start(own))], names, "letter") if match[own] != match[4] else None
 
@@ -112,7 +118,9 @@ def slim(raw: str, flat: str, names: Names) -> Found | None:
 def letter_lines(raw: str, flat: str, names: Names) -> Found | None:
     """Lines that are one letter and nothing else; all of them the same."""
     found = list(alone(flat, 0))
-    numbered = _FIRST.fullmatch(flat) if not found else None
+    numbered = None if found else _FIRST.fullmatch(flat) or BEST_LABEL.fullmatch(flat)
+    if numbered is not None and numbered.re is BEST_LABEL and any(map(CAPITAL.search, names.options)):
+        return None  # "Best vitamin: C"
     found = [(numbered[1], numbered.start(1))] if numbered else found
     return _agreed(found, names, "letter") if found else None
 
@@ -130,21 +138,28 @@ def alone(flat: str, start: int) -> Iterator[tuple[str, int]]:
             yield match[1], match.start(1)
 
 
-_ODD = re.compile(  # "A, C and D are not FIFO; B is.", "Since A, B, and C are all risk factors, D."
-    r"(?:^|[.!?][ \t]+)[^\w\n]*(?:(?:since|because|as|given[ \t]+that)[ \t]+)?(?:options?[ \t]+)?"
-    r"(?P<others>(?-i:[(\[]?[A-Z][)\]]?(?:,[ \t]*(?:and[ \t]+)?|[ \t]+and[ \t]+)){1,25}"
+_OTHERS = (  # "A, C and D are not FIFO"
+    r"(?:options?[ \t]+)?(?P<others>(?-i:[(\[]?[A-Z][)\]]?(?:,[ \t]*(?:and[ \t]+)?|[ \t]+and[ \t]+)){1,25}"
     r"(?-i:[(\[]?[A-Z][)\]]?))"
-    r"[ \t]+(?:all[ \t]+)?(?:are|were|do|don['’]t|can|cannot|have)\b(?P<what>[^.!?;,\n]{1,100})[.;,][ \t]*"
+    r"[ \t]+(?:all[ \t]+)?(?:are|were|do|don['’]t|can|cannot|have)\b(?P<what>[^.!?;,\n]{1,100})"
+)
+_ODD = re.compile(  # "A, C and D are not FIFO; B is.", "Since A, B, and C are all risk factors, D."
+    rf"(?:^|[.!?][ \t]+)[^\w\n]*(?:(?:since|because|as|given[ \t]+that)[ \t]+)?{_OTHERS}[.;,][ \t]*"
     r"(?:(?:so|but|and|while|whereas|only|thus|hence|therefore|leaving|it[ \t]+is|it['’]s)\b,?[ \t]+){0,3}"
     r"(?:option[ \t]+)?[(\[]?(?P<letter>(?-i:[A-Z]))(?![\w'’])[)\]]?"
     r"(?:[ \t]+(?:is|does|has|can|was|remains))?[\s.!]{0,99}\Z",
     re.IGNORECASE | re.MULTILINE,
 )
+_ODD_FIRST = re.compile(  # the whole reply is "D. Since A, B and C are all correct."
+    r"[^\w\n]*(?P<letter>(?-i:[A-Z]))[)\]]{0,2}[.,:;–—-]{0,2}[ \t]+(?:since|because|as)[ \t]+"
+    rf"{_OTHERS}[.!\s]*",
+    re.IGNORECASE,
+)
 
 
 def odd_one(raw: str, flat: str, names: Names) -> Found | None:
     """The last sentence tells one thing of all the other letters, and of the one that is left another."""
-    match = _ODD.search(flat)
+    match = _ODD.search(flat) or _ODD_FIRST.fullmatch(flat)
     what = "" if match is None else match["what"]
     if match is None or HEDGES.search(what) or re.search(r"\b(?:often|student|people)", what):
         return None
@@ -163,6 +178,9 @@ def leading(raw: str, flat: str, names: Names) -> Found | None:
         if any(name and said.startswith(name) for name in names.unique):
             continue  # "S. aureus" is an option
         others = {m[1] for m in _MARKED.finditer(match[4]) if m[1] in known} - {match[2].upper()}
+        others |= {m[1] for m in _JOINED.finditer(match[4]) if m[2] == match[3] and m[1] in known} - {
+            match[2].upper()
+        }
         if "ption" in match[0][: match.start(2) - match.start()]:  # "Option A (x) is ... Option B (y) is"
             others |= {m[1] for m in _NEXT_OPTION.finditer(match[4])} - {match[2].upper()}
         bracketed = bool(match[1]) or match[3] in (")", "]")
@@ -278,6 +296,9 @@ _TO_REJECT = re.compile(
 )
 
 
+_LESSER = re.compile(r"\b(?:second|third|next|worst|least|others?|rest|of the)\b[^.:]*\Z", re.IGNORECASE)
+
+
 def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     """A reply whose last sentence is one letter, in other languages with a word for "so" or "it is"."""
     abroad = concluded_abroad(flat, names)
@@ -286,7 +307,8 @@ def last_sentence(raw: str, flat: str, names: Names) -> Found | None:
     match = _LAST.search(flat)
     if match is not None and flat[match.start()] == ":":
         line = flat[flat.rfind("\n", 0, match.start()) + 1 : match.start()]
-        match = match if LEADS_TO.search(line) and not DOUBTFUL.search(line) else None  # "Grade: A"
+        spoilt = DOUBTFUL.search(line) or _LESSER.search(line)
+        match = match if LEADS_TO.search(line) and not spoilt else None  # "Grade: A"
     if match is None or doubted(raw, flat, match.start(1), match.start(1)):
         return None
     if re.match(r"\s*→|.\s+[Oo]ption", match[0]) and not _follows(flat, match, names):

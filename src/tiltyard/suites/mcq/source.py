@@ -18,6 +18,7 @@ from typing import IO, NamedTuple
 
 from tiltyard.errors import UsageError
 from tiltyard.suites.mcq.files import NO_TEXT, SAVE_AS
+from tiltyard.suites.mcq.western import Western
 
 CELL_LIMIT = 1 << 20  # characters; more in one cell is a mistake
 CHUNK = 1 << 20
@@ -101,7 +102,7 @@ class Source:
         self._look()
 
     def _look(self) -> None:
-        """Is it UTF-8, and has it line feeds?"""
+        """Is it UTF-8, and has it line feeds? Raises UsageError for text in an unknown encoding."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         returns = feeds = False
         self.file.seek(self.start)
@@ -112,9 +113,24 @@ class Source:
                     decoder.decode(chunk)
                 except UnicodeDecodeError:
                     self.encoding = "cp1252"
-                    self.note = "not UTF-8: read as CP1252"
+        if self.encoding == "cp1252":
+            self._look_for_words()
+            self.note = "not UTF-8: read as CP1252 (Windows-1252)"
         if returns and not feeds:
             self._rewrite(self.encoding)
+
+    def _look_for_words(self) -> None:
+        """Raises UsageError for what is no CP1252 either."""
+        western = Western()
+        self.file.seek(self.start)
+        try:
+            while chunk := self.file.read(CHUNK):
+                western.add(chunk.decode("cp1252"))
+            known = western.holds
+        except UnicodeDecodeError:
+            known = False
+        if not known:
+            raise UsageError(f"{self.path} is neither UTF-8 nor Windows-1252", "save it as UTF-8")
 
     def _rewrite(self, encoding: str) -> None:
         """Copy into a temporary file in UTF-8 with line feeds."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tiltyard.suites.mcq.aside import FIRST_SENTENCE, LIMITED, PUT_ASIDE, no_answer_behind
+from tiltyard.suites.mcq.aside import FIRST_SENTENCE, LIMITED, PUT_ASIDE, no_answer_behind, without_contrast
 from tiltyard.suites.mcq.doubt import DOUBTFUL, denies, doubted, taken_back
 from tiltyard.suites.mcq.layouts import LETTERS
 from tiltyard.suites.mcq.letters import denies_abroad
@@ -21,8 +21,8 @@ from tiltyard.suites.mcq.names import (
     without_article,
 )
 from tiltyard.suites.mcq.plain import plain
-from tiltyard.suites.mcq.rungs import CAPITAL, EXPLAINS, HEDGES, LED, OPENER, OVER, Found
-from tiltyard.suites.mcq.words import UNKNOWING
+from tiltyard.suites.mcq.rungs import CAPITAL, EXPLAINS, HEDGES, LED, OPENER, Found
+from tiltyard.suites.mcq.words import CERTAINLY, UNKNOWING
 
 _SINGLE = re.compile(r"(?<![\w'’])([B-HJ-Z])(?![\w'’]|\.[ \t][a-z])|[(\[]([AI])[)\]]")
 
@@ -199,7 +199,7 @@ def _told_at_first(said: str, name: str) -> re.Match[str] | None:
     kind = r"(?:the |a |an )?(?:(?:example|instance|case) of |called |known as )?(?:the |a |an )?"
     others = r"(?!let|first|consider|i\b|we\b|hm|[^.]*\b(?:think|say|believe|claim|assum|suppos|imagin|ask))"
     pattern = (
-        rf"{others}[^.!:;\n]{{0,150}}?(?<!\w)(?P<is>is|are|was|were) {kind}"
+        rf"{others}[^.!:;\n]{{0,150}}?(?P<is>(?<!\w)(?:is|are|was|were)|(?<=\bit)['’]s) {kind}"
         rf"{re.escape(name)}(?:[ .!]*$| ?[.;,!)]+ (?:{OPENER.pattern}|which|where|who|{re.escape(name)})"
         r"|\s+(?:which|because|since|as|where)\b|\s+[(–—-])"
     )
@@ -217,7 +217,7 @@ _APART = re.compile(  # "Paris is a trap.", "It used to be Paris."
 
 def option_text(flat: str, names: Names) -> Found | None:
     """The reply is an option's text, or one sentence that begins or ends with it."""
-    flat = _without_contrast(flat, names)
+    flat = without_contrast(flat, names)
     if not mentioned(flat, names):  # "x = 18.0", where the option is 18
         flat, names = by_value(flat), names._replace(unique=names.valued)
     said = folded(flat)
@@ -226,9 +226,9 @@ def option_text(flat: str, names: Names) -> Found | None:
         if wanted and candidates.count(wanted) == 1:
             return Found(candidates.index(wanted), "option_text")
     counted = _counted(flat, names)
-    index = names.loosely(flat) if counted is None else counted
-    index = names.by_number(flat.strip()) if index is None else index
-    index = names.shortly(said) if index is None else index
+    index = names.loosely(_CERTAINLY.sub("", flat)) if counted is None else counted
+    for named in (names.by_number(flat.strip()), names.by_figure(flat), names.shortly(said)):
+        index = named if index is None else index
     index = _first_of_two(flat, names) if index is None else index
     if index is not None:
         return Found(index, "option_text")
@@ -272,6 +272,7 @@ def option_text(flat: str, names: Names) -> Found | None:
     return Found(index, "option_text") if begins or ends else None
 
 
+_CERTAINLY = re.compile(rf"\A\W*{CERTAINLY}[,:]?\s+", re.IGNORECASE)
 _GIVEN = re.compile(  # "Let p = 1/3.", "2x = 4", "We know that g = 9.8 m/s²."
     r"(?:let(?:['’]s)?|given:|assum\w+|suppos\w+|first|initially|now|step \d+|one possibility|what we)\b"
     r"|(?:given|since|where|setting|substitut\w+|plug\w*|take|we (?:know|start|are given)|without"
@@ -352,32 +353,6 @@ def _first_of_two(flat: str, names: Names) -> int | None:
     if index is None or mentioned(rest, names) or "?" in rest or taken_back(flat, match.end(), ""):
         return None
     return None if UNKNOWING.search(rest) or HEDGES.search(rest) or _OF_MYSELF.search(rest) else index
-
-
-_CONTRASTS = (
-    re.compile(rf"([^.!?;\n]{{1,200}}?){OVER}()([^.!?;,\n]{{1,200}})[.!]?\s*", re.IGNORECASE),
-    re.compile(
-        r"([^.!?;\n]{0,200}?)(?:\b(?:not|nicht|(?:ce )?n['’]est pas|pas|no(?: es)?|non(?: è)?|não(?: é)?|не) "
-        r"|不是)([^.!?;\n]{1,200}?),? ?(?:(?<= )(?:but|sondern|mais|sino|ma|mas(?: sim)?|а) |而是)"
-        r"([^.!?;\n]{1,200})[.!]?\s*",
-        re.IGNORECASE,
-    ),
-    re.compile(r"()([^.!?;\n]{1,200}?)ではなく[、,]?([^.!?;\n]{1,200}?)(?:です)?[.!]?\s*"),
-)
-
-
-def _without_contrast(flat: str, names: Names) -> str:
-    """A single sentence without the option that it denies beside another: "X, not Y", "not Y but X"."""
-    for pattern in _CONTRASTS:
-        match = pattern.fullmatch(flat)
-        if match is None:
-            continue
-        said, rest = match[2] or match[3], match[1] + (match[3] if match[2] else "")
-        denied = names.loosely(said)
-        denied = names.loosely(ARTICLE.sub("", said)) if denied is None else denied
-        if denied is not None and denied not in mentioned(rest, names):
-            return rest
-    return flat
 
 
 _NEW_SUBJECT = re.compile(  # "6 and 8" is none

@@ -32,12 +32,13 @@ class Boundary(NamedTuple):
 
 
 _LINE = r"^[ \t>#*_]{0,12}"
+_MARKED = r"^[ \t>]{0,9}(?:#{1,6}|\*\*|__)[ \t*_]{0,9}"  # a heading needs no colon
 _OTHER = re.compile(
     r"<[|｜](?:im_start|start|turn)[|｜]?>\s{0,3}(?:user|human|system)\b|<[|｜](?:user|human|prompter"
     r"|system)[|｜]>"
     r"|<start_of_turn>\s{0,3}user\b|<\|start_header_id\|>\s{0,3}(?:user|system)\b|<\|USER_TOKEN\|>|\[INST\]"
     rf"|{_LINE}(?:user|human|instructions?)[ \t]{{0,3}}(?:\d{{1,3}}[ \t]{{0,3}})?[*_]{{0,2}}[ \t]{{0,3}}:"
-    r"|^(?:user|human)[ \t]*\n\s{0,9}(?=\S)"
+    rf"|^(?:user|human)[ \t]*\n\s{{0,9}}(?=\S)|{_MARKED}(?:user|human|instructions?)[ \t#*_]{{0,9}}$"
     r"|\b(?:another|new|similar)[ \t](?:example|question|problem)\b[^\n]{0,40}:[*_ \t]*"
     r"\n\s{0,9}[*_#]{0,4}(?:question|problem|q)[*_ \t]{0,4}:",
     re.IGNORECASE | re.MULTILINE,
@@ -56,7 +57,7 @@ _HEADING = r"(?:question|exercise|problem|quiz|task|prompt|pregunta|pergunta|fra
 _QUESTION = re.compile(
     rf"{_LINE}(?:{_NEW}?(?:multiple[- ]choice[ \t])?{_HEADING}|Q)[ \t]{{0,4}}"
     r"(?:no\.?[ \t]?|number[ \t]|\#)?\d{0,6}[ \t]{0,4}[*_]{0,2}[ \t]{0,3}[:.](?!\w)"
-    rf"|^\[{_HEADING}\]"
+    rf"|^\[{_HEADING}\]|(?:{_MARKED}|^(?!task|prompt)){_NEW}?{_HEADING}[ \t#*_]{{0,9}}$"
     r"|^[ \t#*]{0,8}(?:问题|問題|质问|質問|题目|題目)[ \t]?\d{0,6}[ \t]?[:：.]"
     r"|^[ \t#*]{0,8}(?:test[ \t]|Q[ \t]?)\d{1,4}[ \t]?[:.)]"
     rf"|{_LINE}{_HEADING}[ \t]{{1,4}}\d{{1,4}}[^\w\n]{{0,6}}$"

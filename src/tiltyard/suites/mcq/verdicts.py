@@ -131,3 +131,39 @@ def _mark(line: re.Match[str], names: Names) -> str:
     if found is None or names.loosely(line["rest"]) is not None:  # the option's own words
         return ""
     return found.lastgroup or ""
+
+
+_RIGHT = r"(?:the )?(?:best|correct|right|yes|most \w+|ja|oui|sí|да)"
+_WRONG = (
+    r"(?:the )?(?:second|third|next)[- ](?:best|choice)|runner[- ]up|worst|wrong|incorrect|least \w+|not \w+"
+    r"|no|nein|non|нет|eliminated|excluded|rejected|ruled out|(?:the )?(?:others?|rest)"
+)
+_KIND = r"(?: (?:answers?|choices?|options?|ones?))?"
+_SORTED = re.compile(
+    rf"(?:(?P<right>{_RIGHT})|(?P<wrong>{_WRONG})){_KIND}[ \t]{{0,2}}:[ \t]{{0,4}}"
+    r"(?P<letters>(?-i:[(\[]?[A-Z](?![\w'’])[)\]]?(?:,? and |, ?| |(?=[^\w,]|\Z)))+)\W*",
+    re.IGNORECASE,
+)
+
+
+def sorted_out(flat: str, names: Names) -> tuple[int | None, int] | None:
+    """The letter under the one heading for what is right where a reply is nothing but such headings.
+
+    "Best: C. Second best: B.", "Yes: C. No: A and B." No letter, and -1, where several are called right.
+    """
+    found, end = [], len(flat) - len(flat.lstrip())
+    while end < len(flat):
+        match = _SORTED.match(flat, end)
+        if match is None:
+            return None
+        found.append(match)
+        end = match.end()
+    right = [match for match in found if match["right"]]
+    if len(found) < 2 or not right:
+        return None
+    letter = re.fullmatch(r"\W*([A-Z])\W*", right[0]["letters"])
+    wrong = "".join(match["letters"] for match in found if match["wrong"])
+    if len(right) > 1 or letter is None or letter[1] in wrong:
+        return None, -1
+    index = LETTERS.index(letter[1])
+    return (index, right[0].start("letters") + letter.start(1)) if index < len(names.folded) else (None, -1)

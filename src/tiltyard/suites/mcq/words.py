@@ -16,6 +16,10 @@ _FILLER = (
     r"|la|la\s+opción|opción|a\s+opção|opção|l['’]opzione|opzione|l['’]option|der\s+Buchstabe"
     r"|Buchstabe|вариант|буква|选项|選項|選択肢)"
 )
+CERTAINLY = (
+    r"(?:definitely|certainly|clearly|surely|obviously|undoubtedly|probably|(?:most[ \t]+)?likely"
+    r"|(?:without[ \t]+(?:an?[ \t]+|any[ \t]+)?|no[ \t]+)doubt)"
+)
 ANSWER_AT = re.compile(
     rf"\s*(?:{_FILLER}\s*[:.]?\s*){{0,3}}[(\[<]?\s*([A-Za-z]){_END}[ \t]*[)\]>]?", re.IGNORECASE
 )
@@ -41,7 +45,8 @@ _COPULA = (
 )
 
 _FOREIGN = (
-    r"richtig(?=\s+ist)|(?:richtige|korrekte|beste)\s+(?:option|wahl)(?=\s+ist)|правильный\s+вариант"
+    r"(?:richtig|korrekt)(?=\s+ist)|(?:richtige|korrekte|beste)\s+(?:option|wahl)(?=\s+ist)|gabarito"
+    r"|правильный\s+вариант|(?<!\w)(?<![а-яё] )(?:наиболее |самый )?верный\s+вариант"
     r"|(?:letra|alternativa|opci[oó]n|opção|lettera|opzione)"
     r"(?=\s+(?:correc?ta|corretta|más\s+adecuada|più\s+(?:appropriata|adatta)|mais\s+(?:adequada|apropriada))\b)"
     r"|je\s+(?:pense|crois)\s+que\s+c['’](?=est\b)"
@@ -194,6 +199,15 @@ TEXT_DECLARED = re.compile(  # behind an option's text: "France is the right ans
     r"\b(?:is|are|would\s+be|must\s+be|has\s+to\s+be)\s+(?:clearly\s+|definitely\s+|therefore\s+|thus\s+)?"
     r"(?:(?:(?:the|a)\s+)?(?:only\s+)?(?:correct|right|best)(?:\s+(?:answer|choice|option|one))?"
     r"|the\s+answer)(?=\s*(?:[.!,;)\n]|$)|\s+(?:because|since|as|here)\b)",
+    re.IGNORECASE,
+)
+BEST_LABEL = re.compile(  # the whole reply is "Next best step: C"
+    r"\W*(?:the )?(?:(?:next )?best"
+    r"|most (?:likely|appropriate|probable|suitable|accurate|plausible|reasonable))"
+    r"(?: (?:next|initial|answer|option|choice|step|action|diagnosis|treatment|therapy|management|test|drug"
+    r"|fit|match|guess|pick|cause|explanation|conclusion|interpretation|statement|description|here"
+    r"|(?:in|of) (?:the )?(?:management|treatment|diagnosis|these|all))){0,4}"
+    r"[ \t]*:[ \t*]*[(\[]?([A-Z])[)\].*]*\s*",
     re.IGNORECASE,
 )
 NOT_BUT = re.compile(
