@@ -125,7 +125,6 @@ def test_what_is_read_as_a_call_in_words(text: str) -> None:
         f"Action: get_weather\nAction Input: {ROME}",
         f"<|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{ROME}<|tool_call_end|>",
         f"[TOOL_CALLS]get_weather[ARGS]{ROME}",
-        '```tool_code\nprint(default_api.get_weather(location="Rome"))\n```',
         '[find_capital(country="Australia")]',
         '[find_capital("Australia")]',
         '[get_weather("Rome" + here)]',

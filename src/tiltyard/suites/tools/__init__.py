@@ -57,7 +57,7 @@ class ToolsAsking(Asking, frozen=True):
 
 
 class Tools:
-    name, version = "tools", "9"
+    name, version = "tools", "10"
 
     def __init__(self) -> None:
         self.tally = Tally()

@@ -11,7 +11,7 @@ import builtins
 import re
 import warnings
 
-from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.calls import NAMESPACES, Schemas
 
 LONGEST_CODE = 20_000  # characters of Python's syntax that are looked at
 NAMES = ("name", "tool", "function", "tool_name", "function_name")
@@ -49,7 +49,7 @@ def names_a_tool(text: str, schemas: Schemas) -> bool:
     """Does a known tool's name stand where a call has it: in JSON, in a tag, right before arguments?"""
     if not any(name in text for name in schemas):
         return False
-    name = rf"(?:functions\.)?(?:{'|'.join(re.escape(name) for name in schemas)})"
+    name = rf"(?:{NAMESPACES})?(?:{'|'.join(re.escape(name) for name in schemas)})"
     return (
         re.search(
             rf"{KEY}[\"']{name}[\"']"

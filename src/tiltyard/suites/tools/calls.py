@@ -7,6 +7,7 @@ wanted is decided elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,6 +18,9 @@ from tiltyard.records import Json, ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE, alike, coerced, decoded, has_twice, too_deep
 
 LONGEST = 1 << 20  # characters of arguments that are read; no tool here could want more
+
+NAMESPACES = r"(?:functions|tools|default_api)\."
+NAMESPACE = re.compile(rf"^{NAMESPACES}")
 
 Schemas = Mapping[str, Mapping[str, Json]]  # of the parameters, by the tool's name
 
@@ -47,6 +51,12 @@ class ReadCall(NamedTuple):
 def schemas_of(tools: Sequence[Mapping[str, Json]]) -> Schemas:
     """The parameters' schemas of tools in the shape of a request."""
     return {tool["function"]["name"]: tool["function"].get("parameters") or {} for tool in tools}
+
+
+def known_name(name: str, schemas: Schemas) -> str:
+    """A tool's name without the namespace that models put before it: of `functions.f` f, where f is one."""
+    bare = NAMESPACE.sub("", name)
+    return bare if name not in schemas and bare in schemas else name
 
 
 def read_call(call: ToolCall, schemas: Schemas) -> ReadCall:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-Role = Literal["more", "instead", "anew", "aside"]
+Role = Literal["more", "missed", "instead", "anew", "aside"]
 
 DOING = r"(?:let me|i(?:'ll| will| should| must| need to| have to)) (?:\w+ )?"
 ANSWER = r"(?:answer|response|reply|output|json|version|format|list|array|(?:tool |function )?calls)\b"
@@ -38,6 +38,17 @@ MORE = re.compile(
     r"|\b(?:also|too|as well|in addition|additionally|second|third|another|one more|the other)\b",
     re.IGNORECASE,
 )
+MISSED = re.compile(  # a call, or an argument of one: not "forgot to set the unit", which is a correction
+    r"\b(?:forgot|forgotten|missed|overlooked|omitted|left out)\b"
+    r"(?! (?:that|how|to (?:set|use|pass|specify|convert|quote|escape|close|give))\b)"
+    r"|\b(?:one|two|three|some|more) (?:\w+ ){0,3}(?:left|remains?|remaining|missing)\b"
+    r"|\b(?:is|are) (?:still )?(?:left|remaining|missing)\b"
+    r"|\bthe (?:next|remaining|missing|following)(?: \w+)? (?:should|must) be\b",
+    re.IGNORECASE,
+)
+EXCLAIMED = re.compile(
+    r"\W*(?:oh|no|oops|wait|sorry|hmm+|actually|hold on|my mistake|my bad)\W*", re.IGNORECASE
+)
 ASIDE = re.compile(
     r"^\W*if (?:this|that|it|the user)\b|\b(?:example|for instance|if you)\b"
     r"|\be\.g\.|\bresults? (?:is|was|will|would|could|might|may|looks)\b"
@@ -49,7 +60,14 @@ DRAFT = re.compile(
     re.IGNORECASE,
 )
 ORDINALS = ("first", "second", "third", "fourth")
-ORDINAL = re.compile(rf"\bthe ({'|'.join(ORDINALS)})\b", re.IGNORECASE)
+ORDINAL = re.compile(
+    rf"\bthe ({'|'.join(ORDINALS)})\b(?! (?:attempt|try|time|thought|look|version|answer)\b)", re.IGNORECASE
+)
+FINAL = re.compile(  # of what follows a draft
+    r"\bfinal(?:ly|i[sz]ed)?\b|\b(?:the|my|your) (?:(?:actual|real) )?(?:answer|request|question|task)\b",
+    re.IGNORECASE,
+)
+BLANK = re.compile(r"\n[ \t]*\n")
 CONCLUSION = re.compile(r"(?:^\W{0,9}|, ?)(?:and )?(?:so|thus|therefore|hence)\b", re.IGNORECASE)
 HERE = re.compile(r"\bhere(?:'s| is| are) the\b", re.IGNORECASE)
 THE_CALL = re.compile(rf"\b(?:call|{ANSWER})\b", re.IGNORECASE)
@@ -63,6 +81,14 @@ COULD = re.compile(
 SENTENCE = re.compile(r"[.!?;]\s")
 MARK = re.compile(r"^[ \t]*```[^\n]*$", re.MULTILINE)  # of a fence around what is no call, or around a tag
 NUMBERED = re.compile(r"\b(?:calls?|steps?|requests?|functions?|tools?) ?#?\d|^\W*\d+[.):]", re.IGNORECASE)
+MADE_AGAIN = re.compile(  # not "the call again", which is said again
+    r"^\W*(?:(?:and|then|now) ){0,2}(?:again|once more|one more time)\W*$"
+    r"|(?<!\bthe )(?<!\bmy )\b(?:call|run|do|make|send|repeat|use|invoke|execute|ask)\b[^.:;]{0,40}"
+    r"\b(?:again|once more|one more time|twice|an?other time|a second time)\b"
+    r"|\b(?:i|i'll|let me|now|then|and) repeat\b",
+    re.IGNORECASE,
+)
+SAID_AGAIN = re.compile(r"\bhere\b|\bto (?:repeat|sum|say|state|write)\b|\bformat\b", re.IGNORECASE)
 TWO_WORDS = re.compile(r"[^\W\d_]{2}[,:]?\s+[^\W\d_]{2}")
 FORM = re.compile(r"\b(?:format|form|syntax|structure|template)\b", re.IGNORECASE)
 LONGEST = 2_000  # characters of the words before a call
@@ -85,15 +111,30 @@ def role_of(said: str, earlier: Earlier) -> Role:
     line = last_line(words)
     if any(map(begins_anew, words.strip().splitlines())):
         return "anew"
+    if tells_missed(words):
+        return "missed"
     if CORRECTED.search(words):
         return "instead"
     if line.endswith((":", ":**")) and ASIDE.search(line):
         return "aside"
+    if earlier.draft and (FINAL.search(line) if line else BLANK.search(words)):
+        return "anew"
     if MORE.search(line) or NUMBERED.search(line) or not line:
         return "more"
     if earlier.draft or (concludes(line, earlier.loose) and not any(map(MORE.search, words.splitlines()))):
         return "anew"
     return "instead" if TURNED.search(words) else "more"
+
+
+def tells_missed(words: str) -> bool:
+    """Do words tell of a call that was left out, and of nothing to be corrected?"""
+    sentences = [each for line in words.splitlines() for each in SENTENCE.split(line)]
+    rest = [each for each in sentences if not (MISSED.search(each) or EXCLAIMED.fullmatch(each))]
+    return len(rest) < len(sentences) and MISSED.search(words) is not None and not any(map(corrects, rest))
+
+
+def corrects(sentence: str) -> bool:
+    return CORRECTED.search(sentence) is not None or TURNED.search(sentence) is not None
 
 
 def begins_anew(line: str) -> bool:
@@ -136,7 +177,7 @@ def says_again(said: str, in_fence: bool) -> bool:
     without a fence only behind words of another kind than "and" or "x =".
     """
     line = last_line(plain_words(said))
-    if NUMBERED.search(line):
+    if NUMBERED.search(line) or (MADE_AGAIN.search(line) and not SAID_AGAIN.search(line)):
         return False
     told = TWO_WORDS.search(line) is not None or line.endswith((":", ":**"))
     return in_fence or (told and "=" not in line and MORE.search(line) is None)

@@ -1,7 +1,8 @@
 """Which of several calls an answer means: all of them, or those that a correction left standing.
 
-A call said again is not made twice. What the words before a call make of it is decided in `leads.py`; what
-stands in each place is read in `text_calls.py` and `python_calls.py`.
+A call said again is not made twice. What the words before a call make of it is decided in `leads.py`, whether
+they say that it is not made in `denials.py`; what stands in each place is read in `text_calls.py` and
+`python_calls.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from tiltyard.records import ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE, decoded
 from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.denials import goes_on, is_denied
 from tiltyard.suites.tools.leads import Earlier, place_named, role_of, said_of, says_again
 
 MOST_CALLS = 200
@@ -36,25 +38,36 @@ class Piece(NamedTuple):
 
 
 class Meant(NamedTuple):
-    """The calls that are left, and whether one of them can be read. `is_empty`: last comes a list without."""
+    """The calls that are left, and whether one of them can be read. `is_empty`: last comes a list without.
+    `denied`: there is one that the words around it say is not made.
+    """
 
     calls: tuple[ToolCall, ...]
     readable: bool
     is_empty: bool
+    denied: bool
 
 
 def meant(text: str, pieces: Iterable[Piece], schemas: Schemas) -> Meant:
     """The calls of all places, from left to right, but those that the words between take back."""
     kept: list[ToolCall] = []
     earlier = Earlier()
-    at, said, empty, readable = 0, "", False, False
+    at, said, empty, readable, denied, not_made = 0, "", False, False, False, False
     for piece in pieces:
         said, at = said + text[at : piece.start], piece.end
         found = piece.calls or piece.broken
         if not found and not piece.is_empty:
             continue
+        not_made = is_denied(said, text[at : at + NEAR]) or (not_made and goes_on(said))
+        if not_made and found:
+            denied, said = True, ""
+            continue
         sure = piece.kind in ("tags", "fence") or stands(text, piece)
         role = role_of(said, earlier) if kept and sure else "more"
+        if role == "instead" and (place_named(said) or 0) >= len(kept):
+            role = "more"  # "the second should be" where there is one
+        if role == "missed":
+            kept = [call for call in kept if call.name and not completed(call, piece.calls)]
         if role != "aside":
             empty = piece.is_empty
             if role in ("instead", "anew") and (piece.calls or empty):
@@ -62,13 +75,13 @@ def meant(text: str, pieces: Iterable[Piece], schemas: Schemas) -> Meant:
                 readable = bool(kept)
             if piece.calls:
                 known = any(call.name in schemas for call in piece.calls)
-                now = said_of(said, known, earlier, sure)
+                now = said_of(said, known, Earlier() if role == "anew" else earlier, sure)
                 earlier = now._replace(loose=now.loose and (not kept or earlier.loose))
             again = says_again(said, piece.kind == "fence")
             kept += (not_yet(found, kept) if again else found)[: MOST_CALLS - len(kept)]
             readable = readable or bool(piece.calls)
         said = ""
-    return Meant(tuple(kept), readable, empty)
+    return Meant(tuple(kept), readable, empty, denied)
 
 
 def stands(text: str, piece: Piece) -> bool:
@@ -91,6 +104,16 @@ def left_by(calls: Sequence[ToolCall], kept: Sequence[ToolCall], said: str) -> l
     tools = {"", *(call.name for call in calls)}
     left = [call for call in kept if call.name not in tools]
     return left if len(left) < len(kept) else []
+
+
+def completed(call: ToolCall, calls: Sequence[ToolCall]) -> bool:
+    """Is a call a part of a later one, which has more arguments?"""
+    part = decoded(call.arguments)
+    wholes = [decoded(each.arguments) for each in calls if each.name == call.name]
+    return any(
+        isinstance(part, dict) and isinstance(whole, dict) and part.items() < whole.items()
+        for whole in wholes
+    )
 
 
 def not_yet(calls: Sequence[ToolCall], known: Sequence[ToolCall]) -> list[ToolCall]:

@@ -18,7 +18,7 @@ import msgspec
 
 from tiltyard.records import Json, ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE
-from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.calls import NAMESPACES, Schemas, known_name
 from tiltyard.suites.tools.meant import MOST_CALLS, Piece
 
 LONGEST_CODE = 20_000  # characters of Python's syntax in one call or list
@@ -64,7 +64,9 @@ def broken_call(code: str) -> ToolCall:
 def scan(text: str, schemas: Schemas) -> Scan:
     """Calls of known tools wherever they stand, and what stands beside them where calls stand."""
     known = "|".join(re.escape(name) for name in schemas)
-    names = re.compile(rf"(?<![\w.])(?:(?P<known>{known})\s*|(?P<other>{NAME}))\(" if known else r"(?!)")
+    names = re.compile(
+        rf"(?<![\w.])(?:(?P<known>(?:{NAMESPACES})?(?:{known}))\s*|(?P<other>{NAME}))\(" if known else r"(?!)"
+    )
     pieces: list[Piece] = []
     garbled, at, last, place = False, 0, 0, NOWHERE
     tries: Counter[bool] = Counter()  # known or not
@@ -219,8 +221,8 @@ def python_calls(code: str, schemas: Schemas) -> list[ToolCall] | None:
 
 def python_call(node: ast.expr, schemas: Schemas) -> ToolCall | None:
     """One call; positional arguments take the parameters in the order of the schema's properties."""
-    name = dotted(node.func) if isinstance(node, ast.Call) else None
-    if not isinstance(node, ast.Call) or name is None or name not in schemas:
+    name = known_name(dotted(node.func) or "", schemas) if isinstance(node, ast.Call) else ""
+    if not isinstance(node, ast.Call) or name not in schemas:
         return None
     arguments: dict[str, Json] = {}
     parameters = list(schemas[name].get("properties") or ())

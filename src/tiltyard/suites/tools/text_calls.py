@@ -18,7 +18,7 @@ import msgspec
 from tiltyard.records import Json, ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE, decoded, has_twice
 from tiltyard.suites.tools.call_marks import NAMES, looks_like_call
-from tiltyard.suites.tools.calls import Schemas
+from tiltyard.suites.tools.calls import NAMESPACES, Schemas, known_name
 from tiltyard.suites.tools.meant import MOST_CALLS, Piece, meant, stands
 from tiltyard.suites.tools.python_calls import (
     MOST_TRIES,
@@ -59,7 +59,7 @@ class Found(NamedTuple):
     """
 
     calls: tuple[ToolCall, ...] = ()
-    rule: str = "none"  # tags | fence | json | python | empty_list | none
+    rule: str = "none"  # tags | fence | json | python | empty_list | denied | none
     garbled: bool = False
     prose: bool = False
 
@@ -67,14 +67,17 @@ class Found(NamedTuple):
 def find_calls(text: str, schemas: Schemas) -> Found:
     """The calls in a text: in tags, fences and as JSON, else in Python's syntax; never raises."""
     text = text[:LONGEST]
-    marked, garbled, prose = looks_like_call(text, schemas), False, False
+    marked, garbled, prose, denied = looks_like_call(text, schemas), False, False, False
     for search in (in_notation, in_python):
         found = search(text, schemas)
         if found is None:
             continue
+        denied = denied or found.rule == "denied"
         if found.calls or found.rule == "empty_list":
             return found._replace(garbled=False, prose=found.prose and not marked)
         garbled, prose = garbled or (found.garbled and not found.prose), prose or found.prose
+    if denied and not garbled:
+        return Found(rule="denied")
     garbled = garbled or marked
     return Found(garbled=garbled or prose, prose=prose and not garbled)
 
@@ -107,8 +110,8 @@ def in_notation(text: str, schemas: Schemas) -> Found | None:
     found = meant(text, sorted(pieces, key=PLACE), schemas)
     if found.readable:
         return Found(found.calls, rule)
-    if found.is_empty and not found.calls:
-        return Found(rule="empty_list")
+    if not found.calls and (found.is_empty or found.denied):
+        return Found(rule="empty_list" if found.is_empty else "denied", garbled=garbled)
     return Found(garbled=True) if garbled else None
 
 
@@ -117,7 +120,7 @@ def in_tags(text: str, schemas: Schemas) -> tuple[list[Piece], bool]:
     of which none can be read.
     """
     pieces = [
-        Piece(match.start(), match.end(), "tags", [function_call(match)])
+        Piece(match.start(), match.end(), "tags", [function_call(match, schemas)])
         for match in islice(FUNCTION_TAG.finditer(text), MOST_CALLS)
     ]
     tags = next((each for each in TAGS if each[0] in text), None)
@@ -153,11 +156,13 @@ def tagged(text: str, opening: str, closing: str, schemas: Schemas) -> Iterator[
         start = following
 
 
-def function_call(match: re.Match[str]) -> ToolCall:
+def function_call(match: re.Match[str], schemas: Schemas) -> ToolCall:
     """`<function=name>{...}</function>`; what holds no JSON object counts as a call without a name."""
     value = value_of(match[2].strip())
     readable = isinstance(value, dict | msgspec.Raw)
-    return ToolCall(name=match[1], arguments=encoded(value)) if readable else broken_call(match[2])
+    if not readable:
+        return broken_call(match[2])
+    return ToolCall(name=known_name(match[1], schemas), arguments=encoded(value))
 
 
 def unfenced(text: str) -> str:
@@ -323,16 +328,18 @@ def in_python(text: str, schemas: Schemas) -> Found | None:
         return Found(tuple(whole), "python")
     if not schemas:
         return None
-    names = re.compile(r"(?:\[\s*)?(?:" + "|".join(re.escape(name) for name in schemas) + r")\s*\(")
+    names = re.compile(rf"(?:\[\s*)?(?:{NAMESPACES})?(?:{'|'.join(map(re.escape, schemas))})\s*\(")
     found = scan(text, schemas)
     prose = names.match(text.lstrip()) is None
     if not any(piece.calls for piece in found.pieces):
         return Found(garbled=True, prose=prose) if found.garbled else None
     empty = [piece for piece in json_pieces(text, schemas, beside=True) if piece.is_empty]
-    calls, readable, is_empty = meant(text, sorted([*found.pieces, *empty], key=PLACE), schemas)
-    if readable:
-        return Found(calls, "python", prose=prose)
-    return Found(rule="empty_list") if is_empty and not calls else Found(garbled=True)
+    left = meant(text, sorted([*found.pieces, *empty], key=PLACE), schemas)
+    if left.readable:
+        return Found(left.calls, "python", prose=prose)
+    if left.calls or not (left.is_empty or left.denied):
+        return Found(garbled=True)
+    return Found(rule="empty_list" if left.is_empty else "denied")
 
 
 # ------------------------------------------------------------------ JSON values that are calls
@@ -373,11 +380,13 @@ def call_of(value: Json, schemas: Schemas) -> ToolCall | None:
     if isinstance(value.get("function"), dict):
         value = value["function"]
     name = next((value[key] for key in NAMES if isinstance(value.get(key), str)), None)
+    name = None if name is None else known_name(name, schemas)
     given = next((key for key in ARGUMENTS if key in value), None)
     if name is not None and (given is not None or (name in schemas and len(value) == 1)):
         return ToolCall(name=name, arguments=encoded({} if given is None else value[given]))
     if len(value) == 1:
-        (name, arguments), *_ = value.items()
+        (key, arguments), *_ = value.items()
+        name = known_name(key, schemas)
         if name in schemas and isinstance(arguments, dict | msgspec.Raw):
             return ToolCall(name=name, arguments=encoded(arguments))
     return None
