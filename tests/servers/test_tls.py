@@ -93,6 +93,7 @@ def test_a_stream_over_tls(tls_server, certificate):
         ([1.0], "timeout_first_byte"),
         ([CHUNKED, 1.0], "timeout_first_byte"),
         ([CHUNKED + chunk(b'{"content":"a"}'), 1.0], "timeout_gap"),
+        ([CHUNKED + chunk(b'{"con'), 0.05, chunk(b'tent":"a"}'), 1.0], "timeout_gap"),
         (["close"], "connect_error"),
         ([CHUNKED + chunk(b"a"), 0.05, "close"], "error_midstream"),
         ([head(more=b"Content-Length: 9\r\n") + b"a", 0.05, "close"], "error_midstream"),

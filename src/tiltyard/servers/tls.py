@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _CLOSING_S = 0.01
+_SPLIT = 256  # bytes looked at again, as a read may end within a word; far more than one takes
 
 
 class _Progress:
@@ -159,13 +160,14 @@ class TlsWire(Wire):
                     break
                 stamp = now_ns()
                 if data:
+                    begin = len(seen.body)  # what came before was looked through
                     seen.body += data
                     seen.times.append(stamp)
                     seen.ends.append(len(seen.body))
                     if seen.largest is not None and len(seen.body) > seen.largest:
                         raise ExchangeError("error_midstream", TOO_LARGE)
                     if not seen.has_spoken:
-                        seen.has_spoken = has_spoken(seen.body)
+                        seen.has_spoken = has_spoken(seen.body, max(0, begin - _SPLIT))
                         seen.limit_s = timeouts.gap_s if seen.has_spoken else timeouts.before_words_s
                     if most is not None and len(seen.body) > most:
                         raise ExchangeError("timeout_gap", timeouts.endless)

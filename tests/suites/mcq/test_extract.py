@@ -331,7 +331,7 @@ HOSTILE = (
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_long_hostile_replies_are_read_in_bounded_time(unit: str) -> None:
     """Each would take minutes if any rule looked at all of it again from every place."""
-    assert extract(unit * (300_000 // len(unit)), CITIES).option in (None, 0)
+    assert extract(unit * (100_000 // len(unit)), CITIES).option in (None, 0)
     extract("Answer: A. " + unit * (16_000 // len(unit)) + "\nAnswer: B", CITIES)
 
 
