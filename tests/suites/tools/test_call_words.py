@@ -153,6 +153,25 @@ def test_a_namespace_before_a_name(namespace: str) -> None:
         assert (call.name, json.loads(call.arguments)) == ("get_weather", json.loads(arguments)), text
 
 
+def test_an_object_that_holds_all_arguments() -> None:
+    schemas = {
+        "tip": {"properties": {"bill": {"type": "number"}, "rate": {"type": "number"}}},
+        "keep": {"properties": {"record": {"type": "object"}, "bill": {"type": "number"}}},
+        "free": {"properties": {"bill": {}}},
+    }
+    for text, arguments in (
+        ('functions.tip({"bill": 5, "rate": 2})', {"bill": 5, "rate": 2}),
+        ("tip({'bill': 5})", {"bill": 5}),
+        ('tip({"other": 5})', {"bill": {"other": 5}}),
+        ("tip({})", {"bill": {}}),
+        ('tip({"bill": 5}, 2)', {"bill": {"bill": 5}, "rate": 2}),
+        ('keep({"bill": 5})', {"record": {"bill": 5}}),
+        ('free({"bill": 5})', {"bill": {"bill": 5}}),
+    ):
+        (call,) = find_calls(text, schemas).calls
+        assert json.loads(call.arguments) == arguments, text
+
+
 def test_a_namespace_is_part_of_a_name_where_the_tool_is_called_so() -> None:
     schemas = {"functions.f": {}, "f": {}}
     for name in schemas:

@@ -12,6 +12,7 @@ import keyword
 import re
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -220,12 +221,18 @@ def python_calls(code: str, schemas: Schemas) -> list[ToolCall] | None:
 
 
 def python_call(node: ast.expr, schemas: Schemas) -> ToolCall | None:
-    """One call; positional arguments take the parameters in the order of the schema's properties."""
+    """One call; positional arguments take the parameters in the order of the schema's properties, and one
+    object that can be none of them holds all.
+    """
     name = known_name(dotted(node.func) or "", schemas) if isinstance(node, ast.Call) else ""
     if not isinstance(node, ast.Call) or name not in schemas:
         return None
+    properties = schemas[name].get("properties") or {}
+    whole = whole_arguments(node, properties)
+    if whole is not None:
+        return ToolCall(name=name, arguments=encoded(whole))
     arguments: dict[str, Json] = {}
-    parameters = list(schemas[name].get("properties") or ())
+    parameters = list(properties)
     if len(node.args) > len(parameters):
         return None
     pairs = [*zip(parameters, node.args, strict=False), *((each.arg, each.value) for each in node.keywords)]
@@ -237,6 +244,23 @@ def python_call(node: ast.expr, schemas: Schemas) -> ToolCall | None:
             return None
         arguments[key] = value
     return ToolCall(name=name, arguments=encoded(arguments))
+
+
+def whole_arguments(node: ast.Call, properties: Mapping[str, Json]) -> Json:
+    """The arguments of `f({"a": 1})`, where f takes an `a` and its first parameter is no object; or None."""
+    if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], ast.Dict) or not properties:
+        return None
+    first = next(iter(properties.values()))
+    if not isinstance(first, dict) or first.get("type") not in (
+        "string",
+        "number",
+        "integer",
+        "boolean",
+        "array",
+    ):
+        return None
+    value = literal(node.args[0])
+    return value if isinstance(value, dict) and value and value.keys() <= properties.keys() else None
 
 
 def dotted(node: ast.expr) -> str | None:
