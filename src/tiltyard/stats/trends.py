@@ -73,8 +73,7 @@ def drift(times_s: Sequence[float], values: Sequence[float], streams: int = 1) -
 
 def under_load(starts: Sequence[tuple[int, float]], lasted_s: Mapping[int, float]) -> list[float]:
     """When each request began, in seconds under load. `starts`: its sitting of the run, and when it began by
-    that sitting's clock; `lasted_s`: how long each sitting but the last was
-    under load.
+    that sitting's clock; `lasted_s`: how long each sitting but the last was under load.
 
     The time between two sittings is left out, and each may have a clock of its own.
     """
