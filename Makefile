@@ -6,9 +6,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS ?= never
 RUN := $(UV) run --frozen --all-extras
 
-# A test's time limit is for what hangs, not for slow machines. Three share two cores: many wait for sockets.
+# A test's time limit is for what hangs, not for slow machines. Four share two cores: many wait for sockets.
 # Files come in their order: sorted by number of tests, the few long ones would come last, alone.
-PYTEST := pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout=600
+PYTEST := pytest -n 4 --dist loadfile --no-loadscope-reorder --timeout=600
 # The fast ones: no engine, no browser, nothing slow, no bad days (real processes dying in real ways).
 FAST := --ignore=tests/baddays -m "not engine and not browser and not slow"
 # Test files are rewritten for their assertions, a third of the fast ones' time: once is enough.
