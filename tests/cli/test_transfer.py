@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +253,17 @@ def test_a_place_that_cannot_be_written(folder: Path) -> None:
         ({"summary": {"stages": "x"}}, "$.stages"),
         ({"summary": {"requests": {"ok": "many"}}}, "$.requests"),
         ({"summary": {"speed": {"ttft_ms": 3}}}, "$.speed"),
+        ({"summary": {"score": 5.0}}, "$.score"),
+        ({"summary": {"ci95": [3, 9]}}, "$.ci95"),
+        ({"summary": {"n": -3}}, "$.n"),
+        ({"summary": {"n": 1, "outcomes": {"correct": 1}}}, "it lacks `n`, or a count of one of correct"),
+        ({"summary": {"n": 1, "outcomes": {"correct": -1}}}, "$.outcomes"),
+        ({"summary": {"outcomes": dict.fromkeys(OUTCOMES, 0)}}, "it lacks `n`"),
+        ({"summary": {"cap_hit": "x"}}, "$.cap_hit"),
+        ({"summary": {"rates": {"exact": 3}}}, "$.rates"),
+        ({"summary": {"rates": {"exact": {"value": "x"}}}}, "$.rates"),
+        ({"summary": {"schema_honesty": 3}}, "$.schema_honesty"),
+        ({"summary": {"repeats": 3}}, "$.repeats"),
     ],
 )
 def test_a_run_that_cannot_be_meant_is_not_taken_in(
@@ -266,3 +280,33 @@ def test_a_run_that_cannot_be_meant_is_not_taken_in(
     assert "line 2" in str(result.exception)
     assert len(str(result.exception)) < 400
     assert json.loads(call("runs", "--json").output) == {"runs": []}
+
+
+def test_an_attempt_whose_score_is_none_is_not_taken_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "x.jsonl"
+    forged = make_attempt("r9", item_id="q1", grade=Grade(outcome="correct", score=7.5))
+    path.write_text("".join(write_bundle([Packed(run=make_run("r9"), attempts=(forged,))])), encoding="utf-8")
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "there"))
+    result = call("import", str(path))
+    assert isinstance(result.exception, UsageError)
+    assert "'q1' has a score that is none: 7.5" in str(result.exception)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
+@pytest.mark.parametrize("kind", ["csv", "md", "json", "jsonl"])
+def test_a_terminal_gets_nothing_that_it_obeys(folder: Path, kind: str) -> None:
+    """Names such as this one's come from servers."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "tiltyard", "export", "--format", kind], stdout=theirs)
+    os.close(theirs)
+    seen = b""
+    with suppress(OSError):  # the other side has gone
+        while part := os.read(ours, 1 << 16):
+            seen += part
+    os.close(ours)
+    assert process.wait(120) == 0
+    assert b"HYPERLINK" in seen
+    assert b"\x1b" not in seen
+    assert "\u2028".encode() not in seen

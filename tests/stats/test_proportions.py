@@ -157,6 +157,10 @@ def test_rounds_that_are_all_alike_say_what_their_tries_do() -> None:
     every = wilson_in_rounds([True] * 40, rounds_of(4, 40))
     assert every is not None
     assert every.low == pytest.approx(1 - none.high)
+    half, alone = wilson_in_rounds([True, False] * 20, rounds_of(2, 40)), wilson(20, 40)
+    assert half is not None
+    assert alone is not None
+    assert 0.3 < half.low < alone.low < 0.5 < alone.high < half.high < 0.7
 
 
 @pytest.mark.slow

@@ -93,3 +93,18 @@ def test_an_answer_that_was_cut_by_a_server_that_stayed_is_a_result() -> None:
     settings = {"profile": "fixed", **SHORT, "requests": 4, "concurrency": 1}
     first = run_speed(settings, faults=("no_finish@4",))
     assert counts(first) == counts(run_speed(settings, known=attempts_of(first))) == (3, 1, 0)
+
+
+@pytest.mark.parametrize("load", [{"concurrency": 2}, {"rate": 20.0}], ids=str)
+def test_what_failed_in_an_earlier_sitting_counts_where_it_was(load: dict[str, object]) -> None:
+    """Rounds of answers, and whether requests met, rest on the order of their ends."""
+    settings = {"profile": "fixed", **SHORT, **load, "output_tokens": 4}
+    first = run_speed({**settings, "requests": 12}, faults=("error_midstream=1@/3",))
+    assert counts(first) == (8, 4, 0)
+    second = run_speed({**settings, "requests": 24}, known=attempts_of(first))
+    assert counts(second) == (20, 4, 0)
+    ends = [(each.session, each.exchanges[-1].timeline.over_ns) for each in attempts_of(second)]
+    assert ends == sorted(ends)
+    assert not second.summary["stages"][0]["load"].get("overlapped")
+    known = [each.item_id for each in attempts_of(first)]
+    assert [each.item_id for each in attempts_of(second)][:12] == known

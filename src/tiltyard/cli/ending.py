@@ -26,8 +26,16 @@ def show_summaries(summaries: Sequence[Mapping[str, Json]], there: str) -> None:
         if summary.get("cached"):
             failed = "outcomes" not in summary and not_well(summary["requests"])
             stay = "; what failed stays, since it belongs to the load" if failed else ""
-            words = f"measured before under the same settings{stay}; --fresh measures again"
+            words = (
+                f"measured before under the same settings{place_of(summary)}{stay}; --fresh measures again"
+            )
             console.print(words, style="dim")
+
+
+def place_of(summary: Mapping[str, Json]) -> str:
+    """Where: a model that a digest names is the same on every server that has it."""
+    url = (summary.get("server") or {}).get("url")
+    return f" at {url}" if url else ""
 
 
 def graded_requests(summary: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -86,6 +94,10 @@ def failure_of(summary: Mapping[str, Json], min_success: float, there: str, agai
         remedy = KEY_REMEDY if refused else f"{each}; {anew}--min-success sets the share"
         return RunFailed(what + because, remedy)
     if "outcomes" not in summary and summary["e2e_ms"] is None:
+        counted = (summary["tokens"] or {}).get("output")
+        if counted:
+            what = f"{model}: every answer was empty, though the server counts {counted:,} tokens"
+            return RunFailed(what, f"{each}; thinking that is not shown may need more --output-tokens")
         return RunFailed(f"{model}: every answer was empty", f"{each}; look at the server's log")
     if summary.get("gave_up"):
         what = f"{model}: a part was given up after failures in a row"

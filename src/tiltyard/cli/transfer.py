@@ -58,6 +58,7 @@ def export(*, runs: tuple[str, ...], kind: str, output: Path | None, data_dir: P
     RUN is the beginning of a run id, or `latest`; without any, all runs are written.
     """
     from tiltyard.reports.sharing import shared
+    from tiltyard.reports.words import clean
 
     with open_store(data_dir, to_read=True) as store:
         found = [store.run(name) for name in dict.fromkeys(runs)] if runs else store.runs()
@@ -68,6 +69,8 @@ def export(*, runs: tuple[str, ...], kind: str, output: Path | None, data_dir: P
         parts = exported(store, chosen, kind)
         if output is None:
             sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+            if sys.stdout.isatty():  # names and answers may hold what a terminal obeys
+                parts = (clean(part.replace("\r\n", "\n"), len(part)) for part in parts)
             sys.stdout.writelines(parts)
         else:
             write_file(output, parts)

@@ -16,7 +16,7 @@ import msgspec
 from tiltyard import __version__
 from tiltyard.errors import UsageError
 from tiltyard.records import Attempt, Record, Run, Sample
-from tiltyard.reports.bundle_check import wrong_with
+from tiltyard.reports.bundle_check import wrong_with, wrong_with_grade
 
 SCHEMA = "tiltyard.bundle/1"
 _REMEDY = "nothing was imported; export it again with `tiltyard export --format jsonl`"
@@ -94,6 +94,8 @@ def read_bundle(lines: Iterable[bytes], name: str) -> Iterator[Packed]:
                 yield Packed(run=run, attempts=tuple(attempts), samples=tuple(samples))
             run, attempts, samples = line.run, [], []
         elif line.attempt is not None and run is not None and line.attempt.run_id == run.id:
+            if (wrong := wrong_with_grade(line.attempt)) is not None:
+                raise UsageError(f"{name}, line {number}: {wrong}", _REMEDY)
             attempts.append(line.attempt)
         elif line.sample is not None and run is not None:
             samples.append(line.sample)

@@ -9,17 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
-from tiltyard.records import Figure, Json, Record, Run
+from tiltyard.records import OUTCOMES, Attempt, Figure, Json, Record, Run
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 SHOWN = 40  # characters of what is wrong
 
 Number = float | None
 Object = Mapping[str, Json]
-Pair = tuple[float, float] | None
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]  # scores, too
+Pair = tuple[Share, Share] | None
+
+
+class _Rate(Record, frozen=True):
+    value: Number = None
+    ci95: tuple[float, float] | None = None
+    n: Count | None = None
 
 
 class _Stage(Record, frozen=True):
@@ -63,13 +72,16 @@ class _Summary(Record, frozen=True):
     goodput: Object | None = None
     findings: Object | None = None
     notes: tuple[str, ...] = ()
-    n: int | None = None
-    outcomes: Mapping[str, int] = {}
-    score: Number = None
-    score_completed: Number = None
+    n: Count | None = None
+    outcomes: Mapping[str, Count] | msgspec.UnsetType = msgspec.UNSET
+    score: Share | None = None
+    score_completed: Share | None = None
     bounds: Pair = None
     ci95: Pair = None
-    rates: Mapping[str, Object] = {}
+    cap_hit: _Rate | None = None
+    rates: Mapping[str, _Rate | None] = {}
+    schema_honesty: Mapping[str, Object] | None = None
+    repeats: Object | None = None
     groups: tuple[Object, ...] = ()
 
 
@@ -81,10 +93,21 @@ def wrong_with(run: Run) -> str | None:
         if text is not None and not is_moment(text):
             return f"{name} is no moment in time: {text[:SHOWN]!r}"
     try:
-        msgspec.convert(dict(run.summary or {}), _Summary)
+        summary = msgspec.convert(dict(run.summary or {}), _Summary)
     except msgspec.ValidationError as error:
         return f"its summary is none: {error}"
+    if summary.outcomes is msgspec.UNSET:
+        return None
+    if set(summary.outcomes) != set(OUTCOMES) or summary.n is None:
+        return f"its summary is none: it lacks `n`, or a count of one of {', '.join(OUTCOMES)}"
     return None
+
+
+def wrong_with_grade(attempt: Attempt) -> str | None:
+    """What makes an attempt unfit to be taken in, in words; None where nothing does."""
+    if attempt.grade is None or 0.0 <= attempt.grade.score <= 1.0:
+        return None
+    return f"{attempt.item_id[:SHOWN]!r} has a score that is none: {attempt.grade.score:g}"
 
 
 def is_moment(text: str) -> bool:

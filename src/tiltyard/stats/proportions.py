@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from tiltyard.stats.figures import Interval, cluster_error
-from tiltyard.stats.rounds import Rounds
+from tiltyard.stats.rounds import Rounds, means_of
 from tiltyard.stats.student import normal_quantile, t_quantile
 
 
@@ -64,20 +64,21 @@ def wilson_clustered(
 def wilson_in_rounds(successes: Sequence[bool], rounds: Rounds) -> Interval | None:
     """Of tries that may be alike within rounds (`rounds.py`). None without a try, or where no rounds help.
 
-    All alike, they tell nothing of how alike rounds are: each try counts, as in the standards of NCHS for
-    proportions (Parker et al. 2017, Vital and Health Statistics 2(175)), with the quantile of the rounds. In
-    simulations that held the truth as often as one witness per round, within 2 % where three tenths of the
-    spread lay between rounds.
+    Where all tries are alike, or all rounds, they tell nothing of how alike tries are within rounds: each
+    counts, as in the standards of NCHS for proportions (Parker et al. 2017, Vital and Health Statistics
+    2(175)), with the quantile of the rounds. In simulations of tries that are all alike that held the truth
+    as often as one witness per round, within 2 % where three tenths of the spread lay between rounds.
     """
     if rounds.why:
         return None
     tries, found = len(successes), sum(successes)
     if rounds.ids is None:
         return wilson(found, tries)
-    several = len(set(rounds.ids))
-    if 0 < found < tries or several < 2:
-        return wilson_clustered([float(success) for success in successes], rounds.ids)
-    return _wilson(found / tries, tries, t_quantile(0.975, several - 1))
+    values = [float(success) for success in successes]
+    means = means_of(values, rounds)
+    if len(means) < 2 or len(set(means)) > 1:
+        return wilson_clustered(values, rounds.ids)
+    return _wilson(found / tries, tries, t_quantile(0.975, len(means) - 1))
 
 
 def mean_of_groups(

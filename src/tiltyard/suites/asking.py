@@ -30,7 +30,7 @@ from tiltyard.suites.despair import Despair
 from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.narrow_enough import NarrowEnough
 from tiltyard.suites.patience import Batches, failed_on_the_way, wait_s
-from tiltyard.suites.resuming import Key, Remaining, outage
+from tiltyard.suites.resuming import Key, Remaining, in_order, outage
 from tiltyard.suites.spans import Spans, spans_of
 from tiltyard.suites.telling import Teller
 
@@ -289,7 +289,7 @@ class StageAsker:
         asked_all = self.decided or (self.stage.expected is not None and self.total >= self.stage.expected)
         return StageResult(
             stage=self.stage,
-            attempts=self.attempts,
+            attempts=in_order(self.attempts),
             wall_s=self.spans.wall_s,
             total=self.total,
             notes=self.notes,
@@ -322,6 +322,7 @@ class StageAsker:
         lost = set(map(id, self.lost))
         if ended or self.attempts:
             self.left.keep(attempt for attempt in ungraded if id(attempt) not in lost)
+            self.attempts = in_order(self.attempts)  # failures were counted after all answers
         spent_s = spans_of(load, [*self.attempts, *failed], self.lost).wall_s
         return None if self.was_narrow() else left_of(load, self.left.already, spent_s)
 

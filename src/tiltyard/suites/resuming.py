@@ -53,6 +53,14 @@ def cut(attempt: Attempt) -> bool:
     return bool(attempt.exchanges) and attempt.exchanges[-1].ending == "truncated"
 
 
+def in_order(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """By sitting, and within each in the order of their ends, on which rounds of several streams rest."""
+    return sorted(
+        attempts,
+        key=lambda each: (each.session, each.exchanges[-1].timeline.over_ns if each.exchanges else 0),
+    )
+
+
 def key_of(attempt: Attempt) -> Key:
     return attempt.stage, attempt.item_id, attempt.repetition
 

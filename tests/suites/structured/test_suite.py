@@ -134,6 +134,26 @@ async def sitting(path: Path, url: str, dialect: str, settings: dict[str, Any]) 
         await server.close()
 
 
+def test_whoever_reads_the_prompt_for_all_is_not_called_slow(tmp_path: Path) -> None:
+    """The first of a case's modes pays for the prompt, which the others find in the cache."""
+    slow = SimModel(
+        name="m", script=script(), loaded=True, prefill_tps=3e3, decode_tps=2e3, prefix_cache=True
+    )
+    settings = {**defaults(), "probe": False, "concurrency": 1, "limit": 30}
+    with running(SimConfig(models=(slow,), dialects=("vllm",))) as sim:
+        summary = asyncio.run(sitting(tmp_path / "s.sqlite3", sim.url("vllm"), "vllm", settings))
+    ratio = summary["differences"]["e2e_ratio"]
+    assert ratio["low"] < 1 < ratio["high"], ratio
+
+
+def test_each_mode_is_first_as_often_as_the_others() -> None:
+    items = [*items_of(CASES, range(30), Shaping(modes=MODES, repeats=2))]
+    asked = [tuple(item.spec["mode"] for item in items[at : at + 3]) for at in range(0, len(items), 3)]
+    assert {order: asked.count(order) for order in asked} == dict.fromkeys(
+        [MODES, (*MODES[1:], MODES[0]), (MODES[2], *MODES[:2])], 20
+    )
+
+
 @pytest.mark.parametrize("dialect", DIALECT_NAMES)
 def test_all_modes_in_every_dialect(dialect: str, tmp_path: Path) -> None:
     summary = run_json(tmp_path / "s.sqlite3", dialect, {"level": "1-2", "concurrency": 4, "probe": False})

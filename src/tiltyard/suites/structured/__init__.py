@@ -180,11 +180,15 @@ class Structured:
 
 
 def items_of(cases: CaseSet, order: Sequence[int], settings: Shaping) -> Iterator[Item]:
-    """Case by case: all modes and repetitions of one together, so that the modes meet the same conditions."""
-    for number in order:
+    """Case by case: all modes and repetitions of one together, so that the modes meet the same conditions.
+
+    They take turns in being first: it reads the prompt for all, where the server keeps what it has read.
+    """
+    for place, number in enumerate(order):
         case = cases[number]
         for repetition in range(settings.repeats):
-            for mode in settings.modes:
+            for turn in range(len(settings.modes)):
+                mode = settings.modes[(place + repetition + turn) % len(settings.modes)]
                 spec: dict[str, Any] = {"case": case, "mode": mode, "words": case.words, "number": number}
                 yield Item(
                     id=f"{case.id} {mode}",
