@@ -129,6 +129,17 @@ def test_several_models_make_several_runs_and_one_board(tiltyard: Tiltyard, sim:
     assert [row["model"] for row in board["rows"]] == ["fast", "slow"]
 
 
+def test_answers_of_hidden_thinking_alone_are_said_to_be_that(tiltyard: Tiltyard) -> None:
+    models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
+    config = SimConfig(models=models, dialects=("ollama",), faults=("reasoning=hidden",))
+    words = ("--profile", "fixed", "--requests", "3", "--prompt-tokens", "32", "--output-tokens", "8")
+    with running(config) as simulator:
+        done = tiltyard("run", "speed", "--server", simulator.url("ollama"), "--model", "m", *words)
+    assert done.code == 1
+    assert "every answer was empty, though the server counts 24 tokens" in done.err
+    assert "--output-tokens" in done.err
+
+
 @pytest.mark.parametrize(("fault", "kind"), [("busy_503@/2", "failed"), ("no_finish@/2", "truncated")])
 def test_too_few_successes_are_an_exit_code(tiltyard: Tiltyard, fault: str, kind: str) -> None:
     models = (SimModel(name="m", ttft_ms=5.0, token_ms=1.0, loaded=True),)
