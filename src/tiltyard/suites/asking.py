@@ -29,6 +29,7 @@ from tiltyard.suites import Bench, Stage, StageResult, Suite
 from tiltyard.suites.despair import Despair
 from tiltyard.suites.keeping import rare_collections, without_words
 from tiltyard.suites.narrow_enough import NarrowEnough
+from tiltyard.suites.observed import seen_in
 from tiltyard.suites.patience import Batches, failed_on_the_way, wait_s
 from tiltyard.suites.resuming import Key, Remaining, in_order, outage
 from tiltyard.suites.spans import Spans, spans_of
@@ -172,7 +173,7 @@ class StageAsker:
     def count(self, item: Item | None, attempt: Attempt) -> None:
         """Count an attempt, and keep it or hand it to the stage's tally."""
         self.total += 1
-        self.notes.update({note for exchange in attempt.exchanges for note in exchange.notes})
+        self.notes.update(seen_in(attempt, self.stage.tally is not None))
         self.spans.add(attempt)
         self.despair.known(attempt)
         if self.stage.tally is None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from tiltyard.records import Attempt
 from tiltyard.servers import notes
 from tiltyard.suites import StageResult
+
+MOSTLY_CACHED = "prompt_mostly_cached"  # of a graded answer: nobody asked for a fresh prompt there
 
 WORDS: Mapping[str, str] = {
     notes.UNLISTED: "the server's list lacks this model: nothing is known but the name",
@@ -25,6 +28,7 @@ WORDS: Mapping[str, str] = {
     notes.CACHE_UNBELIEVED: "the server says that more of the prompt was cached than there is: not used",
     notes.USAGE_REFUSED: "this server refuses `stream_options`, and so sent no token counts",
     notes.PREFILL_MAYBE_CACHED: "part of the prompt may have come from a cache",
+    MOSTLY_CACHED: "most of the prompt was in the server's cache: the first token came sooner for it",
     notes.COLD: "the model was not in memory: loading is part of the wait",
     notes.SERVER_BUSY: "the server's queue was full",
     notes.SERVER_LOADING: "the server was still loading the model",
@@ -46,6 +50,14 @@ WORDS: Mapping[str, str] = {
 SILENT = frozenset(
     (notes.LOAD_UNTOLD, notes.HEAD_MAYBE_CACHED, notes.PREFIX_SEEN, notes.REFUSAL, notes.ERROR_TOLD)
 )
+
+
+def seen_in(attempt: Attempt, graded: bool) -> set[str]:
+    """The notes of an attempt, each once."""
+    found = {note for exchange in attempt.exchanges for note in exchange.notes}
+    prompt, cached = attempt.measures.prompt_tokens, attempt.measures.cached_tokens
+    mostly = graded and attempt.ended_well and prompt and cached and cached > prompt / 2
+    return found | {MOSTLY_CACHED} if mostly else found
 
 
 def observed(results: Sequence[StageResult]) -> list[str]:

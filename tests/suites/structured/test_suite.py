@@ -140,10 +140,12 @@ def test_whoever_reads_the_prompt_for_all_is_not_called_slow(tmp_path: Path) -> 
         name="m", script=script(), loaded=True, prefill_tps=3e3, decode_tps=2e3, prefix_cache=True
     )
     settings = {**defaults(), "probe": False, "concurrency": 1, "limit": 30}
-    with running(SimConfig(models=(slow,), dialects=("vllm",))) as sim:
-        summary = asyncio.run(sitting(tmp_path / "s.sqlite3", sim.url("vllm"), "vllm", settings))
+    with running(SimConfig(models=(slow,), dialects=("llamacpp",))) as sim:
+        summary = asyncio.run(sitting(tmp_path / "s.sqlite3", sim.url("llamacpp"), "llamacpp", settings))
     ratio = summary["differences"]["e2e_ratio"]
     assert ratio["low"] < 1 < ratio["high"], ratio
+    (said,) = (note for note in summary["notes"] if "server's cache" in note)
+    assert said.endswith("(60 of 90)")
 
 
 def test_each_mode_is_first_as_often_as_the_others() -> None:
