@@ -19,6 +19,7 @@ MAYBE_CUT = "prompt_maybe_cut"  # so few tokens less than were due that it may b
 PREFIX_SEEN = "prefix_seen"  # this client sent a prompt with the same beginning before
 PREFILL_MAYBE_CACHED = "prefill_may_be_cached"
 HEAD_MAYBE_CACHED = "head_maybe_cached"  # nobody says how much of a short prompt came from a cache
+MOSTLY_CACHED = "prompt_mostly_cached"  # of a graded answer, where nobody asked for a fresh prompt
 PREFILL_HIGH = "prefill_high_by:"  # before the percentage that a cached head may add to the rate
 SCHEMA_NOT_SENT = "schema_not_sent"
 

@@ -12,8 +12,6 @@ from tiltyard.records import Attempt
 from tiltyard.servers import notes
 from tiltyard.suites import StageResult
 
-MOSTLY_CACHED = "prompt_mostly_cached"  # of a graded answer: nobody asked for a fresh prompt there
-
 WORDS: Mapping[str, str] = {
     notes.UNLISTED: "the server's list lacks this model: nothing is known but the name",
     notes.THINKING_DESPITE_OFF: "the model thought although it was told not to",
@@ -28,7 +26,7 @@ WORDS: Mapping[str, str] = {
     notes.CACHE_UNBELIEVED: "the server says that more of the prompt was cached than there is: not used",
     notes.USAGE_REFUSED: "this server refuses `stream_options`, and so sent no token counts",
     notes.PREFILL_MAYBE_CACHED: "part of the prompt may have come from a cache",
-    MOSTLY_CACHED: "most of the prompt was in the server's cache: the first token came sooner for it",
+    notes.MOSTLY_CACHED: "most of the prompt was in the server's cache: the first token came sooner for it",
     notes.COLD: "the model was not in memory: loading is part of the wait",
     notes.SERVER_BUSY: "the server's queue was full",
     notes.SERVER_LOADING: "the server was still loading the model",
@@ -57,7 +55,7 @@ def seen_in(attempt: Attempt, graded: bool) -> set[str]:
     found = {note for exchange in attempt.exchanges for note in exchange.notes}
     prompt, cached = attempt.measures.prompt_tokens, attempt.measures.cached_tokens
     mostly = graded and attempt.ended_well and prompt and cached and cached > prompt / 2
-    return found | {MOSTLY_CACHED} if mostly else found
+    return found | {notes.MOSTLY_CACHED} if mostly else found
 
 
 def observed(results: Sequence[StageResult]) -> list[str]:
