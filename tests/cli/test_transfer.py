@@ -239,6 +239,9 @@ def test_a_place_that_cannot_be_written(folder: Path) -> None:
     assert "cannot write" in str(result.exception)
 
 
+GRADED = {"n": 1, "score": 1.0, "outcomes": {**dict.fromkeys(OUTCOMES, 0), "correct": 1}}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -264,6 +267,11 @@ def test_a_place_that_cannot_be_written(folder: Path) -> None:
         ({"summary": {"rates": {"exact": {"value": "x"}}}}, "$.rates"),
         ({"summary": {"schema_honesty": 3}}, "$.schema_honesty"),
         ({"summary": {"repeats": 3}}, "$.repeats"),
+        ({"summary": {**GRADED, "repeats": {"k": 2}}}, "its summary cannot be shown: KeyError"),
+        ({"summary": {**GRADED, "stopping": 7}}, "its summary cannot be shown: "),
+        ({"summary": {**GRADED, "groups": [{"score": "x"}] * 2}}, "its summary cannot be shown: "),
+        ({"summary": {**GRADED, "calls_per_answer": {"value": "x"}}}, "its summary cannot be shown: "),
+        ({"summary": {"findings": {"curve": [3]}}}, "its summary cannot be shown: "),
     ],
 )
 def test_a_run_that_cannot_be_meant_is_not_taken_in(
@@ -280,6 +288,14 @@ def test_a_run_that_cannot_be_meant_is_not_taken_in(
     assert "line 2" in str(result.exception)
     assert len(str(result.exception)) < 400
     assert json.loads(call("runs", "--json").output) == {"runs": []}
+
+
+def test_a_graded_run_is_taken_in_with_what_is_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "x.jsonl"
+    path.write_text("".join(write_bundle([Packed(run=make_run("r9", summary=GRADED))])), encoding="utf-8")
+    monkeypatch.setenv("TILTYARD_DATA_DIR", str(folder / "there"))
+    assert call("import", str(path)).exception is None
+    assert json.loads(call("runs", "--json").output)["runs"][0]["id"] == "r9"
 
 
 def test_an_attempt_whose_score_is_none_is_not_taken_in(

@@ -82,6 +82,17 @@ def test_pairing_sees_what_two_shares_do_not():
     assert "share too few items" in found.warnings[0]
 
 
+def test_scores_over_another_set_have_no_verdict_however_far_apart():
+    a = side(graded("a", 0.3, n=200))
+    drawn = compare_runs(a, side(graded("b", 0.9, n=200, first=5000)))
+    assert drawn.scores[0].verdict == "higher"
+    other = compare_runs(a, side(graded("b", 0.9, n=200, first=5000), items="set2"))
+    (row,) = other.scores
+    assert (row.verdict, row.words) == ("none", "each was asked other items: no verdict")
+    assert row.found.difference > 0.3
+    assert row.found.low is row.found.p_value is None
+
+
 def replace_answers(maker, better, worse):
     """The same answers but for so many that became right, and so many that became wrong."""
     changed = []

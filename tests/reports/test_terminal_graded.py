@@ -150,8 +150,8 @@ def test_requests_that_are_not_supported_are_not_said_not_to_have_failed():
     outcomes = {"unsupported": 11, "error": 0}
     requests = {"ok": 0, "failed": 11, "truncated": 0, "total": 11}
     more = {"requests": requests, "endings": {"ok": 0, "http_error": 11}, "error_rate": {"value": 0.0}}
-    assert "requests that failed, unsupported aside" in shown(summary_of(outcomes=outcomes, **more))
-    assert "unsupported aside" not in shown(summary_of())
+    assert "failed (`unsupported` is not)" in shown(summary_of(outcomes=outcomes, **more))
+    assert "`unsupported` is not" not in shown(summary_of())
 
 
 @pytest.mark.parametrize("width", [80, 200])

@@ -1,11 +1,12 @@
 """What a run from elsewhere must look like before it is taken in: id, dates, and the shape of its summary.
 
 A bundle is a file that anybody may have written. What is read everywhere (figures, counts, lists) is checked
-here; of the rest only that it is text, a number, a list or an object as it should be.
+by its type; of the rest, that the run's summary and its page in a report can be drawn.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -96,10 +97,25 @@ def wrong_with(run: Run) -> str | None:
         summary = msgspec.convert(dict(run.summary or {}), _Summary)
     except msgspec.ValidationError as error:
         return f"its summary is none: {error}"
-    if summary.outcomes is msgspec.UNSET:
-        return None
-    if set(summary.outcomes) != set(OUTCOMES) or summary.n is None:
+    graded = summary.outcomes is not msgspec.UNSET
+    if graded and (set(summary.outcomes or ()) != set(OUTCOMES) or summary.n is None):
         return f"its summary is none: it lacks `n`, or a count of one of {', '.join(OUTCOMES)}"
+    return _undrawable(run)
+
+
+def _undrawable(run: Run) -> str | None:
+    """What of a summary whose parts have their types stands in the way of showing it."""
+    from rich.console import Console
+
+    from tiltyard.reports.terminal import render_summary
+    from tiltyard.reports.views import model_view
+    from tiltyard.reports.ways import Side
+
+    try:
+        model_view(Side(run=run, attempts=()), "run", None)
+        render_summary(run.summary or {}, Console(file=io.StringIO()))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        return f"its summary cannot be shown: {type(error).__name__}: {str(error)[:SHOWN]}"
     return None
 
 

@@ -216,12 +216,13 @@ def _scores(
     if not of_a and not of_b:
         return []
     early = ended_early(a.run) or ended_early(b.run)
-    found: list[tuple[str | None, Difference | None]] = [(None, difference(of_a, of_b, early))]
+    one_set = a.run.settings.get("items") == b.run.settings.get("items")
+    found: list[tuple[str | None, Difference | None]] = [(None, difference(of_a, of_b, early, one_set))]
     stages = list(dict.fromkeys(attempt.stage for attempt in a.attempts))
     if by_stage and len(stages) > 1:
         for stage in stages:
             part_a, part_b = (scores_in(side.run, side.attempts, stage) for side in (a, b))
-            found.append((stage, difference(part_a, part_b, early)))
+            found.append((stage, difference(part_a, part_b, early, one_set)))
     return found
 
 

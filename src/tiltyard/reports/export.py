@@ -16,7 +16,7 @@ import msgspec
 
 from tiltyard.records import UNJUDGED, Attempt, Grade, Json, Measures, Run
 from tiltyard.reports.quality import left_out, points, span_of
-from tiltyard.reports.traits import fig, part_in_words
+from tiltyard.reports.traits import fig, items_name
 from tiltyard.reports.words import NOTHING, clean, milliseconds, size, with_interval
 
 SCHEMA = "tiltyard.export/1"
@@ -163,7 +163,7 @@ def _run_cells(run: Run) -> tuple[str, ...]:
         run.model.name,
         run.model.quantization or NOTHING,
         size(run.model.size_bytes),
-        ", ".join((f"{run.suite} {run.suite_version}", *part_in_words(run.settings))),
+        f"{run.suite} {run.suite_version}" + (f", {items_name(run)}" if "outcomes" in summary else ""),
         *_score_cells(summary),
         with_interval(fig(run, "decode_tps")),
         milliseconds(fig(run, "ttft_ms").get("p50")),

@@ -42,13 +42,18 @@ def scores_in(run: Run, attempts: Sequence[Attempt], stage: str | None = None) -
     )
 
 
-def difference(a: Scores, b: Scores, ended_early: bool) -> Difference | None:
-    """B less A: over shared items where at least two thirds of the smaller side are, else apart."""
+def difference(a: Scores, b: Scores, ended_early: bool, one_set: bool = True) -> Difference | None:
+    """B less A: over shared items where at least two thirds of the smaller side are, else apart.
+
+    Apart there is an interval only where both were drawn from one set of items: of two sets, one may be
+    harder by more than any interval of their scores says.
+    """
     (mine, theirs), (all_a, all_b) = shared(a, b), (a.means(), b.means())
     if mine and len(mine) >= ENOUGH_SHARED * min(len(all_a), len(all_b)):
         found = compare_scores(mine, theirs, ended_early)
         return None if found is None else replace(found, n_a=len(all_a), n_b=len(all_b))
-    return compare_apart(all_a, all_b)
+    found = compare_apart(all_a, all_b)
+    return found if one_set or found is None else replace(found, low=None, high=None, p_value=None)
 
 
 def ended_early(run: Run) -> bool:
@@ -85,6 +90,8 @@ def in_points(
     `at least` instead of `about` where the claim is one of several that are corrected together.
     """
     if verdict == "none" or found.low is None or found.high is None:
+        if found.method == "unpaired":
+            return "each was asked other items: no verdict"
         return "one item: no interval, so no verdict"
     if verdict == "same":
         points = 100 * margin

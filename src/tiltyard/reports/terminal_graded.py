@@ -131,10 +131,10 @@ def rates_table(summary: Mapping[str, Json]) -> Narrowing:
     from tiltyard.reports.narrow import Column, Narrowing
 
     rows: list[tuple[str, str, str]] = []
-    aside = ", unsupported aside" if (summary.get("outcomes") or {}).get("unsupported") else ""
+    aside = " (`unsupported` is not)" if (summary.get("outcomes") or {}).get("unsupported") else ""
     shared = {
         "hit the token limit": summary.get("cap_hit"),
-        f"requests that failed{aside}": summary.get("error_rate"),
+        f"failed{aside}": summary.get("error_rate"),
     }
     for name, entry in {**(summary.get("rates") or {}), **shared}.items():
         if isinstance(entry, Mapping) and entry.get("value") is not None:
