@@ -27,9 +27,9 @@ TWICE = re.compile(  # no denial: "why not call", "I cannot know without"
     r"\bwhy\b|(?:\b(?:no|not|cannot|never|impossible)\b|n't\b).*\bwithout\b", re.IGNORECASE
 )
 DENIED_BEHIND = re.compile(
-    r"[`\"'*)\]]{0,4} (?:is|was|would|will|does|do|can|could|should)"
+    r"[`\"'*)\]]{0,4}(?:\? no\b(?! (?:problem|doubt|worries))| (?:is|was|would|will|does|do|can|could|should)"
     r"(?:(?:n't|not| not| never)(?: be)? (?:needed|necessary|required|helpful|help|useful|apply|appropriate"
-    r"|possible|called|used|make sense|work|suitable|relevant|available)|(?: be)? unnecessary)\b",
+    r"|possible|called|used|make sense|work|suitable|relevant|available)|(?: be)? unnecessary)\b)",
     re.IGNORECASE,
 )
 WRONG = re.compile(  # a label of what is not meant

@@ -13,7 +13,8 @@ Role = Literal["more", "missed", "instead", "anew", "aside"]
 DOING = r"(?:let me|i(?:'ll| will| should| must| need to| have to)) (?:\w+ )?"
 ANSWER = r"(?:answer|response|reply|output|json|version|format|list|array|(?:tool |function )?calls)\b"
 ANEW = re.compile(  # all of it, once more; not "the final answer will be", of what is still to come
-    rf"\b(?:final|complete) {ANSWER}(?! (?:will|would|can|could|may|might|depends)\b)|\bstart over\b",
+    rf"\b(?:final|complete) {ANSWER}(?! (?:will|would|can|could|may|might|depends)\b)|\bstart over\b"
+    r"|\b(?:summary|recap|overview) of (?:the |all |my |these ){0,2}(?:tool |function )?calls\b",
     re.IGNORECASE,
 )
 SAID_BEFORE = re.compile(r"\b(?:this|that|these|those|it|above)\b[^:]*$", re.IGNORECASE)
