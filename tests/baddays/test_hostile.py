@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -148,6 +149,51 @@ def test_an_answer_that_never_ends_its_line_and_dies(tiltyard: Tiltyard) -> None
         refused(tiltyard(*fixed(server.url)), 1, "3 error_midstream")
     assert tiltyard("show", "latest", "1").code == 0
     assert len(tiltyard("show", "latest", "1").out) < 100_000
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "speed", "-m", f"{LONG}.gguf"],
+        ["run", "mcq", LONG, "-m", "m"],
+        ["export", "-o", LONG],
+        ["make-model", f"{LONG}.gguf"],
+        ["board", "--data-dir", LONG],
+    ],
+)
+def test_a_name_that_no_file_can_have(tiltyard: Tiltyard, command: list[str]) -> None:
+    done = tiltyard(*command)
+    refused(done, done.code, "too long")
+    assert done.code != 0
+    assert len(done.err) < 400
+
+
+def test_doctor_knows_a_store_folder_that_is_none(tiltyard: Tiltyard, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    done = tiltyard("doctor", "--json", env={"TILTYARD_DATA_DIR": str(tmp_path / "file")})
+    checks = {check["topic"]: check for check in json.loads(done.out)["checks"]}
+    assert checks["disk"]["state"] == "broken"
+    assert "is no folder" in checks["disk"]["found"]
+    assert checks["store"]["state"] == "missing"
+    assert done.code != 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the engine is played by a shell script")
+@pytest.mark.parametrize(("code", "state"), [(0, "ok"), (1, "optional")])
+def test_doctor_asks_a_container_engine_if_it_works(
+    tiltyard: Tiltyard, tmp_path: Path, code: int, state: str
+) -> None:
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(f"#!/bin/sh\necho 'is the daemon running?' >&2\nexit {code}\n", encoding="utf-8")
+    engine.chmod(0o755)
+    done = tiltyard("doctor", "--json", env={"PATH": str(engine.parent)})
+    (check,) = [check for check in json.loads(done.out)["checks"] if "sandbox" in check["found"]]
+    assert check["state"] == state
+    assert ("is the daemon running?" in check["found"]) == (code == 1)
 
 
 def test_the_simulated_names_are_served_as_they_are() -> None:

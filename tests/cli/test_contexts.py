@@ -260,7 +260,9 @@ def test_depths_that_are_left_out_name_the_context_that_has_room_for_them(
         [summary] = measure(sim.url(dialect), store, depth)
     notes = summary["findings"]["notes"]
     assert sum("left out: it needs a context of" in note for note in notes) >= 2
-    assert [note.partition(" has room for")[0] for note in notes if "--context" in note] == said
+    offers = [note for note in notes if "--context" in note]
+    assert [note.partition(" has room for")[0] for note in offers] == said
+    assert all(("d32768" in note) == (model.context_max > 33_000) for note in offers)
 
 
 def test_a_depth_runs_with_the_context_that_was_named_for_it(store: Store) -> None:

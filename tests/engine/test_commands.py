@@ -40,7 +40,9 @@ def test_make_model_says_what_it_wrote(tiltyard: Command, tmp_path: Path, alone:
         (["--dim", "100"], "multiple of 64"),
         (["--preset", "tilt-heavy", "--layers", "2"], "leave out"),
         (["--answers", "none.json"], "check the path"),
-        (["--mean-tokens", "1"], "2 or more"),
+        (["--mean-tokens", "1"], "use 2 to"),
+        (["--mean-tokens", "nan"], "use 2 to"),
+        (["--mean-tokens", "inf"], "use 2 to"),
     ],
 )
 def test_make_model_refuses_in_words(

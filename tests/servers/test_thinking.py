@@ -138,9 +138,13 @@ def test_many_markers_take_no_longer_than_many_words():
         "[THINK]x[/THINK]",
         "<|channel|>",
         "◁think▷ ",
+        "x <think> ",
+        "<think>a</think>",
+        "<analysis>x</analysis>",
+        "\n</think>x",
     ):
-        without_thoughts(unit * 20_000)
-        split_up(unit * 20_000)
+        without_thoughts(unit * 200_000)
+        split_up(unit * 200_000)
 
 
 def test_mistrals_content_parts_are_told_apart():

@@ -23,6 +23,7 @@ from tiltyard.cli.signals import heard, interruptible
 from tiltyard.errors import TiltyardError, UsageError
 
 NOBODY_READS = 130
+LINE = 60  # characters of a name in an error
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)  # of a write
 
 
@@ -143,7 +144,17 @@ def outcome() -> int:
         if isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT_ERRORS:
             silence()
             return refused(f"cannot write the output: {error.strerror}", "look at where it is sent to", 1)
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return refused(
+                f"no file can have this name, which is too long: {shortened(error)}", "shorten it", 2
+            )
         raise
+
+
+def shortened(error: OSError) -> str:
+    """The name that an error is about, in as many characters as a line has room for."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return name if len(name) <= LINE else f"{name[: LINE - 1]}…"
 
 
 def interrupted() -> int:

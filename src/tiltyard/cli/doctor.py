@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ State = Literal["ok", "missing", "broken", "optional"]
 MARKS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "broken": ("✗", "red"), "optional": ("–", "yellow")}
 ROOM_WANTED = 1 << 30  # bytes: a store of some hundred thousand exchanges
 ROOM_NEEDED = 50 << 20
+ANSWERS_WITHIN_S = 5.0  # a container engine whose service is up
 OLDEST_PYTHON = (3, 11)
 
 
@@ -218,6 +220,10 @@ def disk() -> Check:
         free = shutil.disk_usage(there).free
     except OSError as error:
         return Check(topic="disk", state="broken", found=f"{there}: {error.strerror}", essential=True)
+    if not there.is_dir():
+        remedy = "move it away, or set TILTYARD_DATA_DIR to a folder"
+        said = f"{there} is no folder: the store has no place"
+        return Check(topic="disk", state="broken", found=said, remedy=remedy, essential=True)
     if not os.access(there, os.W_OK):
         remedy = "check the rights on the folder, or set TILTYARD_DATA_DIR to another"
         said = f"{there} cannot be written"
@@ -236,6 +242,8 @@ def store() -> Check:
 
     path = settings.data_dir() / FILE
     if not path.exists() and not path.is_symlink():
+        if disk().state == "broken":  # which says why
+            return Check(topic="store", state="missing", found=f"not there yet, and {path} cannot be made")
         return Check(topic="store", state="ok", found=f"not there yet; the first run makes {path}")
     try:
         with Store.open(path, to_read=True) as opened:
@@ -297,7 +305,14 @@ def toolchains() -> Iterator[Check]:
     yield Check(topic="toolchains", state="ok", found="`run speed` needs none")
     for tool in TOOLS:
         path = next((where for name in tool.names if (where := shutil.which(name))), None)
-        if path:
+        if path and (why := not_working(path)):
+            yield Check(
+                topic="toolchains",
+                state="optional",
+                found=f"{path} is there, and does not work ({why}): for {tool.use}",
+                remedy=f"start its service, or {_installing(tool)}",
+            )
+        elif path:
             yield Check(topic="toolchains", state="ok", found=f"{path}, for {tool.use}")
         else:
             yield Check(
@@ -306,6 +321,22 @@ def toolchains() -> Iterator[Check]:
                 found=f"no {' or '.join(tool.names)}: for {tool.use}, in suites that run code",
                 remedy=_installing(tool),
             )
+
+
+def not_working(path: str) -> str | None:
+    """What a container engine says that can run nothing, as where its service is not up; None for others."""
+    from tiltyard.reports.words import clean
+
+    if Path(path).stem not in ("docker", "podman"):
+        return None
+    try:
+        done = subprocess.run(
+            [path, "info"], capture_output=True, text=True, timeout=ANSWERS_WITHIN_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return type(error).__name__
+    lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+    return clean(lines[-1], 100) if done.returncode else None
 
 
 def _installing(tool: Tool) -> str:

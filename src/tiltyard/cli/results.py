@@ -332,7 +332,9 @@ def rm(*, runs: tuple[str, ...], yes: bool, data_dir: Path | None) -> None:
         chosen = {run.id: run for run in (store.run(name) for name in runs)}
         counts = store.counts(list(chosen))
         for run in chosen.values():
-            click.echo(f"{run.id}  {printable(run.model.name)}  {run.suite}  {counts[run.id]} attempts")
+            kept = counts[run.id]
+            attempts = f"{kept:,} attempt{'' if kept == 1 else 's'}"
+            click.echo(f"{run.id}  {printable(run.model.name)}  {run.suite}  {attempts}")
         if not yes and not confirmed(len(chosen)):
             raise UsageError("nothing was deleted", "add --yes to delete without being asked")
         store.delete(chosen)

@@ -54,7 +54,11 @@ def defaults() -> dict[str, Any]:
 @click.option("--prompt", help="This text as the prompt, as it is.")
 @click.option("--depths", help="Depths of context for `depth`, such as 0,4k,16k.")
 @click.option("--rates", help="Rates for `serve`, such as 1,2,4,8.")
-@click.option("--seconds", type=ABOVE_ZERO, help="How long a stage may last; the length of a soak or a ramp.")
+@click.option(
+    "--seconds",
+    type=ABOVE_ZERO,
+    help="How long a stage may last (of `serve`: 10 requests at least); the length of a soak or a ramp.",
+)
 @click.option("--slo", type=Filled(), help="Limits for goodput, such as ttft=500ms,itl=50ms,e2e=10s.")
 @click.option("--budget", "budget_s", type=ABOVE_ZERO, help="Seconds that `quick` may take for one model.")
 @click.option("--width", type=ABOVE_ZERO, help="Stop when the interval is this narrow, relative to the mean.")

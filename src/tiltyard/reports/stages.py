@@ -147,7 +147,8 @@ def by_streams_in_words(summary: Mapping[str, Json]) -> list[str]:
         if bend.get("growing"):
             out.append(f"Throughput was still growing at {streams} streams, {speed}{sure}.")
         else:
-            out.append(f"{streams} parallel streams are enough: {speed}{sure}.")
+            enough = "One stream is" if streams == "1" else f"{streams} parallel streams are"
+            out.append(f"{enough} enough: {speed}{sure}.")
     if rows and lost:
         sound = [row["streams"] for row in rows if row["streams"] not in over]
         where = "Requests failed on the way"

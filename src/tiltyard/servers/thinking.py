@@ -10,6 +10,7 @@ import re
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import islice
 from typing import NamedTuple
 
 _THINK = ("think", "thinking", "seed:think")
@@ -52,6 +53,7 @@ _HINTS = (
     *(f"<{name}>" for name in _NAMES),
 )
 _FENCE = re.compile("```")
+_MOST_MARKS = 10_000  # that are looked at: a reply of more is no reply
 _LOOKED_AT = 2_000  # characters of a line, before a mark and after it, in which quotes are counted
 
 
@@ -125,21 +127,26 @@ def thoughts_in(text: str) -> list[tuple[int, int]]:
     if not _may_hold(text):
         return []
     is_quoted = quotes_of(text)
+    begins, ends = len(text) - len(text.lstrip()), len(text.rstrip())
     found: list[tuple[int, int]] = []
+    unclosed = set[int | None]()  # families of which no closing mark follows
     lone = place = 0
-    while mark := _marks().any.search(text, place):
+    for _ in range(_MOST_MARKS):
+        if (mark := _marks().any.search(text, place)) is None:
+            break
         place = mark.end()
         if is_quoted(mark.start(), place):
             continue
         if mark.lastindex is None:  # of two final channels the second is another turn's
-            said = text[place:].strip() or mark[0].lower() == "</think>"
+            said = place < ends or mark[0].lower() == "</think>"
             lone = place if said and (mark[0].startswith("</") or not (lone or found)) else lone
             continue
-        closed = _closing_of(mark).search(text, place)
-        on_line = text[: mark.start()].rpartition("\n")[2].strip()
-        if closed is None and on_line and mark[0][1:-1].lower() in _NAMES:
-            continue  # somebody speaks of a tag
-        if closed and _is_soft(mark) and not (text[: mark.start()] + text[closed.end() :]).strip():
+        closed = None if mark.lastindex in unclosed else _closing_of(mark).search(text, place)
+        if closed is None:
+            unclosed.add(mark.lastindex)
+            if mark[0][1:-1].lower() in _NAMES and _line_before(text, mark.start()).strip():
+                continue  # somebody speaks of a tag
+        elif _is_soft(mark) and mark.start() <= begins and closed.end() >= ends:
             continue  # the answer itself stands in it
         place = closed.end() if closed else len(text)
         found.append((mark.start(), place))
@@ -148,9 +155,9 @@ def thoughts_in(text: str) -> list[tuple[int, int]]:
 
 def without_thoughts(text: str) -> str:
     """A reply without what `thoughts_in` finds."""
-    for start, end in reversed(thoughts_in(text)):
-        text = text[:start] + text[end:]
-    return text
+    thoughts = thoughts_in(text)
+    starts, ends = [start for start, _ in thoughts], [end for _, end in thoughts]
+    return "".join(text[a:b] for a, b in zip([0, *ends], [*starts, len(text)], strict=True))
 
 
 def quotes_of(text: str) -> Callable[[int, int], bool]:
@@ -160,11 +167,15 @@ def quotes_of(text: str) -> Callable[[int, int], bool]:
     def is_quoted(start: int, end: int) -> bool:
         if bisect(fences, start) % 2:
             return True
-        before = text[max(start - _LOOKED_AT, 0) : start].rpartition("\n")[2]
+        before = _line_before(text, start)
         after = text[end : end + _LOOKED_AT].partition("\n")[0]
         return any(_quotes(before, sign) % 2 and _quotes(after, sign) % 2 for sign in '"`')
 
     return is_quoted
+
+
+def _line_before(text: str, place: int) -> str:
+    return text[max(place - _LOOKED_AT, 0) : place].rpartition("\n")[2]
 
 
 def _quotes(text: str, sign: str) -> int:
@@ -192,15 +203,17 @@ def _lone_closing(content: str) -> re.Match[str] | None:
     models' templates need not be. Quoted, or after an opening mark in the text, they are being written about.
     """
     opened = _marks().opening.search(content)
-    is_quoted = quotes_of(content)
-    for found in _marks().closing.finditer(content, 0, opened.start() if opened else len(content)):
-        is_word = found[0].startswith("</") and not _ends_line(content, found)
-        is_word = is_word or (found[0][2:-1].lower() in _SOFT and not content[found.end() :].strip())
+    is_quoted, ends = quotes_of(content), len(content.rstrip())
+    closings = _marks().closing.finditer(content, 0, opened.start() if opened else len(content))
+    for found in islice(closings, _MOST_MARKS):
+        last = found.end() >= ends
+        is_word = found[0].startswith("</") and not _ends_line(content, found, last)
+        is_word = is_word or (found[0][2:-1].lower() in _SOFT and last)
         if not is_word and not is_quoted(*found.span()):
             return found
     return None
 
 
-def _ends_line(content: str, found: re.Match[str]) -> bool:
+def _ends_line(content: str, found: re.Match[str], last: bool) -> bool:
     begins = content[found.start() - 1] == "\n"
-    return bool(_LINE_END.match(content, found.end()) or (begins and not content[found.end() :].strip()))
+    return bool(_LINE_END.match(content, found.end()) or (begins and last))

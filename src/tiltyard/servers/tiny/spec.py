@@ -12,6 +12,7 @@ import msgspec
 from tiltyard.errors import UsageError
 from tiltyard.records import Json, Record
 
+LONGEST_BABBLE = 1_000_000  # tokens
 HEAD_DIM = 64  # of each attention head; a model's dim is a multiple of it
 
 
@@ -88,8 +89,8 @@ def check(spec: TinySpec) -> None:
         raise UsageError(f"dim is {spec.dim}", f"use a multiple of {HEAD_DIM}, at least {2 * HEAD_DIM}")
     if not 1 <= spec.layers <= 1000:
         raise UsageError(f"layers is {spec.layers}", "use 1 to 1000")
-    if spec.mean_tokens < 2:
-        raise UsageError(f"mean-tokens is {spec.mean_tokens:g}", "use 2 or more")
+    if not 2 <= spec.mean_tokens <= LONGEST_BABBLE:
+        raise UsageError(f"mean-tokens is {spec.mean_tokens:g}", f"use 2 to {LONGEST_BABBLE:,}")
     if spec.context < 64:
         raise UsageError(f"context is {spec.context}", "use 64 or more")
     for answer in spec.answers:

@@ -40,7 +40,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     """
     reuse = trial.prompts is not None and trial.prompts.scale.reports_cache
     short = 0  # tokens of the short prompts that depth 0 still needs
-    lacking: list[int] = []  # tokens of context for the depths that are left out
+    lacking: dict[int, int] = {}  # depths that are left out, and the tokens of context that they need
     depths = trial.settings.depth_list() or DEPTHS
     for depth in depths:
         needed = depth + trial.prompt_tokens + trial.output_tokens + ROOM
@@ -48,7 +48,7 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
         if size is not None and needed > size:
             why = why_no_more(trial, size)
             trial.notes.append(f"d{depth} left out: it needs a context of {needed} tokens, {why}")
-            lacking.append(needed)
+            lacking[depth] = needed
             continue
         for fresh, output in ((trial.prompt_tokens, 1), (0, trial.output_tokens)):
             item = trial.item(prompt_tokens=fresh, output_tokens=output, depth=depth, reuse=reuse)
@@ -64,15 +64,16 @@ async def stages(trial: Trial) -> AsyncGenerator[Stage, StageResult]:
     trial.notes += more_room(trial, lacking)
 
 
-def more_room(trial: Trial, lacking: Sequence[int]) -> list[str]:
-    """Which context has room for the depths that were left out, where the user may still say one. It is not
+def more_room(trial: Trial, lacking: Mapping[int, int]) -> list[str]:
+    """Which context has room for depths that were left out, where the user may still say one. It is not
     taken unasked: with a larger one a model may no longer fit into the GPU, and be slower at every depth.
     """
     limit = trial.bench.model.context_max
-    most = max((needed for needed in lacking if needed <= (limit or needed)), default=None)
-    if most is None or trial.settings.context or not can_be_told(trial.bench.server):
+    fitting = {depth: needed for depth, needed in lacking.items() if needed <= (limit or needed)}
+    if not fitting or trial.settings.context or not can_be_told(trial.bench.server):
         return []
-    return [f"--context {most} has room for the depths left out, as far as the GPU's memory allows"]
+    depths = ", ".join(f"d{depth}" for depth in fitting)
+    return [f"--context {max(fitting.values())} has room for {depths}, as far as the GPU's memory allows"]
 
 
 def short_tokens(trial: Trial) -> int:

@@ -24,7 +24,7 @@ from tiltyard.suites.tools.bfcl import Folder, Question, now_called, open_folder
 from tiltyard.suites.tools.bfcl_items import bfcl_items, calls_due, flagged, judge_bfcl, messages_for
 from tiltyard.suites.tools.bfcl_scores import bfcl_rates, bfcl_scores
 from tiltyard.suites.tools.bfcl_tools import tools_for
-from tiltyard.suites.tools.calls import ReadCall, Schemas, read_call, schemas_of
+from tiltyard.suites.tools.calls import ReadCall, read_call, schemas_of
 from tiltyard.suites.tools.cases import (
     Case,
     case_hashes,
@@ -36,7 +36,7 @@ from tiltyard.suites.tools.cases import (
 )
 from tiltyard.suites.tools.columns import columns_of
 from tiltyard.suites.tools.judging import judge_calls, judge_words, unanswered
-from tiltyard.suites.tools.text_calls import find_calls
+from tiltyard.suites.tools.text_calls import Found, find_calls
 from tiltyard.suites.tools.text_tools import in_words
 from tiltyard.suites.verdict import answer_cut, broken_call, looks_refused, settled
 
@@ -88,8 +88,10 @@ class Tools:
         decided = broken_call(exchange) or settled(exchange)
         if decided is not None:
             return unanswered(decided, due, case)
-        schemas = schemas_of(conversation(item)[1])
-        calls, not_made = calls_in(exchange, schemas, item.spec["text"], due)
+        messages, tools = conversation(item)
+        schemas, made = schemas_of(tools), [call for message in messages for call in message.tool_calls]
+        found = Found() if exchange.tool_calls else find_calls(exchange.text, schemas, made)
+        calls, not_made = calls_in(exchange, found, item.spec["text"], due)
         if not_made is not None:
             return unanswered(not_made, due)
         read = [read_call(call, schemas) for call in calls]
@@ -97,8 +99,8 @@ class Tools:
         if answer_cut(exchange) and is_unfinished(item, read, grade):
             return unanswered(CUT, due)
         if calls and not exchange.tool_calls:  # they stand nowhere else
-            made = [{"name": call.name, "arguments": call.arguments} for call in calls]
-            return replace(grade, details={**grade.details, "calls_read": made})
+            words = [{"name": call.name, "arguments": call.arguments} for call in calls]
+            return replace(grade, details={**grade.details, "calls_read": words})
         return grade
 
     def summarise(self, results: Sequence[StageResult], bench: Bench) -> Mapping[str, Json]:
@@ -179,7 +181,7 @@ def conversation(item: Item) -> tuple[list[Message], tuple[Mapping[str, Json], .
 
 
 def calls_in(
-    exchange: Exchange, schemas: Schemas, text: bool, due: bool
+    exchange: Exchange, found: Found, text: bool, due: bool
 ) -> tuple[tuple[ToolCall, ...], Grade | None]:
     """The calls of an answer, and the grade of one whose words only look like one: cut inside, or not made.
 
@@ -188,7 +190,6 @@ def calls_in(
     """
     if exchange.tool_calls:
         return exchange.tool_calls, None
-    found = find_calls(exchange.text, schemas)
     if found.prose and not due and not text:
         return (), None
     if not found.garbled and (text or not found.calls):

@@ -55,7 +55,11 @@ def names_a_tool(text: str, schemas: Schemas) -> bool:
             rf"{KEY}[\"']{name}[\"']"
             rf"|[\"']\s*:\s*[\"']{name}[\"']\s*,\s*[\"']"  # under any key, before another
             rf"|<(?:tool|function|name|tool_name|function_name)>\s*{name}\s*</"
-            rf"|^[ \t]*(?:(?:>>>|call:)[ \t]*)?{name}\s*\{{",  # Functionary, GLM-4
+            rf"|^[ \t]*(?:(?:>>>|call:)[ \t]*)?{name}[`*]{{0,3}}:?\s*\{{"  # Functionary, GLM-4
+            rf"|(?:<\|recipient\|>|✿FUNCTION✿:)\s*{name}\b|<{name}(?:>\s*<\w|\s+\w+=)"
+            rf"|“(?:{'|'.join(NAMES)})”\s*:\s*“{name}”"
+            rf"|^\W{{0,6}}(?i:tool|function|name)(?i: name)?\W{{1,6}}{name}\W{{0,6}}\n\W{{0,6}}"
+            r"(?i:tool |function )?(?i:input|arguments|args|parameters)\b",
             text,
             re.MULTILINE,
         )

@@ -6,6 +6,7 @@ Decided by these words alone, however calls are written. Which calls are left is
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Literal, NamedTuple
 
 Role = Literal["more", "missed", "instead", "anew", "aside"]
@@ -13,25 +14,32 @@ Role = Literal["more", "missed", "instead", "anew", "aside"]
 DOING = r"(?:let me|i(?:'ll| will| should| must| need to| have to)) (?:\w+ )?"
 ANSWER = r"(?:answer|response|reply|output|json|version|format|list|array|(?:tool |function )?calls)\b"
 ANEW = re.compile(  # all of it, once more; not "the final answer will be", of what is still to come
+    r"(?<!for the )(?<!for a )(?<!give a )(?<!give the )(?<!give you the )(?<!give you a )"
     rf"\b(?:final|complete) {ANSWER}(?! (?:will|would|can|could|may|might|depends)\b)|\bstart over\b"
+    r"|\bto summari[sz]e\b|\bhere are (?:both|all)\b"
     r"|\b(?:summary|recap|overview) of (?:the |all |my |these ){0,2}(?:tool |function )?calls\b",
     re.IGNORECASE,
 )
 SAID_BEFORE = re.compile(r"\b(?:this|that|these|those|it|above)\b[^:]*$", re.IGNORECASE)
 CORRECTED = re.compile(  # not "the correct call for Rome", which may be one of several
-    r"\b(?:corrected|correction|revised|oops|my mistake|my bad|on second thought|scratch that|attempt)\b"
+    r"\b(?:corrected|correction|revised|oops|my mistake|my bad|on second thought|scratch that)\b"
+    r"|\battempt\b(?! to)"
     rf"|\b{DOING}(?:correct|fix|revise|redo|rewrite|rethink|reconsider)\b"
     rf"|\b{DOING}try (?:(?:that|this|it) )?again\b"
-    r"|\bi made (?:a|an) (?:\w+ )?(?:mistake|error)\b"
+    r"|\bi made (?:a|an) (?:\w+ )?(?:mistake|error)\b|\bthat(?:'s| is| was) (?:the )?wrong\b"
     rf"|\b(?:correct|proper|fixed|updated) {ANSWER}"
-    r"|\b(?:correct|right|proper|fixed|updated) (?:\w+ )?call(?: is\b|:)"
     r"|\b(?:wait\b|actually\b|no,)[^.!?\n]{0,200}(?<!\bi) should\b(?! also)"
-    r"|\bshould (?:be|have been)(?: like this)?\s*:",
+    r"|\bshould have been(?: like this)?\s*:",
+    re.IGNORECASE,
+)
+CORRECT = re.compile(  # a correction, too, but of "the correct call for Rome", "the other one should be:"
+    r"\b(?:correct|right|proper|fixed|updated) (?:\w+ )?call(?: is\b|:)|\bshould be(?: like this)?\s*:",
     re.IGNORECASE,
 )
 TURNED = re.compile(  # a correction too, unless it goes on with one more
-    r"(?<!please )\bwait\b(?! (?:a |while|for|until))"
-    r"|\b(?:hold on|hmm+|actually|sorry|apologies|instead(?! of))\b",
+    r"(?<!please )(?<!for the )\bwait\b(?!,? (?:a |while|for|until|there))"
+    r"|\b(?:hold on(?! while)|hmm+(?!,? (?:now|next) )|actually(?!,? i (?:also )?need )"
+    r"|sorry(?! for the wait)|apologies|instead(?! of))\b",
     re.IGNORECASE,
 )
 MORE = re.compile(
@@ -57,7 +65,7 @@ ASIDE = re.compile(
     re.IGNORECASE,
 )
 DRAFT = re.compile(
-    r"\b(?:example(?! of)|for instance|draft|first (?:attempt|try|thought)|attempt 1)\b|\be\.g\.",
+    r"\b(?:example(?! of)|for instance|draft(?! the\b)|first (?:attempt|try|thought)|attempt 1)\b|\be\.g\.",
     re.IGNORECASE,
 )
 ORDINALS = ("first", "second", "third", "fourth")
@@ -79,6 +87,7 @@ ANOTHER = re.compile(  # "so for Rome the call is" may go on with one more
 COULD = re.compile(
     r"\b(?:i|we|one|you) (?:could|might|may)\b|\b(?:perhaps|maybe|something like)\b", re.IGNORECASE
 )
+BULLET = re.compile(r"\n[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t`*]*$")
 SENTENCE = re.compile(r"[.!?;]\s")
 MARK = re.compile(r"^[ \t]*```[^\n]*$", re.MULTILINE)  # of a fence around what is no call, or around a tag
 NUMBERED = re.compile(r"\b(?:calls?|steps?|requests?|functions?|tools?) ?#?\d|^\W*\d+[.):]", re.IGNORECASE)
@@ -92,6 +101,7 @@ MADE_AGAIN = re.compile(  # not "the call again", which is said again
 SAID_AGAIN = re.compile(r"\bhere\b|\bto (?:repeat|sum|say|state|write)\b|\bformat\b", re.IGNORECASE)
 TWO_WORDS = re.compile(r"[^\W\d_]{2}[,:]?\s+[^\W\d_]{2}")
 FORM = re.compile(r"\b(?:format|form|syntax|structure|template)\b", re.IGNORECASE)
+ALIKE = 0.6  # of the words of two lines
 LONGEST = 2_000  # characters of the words before a call
 LONGEST_LEAD = 300  # characters of the sentence that announces one
 
@@ -101,6 +111,7 @@ class Earlier(NamedTuple):
 
     draft: bool = False  # an example, or a form to be filled in
     loose: bool = False  # only mentioned within a sentence, or as what could be called
+    line: str = ""  # that announced the last of them
 
 
 def role_of(said: str, earlier: Earlier) -> Role:
@@ -110,13 +121,17 @@ def role_of(said: str, earlier: Earlier) -> Role:
     """
     words = plain_words(said)
     line = last_line(words)
+    if is_alike(line, earlier.line):
+        return "more"
     if any(map(begins_anew, words.strip().splitlines())):
         return "anew"
     if tells_missed(words):
         return "missed"
-    if CORRECTED.search(words):
+    another = ANOTHER.search(line) or MORE.search(line)
+    if CORRECTED.search(words) or (CORRECT.search(words) and not another):
         return "instead"
-    if line.endswith((":", ":**")) and ASIDE.search(line):
+    lead = last_line(BULLET.sub("", words))
+    if lead.endswith((":", ":**")) and ASIDE.search(lead):
         return "aside"
     if earlier.draft and (FINAL.search(line) if line else BLANK.search(words)):
         return "anew"
@@ -125,6 +140,13 @@ def role_of(said: str, earlier: Earlier) -> Role:
     if earlier.draft or (concludes(line, earlier.loose) and not any(map(MORE.search, words.splitlines()))):
         return "anew"
     return "instead" if TURNED.search(words) else "more"
+
+
+def is_alike(line: str, before: str) -> bool:
+    """Are two lines of one form, so that each announces a call of its own: "The call for Rome should be:"?"""
+    mine, theirs = line.lower().split(), before.lower().split()
+    shared = sum((Counter(mine) & Counter(theirs)).values())
+    return line.endswith((":", ":**")) and len(mine) > 2 and shared >= ALIKE * max(len(mine), len(theirs))
 
 
 def tells_missed(words: str) -> bool:
@@ -162,9 +184,9 @@ def said_of(said: str, names_a_tool: bool, before: Earlier, stands: bool) -> Ear
     words = plain_words(said)
     line = last_line(words)
     if not any(map(str.isalnum, words)):
-        return Earlier(before.draft, before.loose or not stands)
+        return Earlier(before.draft, before.loose or not stands, before.line)
     draft = DRAFT.search(line) is not None or (not names_a_tool and FORM.search(line) is not None)
-    return Earlier(draft, not stands or COULD.search(line) is not None)
+    return Earlier(draft, not stands or COULD.search(line) is not None, line)
 
 
 def place_named(said: str) -> int | None:

@@ -17,8 +17,8 @@ import msgspec
 from tiltyard.records import ToolCall
 from tiltyard.suites.tools.arguments import UNREADABLE, decoded
 from tiltyard.suites.tools.calls import Schemas
-from tiltyard.suites.tools.denials import goes_on, is_denied
-from tiltyard.suites.tools.leads import Earlier, place_named, role_of, said_of, says_again
+from tiltyard.suites.tools.denials import LISTED, TAKEN_BACK, goes_on, is_cited, is_denied
+from tiltyard.suites.tools.leads import Earlier, Role, place_named, role_of, said_of, says_again
 
 MOST_CALLS = 200
 NEAR = 200  # characters before and after a call that are looked at
@@ -48,22 +48,30 @@ class Meant(NamedTuple):
     denied: bool
 
 
-def meant(text: str, pieces: Iterable[Piece], schemas: Schemas) -> Meant:
-    """The calls of all places, from left to right, but those that the words between take back."""
+def meant(text: str, pieces: Iterable[Piece], schemas: Schemas, made: Sequence[ToolCall] = ()) -> Meant:
+    """The calls of all places, from left to right, but those that the words between take back.
+
+    `made`: earlier in the conversation, of which an answer may speak.
+    """
     kept: list[ToolCall] = []
     earlier = Earlier()
+    role: Role = "more"
     at, said, empty, readable, denied, not_made = 0, "", False, False, False, False
     for piece in pieces:
         said, at = said + text[at : piece.start], piece.end
         found = piece.calls or piece.broken
         if not found and not piece.is_empty:
             continue
-        not_made = is_denied(said, text[at : at + NEAR]) or (not_made and goes_on(said))
+        behind = text[at : at + NEAR]
+        not_made = is_denied(said, behind) or (not_made and goes_on(said))
+        if made and not not_made and not not_yet(found, made):
+            not_made = is_cited(said, behind)
         if not_made and found:
             denied, said = True, ""
             continue
         sure = piece.kind in ("tags", "fence") or stands(text, piece)
-        role = role_of(said, earlier) if kept and sure else "more"
+        aside = role == "aside" and LISTED.fullmatch(said) is not None
+        role = "aside" if aside else role_of(said, earlier) if kept and sure else "more"
         if role == "instead" and (place_named(said) or 0) >= len(kept):
             role = "more"  # "the second should be" where there is one
         if role == "missed":
@@ -77,11 +85,25 @@ def meant(text: str, pieces: Iterable[Piece], schemas: Schemas) -> Meant:
                 known = any(call.name in schemas for call in piece.calls)
                 now = said_of(said, known, Earlier() if role == "anew" else earlier, sure)
                 earlier = now._replace(loose=now.loose and (not kept or earlier.loose))
-            again = says_again(said, piece.kind == "fence")
+            again = (piece.kind == "json" and not sure) or says_again(said, piece.kind == "fence")
             kept += (not_yet(found, kept) if again else found)[: MOST_CALLS - len(kept)]
             readable = readable or bool(piece.calls)
         said = ""
-    return Meant(tuple(kept), readable, empty, denied)
+    left = not_taken_back(kept, text[at:])
+    return Meant(tuple(left), readable and bool(left or not kept), empty, denied or len(left) < len(kept))
+
+
+def not_taken_back(calls: list[ToolCall], rest: str) -> list[ToolCall]:
+    """What the words behind the last call leave of all: "ignore the second call", "no call is needed"."""
+    told = TAKEN_BACK.search(rest[:NEAR])
+    if told is None or not calls:
+        return calls
+    if told["all"] or told["none"]:
+        return []
+    place = place_named(f"the {told['which']}") if told["which"] else None
+    return [
+        call for number, call in enumerate(calls) if number != (len(calls) - 1 if place is None else place)
+    ]
 
 
 def stands(text: str, piece: Piece) -> bool:

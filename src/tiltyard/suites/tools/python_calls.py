@@ -36,7 +36,7 @@ HEAD = re.compile(r"[\s>]*(?P<bullet>(?:[-*+•]|\d+[.)])\s+)?[\s`*\[(]*(?:print
 BETWEEN = re.compile(r"[\s`*)]*[,;][\s`*(]*(?:print\()*")  # between two calls on one line
 TAIL = re.compile(rf"[ \t`*)]*(?:[.,;]?[ \t]*(?:$|[\]#]|//)|[,;][ \t`*(]*{NAME}\()", re.MULTILINE)
 NAMED = re.compile(r"[(,]\s*\w+\s*=(?!=)")
-PLACEHOLDER = re.compile(r"\.\.\.|…|=\s*<")
+PLACEHOLDER = re.compile(r"\.\.\.|…|=\s*[<?]")
 
 
 class Scan(NamedTuple):
@@ -54,6 +54,7 @@ class Place(NamedTuple):
     bullet: bool = False
 
 
+VALUE = re.compile(r"[\"'\d]|=\s*\w")
 NOWHERE = Place(stands=False, listed=False)
 
 
@@ -85,7 +86,7 @@ def scan(text: str, schemas: Schemas) -> Scan:
             at = match.end() if call is None or not call.name or end is None else end
         else:
             calls = [] if end is None else python_calls(code, schemas) or []
-            garbled = garbled or not calls
+            garbled = garbled or not (calls or (end is not None and is_mention(code, here)))
             broken = [broken_call(code)] if not calls and is_meant(code, match, here) else []
             at = match.end() if end is None else end
         if calls or broken:
@@ -130,6 +131,13 @@ def is_meant(code: str, match: re.Match[str], place: Place) -> bool:
     if place.bullet and NAMED.search(code) is None:  # a list of what is at hand: - f(a, b)
         return False
     return place.listed or not match[0][:-1].endswith((" ", "\n", "\t")) or NAMED.search(code) is not None
+
+
+def is_mention(code: str, place: Place) -> bool:
+    """Has a call no values, in a sentence or a list of what is at hand: `f(...)`, `f(x=?)`, `f(place)`?"""
+    return (not place.stands or place.bullet) and (
+        PLACEHOLDER.search(code) is not None or VALUE.search(code) is None
+    )
 
 
 def is_helper(name: str, text: str) -> bool:

@@ -48,6 +48,16 @@ COMMENT = re.compile(r"^[ \t]*(?://|#).*$", re.MULTILINE)
 BRACKET = re.compile(r"[\[{]")
 ARGUMENTS = ("arguments", "parameters", "args")
 RESULTS = ("result", "results", "output", "response")
+# of what a tool answered: nothing but these. A call written flat may have a `content`, too
+SAID = ("content", "data", "observation", "return", "return_value", "value")
+MESSAGE = {*NAMES, *SAID, "role", "type", "id", "tool_call_id", "status"}
+LISTS = ("tool_calls", "function_calls", "calls")  # keys of an object that holds calls
+TURN = re.compile(  # where a model goes on with a conversation of its own
+    r"^[#*\s]{0,6}(?:user|human|customer|question|query|input|test cases"
+    r"|instruction(?: \d{1,3})?(?: \([^)\n]{0,60}\))?)\**:"
+    r"|^#{1,6} (?:user|human|instruction)\b|<\|im_start\|>user\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 QUOTE = r"[\"']"
 PLACE = attrgetter("start", "end")
 NO_CALL = re.compile(r"[\[\]\s,;.…]|//[^\n]*|#[^\n]*")  # between the calls of a list
@@ -64,12 +74,23 @@ class Found(NamedTuple):
     prose: bool = False
 
 
-def find_calls(text: str, schemas: Schemas) -> Found:
-    """The calls in a text: in tags, fences and as JSON, else in Python's syntax; never raises."""
+def find_calls(text: str, schemas: Schemas, made: Sequence[ToolCall] = ()) -> Found:
+    """The calls in a text: in tags, fences and as JSON, else in Python's syntax; never raises.
+
+    Those behind a turn of the user's that the model made up are not looked at where there are some before.
+    `made`: calls of the conversation so far, of which an answer may speak.
+    """
     text = text[:LONGEST]
+    turn = TURN.search(text)
+    found = None if turn is None else calls_in_words(text[: turn.start()], schemas, made)
+    return found if found is not None and found.calls else calls_in_words(text, schemas, made)
+
+
+def calls_in_words(text: str, schemas: Schemas, made: Sequence[ToolCall]) -> Found:
+    """All calls that a text means."""
     marked, garbled, prose, denied = looks_like_call(text, schemas), False, False, False
     for search in (in_notation, in_python):
-        found = search(text, schemas)
+        found = search(text, schemas, made)
         if found is None:
             continue
         denied = denied or found.rule == "denied"
@@ -85,7 +106,7 @@ def find_calls(text: str, schemas: Schemas) -> Found:
 # ------------------------------------------------------------------ the rules
 
 
-def in_notation(text: str, schemas: Schemas) -> Found | None:
+def in_notation(text: str, schemas: Schemas, made: Sequence[ToolCall]) -> Found | None:
     """The whole text as JSON; else the calls in tags, in fences, and as JSON. What stands beside these as a
     call is one too, also in Python's syntax.
     """
@@ -107,7 +128,7 @@ def in_notation(text: str, schemas: Schemas) -> Found | None:
         code = scan(without(rest, values), schemas).pieces
         pieces += [piece for piece in code if piece.calls and stands(text, piece)]
     rule = next((piece.kind for piece in pieces if piece.calls), "none")
-    found = meant(text, sorted(pieces, key=PLACE), schemas)
+    found = meant(text, sorted(pieces, key=PLACE), schemas, made)
     if found.readable:
         return Found(found.calls, rule)
     if not found.calls and (found.is_empty or found.denied):
@@ -321,7 +342,7 @@ def refuse(word: str) -> Json:
 READER = json.JSONDecoder(object_pairs_hook=as_object, parse_constant=refuse)
 
 
-def in_python(text: str, schemas: Schemas) -> Found | None:
+def in_python(text: str, schemas: Schemas, made: Sequence[ToolCall]) -> Found | None:
     """`[f(x=1), g("a")]` or `f(x=1)`: the whole text, else wherever a known name is called."""
     whole = python_calls(text.strip(), schemas)
     if whole:
@@ -334,7 +355,7 @@ def in_python(text: str, schemas: Schemas) -> Found | None:
     if not any(piece.calls for piece in found.pieces):
         return Found(garbled=True, prose=prose) if found.garbled else None
     empty = [piece for piece in json_pieces(text, schemas, beside=True) if piece.is_empty]
-    left = meant(text, sorted([*found.pieces, *empty], key=PLACE), schemas)
+    left = meant(text, sorted([*found.pieces, *empty], key=PLACE), schemas, made)
     if left.readable:
         return Found(left.calls, "python", prose=prose)
     if left.calls or not (left.is_empty or left.denied):
@@ -347,8 +368,8 @@ def in_python(text: str, schemas: Schemas) -> Found | None:
 
 def calls_of(value: Json, schemas: Schemas) -> list[ToolCall] | None:
     """A JSON value as calls; None where it is none."""
-    if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
-        value = value["tool_calls"]
+    if isinstance(value, dict):
+        value = next((value[key] for key in LISTS if isinstance(value.get(key), list)), value)
     if isinstance(value, list):
         found = [call_of(each, schemas) for each in value[:MOST_CALLS]]
         calls = [call for call in found if call is not None]
@@ -368,7 +389,8 @@ def is_quoted(value: Json) -> bool:
     if isinstance(value.get("function"), dict):
         value = value["function"]
     if not any(key in value for key in ARGUMENTS):
-        return value.get("role") in ("tool", "function") or any(key in value for key in RESULTS)
+        is_message = MESSAGE.issuperset(value) and len(value) > 1 and any(key in value for key in SAID)
+        return is_message or value.get("role") in ("tool", "function") or any(key in value for key in RESULTS)
     fields = value.get("parameters")
     return isinstance(fields, dict) and fields.get("type") == "object" and "properties" in fields
 
@@ -377,8 +399,9 @@ def call_of(value: Json, schemas: Schemas) -> ToolCall | None:
     """One object as a call: a name and arguments, or a known tool's name with its arguments under it."""
     if not isinstance(value, dict) or is_quoted(value):
         return None
-    if isinstance(value.get("function"), dict):
-        value = value["function"]
+    value = next(
+        (value[key] for key in ("function", "function_call") if isinstance(value.get(key), dict)), value
+    )
     name = next((value[key] for key in NAMES if isinstance(value.get(key), str)), None)
     name = None if name is None else known_name(name, schemas)
     given = next((key for key in ARGUMENTS if key in value), None)
