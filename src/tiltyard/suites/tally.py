@@ -59,7 +59,9 @@ class Tally:
         return len(self.verdicts)
 
     def add(self, item: Item, attempt: Attempt) -> None:
-        """Count one attempt. `item.spec` may name its `number` (for repeats of one item) and its `group`."""
+        """Count one attempt. `item.spec` may name its `number` (for repeats of one item), or its `unit` where
+        several items ask the same, and its `group`.
+        """
         grade = attempt.grade or Grade(outcome="error", score=0.0, rule="ungraded")
         last = attempt.exchanges[-1] if attempt.exchanges else None
         self.outcomes[grade.outcome] += 1
@@ -67,7 +69,7 @@ class Tally:
         self.rules[grade.rule or "none"] += 1
         self.verdicts.append(OUTCOMES.index(grade.outcome))
         self.scores.append(grade.score)
-        self.add_item(item.spec.get("number", self.total))
+        self.add_item(item.spec.get("unit", item.spec.get("number", self.total)))
         group = str(item.spec.get("group", ""))
         self.groups.append(self.group_names.setdefault(group, len(self.group_names)))
         self.add_flags(grade.details)

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tiltyard.errors import UsageError
+from tiltyard.stats.pairing import Scores, item_key, unit_of
 from tiltyard.suites.mcq.answers import BadRowError
 from tiltyard.suites.mcq.files import files_in
 from tiltyard.suites.mcq.layouts import draft_of_json
+from tiltyard.suites.mcq.questions import Choosing, items_of
 from tiltyard.suites.mcq.reading import QuestionSet, Row
 
 
@@ -294,9 +296,24 @@ def test_questions_that_occur_twice_are_counted_and_reported(tmp_path: Path) -> 
     )
     found = QuestionSet([path])
     assert len(found) == 6
-    assert found.repeated == 2
+    assert found.copies == {2: 0, 5: 1}
     (note,) = found.notes
-    assert note == f"rows with an earlier row's question: 2 (each counts), the first in {path}, line 3"
+    how = "each is asked; in intervals and verdicts they are one"
+    assert note == f"rows with an earlier row's question: 2 ({how}), the first in {path}, line 3"
+
+
+def test_copies_of_a_question_are_one_witness(tmp_path: Path) -> None:
+    """The same questions in two files: as many items, and half as many that say anything of their own."""
+    rows = [[f"Question {number}?", "1", "2", "3", "4", "A"] for number in range(30)]
+    paths = [write_csv(tmp_path / name, *rows) for name in ("one.csv", "two.csv")]
+    items = [*items_of(QuestionSet(paths), range(60), Choosing())]
+    assert len({(item.id, item.content_hash) for item in items}) == 60
+    keys = [item_key("mcq", item.id, item.content_hash) for item in items]
+    assert len(set(keys)) == 60
+    assert len(set(map(unit_of, keys))) == len({item.spec["unit"] for item in items}) == 30
+    assert [item.spec["order"] for item in items[:30]] == [item.spec["order"] for item in items[30:]]
+    scores = Scores.of((key, float(place % 30 < 20)) for place, key in enumerate(keys))
+    assert (len(scores.means()), sum(scores.means())) == (30, 20.0)
 
 
 def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def item_of(row: Row, place: tuple[int, int], settings: Choosing, turn: tuple[in
     order = shown(row, repetition % turns, settings.shuffle)
     return Item(
         id=row.id,
-        content_hash=row.content_hash,
+        content_hash=row.content_hash if row.unit is None else f"{row.content_hash}/{row.id}",
         repetition=repetition,
         spec={
             "question": row.question,
@@ -174,6 +174,7 @@ def item_of(row: Row, place: tuple[int, int], settings: Choosing, turn: tuple[in
             "turns": turns,
             "asks": settings.repeats * turns,
             "number": place[0],
+            "unit": place[0] if row.unit is None else row.unit,
             "file": place[1],
             "group": row.group,
         },

@@ -36,7 +36,9 @@ MOST_SUBJECTS = 1000  # more are no subjects
 
 
 class Row(NamedTuple):
-    """One question. `drawn`: the file gave the right option first, so its order means nothing."""
+    """One question. `drawn`: the file gave the right option first, so its order means nothing. `unit`: the
+    number of the first row that asks the same, where several do.
+    """
 
     id: str
     question: str
@@ -45,6 +47,7 @@ class Row(NamedTuple):
     group: str
     content_hash: str
     drawn: bool = False
+    unit: int | None = None
 
 
 class Bad(NamedTuple):
@@ -104,19 +107,19 @@ class Repeats:
         self.rows.append(row)
         self.hashes.append(value)
 
-    def found(self) -> list[int]:
-        """The later rows of each kind, in order."""
+    def found(self) -> dict[int, int]:
+        """The later rows of each kind, in order, each with the first."""
         twice: set[int] = set()
         for part in range(PARTS):  # sorted a part at a time, since each list takes much
             ordered = sorted(value for value in self.hashes if value % PARTS == part)
             twice.update(one for one, other in pairwise(ordered) if one == other)
-        seen: set[int] = set()
-        later: list[int] = []
+        firsts: dict[int, int] = {}
+        later: dict[int, int] = {}
         for row, value in zip(self.rows, self.hashes, strict=True):
             if value in twice:
-                if value in seen:
-                    later.append(row)
-                seen.add(value)
+                if value in firsts:
+                    later[row] = firsts[value]
+                firsts.setdefault(value, row)
         return later
 
 
@@ -129,7 +132,8 @@ class QuestionSet:
         spill = Spill()
         self.offsets, self.lines = Whole(spill, "q"), Whole(spill, "q")
         self.renamed: set[int] = set()  # rows whose id another row had before
-        self.repeated = 0  # rows whose question, options and answer another row had before
+        self.copies: dict[int, int] = {}  # rows whose question, options and answer another had: to the first
+        self.copied: set[int] = set()  # those first ones
         self.unlabelled = 0  # rows whose options had labels of their own
         self.bad: list[Bad] = []
         self.bad_count = 0
@@ -281,17 +285,18 @@ class QuestionSet:
         if self.unlabelled:
             self.notes.append(f"labels in the options were taken off (questions: {self.unlabelled:,})")
         ids, questions = self._ids.found(), self._questions.found()
-        self.renamed, self.repeated = set(ids), len(questions)
+        self.renamed, self.copies, self.copied = set(ids), questions, set(questions.values())
         self._ids, self._questions = Repeats(), Repeats()
         for rows, what, then in (
             (ids, "id", "told apart by their lines"),
-            (questions, "question", "each counts"),
+            (questions, "question", "each is asked; in intervals and verdicts they are one"),
         ):
             if rows:
-                file = self.files[self.owner(rows[0])]
-                first = f"in {file.path}, line {self.lines[rows[0]]}"
+                row = next(iter(rows))
+                file = self.files[self.owner(row)]
+                first = f"in {file.path}, line {self.lines[row]}"
                 if rows is ids:
-                    first = f"{str(self._draft(rows[0]).about.id)[:60]!r} {first}"
+                    first = f"{str(self._draft(row).about.id)[:60]!r} {first}"
                 note = f"rows with an earlier row's {what}: {len(rows):,} ({then}), the first {first}"
                 self.notes.append(note)
 
@@ -304,8 +309,10 @@ class QuestionSet:
         if answer is None or hash_of(draft, answer) != self.hashes[number]:
             raise changed(file.path)
         name = self._name(file, draft, line := self.lines[number])
+        first = self.copies.get(number, number)
         return Row(
             id=f"{name}@{line}" if number in self.renamed else name,
+            unit=first if first in self.copied else None,
             question=draft.question,
             options=draft.options,
             answer=answer,
