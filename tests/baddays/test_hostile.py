@@ -161,7 +161,6 @@ LONG = "n" * 300
         ["run", "mcq", LONG, "-m", "m"],
         ["export", "-o", LONG],
         ["make-model", f"{LONG}.gguf"],
-        ["board", "--data-dir", LONG],
     ],
 )
 def test_a_name_that_no_file_can_have(tiltyard: Tiltyard, command: list[str]) -> None:

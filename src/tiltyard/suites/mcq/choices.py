@@ -19,7 +19,9 @@ ANCHORED = re.compile(
     r"|(?:all|none|any|both|neither|either) (?:of )?(?:these|those|them|the others?"
     r"|the above|above|the rest)(?: (?:is|are) \w+)?"
     r"|(?:the )?(?:above|preceding|previous)\b.{0,40}"
-    r"|.{0,40}\b(?:all|none|both|any|neither) of the above\b.{0,40}"
+    r"|.{0,40}\bof the above\b.{0,40}"
+    r"|(?:everything|anything|nothing|all|none|any) (?:that is )?(?:listed|mentioned|named|stated) above"
+    r"|(?:options?|choices?|answers?) \d.{0,20}\babove"
     r"|(?:not enough|insufficient) information(?: given)?|cannot be determined.{0,40}",
     re.IGNORECASE,
 )
@@ -27,7 +29,7 @@ _ONE = r"(?:\([A-Za-z]\)|\[[A-Za-z]\]|[A-Za-z])(?!\w)"
 _LEAD = r"(?:both|either|neither|only|just|options?|choices?|answers?|statements?|(?:all|none) of|except)"
 _JOIN = (
     r"(?:\s*,\s*(?:(?:and|or|nor|not|but not)\s+)?|\s+(?:and|or|nor|but not|not)\s+"
-    r"|\s*[&/+]\s*(?=\W?(?-i:[A-Z])))"
+    r"|\s+(?:through|thru|to|plus)\s+|\s+&\s+|\s*[&/+–—-]\s*(?=\W?(?-i:[A-Z])))"
 )
 _TAIL = r"(?:\s+(?:only|alone|both|together|are|is|true|correct|right|false|above)(?!\w))"
 NAMING = re.compile(  # nothing but letters and the words that join them
