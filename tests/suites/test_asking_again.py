@@ -57,7 +57,7 @@ def test_a_sitting_in_which_all_fails_again_changes_nothing(run: Run, tmp_path: 
     first = run(FOURTHS)
     assert (first["n"], first["outcomes"]["error"], first["state"]) == (COUNT, 15, "finished")
     assert first["bounds"] == pytest.approx([0.75, 1.0])
-    for _ in range(2):
+    for _ in range(4):
         assert same(run(EVERY), first)
     with Store.open(tmp_path / "s.sqlite3") as store:
         assert [each.state for each in store.runs()] == ["finished"]
@@ -75,6 +75,26 @@ def test_a_server_that_dies_in_the_second_sitting(run: Run) -> None:
     assert second["state"] == "finished"
     third = run()
     assert (third["n"], third["outcomes"]["error"], third["score"]) == (COUNT, 0, 1.0)
+
+
+@pytest.mark.slow
+def test_what_failed_most_is_asked_last(run: Run, tmp_path: Path) -> None:
+    """Else a few questions that a server always refuses would keep other failures from being asked again."""
+
+    def again(failed: bool) -> set[str]:
+        with Store.open(tmp_path / "s.sqlite3") as store:
+            found = store.attempts(first["run_id"])
+        tried = [each for each in found if each.try_no > 1 and each.grade is not None]
+        return {each.item_id for each in tried if (each.grade.outcome == "error") == failed}
+
+    first = run(FOURTHS)
+    run(EVERY)  # ends after some of the fifteen
+    twice = again(failed=True)
+    assert 5 <= len(twice) < 10
+    third = run(tuple(f"error_500@{number}" for number in range(6, COUNT)))
+    assert third["outcomes"]["error"] == 15 - 5
+    assert len(again(failed=False)) == 5
+    assert not twice & again(failed=False)
 
 
 @pytest.mark.slow

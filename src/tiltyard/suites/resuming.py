@@ -6,8 +6,9 @@ its earlier answer, or with its newest failure.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from heapq import heappop, heappush
 from itertools import chain, islice
 
 from tiltyard.records import Attempt, Item
@@ -97,7 +98,7 @@ class Remaining:
         self.failed = {key: attempt for key, attempt in failed.items() if key[0] == stage.name}
         self.failed_items: dict[Key, Item] = {}
         self.waiting: dict[Key, Attempt] = {}  # failed on the way in this sitting, and is asked again
-        self.put_off: deque[Turn] = deque()
+        self.put_off: list[tuple[int, int, Turn]] = []  # a heap: what was tried least, and came first
         self.unmet = self.already + len(self.failed)  # not met yet among the items
         if stage.tally is None:
             for key, attempt in done.items():
@@ -113,13 +114,14 @@ class Remaining:
     def next(self, decided: bool) -> Turn | None:
         """The next one to ask; None when nothing is left.
 
-        With a tally, what failed in an earlier sitting comes last: the same failures again must not keep the
-        rest from being asked. Where the stage is `decided`, they are all that is left.
+        With a tally, what failed in an earlier sitting comes last, and last of that what was tried most:
+        the same failures again must not keep the rest from being asked. Where the stage is `decided`, nothing
+        else is left.
         """
         if decided:
             self.meet_known()
         turn = None if decided else self.unasked()
-        return turn or (self.put_off.popleft() if self.put_off else None)
+        return turn or (heappop(self.put_off)[-1] if self.put_off else None)
 
     def unasked(self) -> Turn | None:
         """The next item that no earlier sitting asked; of a stage without a tally also one that failed."""
@@ -133,7 +135,8 @@ class Remaining:
                     self.count(item, earlier)
             elif self.stage.tally is not None and key in self.failed:
                 self.failed_items[key] = item
-                self.put_off.append((item, repetition))
+                tried = self.failed[key].try_no
+                heappush(self.put_off, (tried, len(self.failed_items), (item, repetition)))
             else:
                 return item, repetition
         return None
