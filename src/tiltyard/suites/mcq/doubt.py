@@ -102,7 +102,8 @@ _SUPPOSED = re.compile(
     r"|\bunless\b|\blet(?:['’]s|\s+us)\s+(?:say|assume|suppose|imagine|pretend)\b"
     r"|\b(?:i|we|one|you|some|people|many|they)\s+(?:(?:might|may|could|would|first|initially|originally|had)\s+)*"
     r"(?:thought(?!\s+about)|assume[ds]?|guess(?:ed)?\s+at\s+first)|\btempt\w+|\bat\s+first\s+(?:glance|sight|blush)"
-    r"|\bon\s+the\s+surface|\b(?:naively|intuitively|superficially|seemingly|supposedly|allegedly)\b"
+    r"|\bfor\s+the\s+sake\s+of\s+argument|\bdevil['’]s\s+advocate|\bby\s+th(?:is|at)\s+(?:\w+\s+)?logic"
+    r"|\bon\s+the\s+surface|\b(?:hypothetically|naively|intuitively|superficially|seemingly|supposedly|allegedly)\b"
     r"|\bwhether|\bsuppose|\bonly\s+if|^\s*(?:so\s+)?(?:could|is)\s+the|\bnot\s+clear"
     rf"|(?:n['’]t|\bnot)\s+(?:think|believe|say)|\bif\s+(?:the|my|your)){_TURN}$"
     r"|\b(?:otherwise|else|if\s+not)[\s,]*$",
