@@ -124,7 +124,11 @@ def value_of(name: str, plain: Plain, text: str) -> Any:
         return plain.read(text)
     except ValueError as error:
         reason = str(error) if str(error).startswith("it must") else "it must be a number"
-        raise UsageError(f"{where_set(name)} ({name}): {text!r}: {reason}", f"unset {name}") from None
+        where = where_set(name)
+        remedy = (
+            f"unset {name}" if where == "environment" else f"change or delete the line {name}= in {where}"
+        )
+        raise UsageError(f"{where} ({name}): {text!r}: {reason}", remedy) from None
 
 
 def ollama_named() -> str | None:
