@@ -45,6 +45,19 @@ def test_what_was_seen_is_said(
     assert words in done.summary()["notes"], done.summary()["notes"]
 
 
+def test_prompts_that_were_cut_may_be_more_than_are_certain(tiltyard: Callable[..., Finished]) -> None:
+    model = SimModel(name="m", ttft_ms=5.0, token_ms=0.5, loaded=True)
+    with running(
+        SimConfig(models=(model,), dialects=("openai",), faults=("truncate_context@3",))
+    ) as simulator:
+        done = tiltyard(
+            *("run", "speed", "--profile", "fixed", "--server", simulator.url("openai"), "--model", "m"),
+            *("--requests", "6", "--prompt-tokens", "400", "--output-tokens", "8", "--json"),
+        )
+    words = "the server cut the prompt to its context without a word (at least 1 of 6)"
+    assert words in done.summary()["notes"], done.summary()["notes"]
+
+
 def test_what_differs_between_stages_is_said_with_the_stage(tiltyard: Callable[..., Finished]) -> None:
     model = SimModel(name="m", ttft_ms=5.0, token_ms=0.5, loaded=True)
     with running(SimConfig(models=(model,), dialects=("ollama",))) as simulator:

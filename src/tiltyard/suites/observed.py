@@ -74,7 +74,10 @@ def observed(results: Sequence[StageResult]) -> list[str]:
         stages = [result.stage.name for result in results if note in result.notes]
         where = f", in {', '.join(stages)}" if kinds[kind(note)] > 1 and len(results) > 1 else ""
         if words := words_for(note):
-            said.append(f"{words} ({count} of {total}{where})")
+            least = (
+                "at least " if note == notes.CUT and count < total else ""
+            )  # only the certain ones are known
+            said.append(f"{words} ({least}{count} of {total}{where})")
     return stopped + said
 
 
