@@ -160,6 +160,7 @@ async def _try_engine(path: Path) -> tuple[float, float | None]:
 def servers() -> Iterator[Check]:
     from tiltyard.cli.loop import loop_run
     from tiltyard.cli.servers import beside_address
+    from tiltyard.reports.words import counted
     from tiltyard.servers.discover import survey
 
     places = loop_run(survey())
@@ -177,8 +178,7 @@ def servers() -> Iterator[Check]:
             yield Check(topic="servers", state=state, found=said, remedy=place.remedy)
             continue
         who = f"{place.info.dialect} {place.info.version or ''}".strip()
-        count = len(place.models)
-        models = f"{count} model{'' if count == 1 else 's'}"
+        models = counted(len(place.models), "model")
         if any(model.loaded is not None for model in place.models):
             models += f", {len(place.info.loaded)} in memory"
         yield Check(topic="servers", state="ok", found=f"{who} at {place.url}: {models}")

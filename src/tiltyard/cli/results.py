@@ -328,12 +328,13 @@ def show(
 @DATA_DIR
 def rm(*, runs: tuple[str, ...], yes: bool, data_dir: Path | None) -> None:
     """Delete runs with all their attempts. There is no way back but an export."""
+    from tiltyard.reports.words import counted
+
     with open_store(data_dir) as store:
         chosen = {run.id: run for run in (store.run(name) for name in runs)}
         counts = store.counts(list(chosen))
         for run in chosen.values():
-            kept = counts[run.id]
-            attempts = f"{kept:,} attempt{'' if kept == 1 else 's'}"
+            attempts = counted(counts[run.id], "attempt")
             click.echo(f"{run.id}  {printable(run.model.name)}  {run.suite}  {attempts}")
         if not yes and not confirmed(len(chosen)):
             raise UsageError("nothing was deleted", "add --yes to delete without being asked")

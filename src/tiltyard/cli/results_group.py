@@ -77,6 +77,8 @@ def stats(as_json: bool, data_dir: Path | None) -> None:
 @DATA_DIR
 def list_(suite: str | None, as_json: bool, data_dir: Path | None) -> None:
     """Finished runs, newest first: what would be shown instead of asked again."""
+    from tiltyard.reports.words import counted
+
     with open_store(data_dir, to_read=True) as store:
         runs = [run for run in chosen(store, suite) if run.state == "finished"]
         forgotten = store.forgotten()
@@ -94,12 +96,8 @@ def list_(suite: str | None, as_json: bool, data_dir: Path | None) -> None:
     if as_json:
         click.echo(json.dumps(lines))
         return
-    said = f"{count(len(lines), 'finished run')}; partly: what failed is asked again"
+    said = f"{counted(len(lines), 'finished run')}; partly: what failed is asked again"
     show(said, ("run", "suite", "model", "started", "cached"), lines)
-
-
-def count(number: int, name: str) -> str:
-    return f"{number} {name}" + ("" if number == 1 else "s")
 
 
 def show(title: str, columns: tuple[str, ...], lines: list[dict[str, Json]]) -> None:
@@ -167,6 +165,8 @@ def free_name(stem: str) -> Path:
 @DATA_DIR
 def clean(days: int, suite: str | None, yes: bool, data_dir: Path | None) -> None:
     """Delete runs that began more than so many days ago, with their attempts."""
+    from tiltyard.reports.words import counted
+
     before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds")
     with open_store(data_dir) as store:
         runs = [run for run in chosen(store, suite) if run.started_at < before and run.state != "running"]
@@ -175,7 +175,7 @@ def clean(days: int, suite: str | None, yes: bool, data_dir: Path | None) -> Non
             return
         agree(yes, f"delete {len(runs)} runs, the oldest of {runs[-1].started_at[:10]}?")
         gone = store.delete([run.id for run in runs])
-    click.echo(f"{count(gone, 'run')} deleted")
+    click.echo(f"{counted(gone, 'run')} deleted")
 
 
 @results.command("clear-cache", epilog="Example:  tiltyard results clear-cache --test-type tools")
@@ -184,6 +184,8 @@ def clean(days: int, suite: str | None, yes: bool, data_dir: Path | None) -> Non
 @DATA_DIR
 def clear_cache(suite: str | None, yes: bool, data_dir: Path | None) -> None:
     """Let finished runs be asked again by the same command. Nothing is deleted."""
+    from tiltyard.reports.words import counted
+
     with open_store(data_dir) as store:
         runs = [run for run in chosen(store, suite) if run.state == "finished"]
         known = store.forgotten()
@@ -191,9 +193,9 @@ def clear_cache(suite: str | None, yes: bool, data_dir: Path | None) -> None:
         if not fresh:
             click.echo("no finished run is cached")
             return
-        agree(yes, f"ask {count(len(fresh), 'finished run')} again next time? All stays stored.")
+        agree(yes, f"ask {counted(len(fresh), 'finished run')} again next time? All stays stored.")
         store.forget(fresh)
-    click.echo(f"{count(len(fresh), 'run')} will be asked again; all results stay")
+    click.echo(f"{counted(len(fresh), 'run')} will be asked again; all results stay")
 
 
 def agree(yes: bool, question: str) -> None:

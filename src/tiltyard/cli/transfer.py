@@ -192,6 +192,7 @@ def import_(*, file: Path, as_json: bool, data_dir: Path | None) -> None:
     An earlier import of a run that has been carried on since is replaced; what was measured here stays.
     """
     from tiltyard.reports.bundle import read_bundle
+    from tiltyard.reports.words import counted
     from tiltyard.suites.regular import regular
 
     if not given_pipe(file):
@@ -209,9 +210,8 @@ def import_(*, file: Path, as_json: bool, data_dir: Path | None) -> None:
         sys.stdout.write(msgspec.json.encode(counts).decode() + "\n")
         return
     renewed = f", {len(updated)} brought up to date" if updated else ""
-    click.echo(
-        f"{counted(len(new))} taken in{renewed}, {known} {'was' if known == 1 else 'were'} here already"
-    )
+    taken = f"{counted(len(new), 'run')} taken in{renewed}"
+    click.echo(f"{taken}, {known} {'was' if known == 1 else 'were'} here already")
     for run_id, (own, theirs) in fewer.items():
         click.echo(
             f"{run_id} is here with {own:,} attempts, {theirs:,} in the file: what was measured here stays "
@@ -235,10 +235,6 @@ def lines_of(file: Path) -> Iterator[bytes]:
             yield from lines
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", "check the file and its disk") from None
-
-
-def counted(runs: int) -> str:
-    return f"{runs} run" + ("" if runs == 1 else "s")
 
 
 def bundles(packed: Iterable[Packed], seen: dict[str, int]) -> Iterator[Bundle]:

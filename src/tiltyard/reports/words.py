@@ -126,6 +126,11 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
+def counted(number: int, name: str) -> str:
+    """So many of something: `1 run`, `2 runs`."""
+    return f"{number} {name}" + ("" if number == 1 else "s")
+
+
 def tokens(value: float) -> str:
     """Token depths the way people say them: `512`, `4k`, `32k`."""
     if value >= 1024 and value % 1024 == 0:

@@ -74,9 +74,8 @@ def observed(results: Sequence[StageResult]) -> list[str]:
         stages = [result.stage.name for result in results if note in result.notes]
         where = f", in {', '.join(stages)}" if kinds[kind(note)] > 1 and len(results) > 1 else ""
         if words := words_for(note):
-            least = (
-                "at least " if note == notes.CUT and count < total else ""
-            )  # only the certain ones are known
+            certain_only = note == notes.CUT and count < total
+            least = "at least " if certain_only else ""
             said.append(f"{words} ({least}{count} of {total}{where})")
     return stopped + said
 

@@ -52,6 +52,7 @@ SAID = [
     ("I will not call:\nLONDON\nInstead:\nPARIS", "Paris"),
     ("Calling PARIS would help.", "Paris"),
     ("Should I call LONDON? No.\nPARIS", "Paris"),
+    ("Shall I call PARIS? Now I do.", "Paris"),
     ("PARIS\n\nROME\n\nSummary of the calls:\n- PARIS\n- ROME", "Paris Rome"),
     ("I won't call LONDON; I'll call PARIS instead.", "Paris"),
     ("Instead of LONDON I would call PARIS.", "Paris"),

@@ -53,6 +53,7 @@ CITED_BEHIND = re.compile(
 TWICE = re.compile(  # no denial: "why not call", "I cannot know without"
     r"\bwhy\b|(?:\b(?:no|not|cannot|never|impossible)\b|n't\b).*\bwithout\b", re.IGNORECASE
 )
+ACCEPTED = re.compile(r"\? (?:now i do\b|yes[.!])", re.IGNORECASE)  # behind an offer that is taken at once
 DENIED_BEHIND = re.compile(
     r"[`\"'*)\]]{0,4}(?:\? no\b(?! (?:problem|doubt|worries))| makes no sense\b"
     r"| would(?: have|'ve) been\b| (?:is|was|would|will|does|do|can|could|should)"
@@ -86,11 +87,12 @@ def is_denied(before: str, behind: str) -> bool:
     between, line = words[len(head) :], last_line(head)
     if ":" in between and WRONG.fullmatch(line):
         return True
-    sentence = SENTENCE.split(line)[-1][-LONGEST_LEAD:] + " "
+    sentence = last_sentence(line)
     denied = DENIED_ABOVE if ":" in between or "\n" in between else DENIED
     if denied.search(sentence) is not None and not TWICE.search(sentence):
         return True
-    asks = behind.lstrip("`\"'*)]} \n").startswith("?") or head.endswith("?")
+    asked = behind.lstrip("`\"'*)]} \n")
+    asks = head.endswith("?") or (asked.startswith("?") and not ACCEPTED.match(asked))
     if IF_ONLY.search(sentence) is not None or (asks and OFFER.search(sentence) is not None):
         return True
     if ":" not in between and "\n" not in between and MENTIONED.search(f"{head} ") is not None:
@@ -100,8 +102,13 @@ def is_denied(before: str, behind: str) -> bool:
 
 def is_cited(before: str, behind: str) -> bool:
     """Do the words around an earlier call speak of it: "I used", "according to", "f() failed"?"""
-    sentence = SENTENCE.split(last_line(plain_words(before).rstrip(OPENING)))[-1][-LONGEST_LEAD:]
+    sentence = last_sentence(last_line(plain_words(before).rstrip(OPENING)))
     return CITED.search(sentence) is not None or CITED_BEHIND.match(behind) is not None
+
+
+def last_sentence(line: str) -> str:
+    """The words right before a call, as the patterns take them: with a space behind."""
+    return SENTENCE.split(line)[-1][-LONGEST_LEAD:] + " "
 
 
 def goes_on(between: str) -> bool:

@@ -36,6 +36,7 @@ HEAD = re.compile(r"[\s>]*(?P<bullet>(?:[-*+•]|\d+[.)])\s+)?[\s`*\[(]*(?:print
 BETWEEN = re.compile(r"[\s`*)]*[,;][\s`*(]*(?:print\()*")  # between two calls on one line
 TAIL = re.compile(rf"[ \t`*)]*(?:[.,;]?[ \t]*(?:$|[\]#]|//)|[,;][ \t`*(]*{NAME}\()", re.MULTILINE)
 NAMED = re.compile(r"[(,]\s*\w+\s*=(?!=)")
+VALUE = re.compile(r"[\"'\d]|=\s*\w")
 PLACEHOLDER = re.compile(r"\.\.\.|…|=\s*[<?]")
 
 
@@ -54,7 +55,6 @@ class Place(NamedTuple):
     bullet: bool = False
 
 
-VALUE = re.compile(r"[\"'\d]|=\s*\w")
 NOWHERE = Place(stands=False, listed=False)
 
 
